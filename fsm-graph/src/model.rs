@@ -1,0 +1,222 @@
+//! What a machine is made of. Invariant: every index stored in a [`Graph`] is in range; the derive checks this before
+//! it emits one.
+//!
+//! Everything borrows, so that the derive can build a graph while it expands and emit the same graph as a `const`.
+
+use std::time::Duration;
+
+/// One machine: its states, in declared order, and its transitions, in declared order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Graph<'a> {
+    /// The machine's name in records, such as `hiclaw.io/worker`.
+    pub name: &'a str,
+    /// The name of the declaring enum, such as `WorkerFlow`.
+    pub title: &'a str,
+    /// The machine's version, counted by its author.
+    pub version: u32,
+    /// The lowest version that can read a record written by this one.
+    pub reader: u32,
+    /// The doc comment of the enum.
+    pub doc: &'a str,
+    /// Whether an effect that is rejected makes the machine undo everything it has made.
+    pub undo_on_rejected: bool,
+    /// The states, in declared order.
+    pub states: &'a [State<'a>],
+    /// The transitions, each once, in declared order.
+    pub transitions: &'a [Transition<'a>],
+}
+
+/// One state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State<'a> {
+    /// The name of the variant, and the name in records.
+    pub name: &'a str,
+    /// The variant's doc comment.
+    pub doc: &'a str,
+    /// Whether a resource without a record is here.
+    pub initial: bool,
+    /// Whether a resource may stay here.
+    pub rest: Rest,
+    /// Whether being here means that provisioning has failed.
+    pub failed: bool,
+    /// The facts that this state adds.
+    pub facts: &'a [Fact<'a>],
+    /// The names of all facts that can be read here: its own, and those that every path to it has recorded.
+    pub known: &'a [&'a str],
+    /// Indices into [`Graph::transitions`], in the order in which they are tried. A `for_each` transition may stand
+    /// on several states; every other one stands on its source only.
+    pub transitions: &'a [usize],
+}
+
+/// Whether a resource may stay in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// The machine goes on from here as soon as it can.
+    Passing,
+    /// The machine rests here until a guard holds or a wanted set changes.
+    Resting,
+    /// Nothing leads away from here but deletion.
+    Terminal,
+}
+
+/// One fact of a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fact<'a> {
+    /// The name of the field, and the name in records.
+    pub name: &'a str,
+    /// The type, as written.
+    pub ty: &'a str,
+    /// The field's doc comment.
+    pub doc: &'a str,
+    /// Whether this is an `Each` fact, which begins empty and is filled by its `for_each` transition.
+    pub each: bool,
+}
+
+/// One transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transition<'a> {
+    /// The name of the method, and the name in records.
+    pub name: &'a str,
+    /// The state on which it is declared, an index into [`Graph::states`].
+    pub from: usize,
+    /// The states it may lead to, indices into [`Graph::states`]. Empty for `for_each`, which stays where it is.
+    pub to: &'a [usize],
+    /// The guard's name (`when = …`).
+    pub guard: Option<&'a str>,
+    /// What it does to the world.
+    pub kind: Kind<'a>,
+}
+
+/// What a transition does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// It changes the world under a contract.
+    Effect(Contract<'a>),
+    /// It touches nothing outside the record (`no_effect`).
+    NoEffect,
+    /// It looks and never changes anything (`waits`).
+    Waits {
+        /// How long it may take in all before the resource is reported as blocked.
+        within: Option<Duration>,
+    },
+}
+
+/// What is declared about an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contract<'a> {
+    /// What happens when its outcome is in doubt.
+    pub in_doubt: InDoubt,
+    /// How it is undone.
+    pub undo: Undo<'a>,
+    /// The method that removes whatever an attempt may have made.
+    pub abort: Option<&'a str>,
+    /// The deadline of one attempt.
+    pub timeout: Duration,
+    /// How long after the deadline a request may still land or a look-up may still lag.
+    pub settle: Duration,
+    /// How retries are spaced.
+    pub retry: Retry,
+    /// Whether `lookup` is asked before the first attempt too.
+    pub look_first: bool,
+    /// What to do with a thing that a deleted namesake left behind.
+    pub predecessor: Predecessor,
+    /// Set when the transition runs once for each member of a wanted set.
+    pub for_each: Option<ForEach<'a>>,
+}
+
+/// The set that a `for_each` transition keeps true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ForEach<'a> {
+    /// The `Each` fact, and the name of the method that gives the wanted set.
+    pub fact: &'a str,
+    /// What goes first when a member is replaced by another.
+    pub order: Order,
+}
+
+/// What goes first when a member of a set is replaced by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The new one is made before the old one is undone.
+    MakeFirst,
+    /// The old one is undone before the new one is made.
+    UndoFirst,
+}
+
+/// What happens when the outcome of an effect is in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It is called again with the same idempotency key.
+    Repeat,
+    /// The provider is asked, and it is called again only when the thing is absent.
+    Lookup,
+    /// The resource is held until an operator says what happened.
+    Hold,
+}
+
+/// How an effect is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo<'a> {
+    /// By this method.
+    Method(&'a str),
+    /// The thing is left behind on purpose, and listed.
+    Retain,
+    /// It made nothing of its own.
+    None,
+}
+
+/// How retries are spaced: the first after `base`, each later one twice as far, never further than `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// The wait after the first failure.
+    pub base: Duration,
+    /// The longest wait.
+    pub max: Duration,
+}
+
+/// What to do with a thing that a deleted namesake left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Predecessor {
+    /// Hold the resource.
+    Hold,
+    /// Take it over.
+    Adopt,
+}
+
+impl<'a> Graph<'a> {
+    /// The state with this name.
+    #[must_use]
+    pub fn state(&self, name: &str) -> Option<(usize, &'a State<'a>)> {
+        self.states.iter().enumerate().find(|(_, state)| state.name == name)
+    }
+
+    /// The transition with this name.
+    #[must_use]
+    pub fn transition(&self, name: &str) -> Option<(usize, &'a Transition<'a>)> {
+        self.transitions.iter().enumerate().find(|(_, transition)| transition.name == name)
+    }
+
+    /// The initial state's index.
+    ///
+    /// A graph that the derive emitted has exactly one; for one built by hand without any, this is the first state.
+    #[must_use]
+    pub fn initial(&self) -> usize {
+        self.states.iter().position(|state| state.initial).unwrap_or(0)
+    }
+}
+
+impl<'a> Transition<'a> {
+    /// The contract, if this transition is an effect.
+    #[must_use]
+    pub fn contract(&self) -> Option<&Contract<'a>> {
+        match &self.kind {
+            Kind::Effect(contract) => Some(contract),
+            Kind::NoEffect | Kind::Waits { .. } => None,
+        }
+    }
+
+    /// The set it keeps true, if it is a `for_each` transition.
+    #[must_use]
+    pub fn for_each(&self) -> Option<&ForEach<'a>> {
+        self.contract().and_then(|contract| contract.for_each.as_ref())
+    }
+}

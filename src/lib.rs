@@ -1,1 +1,30 @@
-//! durable-fsm
+//! Durable typestate state machines for controllers.
+
+pub use durable_fsm_graph as graph;
+pub use durable_fsm_macros::Fsm;
+
+mod answer;
+mod attempt;
+mod classify;
+mod each;
+mod fact;
+mod machine;
+mod resource;
+
+pub use answer::{Lookup, Wait};
+pub use attempt::Attempt;
+pub use classify::{Class, Classify};
+pub use each::Each;
+pub use fact::{FactError, Facts};
+pub use machine::Machine;
+pub use resource::{Resource, ResourceId};
+
+/// What generated code names. Nothing here is covered by semantic versioning.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::machine::{
+        Boxed, Call, Dispatch, Failure, Machine, Made, Next, Reply, Sealed, State, absent, decode, subjects,
+    };
+    pub use crate::{Attempt, Classify, Each, FactError, Facts, Lookup, Resource, Wait};
+    pub use durable_fsm_graph as graph;
+}

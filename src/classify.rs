@@ -1,0 +1,74 @@
+//! What an error means. Invariant: an error that nobody has vouched for counts as *unknown*: the effect may have happened.
+
+use std::time::Duration;
+
+/// What a provider's error says about the effect that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Class {
+    /// The effect may have happened: a time-out, a connection reset after sending, a 5xx. The driver keeps the intent and
+    /// resolves it by the declared contract.
+    Unknown,
+    /// It certainly did not happen: connection refused, 429, or what the author vouches for. It is tried again after
+    /// `retry_after`, or after the declared backoff where that is longer.
+    NotApplied {
+        /// How long the provider wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// It did not happen, and will not as things stand: a bad spec, a quota. The resource is *blocked*: it goes on when the
+    /// spec or the machine's version changes, or when a slow timer fires.
+    Rejected,
+    /// Something of that name exists and is not provably ours. The resource is *held* until a person looks: adopting it
+    /// would be taking over someone else's.
+    NotOurs,
+}
+
+impl Class {
+    /// It certainly did not happen, and the provider named no time to wait.
+    pub const NOT_APPLIED: Class = Class::NotApplied { retry_after: None };
+
+    /// The class as it is written in records and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Unknown => "unknown",
+            Class::NotApplied { .. } => "not-applied",
+            Class::Rejected => "rejected",
+            Class::NotOurs => "not-ours",
+        }
+    }
+}
+
+/// Says what an error of a transition means.
+///
+/// The default is the safe one, so `impl Classify for MyError {}` is correct for every error, if slow: each failure is
+/// resolved by the declared contract before anything else happens.
+///
+/// ```
+/// use durable_fsm::{Class, Classify};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// enum ProvisionError {
+///     #[error("the spec is not acceptable: {0}")]
+///     BadSpec(String),
+///     #[error("the provider failed")]
+///     Provider,
+/// }
+///
+/// impl Classify for ProvisionError {
+///     fn classify(&self) -> Class {
+///         match self {
+///             Self::BadSpec(_) => Class::Rejected,
+///             Self::Provider => Class::Unknown,
+///         }
+///     }
+/// }
+/// ```
+pub trait Classify: std::error::Error + Send + Sync + 'static {
+    /// What this error means. [`Class::Unknown`] unless said otherwise.
+    fn classify(&self) -> Class {
+        Class::Unknown
+    }
+}
+
+impl Classify for std::convert::Infallible {}

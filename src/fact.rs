@@ -1,0 +1,139 @@
+//! Facts: what a state has recorded, by name. Invariant: a fact that is missing or does not decode is an error that names
+//! the fact; it is never replaced by a default.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::Each;
+
+/// Facts by name, as they stand in a record. The typed states are projections of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Facts(BTreeMap<String, Value>);
+
+/// A fact that cannot be read or stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FactError {
+    /// The record has no such fact. Met when a machine gained a fact after the record was written, or the record was
+    /// edited by hand.
+    #[error("fact `{0}` is missing: restore the record, or give the machine a state that older records decode to")]
+    Missing(String),
+    /// The fact's value does not have the declared type.
+    #[error("fact `{name}` does not decode ({why}): restore the record, or keep the fact's type readable")]
+    Decode {
+        /// The fact's name.
+        name: String,
+        /// What serde said.
+        why: String,
+    },
+    /// The value cannot be written as JSON.
+    #[error("fact `{name}` cannot be written as JSON ({why}): give it a type that serializes to JSON")]
+    Encode {
+        /// The fact's name.
+        name: String,
+        /// What serde said.
+        why: String,
+    },
+    /// The state, transition or subject is not one of this machine.
+    #[error("{0} is not part of this machine: run the version of the controller that wrote the record")]
+    Foreign(String),
+}
+
+impl Facts {
+    /// Reads one fact.
+    ///
+    /// # Errors
+    /// [`FactError::Missing`] or [`FactError::Decode`].
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, FactError> {
+        let value = self.0.get(name).ok_or_else(|| FactError::Missing(name.to_owned()))?;
+        T::deserialize(value).map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
+    }
+
+    /// Reads an `Each` fact; one that was never written is the empty set.
+    ///
+    /// # Errors
+    /// [`FactError::Decode`].
+    pub fn each<S: DeserializeOwned + Ord, T: DeserializeOwned>(&self, name: &str) -> Result<Each<S, T>, FactError> {
+        if self.0.contains_key(name) { self.get(name) } else { Ok(Each::new()) }
+    }
+
+    /// Writes one fact.
+    ///
+    /// # Errors
+    /// [`FactError::Encode`].
+    pub fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), FactError> {
+        self.0.insert(name.to_owned(), encode(name, value)?);
+        Ok(())
+    }
+
+    /// The stored value of a fact.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// Names and values, ordered by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// These facts, with the ones in `saved` in place of their namesakes.
+    pub(crate) fn overlaid(&self, saved: &Facts) -> Facts {
+        let mut facts = self.clone();
+        facts.0.extend(saved.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        facts
+    }
+
+    /// The member of an `Each` fact.
+    pub(crate) fn member(&self, fact: &str, subject: &str) -> Option<&Value> {
+        self.0.get(fact).and_then(|value| value.get(subject))
+    }
+
+    /// The subjects of an `Each` fact, in order. A fact that is not there is an empty set.
+    pub(crate) fn subjects(&self, fact: &str) -> Vec<String> {
+        match self.0.get(fact) {
+            Some(Value::Object(members)) => members.keys().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn set_member(&mut self, fact: &str, subject: &str, value: Value) {
+        let entry = self.0.entry(fact.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        if let Value::Object(members) = entry {
+            members.insert(subject.to_owned(), value);
+        }
+    }
+
+    pub(crate) fn remove_member(&mut self, fact: &str, subject: &str) {
+        if let Some(Value::Object(members)) = self.0.get_mut(fact) {
+            members.remove(subject);
+        }
+    }
+}
+
+impl FromIterator<(String, Value)> for Facts {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(facts: I) -> Self {
+        Self(facts.into_iter().collect())
+    }
+}
+
+pub(crate) fn encode<T: Serialize>(name: &str, value: &T) -> Result<Value, FactError> {
+    serde_json::to_value(value).map_err(|error| FactError::Encode { name: name.to_owned(), why: error.to_string() })
+}

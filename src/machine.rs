@@ -1,0 +1,260 @@
+//! The traits that the derive implements. Invariant: a typed state exists only if it was decoded from a record or built by a
+//! declared edge from such a state.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use durable_fsm_graph::Graph;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::attempt::Attempt;
+use crate::each::{subject_text, subject_value};
+use crate::fact::encode;
+use crate::{Class, Classify, FactError, Facts, Lookup, Resource, Wait};
+
+/// A machine: what `#[derive(Fsm)]` makes of an enum.
+pub trait Machine: Sized + Send + Sync + 'static {
+    /// The resource it provisions for.
+    type Resource: Resource;
+    /// The state enum, such as `WorkerState`.
+    type State: Send + 'static;
+    /// The graph: states, edges, contracts.
+    const GRAPH: &'static Graph<'static>;
+
+    /// Decodes the state with this index from facts.
+    ///
+    /// # Errors
+    /// A fact that the state needs is missing or does not decode, or there is no such state.
+    fn state(index: usize, facts: &Facts) -> Result<Self::State, FactError>;
+}
+
+/// One typed state, such as `RoomCreated`.
+pub trait State: Next {
+    /// The machine it belongs to.
+    type Machine: Machine;
+    /// Its index in the machine's graph.
+    const INDEX: usize;
+
+    /// Projects the state out of a record's facts.
+    ///
+    /// # Errors
+    /// A fact is missing or does not decode.
+    fn decode(facts: &Facts) -> Result<Self, FactError>;
+}
+
+/// What an edge may lead to: a state, or the generated enum of a branch.
+pub trait Next: Sized + Send + 'static {
+    /// The state's index and the facts that it adds.
+    ///
+    /// # Errors
+    /// A fact cannot be written as JSON.
+    fn made(&self) -> Result<Made, FactError>;
+}
+
+/// A state that was reached: its index, and the facts that it adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Index into the graph's states.
+    pub state: usize,
+    /// The facts that the state adds; what was known before stays in the record.
+    pub facts: Facts,
+}
+
+/// Holds the facts of a typed state, so that it can be read by anybody and changed by nobody.
+#[derive(Debug)]
+pub struct Sealed<T>(T);
+
+impl<T> Sealed<T> {
+    #[doc(hidden)]
+    pub const fn new(facts: T) -> Self {
+        Self(facts)
+    }
+
+    #[doc(hidden)]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Sealed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A boxed future, as the generated dispatch returns it.
+pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Calls the transitions `T` of a machine by index. Implemented by the derive for every `T` that implements the machine's
+/// transitions trait.
+pub trait Dispatch<T>: Machine {
+    /// Runs a transition.
+    fn run(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<Reply, Failure>>;
+    /// Asks the look-up of a transition.
+    fn lookup(
+        transitions: Arc<T>,
+        transition: usize,
+        call: Call<Self::Resource>,
+    ) -> Boxed<Result<Lookup<Reply>, Failure>>;
+    /// Runs the undo of a transition; the call's facts and state are those that it produced.
+    fn undo(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<(), Failure>>;
+    /// Runs the abort of a transition.
+    fn abort(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<(), Failure>>;
+    /// Asks the guard of a transition; one without a guard may always run.
+    ///
+    /// # Errors
+    /// The state cannot be decoded.
+    fn guard(transitions: &T, transition: usize, facts: &Facts, resource: &Self::Resource) -> Result<bool, FactError>;
+    /// The wanted set of a `for_each` transition, as texts.
+    ///
+    /// # Errors
+    /// The state cannot be decoded, or a subject cannot be written.
+    fn wanted(
+        transitions: &T,
+        transition: usize,
+        facts: &Facts,
+        resource: &Self::Resource,
+    ) -> Result<BTreeSet<String>, FactError>;
+}
+
+/// What a transition produced.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// The next state.
+    Made(Made),
+    /// What was made for one subject of a set.
+    Member(Value),
+    /// Not yet, and for how long not.
+    NotYet(Option<std::time::Duration>),
+}
+
+/// Why a method produced nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The author's error, classified.
+    Provider {
+        /// What it means.
+        class: Class,
+        /// Its text, with the texts of its sources.
+        message: String,
+    },
+    /// The state or spec in the record could not be decoded, or the result not written.
+    Fact(FactError),
+}
+
+impl From<FactError> for Failure {
+    fn from(error: FactError) -> Self {
+        Failure::Fact(error)
+    }
+}
+
+/// One call of a method: the facts that it sees, its subject, and the attempt.
+#[derive(Debug)]
+pub struct Call<R: Resource> {
+    pub(crate) facts: Facts,
+    pub(crate) state: usize,
+    pub(crate) subject: Option<String>,
+    pub(crate) member: Option<Value>,
+    pub(crate) attempt: Attempt<R>,
+}
+
+#[doc(hidden)]
+impl<R: Resource> Call<R> {
+    /// The typed state that the method starts from, or that it undoes.
+    pub fn state<S: State>(&self) -> Result<S, FactError> {
+        S::decode(&self.facts)
+    }
+
+    /// The index of that state; for a branch, the arm that was taken.
+    pub fn index(&self) -> usize {
+        self.state
+    }
+
+    pub fn attempt(&self) -> &Attempt<R> {
+        &self.attempt
+    }
+
+    pub fn subject<S: DeserializeOwned>(&self) -> Result<S, FactError> {
+        subject_value(self.subject.as_deref().unwrap_or_default())
+    }
+
+    /// What was made for the subject that is to be undone.
+    pub fn member<T: DeserializeOwned>(&self) -> Result<T, FactError> {
+        let name = self.subject.as_deref().unwrap_or_default();
+        let value = self.member.as_ref().ok_or_else(|| FactError::Missing(name.to_owned()))?;
+        T::deserialize(value).map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
+    }
+
+    pub fn made<N: Next, E: Classify>(&self, result: Result<N, E>) -> Result<Reply, Failure> {
+        Ok(Reply::Made(classified(result)?.made()?))
+    }
+
+    pub fn member_made<T: Serialize, E: Classify>(&self, result: Result<T, E>) -> Result<Reply, Failure> {
+        Ok(Reply::Member(encode("member", &classified(result)?)?))
+    }
+
+    pub fn waited<N: Next, E: Classify>(&self, result: Result<Wait<N>, E>) -> Result<Reply, Failure> {
+        Ok(match classified(result)? {
+            Wait::Done(next) => Reply::Made(next.made()?),
+            Wait::NotYet => Reply::NotYet(None),
+            Wait::NotYetFor(time) => Reply::NotYet(Some(time)),
+        })
+    }
+
+    pub fn found<N: Next, E: Classify>(&self, result: Result<Lookup<N>, E>) -> Result<Lookup<Reply>, Failure> {
+        Ok(classified(result)?.try_map(|next| next.made().map(Reply::Made))?)
+    }
+
+    pub fn member_found<T: Serialize, E: Classify>(
+        &self,
+        result: Result<Lookup<T>, E>,
+    ) -> Result<Lookup<Reply>, Failure> {
+        Ok(classified(result)?.try_map(|made| encode("member", &made).map(Reply::Member))?)
+    }
+
+    pub fn done<E: Classify>(&self, result: Result<(), E>) -> Result<(), Failure> {
+        classified(result)
+    }
+}
+
+/// The answer of a dispatch that was asked for something the machine does not have.
+#[doc(hidden)]
+pub fn absent<T: Send + 'static>(what: &'static str) -> Boxed<Result<T, Failure>> {
+    Box::pin(std::future::ready(Err(Failure::Fact(FactError::Foreign(what.to_owned())))))
+}
+
+#[doc(hidden)]
+pub fn decode<S: State>(facts: &Facts) -> Result<S, FactError> {
+    S::decode(facts)
+}
+
+#[doc(hidden)]
+pub fn subjects<S: Serialize>(wanted: BTreeSet<S>) -> Result<BTreeSet<String>, FactError> {
+    wanted.iter().map(subject_text).collect()
+}
+
+fn classified<N, E: Classify>(result: Result<N, E>) -> Result<N, Failure> {
+    result.map_err(|error| Failure::Provider { class: error.classify(), message: chain(&error) })
+}
+
+/// An error's text with those of its sources, each once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -6,18 +6,22 @@ pub use durable_fsm_macros::Fsm;
 mod answer;
 mod attempt;
 mod classify;
+mod clock;
 mod each;
 mod fact;
 mod machine;
 mod resource;
+mod store;
 
 pub use answer::{Lookup, Wait};
 pub use attempt::Attempt;
 pub use classify::{Class, Classify};
+pub use clock::{Clock, SystemClock};
 pub use each::Each;
 pub use fact::{FactError, Facts};
 pub use machine::Machine;
 pub use resource::{Resource, ResourceId};
+pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 
 /// What generated code names. Nothing here is covered by semantic versioning.
 #[doc(hidden)]

@@ -1,0 +1,139 @@
+//! Where records are kept. Invariant: a record is replaced only by a writer that has seen it, in its latest version.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::ResourceId;
+
+/// Which record: the machine's name and the resource.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId {
+    /// The machine's name, such as `hiclaw.io/worker`.
+    pub machine: String,
+    /// The resource.
+    pub resource: ResourceId,
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.machine, self.resource)
+    }
+}
+
+/// What stands for one version of a record, or of its absence. Opaque; compared by the store that issued it.
+///
+/// A store must never issue one version for two different contents, also not for "absent" before a record was made and
+/// "absent" after it was removed: a writer that is late by a whole life must find that the version moved on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Version(String);
+
+impl Version {
+    /// A version, from the store's own token.
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// The store's token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a store tells beside the record, as of the same version.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// The resource is to be deleted.
+    pub deleting: bool,
+    /// Nobody is to act on the resource.
+    pub paused: bool,
+    /// The resource's generation, where the store knows it.
+    pub generation: Option<u64>,
+}
+
+/// What a store holds for one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The record's bytes, exactly as written; none if there is no record.
+    pub bytes: Option<Vec<u8>>,
+    /// The version of this content.
+    pub version: Version,
+    /// Whether something that only we set (a finalizer) says that there was a record.
+    pub marked: bool,
+    /// The sequence number of the latest record, where it is mirrored outside the record.
+    pub witness: Option<u64>,
+    /// What is wanted of the resource, as of this version.
+    pub signals: Signals,
+}
+
+/// Keeps one record for each machine and resource.
+///
+/// An implementation passes the `testing::store_conformance` suite.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Reads the record. What it returns may be out of date by the time it is used; the next write finds out.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], or [`StoreError::Gone`] where the store knows that there is no such resource.
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError>;
+
+    /// Writes the record if the version is still `expected`, and returns what is then stored, read back from the store's own
+    /// answer. When it returns, the record is durable: it survives a crash of this process and of the machine.
+    ///
+    /// The first write of a record also sets the mark ([`Loaded::marked`]), in the same atomic step.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the version moved on. After [`StoreError::Unknown`] the record may or may not have been
+    /// written; after every other error it was not.
+    async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError>;
+
+    /// Removes record and mark if the version is still `expected`. When it returns, the removal is durable.
+    ///
+    /// # Errors
+    /// As for [`Store::compare_and_swap`]. A record that is not there is a conflict.
+    async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError>;
+
+    /// The resources that have a record of this machine, in no particular order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError>;
+
+    /// Whether nobody outside this process can write here. If so, an intent of another incarnation belongs to a process that
+    /// is gone, and a `repeat` need not wait for it.
+    fn exclusive(&self) -> bool {
+        false
+    }
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Somebody else wrote first. The driver loads again and looks what changed.
+    #[error("the record was changed by somebody else; load it again")]
+    Conflict,
+    /// The record does not fit. Nothing was written.
+    #[error(
+        "the record needs {size} bytes and the store takes {limit}; keep large values outside the record and record a reference"
+    )]
+    TooLarge {
+        /// What it would have taken, in bytes.
+        size: usize,
+        /// What the store takes, in bytes.
+        limit: usize,
+    },
+    /// The store could not be reached or refused. Nothing was written.
+    #[error("the store is not available ({0}); nothing was written, try again")]
+    Unavailable(String),
+    /// The store may or may not have written.
+    #[error("the store did not say whether it wrote ({0}); load the record to find out")]
+    Unknown(String),
+    /// There is no such resource any more.
+    #[error("the resource is gone; there is nothing to record for it")]
+    Gone,
+    /// The store cannot take any write for this resource until it is mended.
+    #[error("the stored object is no longer valid ({0}); mend the object, then the record can be written")]
+    Invalid(String),
+}

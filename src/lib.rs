@@ -7,10 +7,14 @@ mod answer;
 mod attempt;
 mod classify;
 mod clock;
+mod driver;
 mod each;
 mod fact;
 mod machine;
+mod probe;
+pub mod record;
 mod resource;
+mod steps;
 mod store;
 
 pub use answer::{Lookup, Wait};
@@ -20,6 +24,7 @@ pub use clock::{Clock, SystemClock};
 pub use each::Each;
 pub use fact::{FactError, Facts};
 pub use machine::Machine;
+pub use probe::{Crossing, Probe, Side, Silent, Site};
 pub use resource::{Resource, ResourceId};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 

@@ -1,0 +1,289 @@
+//! One attempt at an effect. Invariant: the method is called only after our intent is durable, before our own deadline, and once.
+
+use std::time::Duration;
+
+use durable_fsm_graph::{Contract, InDoubt, Predecessor};
+
+use super::pass::{Halt, Pass};
+use crate::attempt::Details;
+use crate::machine::{Boxed, Failure, Reply};
+use crate::probe::{Probe, Side, Site};
+use crate::record::{Action, Event, HeldReason, Intent, idempotency_key, owner_tag};
+use crate::steps::Ask;
+use crate::{Class, Lookup};
+
+impl<P: Probe> Pass<'_, P> {
+    /// Writes an intent, then makes the attempt.
+    pub(super) async fn begin(
+        &mut self,
+        transition: usize,
+        subject: Option<String>,
+        action: Action,
+        set_aside: bool,
+    ) -> Result<(), Halt> {
+        let name = self.name(transition);
+        let Some(contract) = self.steps.graph().transitions[transition].contract() else {
+            return Err(self.unwritten(HeldReason::Unreadable, format!("`{name}` has no effect")));
+        };
+        let spec = match self.steps.spec() {
+            Ok(spec) => spec,
+            Err(error) => return self.hold(HeldReason::Unreadable, error.to_string()).await,
+        };
+        if set_aside {
+            self.apply(Event::SetAside)?;
+        }
+        let started = self.driver.clock.monotonic();
+        let deadline = self.now().later(contract.timeout);
+        // The write carries the outcome of the step before, and is labelled by it.
+        let site = if self.learnt.is_empty() { Site::Intent } else { Site::Commit };
+        if site == Site::Intent {
+            self.about = (name, subject.clone());
+        }
+        let transition = name.to_owned();
+        let holder = self.holder.clone();
+        self.apply(Event::Intended { transition, subject, action, holder, deadline, spec })?;
+        if self.write(site).await? { self.attempt(started).await } else { Ok(()) }
+    }
+
+    /// Takes an intent in doubt over, then makes the attempt.
+    pub(super) async fn take_over(&mut self) -> Result<(), Halt> {
+        let Some((name, contract)) = self.intended() else { return Ok(()) };
+        let started = self.driver.clock.monotonic();
+        let deadline = self.now().later(contract.timeout);
+        self.about = (name, self.record.intent.as_ref().and_then(|intent| intent.subject.clone()));
+        self.apply(Event::TakenOver { holder: self.holder.clone(), deadline })?;
+        if self.write(Site::TakeOver).await? { self.attempt(started).await } else { Ok(()) }
+    }
+
+    /// Makes the attempt for which our intent stands. What it gives is learnt, and written with whatever comes next.
+    async fn attempt(&mut self, started: Duration) -> Result<(), Halt> {
+        let (Some((name, contract)), Some(intent)) = (self.intended(), self.record.intent.clone()) else {
+            return Ok(());
+        };
+        self.about = (name, intent.subject.clone());
+        if self.is_interrupted() {
+            return self.withdraw(&intent);
+        }
+        let until = started + contract.timeout;
+        let asks_first = match intent.action {
+            Action::Run => contract.in_doubt == InDoubt::Lookup && (intent.in_doubt || contract.look_first),
+            Action::Undo => contract.in_doubt == InDoubt::Lookup,
+            Action::Abort => false,
+        };
+        if asks_first && !self.look(&intent, contract, until).await? {
+            return Ok(());
+        }
+        // A look-up and a slow store take time. Past the deadline others may already act on our silence.
+        if self.driver.clock.monotonic() >= until || self.is_interrupted() {
+            return self.withdraw(&intent);
+        }
+        let site = match intent.action {
+            Action::Run => Site::Effect,
+            Action::Undo => Site::Undo,
+            Action::Abort => Site::Abort,
+        };
+        let ask = self.ask(&intent);
+        self.cross(site, Side::Before).await;
+        if self.driver.clock.monotonic() >= until {
+            return self.withdraw(&intent);
+        }
+        let outcome = match intent.action {
+            Action::Run => self.limited(self.steps.run(ask), until).await.map(Some),
+            Action::Undo => self.limited(self.steps.undo(ask), until).await.map(|()| None),
+            Action::Abort => self.limited(self.steps.abort(ask), until).await.map(|()| None),
+        };
+        self.cross(site, Side::After).await;
+        match outcome {
+            Ok(Some(reply)) => self.reached(reply),
+            Ok(None) => self.learn(Event::Undone { at: self.now() }),
+            Err(failure) => self.failed(failure, contract),
+        }
+    }
+
+    /// Asks the provider. True if the method is to be called.
+    async fn look(&mut self, intent: &Intent, contract: &Contract<'_>, until: Duration) -> Result<bool, Halt> {
+        let ask = self.ask_lookup(intent);
+        self.cross(Site::Lookup, Side::Before).await;
+        let found = self.limited(self.steps.lookup(ask), until).await;
+        self.cross(Site::Lookup, Side::After).await;
+        let forward = self.record.direction.is_forward();
+        let undoing = intent.action == Action::Undo;
+        match found {
+            Ok(Lookup::Ours(_) | Lookup::Incomplete) if undoing => Ok(true),
+            Ok(Lookup::Absent) if undoing => self.learn(Event::Undone { at: self.now() }).map(|()| false),
+            Ok(Lookup::Ours(reply)) => self.reached(reply).map(|()| false),
+            Ok(Lookup::Absent) => {
+                self.learn(Event::SeenAbsent)?;
+                Ok(forward)
+            }
+            Ok(Lookup::Predecessor(reply)) if !undoing && contract.predecessor == Predecessor::Adopt => {
+                self.reached(reply).map(|()| false)
+            }
+            Ok(Lookup::NotOurs | Lookup::Predecessor(_)) if !undoing && !forward => {
+                self.learn(Event::SeenAbsent).map(|()| false)
+            }
+            Ok(Lookup::NotOurs) => {
+                let error = "something of that name exists and is not provably ours".to_owned();
+                self.not_ours(error).map(|()| false)
+            }
+            Ok(Lookup::Predecessor(_)) => {
+                let error = "it belongs to a deleted namesake; say `predecessor = adopt` to take it over".to_owned();
+                self.not_ours(error).map(|()| false)
+            }
+            Ok(Lookup::Incomplete) if contract.abort.is_some() => {
+                // Set aside, it is aborted before anything else, and the transition runs afresh.
+                self.learn(Event::SetAside).map(|()| false)
+            }
+            Ok(Lookup::Incomplete) => {
+                let message = format!(
+                    "`{}` has left something half-built; remove it and resolve with `not-applied`, or declare an `abort`",
+                    intent.transition
+                );
+                self.learn(Event::Held { reason: HeldReason::Incomplete, message, at: self.now() })?;
+                Ok(false)
+            }
+            Err(Failure::Fact(error)) => {
+                self.withdraw(intent)?;
+                self.learn(Event::Held { reason: HeldReason::Unreadable, message: error.to_string(), at: self.now() })?;
+                Ok(false)
+            }
+            Err(Failure::Provider { class, message }) => {
+                let after = self.backoff(class, &contract.retry);
+                self.learn(Event::NotAsked { class, error: message, at: self.now(), after })?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn not_ours(&mut self, error: String) -> Result<(), Halt> {
+        let (at, generation) = (self.now(), self.generation());
+        self.learn(Event::Failed { class: Class::NotOurs, error, at, after: Duration::ZERO, generation })
+    }
+
+    fn reached(&mut self, reply: Reply) -> Result<(), Halt> {
+        let at = self.now();
+        match reply {
+            Reply::Made(made) => self.learn(Event::Reached { made, at }),
+            Reply::Member(value) => self.learn(Event::Member { value, at }),
+            Reply::NotYet(_) => Err(self
+                .unwritten(HeldReason::Unreadable, "an effect answered `not yet`, and is none that waits".to_owned())),
+        }
+    }
+
+    fn failed(&mut self, failure: Failure, contract: &Contract<'_>) -> Result<(), Halt> {
+        let (at, generation) = (self.now(), self.generation());
+        match failure {
+            Failure::Provider { class, message } => {
+                let after = self.backoff(class, &contract.retry);
+                tracing::info!(
+                    machine = %self.id.machine, resource = %self.id.resource, transition = self.about.0,
+                    class = class.name(), error = %message, "attempt failed"
+                );
+                self.learn(Event::Failed { class, error: message, at, after, generation })
+            }
+            // Nobody can tell whether this was before or after the effect.
+            Failure::Fact(error) => {
+                let after = self.backoff(Class::Unknown, &contract.retry);
+                let message = error.to_string();
+                self.learn(Event::Failed { class: Class::Unknown, error: message.clone(), at, after, generation })?;
+                self.learn(Event::Held { reason: HeldReason::Unreadable, message, at })
+            }
+        }
+    }
+
+    /// Takes back an intent whose effect has not begun. One that was in doubt before stays so.
+    fn withdraw(&mut self, intent: &Intent) -> Result<(), Halt> {
+        if intent.in_doubt { Ok(()) } else { self.learn(Event::Withdrawn) }
+    }
+
+    /// The call, until the deadline; what has not answered by then may have happened.
+    pub(super) async fn limited<A>(&self, call: Boxed<Result<A, Failure>>, until: Duration) -> Result<A, Failure> {
+        let left = until.saturating_sub(self.driver.clock.monotonic());
+        tokio::select! {
+            biased;
+            answer = call => answer,
+            () = self.driver.clock.sleep(left) => {
+                let message = format!("no answer within {} ms", left.as_millis());
+                Err(Failure::Provider { class: Class::Unknown, message })
+            }
+        }
+    }
+
+    fn intended(&self) -> Option<(&'static str, &'static Contract<'static>)> {
+        let intent = self.record.intent.as_ref()?;
+        let (_, step) = self.steps.graph().transition(&intent.transition)?;
+        step.contract().map(|contract| (step.name, contract))
+    }
+
+    fn ask(&self, intent: &Intent) -> Ask {
+        let mut ask = self.ask_lookup(intent);
+        if intent.action != Action::Undo {
+            return ask;
+        }
+        let graph = self.steps.graph();
+        let step = &graph.transitions[ask.transition];
+        let branch =
+            self.record.effect(&intent.transition, intent.subject.as_deref()).and_then(|live| live.state.clone());
+        let branch = branch.and_then(|name| graph.state(&name).map(|(index, _)| index));
+        ask.state = branch.or(step.to.first().copied()).unwrap_or(step.from);
+        ask
+    }
+
+    /// The call of a look-up: as `ask`, but of the state from which the transition starts.
+    fn ask_lookup(&self, intent: &Intent) -> Ask {
+        let (transition, step) = match self.steps.graph().transition(&intent.transition) {
+            Some(found) => found,
+            None => return self.ask_here(usize::MAX, usize::MAX),
+        };
+        let live = self.record.effect(&intent.transition, intent.subject.as_deref());
+        let saved = live.map(|live| live.saved.clone()).unwrap_or_default();
+        let subject = intent.subject.clone();
+        let member = match (step.for_each(), &subject) {
+            (Some(for_each), Some(subject)) => self.record.facts.member(for_each.fact, subject).cloned(),
+            _ => None,
+        };
+        Ask {
+            transition,
+            state: step.from,
+            facts: self.record.facts.overlaid(&saved),
+            member,
+            spec: (!intent.spec.is_null()).then(|| intent.spec.clone()),
+            details: Details {
+                key: idempotency_key(
+                    &self.record.origin,
+                    &self.record.machine,
+                    &intent.transition,
+                    subject.as_deref(),
+                    intent.life,
+                ),
+                owner_tag: owner_tag(&self.record.origin, &self.record.machine),
+                number: intent.attempt,
+                since: self.record.since.time(),
+                deadline: intent.deadline.time(),
+                resumed: intent.in_doubt || intent.attempt > 1,
+            },
+            subject,
+        }
+    }
+
+    /// The call of a transition without effect.
+    pub(super) fn ask_here(&self, transition: usize, state: usize) -> Ask {
+        let now = self.driver.clock.wall();
+        Ask {
+            transition,
+            state,
+            facts: self.record.facts.clone(),
+            subject: None,
+            member: None,
+            spec: None,
+            details: Details {
+                key: String::new(),
+                owner_tag: owner_tag(&self.record.origin, &self.record.machine),
+                number: 1,
+                since: self.record.since.time(),
+                deadline: now,
+                resumed: false,
+            },
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! One pass for one resource. Invariant: what was learnt from an effect is kept until it is durable, or until somebody else has taken
+//! the intent over.
+
+use std::time::Duration;
+
+use durable_fsm_graph::{Kind, Retry as Backoff};
+
+use super::decide::{Decision, Ending, Surroundings, decide};
+use super::{Driver, held_unwritten};
+use crate::machine::{Failure, Reply};
+use crate::probe::{Crossing, Probe, Side, Site};
+use crate::record::{Action, BlockedReason, Event, Held, HeldReason, Record, Stamp, Unreadable, next};
+use crate::steps::Steps;
+use crate::{Class, FactError, Loaded, RecordId, Signals, StoreError, Version};
+
+/// How a pass ended, and the record as it then was.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    pub(crate) ending: Ending,
+    pub(crate) record: Option<Record>,
+    /// Set when the resource is held and the record does not say so, because it must not be written.
+    pub(crate) unwritten: Option<Held>,
+}
+
+/// What a pass would do first.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) decision: Result<Decision, Report>,
+    pub(crate) record: Option<Record>,
+}
+
+/// Why a pass cannot go on.
+pub(crate) enum Halt {
+    Stop(Box<Report>),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        Halt::Store(error)
+    }
+}
+
+/// A pass under way.
+pub(crate) struct Pass<'d, P> {
+    pub(super) driver: &'d Driver<P>,
+    pub(super) steps: &'d dyn Steps,
+    pub(super) id: &'d RecordId,
+    pub(super) holder: String,
+    pub(super) delete: bool,
+    pub(super) record: Record,
+    /// The record as it was last read or written.
+    pub(super) base: Option<Record>,
+    pub(super) version: Version,
+    pub(super) stored: bool,
+    pub(super) signals: Signals,
+    /// The record differs from what is stored.
+    pub(super) dirty: bool,
+    /// What was learnt under our intent and is not durable yet.
+    pub(super) learnt: Vec<Event>,
+    /// The transition and subject that the next write is about, for labels.
+    pub(super) about: (&'static str, Option<String>),
+}
+
+/// How many transitions without effect may follow each other in one pass; more is a loop that never rests.
+const LONGEST_WALK: usize = 1000;
+
+impl<'d, P: Probe> Pass<'d, P> {
+    pub(super) async fn run(
+        driver: &'d Driver<P>,
+        steps: &'d dyn Steps,
+        id: &'d RecordId,
+        holder: String,
+        delete: bool,
+    ) -> Result<Report, StoreError> {
+        let mut pass = match Self::load(driver, steps, id, holder, delete).await {
+            Ok(pass) => pass,
+            Err(halt) => return end(halt),
+        };
+        for _ in 0..LONGEST_WALK {
+            if let Err(halt) = pass.step().await {
+                return end(halt);
+            }
+        }
+        let message = format!(
+            "the machine went through {LONGEST_WALK} steps without coming to rest, now at {}; a guard that stays true after its own transition makes such a loop",
+            pass.record.state
+        );
+        let held = Held { reason: HeldReason::Unreadable, message, since: pass.now() };
+        Ok(held_unwritten(Some(pass.record), held))
+    }
+
+    pub(super) async fn plan(
+        driver: &'d Driver<P>,
+        steps: &'d dyn Steps,
+        id: &'d RecordId,
+    ) -> Result<Planned, StoreError> {
+        match Self::load(driver, steps, id, String::new(), false).await {
+            Ok(pass) => {
+                let decision = pass.decide().map_err(|error| pass.unreadable(error));
+                Ok(Planned { decision, record: Some(pass.record) })
+            }
+            Err(Halt::Store(error)) => Err(error),
+            Err(Halt::Stop(report)) => Ok(Planned { record: report.record.clone(), decision: Err(*report) }),
+        }
+    }
+
+    async fn load(
+        driver: &'d Driver<P>,
+        steps: &'d dyn Steps,
+        id: &'d RecordId,
+        holder: String,
+        delete: bool,
+    ) -> Result<Self, Halt> {
+        let at = |side| Crossing { id, transition: "", subject: None, site: Site::Load, side };
+        driver.probe.cross(&at(Side::Before)).await;
+        let loaded = driver.store.load(id).await;
+        driver.probe.cross(&at(Side::After)).await;
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(StoreError::Gone) => return Err(stop(Ending::Gone, None)),
+            Err(error) => return Err(Halt::Store(error)),
+        };
+        let now = Stamp::from(driver.clock.wall());
+        let stored = loaded.bytes.is_some();
+        let record = match read(steps, &loaded) {
+            Ok(Some(record)) => record,
+            Ok(None) => Record::initial(steps.graph(), steps.uid(), now),
+            Err(error) => {
+                let reason = match error {
+                    Unreadable::Lost(_) => HeldReason::RecordLost,
+                    _ => HeldReason::Unreadable,
+                };
+                let held = Held { reason, message: error.to_string(), since: now };
+                return Err(Halt::Stop(Box::new(held_unwritten(None, held))));
+            }
+        };
+        let mut pass = Self {
+            driver,
+            steps,
+            id,
+            holder,
+            delete,
+            record,
+            base: None,
+            version: loaded.version,
+            stored,
+            signals: loaded.signals,
+            dirty: false,
+            learnt: Vec::new(),
+            about: ("", None),
+        };
+        pass.observe();
+        Ok(pass)
+    }
+
+    /// Reads the record again after somebody else has written it. What was learnt is applied to the new record, if the intent under
+    /// which it was learnt is still there and still this call's own.
+    pub(super) async fn reload(&mut self) -> Result<(), Halt> {
+        let learnt = std::mem::take(&mut self.learnt);
+        let about = self.about.clone();
+        let intent = self.base.as_ref().and_then(|base| base.intent.clone());
+        *self = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
+        if intent.is_some_and(|intent| intent.holder == self.holder && self.record.intent.as_ref() == Some(&intent)) {
+            for event in learnt {
+                self.learn(event)?;
+            }
+            self.about = about;
+        }
+        Ok(())
+    }
+
+    /// One step: decide, and do it.
+    async fn step(&mut self) -> Result<(), Halt> {
+        if self.driver.is_draining() {
+            return self.stop(Ending::Progressing(Duration::ZERO)).await;
+        }
+        let decision = match self.decide() {
+            Ok(decision) => decision,
+            Err(error) => return self.hold(HeldReason::Unreadable, error.to_string()).await,
+        };
+        match decision {
+            Decision::Stop(ending) => self.stop(ending).await,
+            Decision::Turn(direction) => self.apply(Event::Turned { direction, at: self.now() }),
+            Decision::Release => self.apply(Event::Released),
+            Decision::Begin { transition, subject, action, set_aside } => {
+                self.begin(transition, subject, action, set_aside).await
+            }
+            Decision::TakeOver => self.take_over().await,
+            Decision::SetAside => self.apply(Event::SetAside),
+            Decision::Hold { reason, message } => self.hold(reason, message).await,
+            Decision::Compute { transition } => self.compute(transition).await,
+            Decision::Drop { transition, subject } => {
+                let transition = self.name(transition).to_owned();
+                self.apply(Event::Dropped { transition, subject })
+            }
+            Decision::Clear(touched) => self.apply(Event::Cleared {
+                transition: touched.transition,
+                subject: touched.subject,
+                life: touched.life,
+            }),
+            Decision::BeginAgain => self.apply(Event::RolledBack { at: self.now() }),
+            Decision::Remove => self.remove().await,
+        }
+    }
+
+    pub(super) fn decide(&self) -> Result<Decision, FactError> {
+        let is_gone = |holder: &str| self.driver.is_gone(holder);
+        let graph = self.steps.graph();
+        decide(
+            &self.record,
+            &Surroundings {
+                id: self.id,
+                steps: self.steps,
+                sightings: &self.driver.sightings,
+                stored: self.stored,
+                wall: self.now(),
+                monotonic: self.driver.clock.monotonic(),
+                deleting: self.is_deleting(),
+                paused: self.signals.paused,
+                generation: self.generation(),
+                fingerprint: &crate::record::fingerprint(graph),
+                is_gone: &is_gone,
+            },
+        )
+    }
+
+    /// Runs a transition that has no effect, or lets one that waits look. Nothing is written for it until something else is.
+    async fn compute(&mut self, transition: usize) -> Result<(), Halt> {
+        let step = &self.steps.graph().transitions[transition];
+        let ask = self.ask_here(transition, step.from);
+        let reply = match step.kind {
+            Kind::Waits { .. } => {
+                self.about = (step.name, None);
+                self.cross(Site::Wait, Side::Before).await;
+                let until = self.driver.clock.monotonic() + WAIT_TIMEOUT;
+                let reply = self.limited(self.steps.run(ask), until).await;
+                self.cross(Site::Wait, Side::After).await;
+                reply
+            }
+            Kind::NoEffect | Kind::Effect(_) => self.steps.run(ask).await,
+        };
+        match reply {
+            Ok(Reply::Made(made)) => {
+                let transition = step.name.to_owned();
+                self.apply(Event::Derived { transition, made, at: self.now() })
+            }
+            Ok(Reply::NotYet(after)) => self.not_yet(step.name, step.kind, after).await,
+            Ok(Reply::Member(_)) => {
+                self.hold(HeldReason::Unreadable, format!("`{}` answered for a set, and is none", step.name)).await
+            }
+            Err(Failure::Fact(error)) => self.hold(HeldReason::Unreadable, error.to_string()).await,
+            Err(Failure::Provider { class: Class::NotOurs, message }) => self.hold(HeldReason::NotOurs, message).await,
+            Err(Failure::Provider { class, message }) => {
+                let after = self.backoff(class, &DEFAULT_BACKOFF);
+                self.apply(Event::NotAsked { class, error: message, at: self.now(), after })?;
+                self.stop(Ending::Progressing(after)).await
+            }
+        }
+    }
+
+    async fn not_yet(&mut self, name: &str, kind: Kind<'_>, after: Option<Duration>) -> Result<(), Halt> {
+        let after = after.unwrap_or(DEFAULT_BACKOFF.base * 5);
+        let now = self.now();
+        if let Kind::Waits { within: Some(within) } = kind {
+            let waited = now.after(self.record.since);
+            let reported = self.record.blocked.is_some();
+            if waited >= within && !reported {
+                let message = format!(
+                    "`{name}` has waited for {} s; it goes on as soon as what it waits for is there",
+                    waited.as_secs()
+                );
+                let generation = self.generation();
+                self.apply(Event::Blocked { reason: BlockedReason::Overdue, message, at: now, after, generation })?;
+            }
+            if waited >= within {
+                return self.stop(Ending::Blocked(after)).await;
+            }
+            return self.stop(Ending::Progressing(after.min(within - waited))).await;
+        }
+        self.stop(Ending::Progressing(after)).await
+    }
+
+    /// Removes the record: nothing is left.
+    async fn remove(&mut self) -> Result<(), Halt> {
+        if let Err(illegal) = crate::record::may_remove(self.steps.graph(), &self.record) {
+            return Err(self.unwritten(HeldReason::Unreadable, illegal.to_string()));
+        }
+        self.about = ("", None);
+        self.cross(Site::Remove, Side::Before).await;
+        let removed = self.driver.store.remove(self.id, &self.version).await;
+        self.cross(Site::Remove, Side::After).await;
+        match removed {
+            Ok(()) | Err(StoreError::Gone) => {
+                tracing::info!(machine = %self.id.machine, resource = %self.id.resource, "removed");
+                self.driver.sightings.forget(self.id);
+                Err(stop(Ending::Gone, None))
+            }
+            // Somebody else wrote, or it may be done already: the record tells.
+            Err(StoreError::Conflict | StoreError::Unknown(_)) => {
+                self.learnt.clear();
+                self.reload().await?;
+                if self.stored { Ok(()) } else { Err(stop(Ending::Gone, None)) }
+            }
+            Err(error) => Err(Halt::Store(error)),
+        }
+    }
+
+    pub(super) async fn hold(&mut self, reason: HeldReason, message: String) -> Result<(), Halt> {
+        self.learn(Event::Held { reason, message, at: self.now() })?;
+        self.stop(Ending::Held).await
+    }
+
+    /// Makes durable what is not, and ends the pass. If somebody else wrote in between, the pass goes on instead.
+    pub(super) async fn stop(&mut self, ending: Ending) -> Result<(), Halt> {
+        if self.dirty && !self.write(if self.learnt.is_empty() { Site::Note } else { Site::Commit }).await? {
+            return Ok(());
+        }
+        let ending = match (&self.record.held, ending) {
+            (Some(_), Ending::Progressing(_) | Ending::Blocked(_) | Ending::Resting) => Ending::Held,
+            (_, ending) => ending,
+        };
+        Err(stop(ending, Some(self.record.clone())))
+    }
+
+    /// Applies an event that can be found again from the record.
+    pub(super) fn apply(&mut self, event: Event) -> Result<(), Halt> {
+        match next(self.steps.graph(), &self.record, event) {
+            Ok(record) => {
+                self.record = record;
+                self.dirty = true;
+                Ok(())
+            }
+            Err(illegal) => Err(self.unwritten(HeldReason::Unreadable, illegal.to_string())),
+        }
+    }
+
+    /// Applies an event that only this call knows of.
+    pub(super) fn learn(&mut self, event: Event) -> Result<(), Halt> {
+        self.apply(event.clone())?;
+        self.learnt.push(event);
+        Ok(())
+    }
+
+    pub(super) fn unwritten(&self, reason: HeldReason, message: String) -> Halt {
+        let held = Held { reason, message, since: self.now() };
+        Halt::Stop(Box::new(held_unwritten(Some(self.record.clone()), held)))
+    }
+
+    fn unreadable(&self, error: FactError) -> Report {
+        let held = Held { reason: HeldReason::Unreadable, message: error.to_string(), since: self.now() };
+        held_unwritten(Some(self.record.clone()), held)
+    }
+
+    pub(super) async fn cross(&self, site: Site, side: Side) {
+        let (transition, subject) = &self.about;
+        let crossing = Crossing { id: self.id, transition, subject: subject.as_deref(), site, side };
+        self.driver.probe.cross(&crossing).await;
+    }
+
+    /// Whether something asks this pass to begin no further effect in its direction.
+    pub(super) fn is_interrupted(&self) -> bool {
+        let turned = self.is_deleting() && self.record.direction != crate::record::Direction::Deleting;
+        turned || self.signals.paused || self.record.paused || self.driver.is_draining()
+    }
+
+    pub(super) fn is_deleting(&self) -> bool {
+        self.delete || self.signals.deleting || self.steps.deleting()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.signals.generation.unwrap_or_else(|| self.steps.generation())
+    }
+
+    /// How long to wait after the failure that is being recorded: twice as long each time, up to the declared limit, less up to a
+    /// quarter so that resources which failed together do not come back together.
+    pub(super) fn backoff(&self, class: Class, backoff: &Backoff) -> Duration {
+        if class == Class::Rejected {
+            return self.driver.blocked_for;
+        }
+        let before = self.record.retry.as_ref().map_or(0, |retry| retry.count);
+        let full = backoff.base.saturating_mul(2_u32.saturating_pow(before.min(31))).min(backoff.max);
+        let share = u32::try_from(self.driver.clock.chance() % 256).unwrap_or_default();
+        let jittered = full - full / 4 * share / 256;
+        match class {
+            Class::NotApplied { retry_after: Some(asked) } => jittered.max(asked),
+            _ => jittered,
+        }
+    }
+
+    pub(super) fn now(&self) -> Stamp {
+        Stamp::from(self.driver.clock.wall())
+    }
+
+    pub(super) fn name(&self, transition: usize) -> &'static str {
+        self.steps.graph().transitions[transition].name
+    }
+
+    pub(super) fn observe(&mut self) {
+        self.driver.sightings.observe(self.id, &self.record, self.driver.clock.monotonic());
+        self.base = self.stored.then(|| self.record.clone());
+    }
+}
+
+/// How long one look of a transition that waits may take.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The backoff of transitions that declare none, because they have no effect.
+const DEFAULT_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
+
+/// The record in what was loaded; none if there is none and never was.
+fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Record>, Unreadable> {
+    let Some(bytes) = &loaded.bytes else {
+        let sign = match (loaded.marked, loaded.witness) {
+            (_, Some(seq)) => format!("its sequence number {seq} is still mirrored"),
+            (true, None) => "the finalizer is still there".to_owned(),
+            (false, None) => return Ok(None),
+        };
+        return Err(Unreadable::Lost(format!("there is none, and {sign}")));
+    };
+    let graph = steps.graph();
+    let record = Record::decode(graph, bytes)?;
+    record.check_owner(steps.uid())?;
+    if let Some(seq) = loaded.witness.filter(|seq| *seq > record.seq) {
+        return Err(Unreadable::Lost(format!("it has sequence number {}, and {seq} was written", record.seq)));
+    }
+    let (state, _) = graph.state(&record.state).ok_or_else(|| Unreadable::State(record.state.clone()))?;
+    steps.check(state, &record.facts)?;
+    Ok(Some(record))
+}
+
+fn stop(ending: Ending, record: Option<Record>) -> Halt {
+    Halt::Stop(Box::new(Report { ending, record, unwritten: None }))
+}
+
+fn end(halt: Halt) -> Result<Report, StoreError> {
+    match halt {
+        Halt::Stop(report) => Ok(*report),
+        Halt::Store(error) => Err(error),
+    }
+}

@@ -1,0 +1,103 @@
+//! Writing the record. Invariant: after a write of which nobody knows whether it happened, the record itself is asked; it was ours only
+//! if it is, byte for byte, what was sent.
+
+use std::time::Duration;
+
+use super::pass::{Halt, Pass};
+use crate::probe::{Probe, Side, Site};
+use crate::record::{Event, HeldReason, Record, next};
+use crate::{Loaded, StoreError};
+
+/// How often a write is tried when the store is not there and something learnt would be lost.
+const TRIES: u32 = 6;
+
+impl<P: Probe> Pass<'_, P> {
+    /// Writes the record. True if it is durable; false if somebody else has written, and the record was read again.
+    pub(super) async fn write(&mut self, site: Site) -> Result<bool, Halt> {
+        let (written, bytes) = match self.record.encode_next(self.steps.graph()) {
+            Ok(encoded) => encoded,
+            Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
+        };
+        let mut delay = Duration::from_millis(100);
+        for attempt in 1.. {
+            self.cross(site, Side::Before).await;
+            let result = self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await;
+            self.cross(site, Side::After).await;
+            match result {
+                Ok(loaded) => return self.keep(written, &bytes, loaded).map(|()| true),
+                Err(StoreError::Unknown(why)) => match self.driver.store.load(self.id).await {
+                    Ok(loaded) if loaded.bytes.as_deref() == Some(&bytes) => {
+                        return self.keep(written, &bytes, loaded).map(|()| true);
+                    }
+                    // Nothing was written so far. Writing again makes the late one, if it is under way, a conflict.
+                    Ok(loaded) if loaded.version == self.version && attempt < TRIES => {}
+                    Ok(loaded) if loaded.version == self.version => return Err(StoreError::Unknown(why).into()),
+                    Ok(_) | Err(StoreError::Conflict) => return self.reload().await.map(|()| false),
+                    Err(_) if attempt < TRIES => {}
+                    Err(error) => return Err(error.into()),
+                },
+                Err(StoreError::Conflict) => {
+                    // Our own write, of which an earlier reply was lost, conflicts with itself.
+                    let loaded = self.driver.store.load(self.id).await?;
+                    if loaded.bytes.as_deref() == Some(&bytes) {
+                        return self.keep(written, &bytes, loaded).map(|()| true);
+                    }
+                    return self.reload().await.map(|()| false);
+                }
+                Err(StoreError::Unavailable(_)) if attempt < TRIES && !self.learnt.is_empty() => {}
+                Err(StoreError::TooLarge { size, limit }) => return self.too_large(size, limit).await.map(|()| false),
+                Err(error) => return Err(error.into()),
+            }
+            self.driver.clock.sleep(delay).await;
+            delay *= 2;
+        }
+        Ok(false)
+    }
+
+    /// Takes over what the store says it now holds.
+    fn keep(&mut self, written: Record, bytes: &[u8], loaded: Loaded) -> Result<(), Halt> {
+        if loaded.bytes.as_deref() != Some(bytes) {
+            let message = "the store accepted the record and does not hold it; find what removes or changes it (an admission webhook, a conversion), then resolve with `retry`";
+            return Err(self.unwritten(HeldReason::NotKept, message.to_owned()));
+        }
+        tracing::debug!(
+            machine = %self.id.machine, resource = %self.id.resource, seq = written.seq, state = %written.state,
+            event = written.history.last().map(String::as_str).unwrap_or_default(), "recorded"
+        );
+        self.record = written;
+        self.version = loaded.version;
+        self.signals = loaded.signals;
+        self.stored = true;
+        self.dirty = false;
+        self.learnt.clear();
+        self.observe();
+        Ok(())
+    }
+
+    /// The record does not fit: hold the resource on the record as it was, which fitted.
+    async fn too_large(&mut self, size: usize, limit: usize) -> Result<(), Halt> {
+        let largest = self
+            .record
+            .largest_fact()
+            .map(|(name, bytes)| format!("; the largest fact is `{name}` with {bytes} bytes"));
+        let message = format!(
+            "the record needs {size} bytes and the store takes {limit}{}; record a reference to large values, not the values, then resolve with `retry`",
+            largest.unwrap_or_default()
+        );
+        let Some(base) = self.base.clone() else {
+            return Err(self.unwritten(HeldReason::TooLarge, message));
+        };
+        let event = Event::Held { reason: HeldReason::TooLarge, message: message.clone(), at: self.now() };
+        let Ok(held) = next(self.steps.graph(), &base, event) else {
+            return Err(self.unwritten(HeldReason::TooLarge, message));
+        };
+        let (written, bytes) = match held.encode_next(self.steps.graph()) {
+            Ok(encoded) => encoded,
+            Err(error) => return Err(self.unwritten(HeldReason::TooLarge, error.to_string())),
+        };
+        match self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await {
+            Ok(loaded) => self.keep(written, &bytes, loaded),
+            Err(_) => Err(self.unwritten(HeldReason::TooLarge, message)),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Crossings: the points at which a crash, a fault or another controller can come between. Invariant: the driver passes one
+//! before and after everything that leaves the process, and the default probe costs nothing.
+
+use std::fmt;
+use std::future::Future;
+
+use crate::RecordId;
+
+/// Watches, delays or ends a pass at its crossings. The harness plugs in here, and so does a program that wants to kill itself at
+/// a chosen point.
+pub trait Probe: Send + Sync + 'static {
+    /// Called at each crossing; the pass goes on when the future is done.
+    fn cross(&self, crossing: &Crossing<'_>) -> impl Future<Output = ()> + Send {
+        let _ = crossing;
+        std::future::ready(())
+    }
+}
+
+/// The probe of production: it does nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Probe for Silent {}
+
+/// One point of a pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Crossing<'a> {
+    /// The record.
+    pub id: &'a RecordId,
+    /// The transition; empty where there is none.
+    pub transition: &'a str,
+    /// The subject, for a member of a set.
+    pub subject: Option<&'a str>,
+    /// What is about to happen, or has happened.
+    pub site: Site,
+    /// Before or after it.
+    pub side: Side,
+}
+
+/// What happens at a crossing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Site {
+    /// The record is read.
+    Load,
+    /// An intent is written.
+    Intent,
+    /// An intent in doubt is taken over.
+    TakeOver,
+    /// The provider is asked.
+    Lookup,
+    /// The transition's method runs.
+    Effect,
+    /// The outcome is written, usually with the next intent.
+    Commit,
+    /// The undo runs.
+    Undo,
+    /// The abort runs.
+    Abort,
+    /// A transition that waits looks.
+    Wait,
+    /// Anything else is written: a failure, a hold, a turn.
+    Note,
+    /// The record is removed.
+    Remove,
+}
+
+/// Before or after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// It has not begun.
+    Before,
+    /// It is over.
+    After,
+}
+
+impl Site {
+    /// The site's name in labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Site::Load => "load",
+            Site::Intent => "intent",
+            Site::TakeOver => "take-over",
+            Site::Lookup => "lookup",
+            Site::Effect => "effect",
+            Site::Commit => "commit",
+            Site::Undo => "undo",
+            Site::Abort => "abort",
+            Site::Wait => "wait",
+            Site::Note => "note",
+            Site::Remove => "remove",
+        }
+    }
+}
+
+impl fmt::Display for Crossing<'_> {
+    /// The crossing's label, such as `create_room/effect:before` or `push_skill(web)/commit:after`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.transition)?;
+        if let Some(subject) = self.subject {
+            write!(f, "({subject})")?;
+        }
+        if !self.transition.is_empty() {
+            f.write_str("/")?;
+        }
+        let side = if self.side == Side::Before { "before" } else { "after" };
+        write!(f, "{}:{side}", self.site.name())
+    }
+}

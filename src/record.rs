@@ -1,0 +1,331 @@
+//! The record: everything that is known of one resource's machine, as JSON. Invariant: every change of a record is one or more
+//! [`Event`]s that [`next()`] found legal, and every write of it raises `seq` by one.
+//!
+//! # Format 1
+//!
+//! ```json
+#![doc = include_str!("../tests/golden/record/in-doubt.json")]
+//! ```
+//!
+//! A field that has its default value is not written. Times are for people; nothing compares them to decide what is safe.
+
+mod decode;
+mod event;
+mod key;
+mod next;
+mod stamp;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Facts;
+
+pub use decode::Unreadable;
+pub use event::{Event, Illegal, Resolution};
+pub(crate) use key::fingerprint;
+pub use key::{idempotency_key, owner_tag};
+pub use next::next;
+pub(crate) use next::{is_retained, may_remove};
+pub use stamp::Stamp;
+
+/// The format that this version of the library writes.
+pub const FORMAT: u32 = 1;
+
+/// How many lines of history a record keeps.
+pub const HISTORY: usize = 8;
+
+/// Everything that is known of one resource's machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Record {
+    /// The format of the record itself: 1.
+    pub format: u32,
+    /// The machine's name.
+    pub machine: String,
+    /// The machine's version at the last write.
+    pub version: u32,
+    /// The lowest machine version that can read this record.
+    pub reader: u32,
+    /// The fingerprint of the graph at the last write: 16 hex digits. For information; it never holds a record by itself.
+    pub graph: String,
+    /// The resource's uid when the record was born. Keys and owner tags derive from it, for ever.
+    pub origin: String,
+    /// The uid of the resource that obeys this record now.
+    pub owner: String,
+    /// How often the record was written. It names lives, and orders records; it is not a clock.
+    pub seq: u64,
+    /// The state's name.
+    pub state: String,
+    /// When that state was entered.
+    pub since: Stamp,
+    /// The facts; the typed states are projections of them.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
+    /// The live effects, in the order in which they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Effect>,
+    /// Where the machine is going.
+    #[serde(default, skip_serializing_if = "Direction::is_forward")]
+    pub direction: Direction,
+    /// The effect that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// Steps that were sent once and are not committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touched: Vec<Touched>,
+    /// The failures of the current step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// An operator has paused the resource.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// A person has to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// Something has to change, and then it goes on by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<Blocked>,
+    /// The last events, oldest first, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<String>,
+}
+
+/// Where the machine is going.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Along its transitions.
+    #[default]
+    Forward,
+    /// Back to nothing, because the resource is to be deleted.
+    Deleting,
+    /// Back to the initial state, because an effect was rejected or an operator asked for it.
+    RollingBack,
+}
+
+impl Direction {
+    /// Whether the machine goes along its transitions.
+    #[must_use]
+    pub fn is_forward(&self) -> bool {
+        *self == Direction::Forward
+    }
+}
+
+/// A live effect: something that this machine made and has not undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Effect {
+    /// The transition that made it.
+    pub transition: String,
+    /// The subject, for a member of a set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The `seq` of its first intent.
+    pub life: u64,
+    /// The state that was reached, where the transition is a branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Facts that its undo reads and that were overwritten since, with their old values.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub saved: Facts,
+}
+
+/// What an intent wants to call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// The transition's method.
+    #[default]
+    Run,
+    /// The transition's undo.
+    Undo,
+    /// The transition's abort.
+    Abort,
+}
+
+impl Action {
+    fn is_run(&self) -> bool {
+        *self == Action::Run
+    }
+}
+
+/// An effect under way: written before the effect, and removed with its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Intent {
+    /// The transition.
+    pub transition: String,
+    /// The subject, for a member of a set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The `seq` of the first intent of this life of the effect.
+    pub life: u64,
+    /// Which of its methods is called.
+    #[serde(default, skip_serializing_if = "Action::is_run")]
+    pub action: Action,
+    /// The number of the attempt; the first is 1.
+    pub attempt: u32,
+    /// Whether an earlier attempt may have taken effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
+    /// The incarnation and the call that made this attempt.
+    pub holder: String,
+    /// When the holder gives the attempt up. For people.
+    pub deadline: Stamp,
+    /// The spec that this life was started with.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub spec: Value,
+}
+
+/// A step that was sent once and is not committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Touched {
+    /// The transition.
+    pub transition: String,
+    /// The subject, for a member of a set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The life under which it was sent.
+    pub life: u64,
+    /// How many attempts were made.
+    pub attempt: u32,
+    /// Whether one of them may have taken effect.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
+    /// The spec that was sent.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub spec: Value,
+}
+
+/// The failures of the current step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Retry {
+    /// How many there were.
+    pub count: u32,
+    /// When it is tried again.
+    pub at: Stamp,
+    /// The class of the last error.
+    pub class: String,
+    /// The text of the last error.
+    pub error: String,
+}
+
+/// A person has to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Held {
+    /// Why.
+    pub reason: HeldReason,
+    /// What to look for, and what to do then.
+    pub message: String,
+    /// Since when.
+    pub since: Stamp,
+}
+
+/// Why a person has to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HeldReason {
+    /// An effect under `in_doubt = hold` may or may not have happened.
+    InDoubt,
+    /// Something of that name exists and is not provably ours.
+    NotOurs,
+    /// The thing is half-built, and there is no `abort` to remove it.
+    Incomplete,
+    /// A fact or spec does not decode, or cannot be written.
+    Unreadable,
+    /// The record does not fit into the store.
+    TooLarge,
+    /// There was a record, and it is gone or has gone back.
+    RecordLost,
+    /// The store answers, but does not keep what is written.
+    NotKept,
+}
+
+/// Something has to change, and then it goes on by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Blocked {
+    /// Why.
+    pub reason: BlockedReason,
+    /// What would release it.
+    pub message: String,
+    /// Since when.
+    pub since: Stamp,
+    /// The resource's generation then; another one releases it.
+    pub generation: u64,
+    /// When it is tried again all the same.
+    pub at: Stamp,
+}
+
+/// Why it is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum BlockedReason {
+    /// The provider will not do it as things stand.
+    Rejected,
+    /// A transition that waits has waited longer than it may.
+    Overdue,
+}
+
+impl Record {
+    /// The record of a resource for which nothing was done yet, as it is before its first write.
+    #[must_use]
+    pub fn initial(graph: &durable_fsm_graph::Graph<'_>, uid: &str, at: Stamp) -> Self {
+        Self {
+            format: FORMAT,
+            machine: graph.name.to_owned(),
+            version: graph.version,
+            reader: graph.reader,
+            graph: key::fingerprint(graph),
+            origin: uid.to_owned(),
+            owner: uid.to_owned(),
+            seq: 0,
+            state: graph.states.get(graph.initial()).map(|state| state.name.to_owned()).unwrap_or_default(),
+            since: at,
+            facts: Facts::default(),
+            undo: Vec::new(),
+            direction: Direction::Forward,
+            intent: None,
+            touched: Vec::new(),
+            retry: None,
+            paused: false,
+            held: None,
+            blocked: None,
+            history: Vec::new(),
+        }
+    }
+
+    /// The bytes of the next write of this record: `seq` raised by one, and this machine's version.
+    ///
+    /// # Errors
+    /// serde_json's, which for a record means that memory ran out.
+    pub(crate) fn encode_next(
+        &self,
+        graph: &durable_fsm_graph::Graph<'_>,
+    ) -> Result<(Self, Vec<u8>), serde_json::Error> {
+        let mut written = self.clone();
+        written.seq += 1;
+        written.version = graph.version;
+        written.reader = graph.reader;
+        written.graph = key::fingerprint(graph);
+        let bytes = serde_json::to_vec(&written)?;
+        Ok((written, bytes))
+    }
+
+    /// The live effect of this transition and subject.
+    #[must_use]
+    pub fn effect(&self, transition: &str, subject: Option<&str>) -> Option<&Effect> {
+        self.undo.iter().find(|effect| effect.transition == transition && effect.subject.as_deref() == subject)
+    }
+
+    /// The largest fact, and its size in bytes.
+    #[must_use]
+    pub fn largest_fact(&self) -> Option<(&str, usize)> {
+        self.facts.iter().map(|(name, value)| (name, value.to_string().len())).max_by_key(|(_, size)| *size)
+    }
+}

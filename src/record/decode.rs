@@ -1,0 +1,177 @@
+//! Reading a record. Invariant: a record that cannot be honoured is an error with a remedy; it is never taken for "nothing yet".
+
+use durable_fsm_graph::Graph;
+use serde_json::Value;
+
+use super::{FORMAT, Record};
+use crate::FactError;
+
+/// Why a record cannot be honoured. The resource is held, and the bytes stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// The bytes are not a record.
+    #[error("the record is damaged ({0}); restore it from a backup, or release the resource and import it")]
+    Damaged(String),
+    /// A newer library wrote it.
+    #[error(
+        "the record has format {found}, and this library reads up to {FORMAT}; run the version of the library that wrote it"
+    )]
+    Format {
+        /// The record's format.
+        found: u64,
+    },
+    /// It belongs to another machine.
+    #[error("the record belongs to machine `{found}`, not to `{expected}`; give each machine a record of its own")]
+    Machine {
+        /// The record's machine.
+        found: String,
+        /// The machine that was to read it.
+        expected: String,
+    },
+    /// A newer version of the machine wrote it, and says that this one cannot read it.
+    #[error(
+        "the record needs version {reader} of the machine, and this is version {version}; roll the controller forward again"
+    )]
+    Reader {
+        /// The lowest version that can read the record.
+        reader: u32,
+        /// This machine's version.
+        version: u32,
+    },
+    /// It was written for another resource: annotations are copied by exports, backups and moves.
+    #[error(
+        "the record is owned by uid {owner}, and this resource has uid {uid}; if this is the same resource, restored or moved, rebind it, else remove the copied record"
+    )]
+    Owner {
+        /// The uid in the record.
+        owner: String,
+        /// The resource's uid.
+        uid: String,
+    },
+    /// It is in a state that this machine does not have.
+    #[error(
+        "the record is in state `{0}`, which this machine does not have; run the version that has it, or resolve the record by hand"
+    )]
+    State(String),
+    /// It names a transition that this machine does not have.
+    #[error("the record names transition `{0}`, which this machine does not have; run the version that has it")]
+    Transition(String),
+    /// A fact is missing or does not decode.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// It contradicts itself.
+    #[error("the record contradicts itself ({0}); it was edited by hand or forged: restore it from a backup")]
+    Inconsistent(String),
+    /// There was a record, and it is gone, or has gone back to an earlier one.
+    #[error("the record is lost ({0}); restore the latest record, or release the resource and import it")]
+    Lost(String),
+}
+
+impl Record {
+    /// Reads a record and checks all that can be checked without the machine's types.
+    ///
+    /// # Errors
+    /// [`Unreadable`], with the remedy in its text.
+    pub fn decode(graph: &Graph<'_>, bytes: &[u8]) -> Result<Self, Unreadable> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| Unreadable::Damaged(error.to_string()))?;
+        let format = value.get("format").and_then(Value::as_u64);
+        match format {
+            Some(found) if found > u64::from(FORMAT) => return Err(Unreadable::Format { found }),
+            Some(1) => {}
+            _ => return Err(Unreadable::Damaged("it has no `format` that this library knows".to_owned())),
+        }
+        if let Some(found) = value.get("machine").and_then(Value::as_str)
+            && found != graph.name
+        {
+            return Err(Unreadable::Machine { found: found.to_owned(), expected: graph.name.to_owned() });
+        }
+        // Before the rest, because a newer version may have fields that this one cannot read.
+        if let Some(reader) = value.get("reader").and_then(Value::as_u64)
+            && reader > u64::from(graph.version)
+        {
+            let reader = u32::try_from(reader).unwrap_or(u32::MAX);
+            return Err(Unreadable::Reader { reader, version: graph.version });
+        }
+        // From the bytes, not from the value, because a value has lost repeated keys.
+        let record: Record = serde_json::from_slice(bytes).map_err(|error| Unreadable::Damaged(error.to_string()))?;
+        record.check(graph)?;
+        Ok(record)
+    }
+
+    /// Checks that this record may be obeyed for the resource with this uid.
+    ///
+    /// # Errors
+    /// [`Unreadable::Owner`].
+    pub fn check_owner(&self, uid: &str) -> Result<(), Unreadable> {
+        if self.owner == uid {
+            Ok(())
+        } else {
+            Err(Unreadable::Owner { owner: self.owner.clone(), uid: uid.to_owned() })
+        }
+    }
+
+    fn check(&self, graph: &Graph<'_>) -> Result<(), Unreadable> {
+        let inconsistent = |what: String| Err(Unreadable::Inconsistent(what));
+        if graph.state(&self.state).is_none() {
+            return Err(Unreadable::State(self.state.clone()));
+        }
+        if self.seq == 0 {
+            return inconsistent("its `seq` is 0".to_owned());
+        }
+        if self.origin.is_empty() || self.owner.is_empty() {
+            return inconsistent("it has no origin or no owner".to_owned());
+        }
+        for (index, effect) in self.undo.iter().enumerate() {
+            self.check_step(graph, &effect.transition, effect.subject.as_deref(), effect.life)?;
+            if let Some(state) = &effect.state {
+                let reached = graph.state(state).ok_or_else(|| Unreadable::State(state.clone()))?.0;
+                let made = graph.transition(&effect.transition).is_some_and(|(_, step)| step.to.contains(&reached));
+                if !made {
+                    return inconsistent(format!("`{}` cannot have reached {state}", effect.transition));
+                }
+            }
+            let twin = |other: &super::Effect| {
+                other.transition == effect.transition && other.subject == effect.subject && other.life == effect.life
+            };
+            if self.undo[..index].iter().any(twin) {
+                return inconsistent(format!("`{}` stands twice among its live effects", effect.transition));
+            }
+        }
+        for touched in &self.touched {
+            self.check_step(graph, &touched.transition, touched.subject.as_deref(), touched.life)?;
+        }
+        if let Some(intent) = &self.intent {
+            self.check_step(graph, &intent.transition, intent.subject.as_deref(), intent.life)?;
+            if intent.attempt == 0 {
+                return inconsistent("its intent has attempt 0".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_step(
+        &self,
+        graph: &Graph<'_>,
+        transition: &str,
+        subject: Option<&str>,
+        life: u64,
+    ) -> Result<(), Unreadable> {
+        let Some((_, step)) = graph.transition(transition) else {
+            return Err(Unreadable::Transition(transition.to_owned()));
+        };
+        let Some(contract) = step.contract() else {
+            return Err(Unreadable::Inconsistent(format!("`{transition}` is recorded as an effect and is none")));
+        };
+        if contract.for_each.is_some() != subject.is_some() {
+            return Err(Unreadable::Inconsistent(format!("`{transition}` stands with the wrong kind of subject")));
+        }
+        if life == 0 || life > self.seq {
+            return Err(Unreadable::Inconsistent(format!(
+                "`{transition}` has life {life}, and the record was written {} times",
+                self.seq
+            )));
+        }
+        Ok(())
+    }
+}

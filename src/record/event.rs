@@ -1,0 +1,223 @@
+//! What can happen to a record. Invariant: each event says only what happened; what follows from it is decided in
+//! [`next()`](super::next()).
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{Action, BlockedReason, Direction, HeldReason, Stamp};
+use crate::Class;
+use crate::machine::Made;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An effect is about to be called.
+    Intended {
+        /// The transition.
+        transition: String,
+        /// The subject, for a member of a set.
+        subject: Option<String>,
+        /// Which of its methods.
+        action: Action,
+        /// Who calls.
+        holder: String,
+        /// When the caller gives up.
+        deadline: Stamp,
+        /// The resource's spec, for a life that begins here.
+        spec: Value,
+    },
+    /// Another call takes over an intent whose outcome is in doubt.
+    TakenOver {
+        /// Who calls.
+        holder: String,
+        /// When the caller gives up.
+        deadline: Stamp,
+    },
+    /// The effect of the intent has not begun, and will not.
+    Withdrawn,
+    /// The provider was asked, and there is no such thing. Going forward the effect may be called again; on the way back there is
+    /// nothing to undo.
+    SeenAbsent,
+    /// The effect has produced a state.
+    Reached {
+        /// The state and what it adds.
+        made: Made,
+        /// When.
+        at: Stamp,
+    },
+    /// The effect has produced a member of a set.
+    Member {
+        /// What was made for the subject of the intent.
+        value: Value,
+        /// When.
+        at: Stamp,
+    },
+    /// A transition without an effect has produced a state.
+    Derived {
+        /// The transition.
+        transition: String,
+        /// The state and what it adds.
+        made: Made,
+        /// When.
+        at: Stamp,
+    },
+    /// A method has failed.
+    Failed {
+        /// What its error means.
+        class: Class,
+        /// Its text.
+        error: String,
+        /// When.
+        at: Stamp,
+        /// After how long it is tried again.
+        after: Duration,
+        /// The resource's generation.
+        generation: u64,
+    },
+    /// A look-up has failed, or a transition without an effect: nothing was sent.
+    NotAsked {
+        /// What the error means.
+        class: Class,
+        /// Its text.
+        error: String,
+        /// When.
+        at: Stamp,
+        /// After how long it is tried again.
+        after: Duration,
+    },
+    /// The effect of the intent, whatever it was, is to be removed by its abort.
+    SetAside,
+    /// The machine turns back.
+    Turned {
+        /// Where to.
+        direction: Direction,
+        /// When.
+        at: Stamp,
+    },
+    /// An undo or abort has succeeded, or there was nothing to undo.
+    Undone {
+        /// When.
+        at: Stamp,
+    },
+    /// A member that is no longer wanted, and that nothing undoes, leaves its set.
+    Dropped {
+        /// The transition.
+        transition: String,
+        /// The subject.
+        subject: String,
+    },
+    /// A step that was sent once has nothing to undo.
+    Cleared {
+        /// The transition.
+        transition: String,
+        /// The subject.
+        subject: Option<String>,
+        /// The life.
+        life: u64,
+    },
+    /// Everything is undone, and the machine begins again.
+    RolledBack {
+        /// When.
+        at: Stamp,
+    },
+    /// A person has to look.
+    Held {
+        /// Why.
+        reason: HeldReason,
+        /// What to look for.
+        message: String,
+        /// When.
+        at: Stamp,
+    },
+    /// Something has to change.
+    Blocked {
+        /// Why.
+        reason: BlockedReason,
+        /// What would release it.
+        message: String,
+        /// When.
+        at: Stamp,
+        /// After how long it is tried all the same.
+        after: Duration,
+        /// The resource's generation.
+        generation: u64,
+    },
+    /// It goes on: what blocked it has changed.
+    Released,
+    /// An operator has decided.
+    Resolved {
+        /// What.
+        resolution: Resolution,
+        /// When.
+        at: Stamp,
+    },
+    /// An operator pauses or resumes the resource.
+    Paused(bool),
+    /// An operator gives the record to the resource with this uid.
+    Rebound {
+        /// The uid.
+        owner: String,
+    },
+}
+
+/// What an operator decides about a resource that is held or blocked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resolution {
+    /// Try again now. For an outcome in doubt this is refused: nobody has looked.
+    Retry,
+    /// The effect happened, with these results: the facts that the named state adds.
+    Applied {
+        /// The state, and the facts that it adds.
+        made: Made,
+    },
+    /// The effect happened for the subject of the intent, with this result.
+    AppliedMember {
+        /// What was made.
+        value: Value,
+    },
+    /// The effect did not happen. The operator has looked after the attempt's deadline.
+    NotApplied,
+    /// Undo everything and begin again.
+    RollBack,
+}
+
+/// An event that cannot happen to this record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{event} is not possible: {why}")]
+pub struct Illegal {
+    /// The event.
+    pub event: &'static str,
+    /// Why not, and what would be possible.
+    pub why: String,
+}
+
+impl Event {
+    /// The event's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Event::Intended { .. } => "an intent",
+            Event::TakenOver { .. } => "a take-over",
+            Event::Withdrawn => "a withdrawal",
+            Event::SeenAbsent => "`absent`",
+            Event::Reached { .. } => "reaching a state",
+            Event::Member { .. } => "making a member",
+            Event::Derived { .. } => "a transition without effect",
+            Event::Failed { .. } => "a failure",
+            Event::NotAsked { .. } => "a failed look-up",
+            Event::SetAside => "setting an effect aside",
+            Event::Turned { .. } => "turning back",
+            Event::Undone { .. } => "an undo",
+            Event::Dropped { .. } => "dropping a member",
+            Event::Cleared { .. } => "clearing a step",
+            Event::RolledBack { .. } => "beginning again",
+            Event::Held { .. } => "holding",
+            Event::Blocked { .. } => "blocking",
+            Event::Released => "releasing",
+            Event::Resolved { .. } => "a resolution",
+            Event::Paused(_) => "a pause",
+            Event::Rebound { .. } => "rebinding",
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A machine's methods without its types, so that the driver is compiled once. Invariant: nothing here decides anything; it
+//! decodes, calls and encodes.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use durable_fsm_graph::Graph;
+use serde_json::Value;
+
+use crate::attempt::{Attempt, Details};
+use crate::machine::{Boxed, Call, Dispatch, Failure, Reply};
+use crate::{FactError, Facts, Lookup, Machine, Resource};
+
+/// The methods of one machine for one resource.
+pub(crate) trait Steps: Send + Sync {
+    fn graph(&self) -> &'static Graph<'static>;
+    fn uid(&self) -> &str;
+    fn generation(&self) -> u64;
+    fn deleting(&self) -> bool;
+    /// The resource's spec, as an intent records it.
+    fn spec(&self) -> Result<Value, FactError>;
+    /// Whether a state can be decoded from these facts.
+    fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError>;
+    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError>;
+    fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError>;
+    fn run(&self, ask: Ask) -> Boxed<Result<Reply, Failure>>;
+    fn lookup(&self, ask: Ask) -> Boxed<Result<Lookup<Reply>, Failure>>;
+    fn undo(&self, ask: Ask) -> Boxed<Result<(), Failure>>;
+    fn abort(&self, ask: Ask) -> Boxed<Result<(), Failure>>;
+}
+
+/// One call of a method.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) transition: usize,
+    /// The state that the method is given.
+    pub(crate) state: usize,
+    pub(crate) facts: Facts,
+    pub(crate) subject: Option<String>,
+    pub(crate) member: Option<Value>,
+    /// The spec that the life was started with; none for the resource's own.
+    pub(crate) spec: Option<Value>,
+    pub(crate) details: Details,
+}
+
+/// The methods of `T` for a resource of machine `M`.
+pub(crate) struct Typed<M: Machine, T> {
+    transitions: Arc<T>,
+    resource: Arc<M::Resource>,
+    machine: PhantomData<fn() -> M>,
+}
+
+impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
+    pub(crate) fn new(transitions: Arc<T>, resource: Arc<M::Resource>) -> Self {
+        Self { transitions, resource, machine: PhantomData }
+    }
+
+    fn call(&self, ask: Ask) -> Result<(usize, Call<M::Resource>), FactError> {
+        let Ask { transition, state, facts, subject, member, spec, details } = ask;
+        let spec = match spec {
+            Some(spec) => spec,
+            None => Steps::spec(self)?,
+        };
+        let spec = serde_json::from_value(spec)
+            .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })?;
+        let attempt = Attempt { resource: Arc::clone(&self.resource), spec, details };
+        Ok((transition, Call { facts, state, subject, member, attempt }))
+    }
+
+    fn with<A: Send + 'static>(
+        &self,
+        ask: Ask,
+        method: fn(Arc<T>, usize, Call<M::Resource>) -> Boxed<Result<A, Failure>>,
+    ) -> Boxed<Result<A, Failure>> {
+        match self.call(ask) {
+            Ok((transition, call)) => method(Arc::clone(&self.transitions), transition, call),
+            Err(error) => Box::pin(std::future::ready(Err(Failure::Fact(error)))),
+        }
+    }
+}
+
+impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
+    fn graph(&self) -> &'static Graph<'static> {
+        M::GRAPH
+    }
+
+    fn uid(&self) -> &str {
+        self.resource.uid()
+    }
+
+    fn generation(&self) -> u64 {
+        self.resource.generation()
+    }
+
+    fn deleting(&self) -> bool {
+        self.resource.deleting()
+    }
+
+    fn spec(&self) -> Result<Value, FactError> {
+        crate::fact::encode("spec", self.resource.spec())
+    }
+
+    fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
+        M::state(state, facts).map(drop)
+    }
+
+    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
+        M::guard(&self.transitions, transition, facts, &self.resource)
+    }
+
+    fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
+        M::wanted(&self.transitions, transition, facts, &self.resource)
+    }
+
+    fn run(&self, ask: Ask) -> Boxed<Result<Reply, Failure>> {
+        self.with(ask, M::run)
+    }
+
+    fn lookup(&self, ask: Ask) -> Boxed<Result<Lookup<Reply>, Failure>> {
+        self.with(ask, M::lookup)
+    }
+
+    fn undo(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+        self.with(ask, M::undo)
+    }
+
+    fn abort(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+        self.with(ask, M::abort)
+    }
+}

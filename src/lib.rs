@@ -11,11 +11,15 @@ mod driver;
 mod each;
 mod fact;
 mod machine;
+mod outcome;
 mod probe;
 pub mod record;
 mod resource;
+mod runner;
 mod steps;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use answer::{Lookup, Wait};
 pub use attempt::Attempt;
@@ -24,8 +28,10 @@ pub use clock::{Clock, SystemClock};
 pub use each::Each;
 pub use fact::{FactError, Facts};
 pub use machine::Machine;
+pub use outcome::{Outcome, Plan};
 pub use probe::{Crossing, Probe, Side, Silent, Site};
 pub use resource::{Resource, ResourceId};
+pub use runner::{Left, OperateError, Runner, RunnerBuilder};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 
 /// What generated code names. Nothing here is covered by semantic versioning.

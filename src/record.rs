@@ -24,8 +24,8 @@ pub use decode::Unreadable;
 pub use event::{Event, Illegal, Resolution};
 pub(crate) use key::fingerprint;
 pub use key::{idempotency_key, owner_tag};
+pub(crate) use next::may_remove;
 pub use next::next;
-pub(crate) use next::{is_retained, may_remove};
 pub use stamp::Stamp;
 
 /// The format that this version of the library writes.

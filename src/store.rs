@@ -107,6 +107,29 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
+#[async_trait]
+impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        (**self).load(id).await
+    }
+
+    async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        (**self).compare_and_swap(id, expected, bytes).await
+    }
+
+    async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
+        (**self).remove(id, expected).await
+    }
+
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
+        (**self).list(machine).await
+    }
+
+    fn exclusive(&self) -> bool {
+        (**self).exclusive()
+    }
+}
+
 /// Why a store did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

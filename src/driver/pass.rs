@@ -9,7 +9,7 @@ use super::decide::{Decision, Ending, Surroundings, decide};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{Action, BlockedReason, Event, Held, HeldReason, Record, Stamp, Unreadable, next};
+use crate::record::{BlockedReason, Event, Held, HeldReason, Record, Stamp, Unreadable, next};
 use crate::steps::Steps;
 use crate::{Class, FactError, Loaded, RecordId, Signals, StoreError, Version};
 

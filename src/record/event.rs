@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Action, BlockedReason, Direction, HeldReason, Stamp};
-use crate::Class;
 use crate::machine::Made;
+use crate::{Class, Facts};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,8 +168,10 @@ pub enum Resolution {
     Retry,
     /// The effect happened, with these results: the facts that the named state adds.
     Applied {
-        /// The state, and the facts that it adds.
-        made: Made,
+        /// The state that was reached.
+        state: String,
+        /// The facts that it adds.
+        facts: Facts,
     },
     /// The effect happened for the subject of the intent, with this result.
     AppliedMember {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::event::{Event, Illegal, Resolution};
 use super::{Action, Blocked, BlockedReason, Direction, Effect, HISTORY, Held, HeldReason, Intent, Record, Retry};
 use super::{Stamp, Touched};
+use crate::machine::Made;
 use crate::{Class, Facts};
 
 /// The record that follows when `event` happens to `record`. Its `seq` is that of `record`: the write raises it.
@@ -72,7 +73,7 @@ pub(crate) fn may_remove(graph: &Graph<'_>, record: &Record) -> Result<(), Illeg
     }
 }
 
-pub(crate) fn is_retained(graph: &Graph<'_>, effect: &Effect) -> bool {
+fn is_retained(graph: &Graph<'_>, effect: &Effect) -> bool {
     let contract = graph.transition(&effect.transition).and_then(|(_, step)| step.contract());
     contract.is_some_and(|contract| contract.undo == Undo::Retain)
 }
@@ -216,7 +217,7 @@ impl<'g> Change<'g> {
         Ok(())
     }
 
-    fn reach(&mut self, made: &crate::machine::Made, at: Stamp) -> Result<(), Illegal> {
+    fn reach(&mut self, made: &Made, at: Stamp) -> Result<(), Illegal> {
         let intent = self.take_intent(Action::Run)?;
         let step = self.transition(&intent.transition)?;
         let contract = self.contract(&intent.transition)?;
@@ -253,7 +254,7 @@ impl<'g> Change<'g> {
         Ok(())
     }
 
-    fn derive(&mut self, transition: &str, made: &crate::machine::Made, at: Stamp) -> Result<(), Illegal> {
+    fn derive(&mut self, transition: &str, made: &Made, at: Stamp) -> Result<(), Illegal> {
         if self.record.intent.is_some() || !self.record.direction.is_forward() || self.record.held.is_some() {
             return self.illegal("an effect is under way, or the machine does not go forward");
         }
@@ -458,7 +459,10 @@ impl<'g> Change<'g> {
         self.note(at, "resolved by an operator");
         match resolution {
             Resolution::Retry => Ok(()),
-            Resolution::Applied { made } => self.reach(&made, at),
+            Resolution::Applied { state, facts } => match self.graph.state(&state) {
+                Some((state, _)) => self.reach(&Made { state, facts }, at),
+                None => self.illegal(format!("there is no state {state}")),
+            },
             Resolution::AppliedMember { value } => self.add_member(value, at),
             Resolution::NotApplied => {
                 let intent = self.intent()?;

@@ -1,0 +1,97 @@
+//! How a pass ended. Invariant: an author's error is never an `Err` here: it was classified and recorded, and shows as what it led to.
+
+use std::time::Duration;
+
+use crate::record::{BlockedReason, HeldReason};
+
+/// How a pass ended, with the state that is then durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome<S> {
+    /// Nothing is left to do until the resource changes.
+    Resting(S),
+    /// There is more to do: come back after this long, or when something wakes you up.
+    Progressing {
+        /// The state it is in.
+        state: S,
+        /// After how long.
+        after: Duration,
+    },
+    /// Something has to change; then it goes on by itself.
+    Blocked {
+        /// The state it is in.
+        state: S,
+        /// Why.
+        reason: BlockedReason,
+        /// What would release it.
+        message: String,
+        /// After how long it is tried again all the same.
+        after: Duration,
+    },
+    /// A person has to look.
+    Held {
+        /// Why.
+        reason: HeldReason,
+        /// What to look for, and what to do then.
+        message: String,
+    },
+    /// An operator has paused it, or the store says so.
+    Paused,
+    /// It is deleted, everything is undone, and the record is removed.
+    Gone,
+}
+
+impl<S> Outcome<S> {
+    /// After how long the resource is to be reconciled again, if nothing wakes it up before.
+    #[must_use]
+    pub fn requeue_after(&self) -> Option<Duration> {
+        match self {
+            Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => Some(*after),
+            Outcome::Resting(_) | Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => None,
+        }
+    }
+
+    /// The state, where the record could be read and there is one.
+    pub fn state(&self) -> Option<&S> {
+        match self {
+            Outcome::Resting(state) | Outcome::Progressing { state, .. } | Outcome::Blocked { state, .. } => {
+                Some(state)
+            }
+            Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => None,
+        }
+    }
+}
+
+/// What a pass would do first. Nothing was written, and no method that acts was called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// It would run this transition.
+    Run {
+        /// The transition.
+        transition: String,
+        /// The subject, for a member of a set.
+        subject: Option<String>,
+    },
+    /// It would undo, or abort, this transition.
+    Undo {
+        /// The transition.
+        transition: String,
+        /// The subject, for a member of a set.
+        subject: Option<String>,
+    },
+    /// It would find out what became of this transition, and go on from there.
+    Resolve {
+        /// The transition.
+        transition: String,
+    },
+    /// It would change the record, and nothing else.
+    Record(String),
+    /// It would wait this long.
+    Wait(Duration),
+    /// It would rest.
+    Rest,
+    /// It would stop, and say this.
+    Stop(String),
+    /// It would remove the record: nothing is left to undo.
+    Remove,
+}

@@ -1,0 +1,226 @@
+//! The runner: what a controller calls. Invariant: whatever is asked of it, the record changes only through
+//! [`record::next`](crate::record::next()), and only by compare-and-swap.
+
+mod build;
+mod operate;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use build::RunnerBuilder;
+pub use operate::{Left, OperateError};
+use tokio::task::JoinSet;
+
+use crate::driver::{Decision, Driver, Ending, Report};
+use crate::machine::Dispatch;
+use crate::outcome::{Outcome, Plan};
+use crate::record::{Action, Held, HeldReason, Record};
+use crate::steps::Typed;
+use crate::{Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError};
+
+/// Runs the transitions `T` of machine `M` against a store. Cheap to clone; every clone is the same runner.
+///
+/// The derive emits an alias for each machine, such as `WorkerRunner<T>` for `Runner<WorkerFlow, T>`.
+pub struct Runner<M: Machine, T, P = Silent> {
+    transitions: Arc<T>,
+    driver: Arc<Driver<P>>,
+    machine: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: Machine, T, P> Clone for Runner<M, T, P> {
+    fn clone(&self) -> Self {
+        Self {
+            transitions: Arc::clone(&self.transitions),
+            driver: Arc::clone(&self.driver),
+            machine: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<M: Machine, T, P> std::fmt::Debug for Runner<M, T, P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("machine", &M::GRAPH.name).finish_non_exhaustive()
+    }
+}
+
+impl<M: Dispatch<T>, T: Send + Sync + 'static> Runner<M, T> {
+    /// A runner on the system's clock.
+    pub fn new(transitions: T, store: impl Store) -> Self {
+        Self::builder(transitions, store).build()
+    }
+
+    /// A runner with a clock, a probe or times of its own.
+    pub fn builder(transitions: T, store: impl Store) -> RunnerBuilder<M, T> {
+        RunnerBuilder::new(transitions, store)
+    }
+}
+
+impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
+    /// Carries one resource as far as it goes: until it rests, waits, is blocked or held, or is gone. If the resource is to be
+    /// deleted, everything it made is undone, the latest first.
+    ///
+    /// It may be called from inside any reconcile function, by any number of controllers at once, and it may be dropped at any
+    /// point: what was durable then is where the next call goes on. When it returns, the state in the outcome is durable.
+    ///
+    /// # Errors
+    /// The store's. Errors of the author's methods are recorded and show in the outcome.
+    pub async fn reconcile(&self, resource: &M::Resource) -> Result<Outcome<M::State>, StoreError> {
+        self.pass(resource, false).await
+    }
+
+    /// As [`reconcile`](Self::reconcile), for a resource that is to be deleted whatever it says of itself. Once the record says so, it
+    /// stays so.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn delete(&self, resource: &M::Resource) -> Result<Outcome<M::State>, StoreError> {
+        self.pass(resource, true).await
+    }
+
+    /// What [`reconcile`](Self::reconcile) would do first. Guards and wanted sets are asked; nothing is written, and no other method
+    /// is called.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn plan(&self, resource: &M::Resource) -> Result<Plan, StoreError> {
+        let typed = self.typed(resource);
+        let planned = self.driver.plan(&typed, &self.record_id(&resource.id())).await?;
+        let record = planned.record;
+        let name = |transition: usize| M::GRAPH.transitions.get(transition).map_or("", |step| step.name).to_owned();
+        Ok(match planned.decision {
+            Err(report) => plan_of_ending(&report.ending, report.unwritten.as_ref(), report.record.as_ref()),
+            Ok(Decision::Stop(ending)) => plan_of_ending(&ending, None, record.as_ref()),
+            Ok(Decision::Begin { transition, subject, action: Action::Run, .. }) => {
+                Plan::Run { transition: name(transition), subject }
+            }
+            Ok(Decision::Begin { transition, subject, action: Action::Undo | Action::Abort, .. }) => {
+                Plan::Undo { transition: name(transition), subject }
+            }
+            Ok(Decision::TakeOver | Decision::SetAside) => {
+                let intent = record.and_then(|record| record.intent);
+                Plan::Resolve { transition: intent.map(|intent| intent.transition).unwrap_or_default() }
+            }
+            Ok(Decision::Compute { transition }) => Plan::Run { transition: name(transition), subject: None },
+            Ok(Decision::Hold { message, .. }) => Plan::Stop(message),
+            Ok(Decision::Turn(direction)) => Plan::Record(format!("turn: {direction:?}")),
+            Ok(Decision::Release) => Plan::Record("release what was blocked".to_owned()),
+            Ok(Decision::Drop { subject, .. }) => Plan::Record(format!("drop {subject}")),
+            Ok(Decision::Clear(touched)) => Plan::Record(format!("clear {}", touched.transition)),
+            Ok(Decision::BeginAgain) => Plan::Record("begin again".to_owned()),
+            Ok(Decision::Remove) => Plan::Remove,
+        })
+    }
+
+    /// Reconciles every resource that has a record, at most `concurrency` at a time, and gives each outcome to `report`. `resource`
+    /// gives the resource of an id; one that it does not know is left alone.
+    ///
+    /// # Errors
+    /// The store's, when the records cannot be listed. An error of one resource goes to `report`.
+    pub async fn run_all<F, Fut>(
+        &self,
+        concurrency: usize,
+        mut resource: F,
+        mut report: impl FnMut(ResourceId, Result<Outcome<M::State>, StoreError>),
+    ) -> Result<(), StoreError>
+    where
+        F: FnMut(ResourceId) -> Fut,
+        Fut: Future<Output = Option<M::Resource>>,
+        P: 'static,
+    {
+        let ids: BTreeSet<ResourceId> = self.driver.store.list(M::GRAPH.name).await?.into_iter().collect();
+        let mut running = JoinSet::new();
+        let mut collect =
+            |done: Result<(ResourceId, Result<Outcome<M::State>, StoreError>), tokio::task::JoinError>| match done {
+                Ok((id, outcome)) => report(id, outcome),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => {}
+            };
+        for id in ids {
+            let Some(resource) = resource(id.clone()).await else { continue };
+            while running.len() >= concurrency.max(1) {
+                if let Some(done) = running.join_next().await {
+                    collect(done);
+                }
+            }
+            let runner = self.clone();
+            running.spawn(async move { (id, runner.reconcile(&resource).await) });
+        }
+        while let Some(done) = running.join_next().await {
+            collect(done);
+        }
+        Ok(())
+    }
+
+    /// Lets every pass stop before its next effect, begins no new effect from here on, and returns when no pass is under way. For
+    /// SIGTERM: what is under way is recorded, not cut off.
+    pub async fn drain(&self) {
+        self.driver.stop();
+        self.driver.idle().await;
+    }
+
+    async fn pass(&self, resource: &M::Resource, delete: bool) -> Result<Outcome<M::State>, StoreError> {
+        let typed = self.typed(resource);
+        let report = self.driver.reconcile(&typed, &self.record_id(&resource.id()), delete).await?;
+        Ok(Self::outcome(report))
+    }
+
+    fn typed(&self, resource: &M::Resource) -> Typed<M, T> {
+        Typed::new(Arc::clone(&self.transitions), Arc::new(resource.clone()))
+    }
+
+    fn record_id(&self, resource: &ResourceId) -> RecordId {
+        RecordId { machine: M::GRAPH.name.to_owned(), resource: resource.clone() }
+    }
+
+    fn outcome(report: Report) -> Outcome<M::State> {
+        let Report { ending, record, unwritten } = report;
+        if let Some(Held { reason, message, .. }) = unwritten {
+            return Outcome::Held { reason, message };
+        }
+        let Some(record) = record else {
+            return if ending == Ending::Paused { Outcome::Paused } else { Outcome::Gone };
+        };
+        let index = M::GRAPH.state(&record.state).map_or(usize::MAX, |(index, _)| index);
+        let state = match M::state(index, &record.facts) {
+            Ok(state) => state,
+            // A held record may be held for this very reason, which says more.
+            Err(_) if record.held.is_some() && ending == Ending::Held => {
+                let held = record
+                    .held
+                    .map(|held| (held.reason, held.message))
+                    .unwrap_or((HeldReason::Unreadable, String::new()));
+                return Outcome::Held { reason: held.0, message: held.1 };
+            }
+            Err(error) => return Outcome::Held { reason: HeldReason::Unreadable, message: error.to_string() },
+        };
+        match ending {
+            Ending::Resting => Outcome::Resting(state),
+            Ending::Blocked(after) => match record.blocked {
+                Some(blocked) => Outcome::Blocked { state, reason: blocked.reason, message: blocked.message, after },
+                None => Outcome::Progressing { state, after },
+            },
+            Ending::Progressing(after) => Outcome::Progressing { state, after },
+            Ending::Held => match record.held {
+                Some(Held { reason, message, .. }) => Outcome::Held { reason, message },
+                None => Outcome::Progressing { state, after: Duration::ZERO },
+            },
+            Ending::Paused => Outcome::Paused,
+            Ending::Gone => Outcome::Gone,
+        }
+    }
+}
+
+fn plan_of_ending(ending: &Ending, unwritten: Option<&Held>, record: Option<&Record>) -> Plan {
+    if let Some(held) = unwritten.or_else(|| record.and_then(|record| record.held.as_ref())) {
+        return Plan::Stop(held.message.clone());
+    }
+    match ending {
+        Ending::Resting => Plan::Rest,
+        Ending::Progressing(after) | Ending::Blocked(after) => Plan::Wait(*after),
+        Ending::Paused => Plan::Stop("it is paused".to_owned()),
+        Ending::Held => Plan::Stop("it is held".to_owned()),
+        Ending::Gone => Plan::Stop("there is nothing to do: it is gone".to_owned()),
+    }
+}

@@ -17,7 +17,7 @@ pub mod record;
 mod resource;
 mod runner;
 mod steps;
-mod store;
+pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 

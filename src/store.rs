@@ -1,10 +1,14 @@
 //! Where records are kept. Invariant: a record is replaced only by a writer that has seen it, in its latest version.
 
+mod memory;
+
 use std::fmt;
 
 use async_trait::async_trait;
 
 use crate::ResourceId;
+
+pub use memory::MemoryStore;
 
 /// Which record: the machine's name and the resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,103 @@
+//! The code that a machine becomes. Invariant: every path is absolute, so nothing in the author's scope can change what it means.
+
+mod dispatch;
+mod graph;
+mod states;
+mod transitions;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote};
+use syn::ext::IdentExt as _;
+use syn::{DeriveInput, Ident};
+
+use crate::errors::Errors;
+use crate::model::Model;
+use crate::{parse, validate};
+
+/// Everything that `#[derive(Fsm)]` writes.
+pub(crate) fn derive(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let Some(declaration) = parse::declaration(&input, &mut errors) else { return errors.into_tokens() };
+    let model = Model::new(declaration, &mut errors);
+    validate::validate(&model, &mut errors);
+    let stub = !errors.is_empty();
+    let errors = errors.into_tokens();
+    let machine = Expansion { model: &model, stub }.machine();
+    quote!(#errors #machine)
+}
+
+/// The prefix of generated names: the enum's name without `Flow`.
+pub(crate) fn prefix(ident: &Ident) -> String {
+    let name = ident.unraw().to_string();
+    match name.strip_suffix("Flow") {
+        Some(prefix) if !prefix.is_empty() => prefix.to_owned(),
+        _ => name,
+    }
+}
+
+/// `create_room` with `Next` is `CreateRoomNext`.
+pub(crate) fn pascal(ident: &Ident, suffix: &str) -> Ident {
+    let mut name = String::new();
+    for word in ident.unraw().to_string().split('_') {
+        let mut letters = word.chars();
+        if let Some(first) = letters.next() {
+            name.extend(first.to_uppercase());
+            name.push_str(letters.as_str());
+        }
+    }
+    Ident::new(&format!("{name}{suffix}"), ident.span())
+}
+
+/// `RoomCreated` is `room_created`.
+fn snake(ident: &Ident) -> Ident {
+    let mut name = String::new();
+    let mut previous_lower = false;
+    for letter in ident.unraw().to_string().chars() {
+        if letter.is_uppercase() && previous_lower {
+            name.push('_');
+        }
+        previous_lower = letter.is_lowercase() || letter.is_ascii_digit();
+        name.extend(letter.to_lowercase());
+    }
+    syn::parse_str::<Ident>(&name).map_or_else(
+        |_| Ident::new_raw(&name, ident.span()),
+        |mut plain| {
+            plain.set_span(ident.span());
+            plain
+        },
+    )
+}
+
+/// A machine on its way to code.
+struct Expansion<'m> {
+    model: &'m Model,
+    /// There were errors: what the author has not written is not to be missed too.
+    stub: bool,
+}
+
+impl Expansion<'_> {
+    fn machine(&self) -> TokenStream {
+        let parts = [self.states(), self.branches(), self.transitions_trait(), self.dispatch(), self.graph()];
+        quote!(#(#parts)*)
+    }
+
+    /// The path of the library's hidden module.
+    fn fsm(&self) -> TokenStream {
+        let krate = &self.model.declaration.krate;
+        quote!(#krate::__private)
+    }
+
+    fn item(&self, suffix: &str) -> Ident {
+        let ident = &self.model.declaration.ident;
+        Ident::new(&format!("{}{suffix}", prefix(ident)), ident.span())
+    }
+
+    fn data(&self, state: usize) -> Ident {
+        let ident = &self.model.states()[state].ident;
+        format_ident!("{}Data", ident.unraw(), span = Span::call_site())
+    }
+}

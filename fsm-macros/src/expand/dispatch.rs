@@ -1,0 +1,155 @@
+//! Calling the methods by index, for a driver that knows no types.
+
+use durable_fsm_graph::InDoubt;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt as _;
+
+use super::{Expansion, pascal};
+use crate::model::Kind;
+
+impl Expansion<'_> {
+    pub(super) fn dispatch(&self) -> TokenStream {
+        let fsm = self.fsm();
+        let declaration = &self.model.declaration;
+        let machine = &declaration.ident;
+        let resource = &declaration.resource;
+        let (state, transitions) = (self.item("State"), self.item("Transitions"));
+        let result = quote!(::core::result::Result);
+        let boxed = |what: TokenStream| quote!(#fsm::Boxed<#result<#what, #fsm::Failure>>);
+        let (reply, found, unit) =
+            (boxed(quote!(#fsm::Reply)), boxed(quote!(#fsm::Lookup<#fsm::Reply>)), boxed(quote!(())));
+        let decode = self.model.states().iter().enumerate().map(|(index, it)| {
+            let ident = &it.ident;
+            quote!(#index => #state::#ident(#fsm::decode(facts)?),)
+        });
+        let (runs, lookups, undos, aborts) = (self.runs(), self.lookups(), self.undos(), self.aborts());
+        let (guards, wanted) = (self.guards(), self.wanted());
+        quote! {
+            impl #fsm::Machine for #machine {
+                type Resource = #resource;
+                type State = #state;
+                const GRAPH: &'static #fsm::graph::Graph<'static> = &Self::GRAPH;
+                fn state(index: usize, facts: &#fsm::Facts) -> #result<#state, #fsm::FactError> {
+                    #result::Ok(match index {
+                        #(#decode)*
+                        _ => return #result::Err(#fsm::FactError::Foreign(::std::string::String::from("the state"))),
+                    })
+                }
+            }
+            #[allow(unused_variables, clippy::match_single_binding)]
+            impl<T: #transitions> #fsm::Dispatch<T> for #machine {
+                fn run(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #reply {
+                    match transition { #(#runs)* _ => #fsm::absent("the transition") }
+                }
+                fn lookup(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #found {
+                    match transition { #(#lookups)* _ => #fsm::absent("the look-up") }
+                }
+                fn undo(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #unit {
+                    match transition { #(#undos)* _ => #fsm::absent("the undo") }
+                }
+                fn abort(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #unit {
+                    match transition { #(#aborts)* _ => #fsm::absent("the abort") }
+                }
+                fn guard(t: &T, transition: usize, facts: &#fsm::Facts, resource: &#resource) -> #result<bool, #fsm::FactError> {
+                    #result::Ok(match transition { #(#guards)* _ => true })
+                }
+                fn wanted(
+                    t: &T, transition: usize, facts: &#fsm::Facts, resource: &#resource,
+                ) -> #result<::std::collections::BTreeSet<::std::string::String>, #fsm::FactError> {
+                    match transition { #(#wanted)* _ => #result::Ok(::std::collections::BTreeSet::new()) }
+                }
+            }
+        }
+    }
+
+    fn runs(&self) -> Vec<TokenStream> {
+        self.arms(|_, transition| {
+            let name = &transition.name;
+            Some(match &transition.kind {
+                Kind::NoEffect => quote!(call.made(t.#name(call.state()?, call.attempt()))),
+                Kind::Waits { .. } => quote!(call.waited(t.#name(call.state()?, call.attempt()).await)),
+                Kind::Effect(_) if transition.for_each().is_some() => {
+                    quote!(call.member_made(t.#name(&call.state()?, &call.subject()?, call.attempt()).await))
+                }
+                Kind::Effect(_) => quote!(call.made(t.#name(call.state()?, call.attempt()).await)),
+            })
+        })
+    }
+
+    fn lookups(&self) -> Vec<TokenStream> {
+        self.arms(|_, transition| {
+            let contract = transition.contract().filter(|contract| contract.in_doubt == InDoubt::Lookup)?;
+            let name = format_ident!("lookup_{}", transition.name.unraw());
+            Some(match contract.for_each {
+                Some(_) => quote!(call.member_found(t.#name(&call.state()?, &call.subject()?, call.attempt()).await)),
+                None => quote!(call.found(t.#name(call.state()?, call.attempt()).await)),
+            })
+        })
+    }
+
+    fn undos(&self) -> Vec<TokenStream> {
+        let fsm = self.fsm();
+        self.arms(|_, transition| {
+            let undo = transition.undo()?;
+            if transition.for_each().is_some() {
+                return Some(quote!(
+                    call.done(t.#undo(&call.state()?, &call.subject()?, &call.member()?, call.attempt()).await)
+                ));
+            }
+            if !transition.is_branch() {
+                let made = self.next(transition);
+                return Some(quote!(call.done(t.#undo(&call.state::<#made>()?, call.attempt()).await)));
+            }
+            let made = pascal(&transition.name, "Made");
+            let arms = transition.to.iter().map(|to| {
+                let state = &self.model.states()[*to].ident;
+                quote!(#to => call.done(t.#undo(#made::#state(&call.state()?), call.attempt()).await),)
+            });
+            Some(quote!(match call.index() { #(#arms)* _ => #fsm::absent("the state that was made").await }))
+        })
+    }
+
+    fn aborts(&self) -> Vec<TokenStream> {
+        self.arms(|_, transition| {
+            let abort = transition.contract()?.abort.as_ref()?;
+            Some(if transition.for_each().is_some() {
+                quote!(call.done(t.#abort(&call.state()?, &call.subject()?, call.attempt()).await))
+            } else {
+                quote!(call.done(t.#abort(&call.state()?, call.attempt()).await))
+            })
+        })
+    }
+
+    fn guards(&self) -> Vec<TokenStream> {
+        let fsm = self.fsm();
+        let guarded = self.model.transitions.iter().enumerate();
+        guarded
+            .filter_map(|(index, transition)| {
+                let guard = transition.guard.as_ref()?;
+                Some(quote!(#index => t.#guard(&#fsm::decode(facts)?, resource),))
+            })
+            .collect()
+    }
+
+    fn wanted(&self) -> Vec<TokenStream> {
+        let fsm = self.fsm();
+        let sets = self.model.transitions.iter().enumerate();
+        sets.filter_map(|(index, transition)| {
+            let wanted = &transition.for_each()?.fact;
+            Some(quote!(#index => #fsm::subjects(t.#wanted(&#fsm::decode(facts)?, resource)),))
+        })
+        .collect()
+    }
+
+    /// One arm for each transition that has such a method.
+    fn arms(&self, body: impl Fn(usize, &crate::model::Transition) -> Option<TokenStream>) -> Vec<TokenStream> {
+        let transitions = self.model.transitions.iter().enumerate();
+        transitions
+            .filter_map(|(index, transition)| {
+                let body = body(index, transition)?;
+                Some(quote!(#index => ::std::boxed::Box::pin(async move { #body }),))
+            })
+            .collect()
+    }
+}

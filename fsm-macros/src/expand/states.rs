@@ -1,0 +1,265 @@
+//! The typed states, their edges, and the state enum.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+
+use super::{Expansion, snake};
+use crate::parse::FactDecl;
+
+impl Expansion<'_> {
+    pub(super) fn states(&self) -> TokenStream {
+        let each: Vec<_> = (0..self.model.states().len()).map(|state| self.state(state)).collect();
+        let state_enum = self.state_enum();
+        let keep_alive = self.keep_alive();
+        quote!(#keep_alive #(#each)* #state_enum)
+    }
+
+    /// The declaration is read by the derive alone; this keeps rustc from calling it dead code.
+    fn keep_alive(&self) -> TokenStream {
+        let machine = &self.model.declaration.ident;
+        let arms = self.model.states().iter().map(|state| {
+            let ident = &state.ident;
+            let fields = state.facts.iter().map(|fact| &fact.ident);
+            let read = fields.clone();
+            quote!(#machine::#ident { #(#fields),* } => { #(let _ = #read;)* })
+        });
+        let made = self.model.states().iter().map(|state| {
+            let ident = &state.ident;
+            let fields = state.facts.iter().map(|fact| &fact.ident);
+            quote!(|| #machine::#ident { #(#fields: ::core::panic!()),* })
+        });
+        quote! {
+            const _: () = {
+                #[allow(dead_code, unreachable_code, clippy::diverging_sub_expression)]
+                fn declared(it: #machine) {
+                    match it { #(#arms)* }
+                    let _: &[fn() -> #machine] = &[#(#made),*];
+                }
+            };
+        }
+    }
+
+    fn state(&self, index: usize) -> TokenStream {
+        let fsm = self.fsm();
+        let state = &self.model.states()[index];
+        let (ident, data) = (&state.ident, self.data(index));
+        let vis = &self.model.declaration.vis;
+        let machine = &self.model.declaration.ident;
+        let debug = self.debug();
+        let name = ident.unraw().to_string();
+        let known: Vec<&FactDecl> = self.model.known[index].iter().map(|fact| self.model.fact(*fact)).collect();
+        let fields = known.iter().map(|fact| {
+            let (ident, ty) = (&fact.ident, &fact.ty);
+            let doc =
+                if fact.doc.is_empty() { format!("The fact `{}`.", fact.ident.unraw()) } else { fact.doc.clone() };
+            quote!(#[doc = #doc] pub #ident: #ty)
+        });
+        let reads = known.iter().map(|fact| {
+            let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
+            let get = if fact.each.is_some() { quote!(each) } else { quote!(get) };
+            let read = quote_spanned!(ty.span()=> #fsm::Facts::#get(facts, #key)?);
+            quote!(#ident: #read)
+        });
+        let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
+            let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
+            quote_spanned!(ty.span()=> facts.put(#key, &self.0.#ident)?;)
+        });
+        let mutable = state.facts.iter().any(|fact| fact.each.is_none()).then(|| quote!(mut));
+        let doc = if state.doc.is_empty() { format!("The state {name}.") } else { state.doc.clone() };
+        let data_doc = format!("What is known in [`{name}`]; read through it.");
+        let start = state.initial.map(|_| {
+            quote! {
+                #[doc = "Begins a chain of states."]
+                #[must_use]
+                pub fn start() -> Self { Self(#fsm::Sealed::new(#data {})) }
+            }
+        });
+        let (literal, edges) = (self.literal(index), self.edges(index));
+        quote! {
+            #[doc = #doc]
+            #debug
+            #vis struct #ident(#fsm::Sealed<#data>);
+            #[doc = #data_doc]
+            #debug
+            #[allow(dead_code)]
+            #vis struct #data { #(#fields),* }
+            #literal
+            #[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+            impl #ident { #start #edges }
+            impl ::core::ops::Deref for #ident {
+                type Target = #data;
+                fn deref(&self) -> &#data { &self.0 }
+            }
+            impl #fsm::Next for #ident {
+                fn made(&self) -> ::core::result::Result<#fsm::Made, #fsm::FactError> {
+                    let #mutable facts = #fsm::Facts::default();
+                    #(#writes)*
+                    ::core::result::Result::Ok(#fsm::Made { state: #index, facts })
+                }
+            }
+            impl #fsm::State for #ident {
+                type Machine = #machine;
+                const INDEX: usize = #index;
+                #[allow(unused_variables)]
+                fn decode(facts: &#fsm::Facts) -> ::core::result::Result<Self, #fsm::FactError> {
+                    ::core::result::Result::Ok(Self(#fsm::Sealed::new(#data { #(#reads),* })))
+                }
+            }
+        }
+    }
+
+    /// The facts that an edge into this state takes.
+    fn taken(&self, index: usize) -> Vec<&FactDecl> {
+        self.model.states()[index].facts.iter().filter(|fact| fact.each.is_none()).collect()
+    }
+
+    /// Two facts or more are given as a literal, so that two of one type cannot be swapped.
+    fn literal(&self, index: usize) -> Option<TokenStream> {
+        let taken = self.taken(index);
+        if taken.len() < 2 {
+            return None;
+        }
+        let state = &self.model.states()[index];
+        let vis = &self.model.declaration.vis;
+        let ident = format_ident!("{}Facts", state.ident.unraw());
+        let doc = format!("The facts that [`{}`] adds.", state.ident.unraw());
+        let fields = taken.iter().map(|fact| {
+            let (ident, ty) = (&fact.ident, &fact.ty);
+            let doc =
+                if fact.doc.is_empty() { format!("The fact `{}`.", fact.ident.unraw()) } else { fact.doc.clone() };
+            quote!(#[doc = #doc] pub #ident: #ty)
+        });
+        Some(quote! {
+            #[doc = #doc]
+            #[allow(dead_code)]
+            #vis struct #ident { #(#fields),* }
+        })
+    }
+
+    /// The pure step of each edge from this state, once for each target.
+    fn edges(&self, from: usize) -> TokenStream {
+        let fsm = self.fsm();
+        let mut targets: Vec<usize> = Vec::new();
+        for transition in self.model.transitions.iter().filter(|it| it.from == from) {
+            for to in &transition.to {
+                if !targets.contains(to) {
+                    targets.push(*to);
+                }
+            }
+        }
+        let source: Vec<String> =
+            self.model.known[from].iter().map(|fact| self.model.fact(*fact).ident.to_string()).collect();
+        let edges = targets.into_iter().map(|to| {
+            let target = &self.model.states()[to];
+            let (ident, data) = (&target.ident, self.data(to));
+            let method = snake(ident);
+            let taken = self.taken(to);
+            let names: Vec<_> = taken.iter().map(|fact| &fact.ident).collect();
+            let (argument, open) = match taken.as_slice() {
+                [] => (quote!(), quote!()),
+                [fact] => {
+                    let (ident, ty) = (&fact.ident, &fact.ty);
+                    (quote!(#ident: #ty), quote!())
+                }
+                _ => {
+                    let literal = format_ident!("{}Facts", ident.unraw());
+                    (quote!(facts: #literal), quote!(let #literal { #(#names),* } = facts;))
+                }
+            };
+            let fields = self.model.known[to].iter().map(|fact| {
+                let fact = self.model.fact(*fact);
+                let ident = &fact.ident;
+                let known = source.contains(&ident.to_string());
+                if names.contains(&ident) {
+                    quote!(#ident)
+                } else if known {
+                    quote!(#ident: from.#ident)
+                } else {
+                    quote!(#ident: #fsm::Each::new())
+                }
+            });
+            let doc = format!("The step to [`{}`].", ident.unraw());
+            quote! {
+                #[doc = #doc]
+                #[must_use]
+                #[allow(unused_variables)]
+                pub fn #method(self, #argument) -> #ident {
+                    let from = self.0.into_inner();
+                    #open
+                    #ident(#fsm::Sealed::new(#data { #(#fields),* }))
+                }
+            }
+        });
+        quote!(#(#edges)*)
+    }
+
+    fn state_enum(&self) -> TokenStream {
+        let vis = &self.model.declaration.vis;
+        let ident = self.item("State");
+        let debug = self.debug();
+        let states: Vec<_> = self.model.states().iter().map(|state| &state.ident).collect();
+        let names: Vec<String> = states.iter().map(|state| state.unraw().to_string()).collect();
+        let docs = self.model.states().iter().map(|state| {
+            if state.doc.is_empty() { format!("It is in [`{}`].", state.ident.unraw()) } else { state.doc.clone() }
+        });
+        let doc = format!("Where a resource of [`{}`] is.", self.model.declaration.ident.unraw());
+        quote! {
+            #[doc = #doc]
+            #debug
+            #[allow(dead_code, clippy::large_enum_variant)]
+            #vis enum #ident { #(#[doc = #docs] #states(#states)),* }
+            #[allow(dead_code)]
+            impl #ident {
+                #[doc = "The state's name, as in the declaration and in records."]
+                #[must_use]
+                pub fn name(&self) -> &'static str {
+                    match self { #(Self::#states(_) => #names),* }
+                }
+            }
+        }
+    }
+
+    /// For each branch, what it may lead to and what its undo is given.
+    pub(super) fn branches(&self) -> TokenStream {
+        let fsm = self.fsm();
+        let vis = &self.model.declaration.vis;
+        let branches = self.model.transitions.iter().filter(|it| it.is_branch()).map(|transition| {
+            let next = super::pascal(&transition.name, "Next");
+            let made = super::pascal(&transition.name, "Made");
+            let states: Vec<_> = transition.to.iter().map(|to| &self.model.states()[*to].ident).collect();
+            let debug = self.debug();
+            let next_doc = format!("Where `{}` may lead.", transition.name.unraw());
+            let made_doc = format!("What `{}` made, for its undo.", transition.name.unraw());
+            let docs: Vec<String> = states.iter().map(|state| format!("[`{}`]", state.unraw())).collect();
+            let made = transition.undo().map(|_| {
+                quote! {
+                    #[doc = #made_doc]
+                    #[allow(dead_code)]
+                    #vis enum #made<'made> { #(#[doc = #docs] #states(&'made #states)),* }
+                }
+            });
+            quote! {
+                #[doc = #next_doc]
+                #debug
+                #[allow(clippy::large_enum_variant)]
+                #vis enum #next { #(#[doc = #docs] #states(#states)),* }
+                #(impl ::core::convert::From<#states> for #next {
+                    fn from(next: #states) -> Self { Self::#states(next) }
+                })*
+                impl #fsm::Next for #next {
+                    fn made(&self) -> ::core::result::Result<#fsm::Made, #fsm::FactError> {
+                        match self { #(Self::#states(next) => #fsm::Next::made(next)),* }
+                    }
+                }
+                #made
+            }
+        });
+        quote!(#(#branches)*)
+    }
+
+    fn debug(&self) -> Option<TokenStream> {
+        self.model.declaration.debug.then(|| quote!(#[derive(Debug)]))
+    }
+}

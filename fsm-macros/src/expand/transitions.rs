@@ -1,0 +1,236 @@
+//! The transitions trait: one method for each transition, look-up, undo, abort, guard and wanted set.
+
+use durable_fsm_graph::InDoubt;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::Ident;
+use syn::ext::IdentExt as _;
+
+use super::{Expansion, pascal};
+use crate::model::{Kind, Transition};
+
+impl Expansion<'_> {
+    pub(super) fn transitions_trait(&self) -> TokenStream {
+        let fsm = self.fsm();
+        let krate = &self.model.declaration.krate;
+        let declaration = &self.model.declaration;
+        let (vis, machine) = (&declaration.vis, &declaration.ident);
+        let Some(resource) = &declaration.resource else { return TokenStream::new() };
+        let (attempt, runner, name) = (self.item("Attempt"), self.item("Runner"), self.item("Transitions"));
+        let mut guards: Vec<&Ident> = Vec::new();
+        let mut methods = Vec::new();
+        let mut skeleton = Vec::new();
+        for transition in &self.model.transitions {
+            for method in self.methods(transition) {
+                if matches!(method.role, Role::Guard) {
+                    if guards.iter().any(|known| **known == method.name) {
+                        continue;
+                    }
+                    if let Some(guard) = &transition.guard {
+                        guards.push(guard);
+                    }
+                }
+                skeleton.push(method.skeleton());
+                methods.push(method.declaration(self.stub));
+            }
+        }
+        let machine_name = machine.unraw();
+        let doc = format!(
+            "What [`{machine_name}`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set.\n\n\
+             A skeleton to paste, in which every method is a plain `async fn` or `fn`:\n\n```text\nimpl {name} for Provisioner {{\n    type Error = ProvisionError;\n\n{}\n}}\n```",
+            skeleton.join("\n")
+        );
+        let attempt_doc = format!("One attempt at an effect of [`{machine_name}`].");
+        let runner_doc = format!("Runs [`{machine_name}`] with the transitions `T`.");
+        quote! {
+            #[doc = #attempt_doc]
+            #[allow(dead_code)]
+            #vis type #attempt = #fsm::Attempt<#resource>;
+            #[doc = #runner_doc]
+            #[allow(dead_code)]
+            #vis type #runner<T> = #krate::Runner<#machine, T>;
+            #[doc = #doc]
+            #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
+                #[doc = "What goes wrong; `Classify` says what it means for the effect."]
+                type Error: #fsm::Classify;
+                #(#methods)*
+            }
+        }
+    }
+
+    fn methods(&self, transition: &Transition) -> Vec<Method> {
+        let fsm = self.fsm();
+        let state = |index: usize| &self.model.states()[index].ident;
+        let from = state(transition.from);
+        let attempt = self.item("Attempt");
+        let attempt = quote!(attempt: &#attempt);
+        let next = self.next(transition);
+        let name = transition.name.unraw().to_string();
+        let error = quote!(Self::Error);
+        let result = |what: TokenStream| quote!(::core::result::Result<#what, #error>);
+        let mut methods = Vec::new();
+        let mut add = |name: Ident, role, arguments, output, is_async, doc: String| {
+            methods.push(Method { name, role, arguments, output, is_async, doc });
+        };
+        let subject = transition.for_each().map(|set| {
+            let subject = &set.subject;
+            quote!(at: &#from, subject: &#subject)
+        });
+        let start = subject.clone().unwrap_or_else(|| quote!(from: #from));
+        let (output, is_async) = match &transition.kind {
+            Kind::Effect(_) => (result(next.clone()), true),
+            Kind::NoEffect => (result(next.clone()), false),
+            Kind::Waits { .. } => (result(quote!(#fsm::Wait<#next>)), true),
+        };
+        let doc = match &transition.kind {
+            Kind::Waits { .. } => format!("Looks whether {from} can be left; it changes nothing."),
+            Kind::NoEffect => format!("The step from {from}; it touches nothing outside the record."),
+            Kind::Effect(_) if transition.for_each().is_some() => format!("Makes one member of the set, in {from}."),
+            Kind::Effect(_) => format!("The step from {from}."),
+        };
+        add(transition.name.clone(), Role::Run, quote!(#start, #attempt), output, is_async, doc);
+        let Some(contract) = transition.contract() else {
+            self.guard(transition, &mut methods);
+            return methods;
+        };
+        if contract.in_doubt == InDoubt::Lookup {
+            let ident = format_ident!("lookup_{}", name, span = transition.name.span());
+            let doc = format!("Asks the provider whether what `{name}` makes is there.");
+            let output = result(quote!(#fsm::Lookup<#next>));
+            add(ident, Role::Lookup, quote!(#start, #attempt), output, true, doc);
+        }
+        if let Some(undo) = transition.undo() {
+            let made = match transition.for_each() {
+                Some(set) => {
+                    let (subject, member) = (&set.subject, &set.member);
+                    quote!(at: &#from, subject: &#subject, made: &#member)
+                }
+                None if transition.is_branch() => {
+                    let made = pascal(&transition.name, "Made");
+                    quote!(made: #made<'_>)
+                }
+                None => quote!(made: &#next),
+            };
+            let doc = format!("Undoes what `{name}` made. Finding nothing is success.");
+            add(undo.clone(), Role::Undo, quote!(#made, #attempt), result(quote!(())), true, doc);
+        }
+        if let Some(abort) = &contract.abort {
+            let start = subject.unwrap_or_else(|| quote!(from: &#from));
+            let doc = format!("Removes whatever an attempt at `{name}` may have made. Finding nothing is success.");
+            add(abort.clone(), Role::Abort, quote!(#start, #attempt), result(quote!(())), true, doc);
+        }
+        self.guard(transition, &mut methods);
+        if let Some(set) = &contract.for_each {
+            let resource = &self.model.declaration.resource;
+            let subject = &set.subject;
+            methods.push(Method {
+                name: set.fact.clone(),
+                role: Role::Wanted,
+                arguments: quote!(at: &#from, resource: &#resource),
+                output: quote!(::std::collections::BTreeSet<#subject>),
+                is_async: false,
+                doc: format!("The members that the set is to have; `{name}` runs for those that are missing."),
+            });
+        }
+        methods
+    }
+
+    fn guard(&self, transition: &Transition, methods: &mut Vec<Method>) {
+        let Some(guard) = &transition.guard else { return };
+        let from = &self.model.states()[transition.from].ident;
+        let resource = &self.model.declaration.resource;
+        methods.push(Method {
+            name: guard.clone(),
+            role: Role::Guard,
+            arguments: quote!(at: &#from, resource: &#resource),
+            output: quote!(bool),
+            is_async: false,
+            doc: format!("Whether `{}` is to run: what is recorded against what is wanted.", transition.name.unraw()),
+        });
+    }
+
+    /// What a transition's method returns on success.
+    pub(super) fn next(&self, transition: &Transition) -> TokenStream {
+        if let Some(set) = transition.for_each() {
+            let member = &set.member;
+            return quote!(#member);
+        }
+        match transition.to.as_slice() {
+            [only] => {
+                let state = &self.model.states()[*only].ident;
+                quote!(#state)
+            }
+            _ => {
+                let next = pascal(&transition.name, "Next");
+                quote!(#next)
+            }
+        }
+    }
+}
+
+enum Role {
+    Run,
+    Lookup,
+    Undo,
+    Abort,
+    Guard,
+    Wanted,
+}
+
+/// One method of the transitions trait.
+struct Method {
+    name: Ident,
+    role: Role,
+    arguments: TokenStream,
+    output: TokenStream,
+    is_async: bool,
+    doc: String,
+}
+
+impl Method {
+    fn declaration(&self, stub: bool) -> TokenStream {
+        let Self { name, arguments, output, doc, .. } = self;
+        let output = if self.is_async {
+            quote!(impl ::core::future::Future<Output = #output> + ::core::marker::Send)
+        } else {
+            output.clone()
+        };
+        let body = match (stub, self.is_async) {
+            (false, _) => quote!(;),
+            (true, true) => quote!({ async { ::core::panic!() } }),
+            (true, false) => quote!({ ::core::panic!() }),
+        };
+        let quiet = stub.then(|| quote!(#[allow(unused_variables)]));
+        quote! {
+            #[doc = #doc]
+            #quiet
+            fn #name(&self, #arguments) -> #output #body
+        }
+    }
+
+    fn skeleton(&self) -> String {
+        let Self { name, arguments, output, .. } = self;
+        let keyword = if self.is_async { "async fn" } else { "fn" };
+        let text = format!("    {keyword} {name}(&self, {arguments}) -> {output} {{\n        …\n    }}");
+        plain(&text)
+    }
+}
+
+/// Tokens as a person would write them.
+fn plain(text: &str) -> String {
+    let mut text =
+        text.replace(":: core :: result :: Result", "Result").replace(":: std :: collections :: BTreeSet", "BTreeSet");
+    for (spaced, tight) in [
+        (" :: ", "::"),
+        (" < ", "<"),
+        (" >", ">"),
+        ("& ", "&"),
+        (" : ", ": "),
+        (" ,", ","),
+        ("< '", "<'"),
+        ("( )", "()"),
+    ] {
+        text = text.replace(spaced, tight);
+    }
+    text.replace("::durable_fsm::__private::", "")
+}

@@ -1,0 +1,275 @@
+//! What must hold of a whole machine. Invariant: each check reports on the token that has to change.
+
+use std::collections::BTreeMap;
+
+use syn::ext::IdentExt as _;
+
+use crate::errors::Errors;
+use crate::model::{Kind, Model, Undo};
+
+/// Checks a machine; every violation is reported.
+pub(crate) fn validate(model: &Model, errors: &mut Errors) {
+    initial(model, errors);
+    facts(model, errors);
+    // Reachability says nothing about a graph whose edges are already known to be wrong.
+    if errors.is_empty() {
+        reachability(model, errors);
+    }
+    choices(model, errors);
+    methods(model, errors);
+    names(model, errors);
+    overwrites(model, errors);
+}
+
+fn initial(model: &Model, errors: &mut Errors) {
+    let mut marked = model.states().iter().filter_map(|state| state.initial.map(|span| (state, span)));
+    match (marked.next(), marked.next()) {
+        (None, _) => errors.at(
+            model.declaration.ident.span(),
+            format!(
+                "no state is initial: mark the one in which nothing exists yet, {} perhaps, with `#[fsm(initial)]`",
+                model.states()[0].ident
+            ),
+        ),
+        (Some((first, _)), Some((_, span))) => {
+            errors.at(span, format!("{} is initial already; a machine has one initial state", first.ident));
+        }
+        (Some((state, _)), None) => {
+            if let Some(fact) = state.facts.first() {
+                errors.at(fact.ident.span(), format!("{} is where nothing is known yet, so it has no facts; what the author wants is in the resource's spec", state.ident));
+            }
+        }
+    }
+}
+
+fn facts(model: &Model, errors: &mut Errors) {
+    let mut types: BTreeMap<String, (String, &syn::Ident)> = BTreeMap::new();
+    for state in model.states() {
+        for fact in &state.facts {
+            let ty = &fact.ty;
+            let written = quote::quote!(#ty).to_string();
+            let name = fact.ident.unraw().to_string();
+            match types.get(&name) {
+                Some((first, on)) if *first != written => errors.at(
+                    syn::spanned::Spanned::span(ty),
+                    format!("`{name}` has another type on {on}; facts are recorded by name, so one name has one type in the whole machine: rename one"),
+                ),
+                Some(_) => {}
+                None => {
+                    types.insert(name.clone(), (written, &state.ident));
+                }
+            }
+            let kept = model.transitions.iter().any(|it| it.for_each().is_some_and(|set| set.fact == fact.ident));
+            if fact.each.is_some() && !kept && !state.transitions.iter().any(|it| it.broken) {
+                errors.at(fact.ident.span(), format!("nothing keeps the set `{name}`: add `#[transition(…, for_each = {name}, in_doubt = …, undo = …)]` to {}", state.ident));
+            }
+        }
+    }
+}
+
+fn reachability(model: &Model, errors: &mut Errors) {
+    let count = model.states().len();
+    let edges: Vec<(usize, usize)> =
+        model.transitions.iter().flat_map(|it| it.to.iter().map(|to| (it.from, *to))).collect();
+    let spread = |from: Vec<usize>, forward: bool| {
+        let mut reached = vec![false; count];
+        let mut open = from;
+        while let Some(state) = open.pop() {
+            if !std::mem::replace(&mut reached[state], true) {
+                let next = edges.iter().map(|(a, b)| if forward { (*a, *b) } else { (*b, *a) });
+                open.extend(next.filter(|(a, _)| *a == state).map(|(_, b)| b));
+            }
+        }
+        reached
+    };
+    let starts = (0..count).filter(|index| model.states()[*index].initial.is_some()).collect();
+    let ends = (0..count).filter(|index| model.states()[*index].resting || model.states()[*index].terminal.is_some());
+    let reached = spread(starts, true);
+    let ending = spread(ends.collect(), false);
+    for (index, state) in model.states().iter().enumerate() {
+        if !reached[index] {
+            errors.at(
+                state.ident.span(),
+                format!("no transition leads to {0}: add one with `-> {0}`, or remove the state", state.ident),
+            );
+        } else if !ending[index] {
+            errors.at(state.ident.span(), format!("{} never comes to rest: mark it, or a state that it leads to, with `#[fsm(resting)]` or `#[fsm(terminal)]`", state.ident));
+        }
+    }
+}
+
+fn choices(model: &Model, errors: &mut Errors) {
+    for (index, state) in model.states().iter().enumerate() {
+        let mut unguarded: Option<&syn::Ident> = None;
+        for transition in model.listed[index].iter().map(|it| &model.transitions[*it]) {
+            if transition.for_each().is_some() {
+                continue;
+            }
+            if let Some(first) = unguarded {
+                let text = if transition.guard.is_some() {
+                    format!(
+                        "`{}` is never tried, because `{first}` stands before it and always runs; put it first, or give `{first}` a guard",
+                        transition.name
+                    )
+                } else {
+                    format!(
+                        "{} has two unguarded transitions, `{first}` and this: give one a guard (`when = …`), or make them one branch (`{first} -> A | B`)",
+                        state.ident
+                    )
+                };
+                errors.at(transition.name.span(), text);
+            } else if transition.guard.is_none() {
+                unguarded = Some(&transition.name);
+            }
+        }
+        if let (Some(span), Some(first)) = (state.terminal, state.transitions.first()) {
+            errors.at(
+                span,
+                format!(
+                    "{} is terminal, and `{}` leads on: remove it, or call the state `resting`",
+                    state.ident, first.name
+                ),
+            );
+        }
+        if let (true, Some(name)) = (state.resting, unguarded)
+            && !state.transitions.iter().any(|it| it.broken)
+        {
+            errors.at(
+                name.span(),
+                format!(
+                    "{} is resting, and `{name}` leads on at once: give it a guard (`when = …`), or remove `resting`",
+                    state.ident
+                ),
+            );
+        }
+    }
+}
+
+/// All methods of the transitions trait: no two may share a name.
+fn methods(model: &Model, errors: &mut Errors) {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut claim = |ident: &syn::Ident, name: String, role: String, shared: bool| match seen.get(&name) {
+        Some(first) if *first == role && shared => {}
+        Some(first) => errors
+            .at(ident.span(), format!("`{name}` is {role}, and already {first}; each method needs a name of its own")),
+        None => {
+            seen.insert(name, role);
+        }
+    };
+    for transition in &model.transitions {
+        let name = &transition.name;
+        claim(name, name.unraw().to_string(), "a transition".to_owned(), false);
+    }
+    for transition in &model.transitions {
+        let name = transition.name.unraw();
+        if let Some(undo) = transition.undo() {
+            claim(undo, undo.unraw().to_string(), format!("the undo of `{name}`"), false);
+        }
+        if let Some(contract) = transition.contract() {
+            if contract.in_doubt == durable_fsm_graph::InDoubt::Lookup {
+                claim(&transition.name, format!("lookup_{name}"), format!("the look-up of `{name}`"), false);
+            }
+            if let Some(abort) = &contract.abort {
+                claim(abort, abort.unraw().to_string(), format!("the abort of `{name}`"), false);
+            }
+            if let Some(set) = &contract.for_each {
+                claim(&set.fact, set.fact.unraw().to_string(), format!("the wanted set `{}`", set.fact), false);
+            }
+        }
+        if let Some(guard) = &transition.guard {
+            // One guard may serve several transitions of one state.
+            let role = format!("a guard of {}", model.states()[transition.from].ident);
+            claim(guard, guard.unraw().to_string(), role, true);
+        }
+    }
+}
+
+/// Names that generated items take.
+fn names(model: &Model, errors: &mut Errors) {
+    let prefix = crate::expand::prefix(&model.declaration.ident);
+    let mut taken: BTreeMap<String, String> = BTreeMap::new();
+    for item in ["State", "Transitions", "Attempt", "Runner"] {
+        taken.insert(format!("{prefix}{item}"), "an item of the machine".to_owned());
+    }
+    for transition in model.transitions.iter().filter(|it| it.is_branch()) {
+        for item in ["Next", "Made"] {
+            taken.insert(
+                crate::expand::pascal(&transition.name, item).to_string(),
+                format!("an item of `{}`", transition.name),
+            );
+        }
+    }
+    for state in model.states() {
+        for item in ["", "Data", "Facts"] {
+            let name = format!("{}{item}", state.ident.unraw());
+            let role = if item.is_empty() { "a state".to_owned() } else { format!("an item of {}", state.ident) };
+            if let Some(first) = taken.insert(name.clone(), role) {
+                errors.at(
+                    state.ident.span(),
+                    format!("the struct `{name}` that this state becomes is {first} already; rename the state"),
+                );
+            }
+        }
+        let prelude = ["String", "Vec", "Option", "Some", "None", "Result", "Ok", "Err", "Box", "Self", "Each"];
+        if prelude.contains(&state.ident.unraw().to_string().as_str()) {
+            errors.at(state.ident.span(), format!("a state becomes a struct beside the enum, and `{}` would hide the type of that name; rename the state", state.ident));
+        }
+        if state.ident == model.declaration.ident {
+            errors.at(
+                state.ident.span(),
+                "a state becomes a struct beside the enum, so it cannot have the enum's name; rename one",
+            );
+        }
+    }
+}
+
+/// An effect's facts are the only handle to what it made: nothing else may write over them while it lives.
+fn overwrites(model: &Model, errors: &mut Errors) {
+    let owned = |it: &crate::model::Transition| {
+        it.contract().is_some_and(|contract| matches!(contract.undo, Undo::Method(_))) && it.for_each().is_none()
+    };
+    for (index, writer) in model.transitions.iter().enumerate() {
+        for (other, owner) in model.transitions.iter().enumerate() {
+            if index == other || !owned(owner) || matches!(writer.kind, Kind::Effect(_)) && writer.for_each().is_some()
+            {
+                continue;
+            }
+            for made in &owner.to {
+                if !can_follow(model, *made, writer.from) {
+                    continue;
+                }
+                for fact in &model.states()[*made].facts {
+                    let writes = writer.to.iter().any(|to| {
+                        model.states()[*to].facts.iter().any(|it| it.ident == fact.ident && it.each.is_none())
+                    });
+                    if writes && fact.each.is_none() {
+                        let undo = owner.undo().map(ToString::to_string).unwrap_or_default();
+                        errors.at(
+                            writer.name.span(),
+                            format!(
+                                "`{}` records `{}` again, which is the only handle to what `{}` made and `{undo}` is to undo: keep it in a set (`{}: Each<…>` with `for_each`), or give this another state with facts of its own",
+                                writer.name, fact.ident, owner.name, fact.ident
+                            ),
+                        );
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether `to` can come at or after `from`.
+fn can_follow(model: &Model, from: usize, to: usize) -> bool {
+    let mut seen = vec![false; model.states().len()];
+    let mut open = vec![from];
+    while let Some(state) = open.pop() {
+        if state == to {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[state], true) {
+            open.extend(model.transitions.iter().filter(|it| it.from == state).flat_map(|it| it.to.iter().copied()));
+        }
+    }
+    false
+}

@@ -1,0 +1,134 @@
+//! A store in memory, for tests. Invariant: no version is ever issued twice, by any of its records.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Loaded, RecordId, Signals, Store, StoreError, Version};
+use crate::ResourceId;
+
+/// Records in memory, with the means to play a cluster: signals, marks and witnesses. Every clone is the same store.
+///
+/// Nothing in it is durable: it lives as long as its last clone.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: BTreeMap<RecordId, Entry>,
+    /// The last version issued, and how often something was written or removed.
+    version: u64,
+    writes: u64,
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    bytes: Option<Vec<u8>>,
+    version: u64,
+    marked: bool,
+    witness: Option<u64>,
+    signals: Signals,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Refuses records of more than `bytes` bytes.
+    #[must_use]
+    pub fn with_limit(self, bytes: usize) -> Self {
+        self.inner().limit = Some(bytes);
+        self
+    }
+
+    /// How often a record was written or removed.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.inner().writes
+    }
+
+    /// Sets what is wanted of a resource, as a cluster would tell it with the next answer.
+    pub fn set_signals(&self, id: &RecordId, signals: Signals) {
+        self.inner().entries.entry(id.clone()).or_default().signals = signals;
+    }
+
+    /// Sets what stands outside the record: the mark that there was one, and the mirrored sequence number.
+    pub fn set_signs(&self, id: &RecordId, marked: bool, witness: Option<u64>) {
+        let mut inner = self.inner();
+        let entry = inner.entries.entry(id.clone()).or_default();
+        entry.marked = marked;
+        entry.witness = witness;
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn loaded(&self) -> Loaded {
+        Loaded {
+            bytes: self.bytes.clone(),
+            version: Version::new(self.version.to_string()),
+            marked: self.marked,
+            witness: self.witness,
+            signals: self.signals,
+        }
+    }
+}
+
+impl Inner {
+    /// The entry, if its version is still the expected one, with a version that was never issued.
+    fn expected(&mut self, id: &RecordId, expected: &Version) -> Result<&mut Entry, StoreError> {
+        let entry = self.entries.entry(id.clone()).or_default();
+        if entry.version.to_string() != expected.token() {
+            return Err(StoreError::Conflict);
+        }
+        self.version += 1;
+        self.writes += 1;
+        entry.version = self.version;
+        Ok(entry)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        Ok(self.inner().entries.get(id).cloned().unwrap_or_default().loaded())
+    }
+
+    async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        let mut inner = self.inner();
+        if let Some(limit) = inner.limit.filter(|limit| bytes.len() > *limit) {
+            return Err(StoreError::TooLarge { size: bytes.len(), limit });
+        }
+        let entry = inner.expected(id, expected)?;
+        entry.bytes = Some(bytes.to_vec());
+        entry.marked = true;
+        Ok(entry.loaded())
+    }
+
+    async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
+        let mut inner = self.inner();
+        if inner.entries.get(id).is_none_or(|entry| entry.bytes.is_none()) {
+            return Err(StoreError::Conflict);
+        }
+        let entry = inner.expected(id, expected)?;
+        // The entry stays, as the tombstone that makes a late writer conflict.
+        entry.bytes = None;
+        entry.marked = false;
+        entry.witness = None;
+        Ok(())
+    }
+
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
+        let inner = self.inner();
+        let kept = inner.entries.iter().filter(|(id, entry)| id.machine == machine && entry.bytes.is_some());
+        Ok(kept.map(|(id, _)| id.resource.clone()).collect())
+    }
+}

@@ -1,0 +1,10 @@
+//! The driver, rule by rule, against a scripted provider on a clock that moves when it is told to.
+
+mod deletion;
+mod doubt;
+mod flow;
+mod machine;
+mod operators;
+mod records;
+mod sets;
+mod world;

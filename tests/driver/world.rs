@@ -1,0 +1,214 @@
+//! A provider that does what a script says, and a clock that moves when it is slept on.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use durable_fsm::store::MemoryStore;
+use durable_fsm::{Clock, Outcome, RecordId, Resource, Store};
+
+use crate::machine::{Refused, Thing, ThingFlow, ThingRunner, ThingState};
+
+/// What the script lets happen to one call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    /// It is carried out, and the answer is an error of this class.
+    Applied(Refusal),
+    /// It is not carried out.
+    Refused(Refusal),
+    /// It is carried out, and no answer comes.
+    Silent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Refusal {
+    Unknown,
+    NotApplied,
+    Rejected,
+    NotOurs,
+}
+
+#[derive(Default)]
+struct Things {
+    /// What exists: id to the key or tag it was made under.
+    live: BTreeMap<String, String>,
+    made: u32,
+    calls: Vec<String>,
+    faults: BTreeMap<&'static str, VecDeque<Fault>>,
+    rolled_out: bool,
+}
+
+/// The provider; every clone is the same one.
+#[derive(Clone, Default)]
+pub struct Provider(Arc<Mutex<Things>>);
+
+impl Provider {
+    fn things(&self) -> MutexGuard<'_, Things> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn will(&self, call: &'static str, faults: &[Fault]) {
+        self.things().faults.entry(call).or_default().extend(faults);
+    }
+
+    pub fn set_rolled_out(&self, rolled_out: bool) {
+        self.things().rolled_out = rolled_out;
+    }
+
+    pub fn is_rolled_out(&self) -> bool {
+        self.things().rolled_out
+    }
+
+    /// The ids of what exists.
+    pub fn live(&self) -> Vec<String> {
+        self.things().live.keys().cloned().collect()
+    }
+
+    /// The calls since this was asked last.
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.things().calls)
+    }
+
+    pub fn all_faults_fired(&self) -> bool {
+        self.things().faults.values().all(VecDeque::is_empty)
+    }
+
+    async fn call<A>(&self, name: &'static str, apply: impl FnOnce(&mut Things) -> A) -> Result<A, Refused> {
+        let silent = {
+            let mut things = self.things();
+            things.calls.push(name.to_owned());
+            match things.faults.get_mut(name).and_then(VecDeque::pop_front) {
+                None => return Ok(apply(&mut things)),
+                Some(Fault::Refused(refusal)) => return Err(Refused(refusal)),
+                Some(Fault::Applied(refusal)) => {
+                    apply(&mut things);
+                    return Err(Refused(refusal));
+                }
+                Some(Fault::Silent) => {
+                    apply(&mut things);
+                    std::future::pending()
+                }
+            }
+        };
+        silent.await
+    }
+
+    /// Makes the thing of this key, or finds it.
+    pub async fn make(&self, name: &'static str, key: &str, label: &str) -> Result<String, Refused> {
+        let (key, label) = (format!("{name} {key}"), label.to_owned());
+        self.call(name, |things| {
+            if let Some(id) = things.live.iter().find_map(|(id, of)| (*of == key).then(|| id.clone())) {
+                return id;
+            }
+            things.made += 1;
+            let id = format!("{name}:{label}#{}", things.made);
+            things.live.insert(id.clone(), key);
+            id
+        })
+        .await
+    }
+
+    /// Makes one more thing with this tag.
+    pub async fn make_another(&self, name: &'static str, tag: &str) -> Result<String, Refused> {
+        let tag = tag.to_owned();
+        self.call(name, |things| {
+            things.made += 1;
+            let id = format!("{name}#{}", things.made);
+            things.live.insert(id.clone(), tag);
+            id
+        })
+        .await
+    }
+
+    pub async fn find(&self, name: &'static str, tag: &str) -> Result<Option<String>, Refused> {
+        self.call(name, |things| things.live.iter().find_map(|(id, of)| (of == tag).then(|| id.clone()))).await
+    }
+
+    pub async fn remove(&self, name: &'static str, id: &str) -> Result<(), Refused> {
+        self.call(name, |things| {
+            things.live.remove(id);
+        })
+        .await
+    }
+}
+
+/// Time that passes only while somebody sleeps, or when it is told to.
+#[derive(Clone, Default)]
+pub struct ManualClock(Arc<Mutex<Duration>>);
+
+impl ManualClock {
+    pub fn advance(&self, time: Duration) {
+        *self.0.lock().unwrap() += time;
+    }
+}
+
+impl Clock for ManualClock {
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + *self.0.lock().unwrap()
+    }
+    fn monotonic(&self) -> Duration {
+        *self.0.lock().unwrap()
+    }
+    fn sleep(&self, time: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        let clock = self.clone();
+        Box::pin(async move { clock.advance(time) })
+    }
+    fn chance(&self) -> u64 {
+        0
+    }
+}
+
+/// A controller with its store, clock and provider.
+pub struct Bench {
+    pub provider: Provider,
+    pub store: MemoryStore,
+    pub clock: ManualClock,
+    pub runner: ThingRunner<Provider>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        let (provider, store, clock) = (Provider::default(), MemoryStore::new(), ManualClock::default());
+        provider.set_rolled_out(true);
+        let runner = ThingRunner::builder(provider.clone(), store.clone()).clock(clock.clone()).build();
+        Self { provider, store, clock, runner }
+    }
+
+    /// Another controller process on the same store and world.
+    pub fn restart(&mut self) {
+        self.runner = ThingRunner::builder(self.provider.clone(), self.store.clone()).clock(self.clock.clone()).build();
+    }
+
+    pub async fn pass(&self, thing: &Thing) -> Outcome<ThingState> {
+        self.runner.reconcile(thing).await.unwrap()
+    }
+
+    /// Reconciles, waiting as long as it is told to, until it comes to rest; or panics after 200 passes.
+    pub async fn settle(&self, thing: &Thing) -> Outcome<ThingState> {
+        for _ in 0..200 {
+            let outcome = self.pass(thing).await;
+            match &outcome {
+                Outcome::Progressing { after, .. } => self.clock.advance(*after),
+                _ => return outcome,
+            }
+        }
+        panic!("it does not settle");
+    }
+
+    pub fn id(thing: &Thing) -> RecordId {
+        RecordId { machine: ThingFlow::GRAPH.name.to_owned(), resource: thing.id() }
+    }
+
+    pub async fn bytes(&self, thing: &Thing) -> Option<Vec<u8>> {
+        self.store.load(&Self::id(thing)).await.unwrap().bytes
+    }
+
+    pub async fn record(&self, thing: &Thing) -> durable_fsm::record::Record {
+        self.runner.inspect(&thing.id()).await.unwrap().unwrap()
+    }
+
+    pub async fn put(&self, thing: &Thing, bytes: &[u8]) {
+        let version = self.store.load(&Self::id(thing)).await.unwrap().version;
+        self.store.compare_and_swap(&Self::id(thing), &version, bytes).await.unwrap();
+    }
+}

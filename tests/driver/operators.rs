@@ -1,1 +1,87 @@
-//! (to come)
+//! What operators ask for.
+
+use durable_fsm::record::Resolution;
+use durable_fsm::{Outcome, Resource};
+
+use crate::machine::Thing;
+use crate::world::{Bench, Fault, Refusal};
+
+#[tokio::test]
+async fn a_release_leaves_everything_and_lists_it() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &["ann"]));
+    let _ = bench.settle(&thing).await;
+    let before = bench.provider.live();
+    let left = bench.runner.release(&thing.id()).await.unwrap();
+    let left: Vec<_> = left.iter().map(|it| (it.transition.as_str(), it.subject.as_deref())).collect();
+    let expected =
+        [("make_account", None), ("make_room", None), ("run_container", Some("web:1")), ("add_member", Some("ann"))];
+    assert_eq!(left, expected);
+    assert_eq!(bench.provider.live(), before);
+    assert_eq!(bench.bytes(&thing).await, None);
+}
+
+#[tokio::test]
+async fn a_copied_record_is_obeyed_only_after_a_rebind_and_keeps_its_keys() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let _ = bench.settle(&thing).await;
+    let restored = Thing { uid: "uid-2".to_owned(), ..thing.clone() };
+    let before = bench.bytes(&thing).await;
+    let outcome = bench.pass(&restored).await;
+    assert!(matches!(&outcome, Outcome::Held { message, .. } if message.contains("rebind")));
+    assert_eq!(bench.bytes(&thing).await, before);
+    bench.runner.rebind(&thing.id(), "uid-2").await.unwrap();
+    bench.provider.calls();
+    assert!(matches!(bench.pass(&restored).await, Outcome::Resting(_)));
+    assert!(bench.provider.calls().is_empty());
+    assert_eq!(bench.record(&thing).await.origin, "uid-1");
+}
+
+#[tokio::test]
+async fn a_rollback_undoes_everything_and_begins_again() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_room", &[Fault::Refused(Refusal::Rejected)]);
+    let _ = bench.pass(&thing).await;
+    bench.runner.resolve(&thing.id(), Resolution::RollBack).await.unwrap();
+    let outcome = bench.settle(&thing).await;
+    assert!(matches!(outcome, Outcome::Resting(_)));
+    let accounts = bench.provider.calls().iter().filter(|call| *call == "make_account").count();
+    assert_eq!(accounts, 2, "the second is another life");
+    assert_eq!(bench.provider.live().iter().filter(|id| id.starts_with("make_account")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_the_record_does_not_allow_changes_nothing() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    assert!(bench.runner.pause(&thing.id()).await.is_err(), "there is no record yet");
+    let _ = bench.settle(&thing).await;
+    let before = bench.bytes(&thing).await;
+    for resolution in [Resolution::Retry, Resolution::NotApplied, Resolution::RollBack] {
+        let error = bench.runner.resolve(&thing.id(), resolution).await.unwrap_err();
+        assert!(error.to_string().contains("nothing is held, blocked or waiting"), "{error}");
+    }
+    assert_eq!(bench.bytes(&thing).await, before);
+}
+
+#[tokio::test]
+async fn a_drained_runner_begins_no_further_effect() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.runner.drain().await;
+    let outcome = bench.pass(&thing).await;
+    assert!(matches!(outcome, Outcome::Progressing { .. }));
+    assert!(bench.provider.calls().is_empty());
+    assert_eq!(bench.store.writes(), 0);
+}
+
+#[tokio::test]
+async fn run_all_resumes_what_the_store_lists() {
+    let (mut bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_account", &[Fault::Refused(Refusal::NotApplied)]);
+    let after = bench.pass(&thing).await.requeue_after().unwrap();
+    bench.clock.advance(after);
+    bench.restart();
+    let mut outcomes = Vec::new();
+    let known = |_| std::future::ready(Some(thing.clone()));
+    bench.runner.run_all(4, known, |id, outcome| outcomes.push((id, outcome.unwrap()))).await.unwrap();
+    let [(id, Outcome::Resting(_))] = outcomes.as_slice() else { panic!("{} outcomes", outcomes.len()) };
+    assert_eq!(*id, thing.id());
+}

@@ -1,1 +1,172 @@
-//! (to come)
+//! Records that cannot be honoured: held with the remedy, and not a byte of them touched.
+
+use durable_fsm::Outcome;
+use durable_fsm::record::HeldReason;
+use serde_json::{Value, json};
+
+use crate::machine::Thing;
+use crate::world::Bench;
+
+/// A good record, at rest with one container and one member.
+async fn good(thing: &Thing) -> Value {
+    let bench = Bench::new();
+    let _ = bench.settle(thing).await;
+    serde_json::from_slice(&bench.bytes(thing).await.unwrap()).unwrap()
+}
+
+fn set(record: &Value, path: &str, value: Value) -> Vec<u8> {
+    let mut record = record.clone();
+    let (parent, key) = path.rsplit_once('/').unwrap();
+    let parent = record.pointer_mut(parent).unwrap();
+    match parent {
+        Value::Object(fields) if value.is_null() => drop(fields.remove(key).expect("there is such a field")),
+        Value::Object(fields) => drop(fields.insert(key.to_owned(), value)),
+        Value::Array(items) => items.push(value),
+        other => panic!("{other} has no fields"),
+    }
+    serde_json::to_vec(&record).unwrap()
+}
+
+fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let text = serde_json::to_string(record).unwrap();
+    let intent = json!({ "transition": "make_room", "life": 1, "attempt": 1, "holder": "h/0", "deadline": "2026-01-01T00:00:00Z" });
+    let with = |patch: Value| {
+        let mut intent = intent.clone();
+        for (key, value) in patch.as_object().unwrap() {
+            intent[key] = value.clone();
+        }
+        set(record, "/intent", intent)
+    };
+    vec![
+        ("empty", Vec::new(), "damaged"),
+        ("not json", b"what".to_vec(), "damaged"),
+        ("not utf-8", vec![0xff, 0xfe, 0x00], "damaged"),
+        ("null", b"null".to_vec(), "damaged"),
+        ("a list", b"[]".to_vec(), "damaged"),
+        ("an empty object", b"{}".to_vec(), "damaged"),
+        ("cut off at a half", text.as_bytes()[..text.len() / 2].to_vec(), "damaged"),
+        ("cut off by one", text.as_bytes()[..text.len() - 1].to_vec(), "damaged"),
+        ("something behind it", format!("{text}x").into_bytes(), "damaged"),
+        ("a key twice", text.replacen('{', "{\"state\":\"Ready\",", 1).into_bytes(), "damaged"),
+        ("an unknown field", set(record, "/surprise", json!(1)), "damaged"),
+        ("no format", set(record, "/format", Value::Null), "damaged"),
+        ("format 0", set(record, "/format", json!(0)), "damaged"),
+        ("a newer format", set(record, "/format", json!(2)), "run the version of the library that wrote it"),
+        ("another machine", set(record, "/machine", json!("test.io/other")), "give each machine a record of its own"),
+        ("a newer reader", set(record, "/reader", json!(2)), "roll the controller forward"),
+        ("another owner", set(record, "/owner", json!("uid-9")), "rebind it"),
+        ("no owner", set(record, "/owner", json!("")), "forged"),
+        ("no origin", set(record, "/origin", json!("")), "forged"),
+        ("seq 0", set(record, "/seq", json!(0)), "forged"),
+        ("a negative seq", set(record, "/seq", json!(-1)), "damaged"),
+        ("an unknown state", set(record, "/state", json!("Elsewhere")), "run the version that has it"),
+        ("a missing fact", set(record, "/facts/account", Value::Null), "fact `account` is missing"),
+        ("a fact of another type", set(record, "/facts/account", json!(7)), "fact `account` does not decode"),
+        ("a set of another type", set(record, "/facts/members", json!([1])), "fact `members` does not decode"),
+        (
+            "an effect of an unknown transition",
+            set(record, "/undo/-", json!({ "transition": "steal", "life": 1 })),
+            "does not have",
+        ),
+        ("an effect that is none", set(record, "/undo/-", json!({ "transition": "configure", "life": 1 })), "forged"),
+        (
+            "an effect from the future",
+            set(record, "/undo/-", json!({ "transition": "make_room", "life": 999 })),
+            "forged",
+        ),
+        ("an effect twice", set(record, "/undo/-", record["undo"][0].clone()), "forged"),
+        (
+            "a subject where none belongs",
+            set(record, "/undo/-", json!({ "transition": "make_room", "subject": "x", "life": 1 })),
+            "forged",
+        ),
+        (
+            "no subject where one belongs",
+            set(record, "/undo/-", json!({ "transition": "add_member", "life": 1 })),
+            "forged",
+        ),
+        (
+            "an effect that reached another state",
+            set(record, "/undo/-", json!({ "transition": "make_room", "life": 1, "state": "Ready" })),
+            "forged",
+        ),
+        (
+            "a touched step of an unknown transition",
+            set(record, "/touched", json!([{ "transition": "steal", "life": 1, "attempt": 1 }])),
+            "does not have",
+        ),
+        ("an intent of an unknown transition", with(json!({ "transition": "steal" })), "does not have"),
+        ("an intent with attempt 0", with(json!({ "attempt": 0 })), "forged"),
+        ("an intent with life 0", with(json!({ "life": 0 })), "forged"),
+        ("an unknown direction", set(record, "/direction", json!("sideways")), "damaged"),
+        ("a bad time", set(record, "/since", json!("yesterday")), "damaged"),
+    ]
+}
+
+#[tokio::test]
+async fn each_is_held_with_its_remedy_and_its_bytes_stay() {
+    let thing = Thing::new("web:1", &["ann"]);
+    let record = good(&thing).await;
+    let cases = cases(&record);
+    assert!(cases.len() >= 25);
+    for (name, bytes, remedy) in cases {
+        for deleting in [false, true] {
+            let bench = Bench::new();
+            bench.put(&thing, &bytes).await;
+            let thing = Thing { deleting, ..thing.clone() };
+            let outcome = bench.settle(&thing).await;
+            let Outcome::Held { reason, message } = outcome else { panic!("{name}: it is not held") };
+            assert_eq!(reason, HeldReason::Unreadable, "{name}");
+            assert!(message.contains(remedy), "{name}: {message}");
+            assert_eq!(bench.bytes(&thing).await.as_ref(), Some(&bytes), "{name}");
+            assert!(bench.provider.calls().is_empty(), "{name}");
+            assert!(
+                bench.runner.pause(&durable_fsm::Resource::id(&thing)).await.is_err()
+                    || name == "another owner"
+                    || name.contains("fact")
+                    || name.contains("set of"),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_good_one_is_not_held() {
+    let thing = Thing::new("web:1", &["ann"]);
+    let bench = Bench::new();
+    let record = good(&thing).await;
+    bench.put(&thing, &serde_json::to_vec(&record).unwrap()).await;
+    assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+}
+
+#[tokio::test]
+async fn a_lost_record_is_held() {
+    let thing = Thing::new("web:1", &[]);
+    for (marked, witness) in [(true, None), (false, Some(3)), (true, Some(3))] {
+        let bench = Bench::new();
+        bench.store.set_signs(&Bench::id(&thing), marked, witness);
+        let outcome = bench.settle(&thing).await;
+        assert!(matches!(outcome, Outcome::Held { reason: HeldReason::RecordLost, .. }));
+        assert_eq!(bench.store.writes(), 0);
+        assert!(bench.provider.calls().is_empty());
+    }
+    // One that has gone back behind what was mirrored.
+    let bench = Bench::new();
+    let _ = bench.settle(&thing).await;
+    bench.store.set_signs(&Bench::id(&thing), true, Some(bench.record(&thing).await.seq + 1));
+    assert!(matches!(bench.settle(&thing).await, Outcome::Held { reason: HeldReason::RecordLost, .. }));
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_fit_is_held_on_the_one_that_did() {
+    let members: Vec<String> = (0..40).map(|number| format!("member-{number:02}-{}", "x".repeat(60))).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let thing = Thing::new("web:1", &members);
+    let bench = Bench::with_limit(9000);
+    let outcome = bench.settle(&thing).await;
+    let Outcome::Held { reason: HeldReason::TooLarge, message } = outcome else { panic!("it is not held") };
+    assert!(message.contains("the largest fact is `members`") && message.contains("9000"), "{message}");
+    let record = bench.record(&thing).await;
+    assert!(record.undo.len() > 2 && record.intent.is_some(), "nothing that was recorded is lost");
+}

@@ -1,1 +1,65 @@
-//! (to come)
+//! Sets that change while they are half done.
+
+use durable_fsm::Outcome;
+
+use crate::machine::{Thing, ThingState};
+use crate::world::{Bench, Fault, Refusal};
+
+#[tokio::test]
+async fn five_specs_with_a_lost_reply_leave_one_container_and_deletion_none() {
+    let bench = Bench::new();
+    for (round, image) in ["web:1", "web:2", "web:3", "web:4", "web:5"].into_iter().enumerate() {
+        if round == 2 {
+            bench.provider.will("run_container", &[Fault::Applied(Refusal::Unknown)]);
+        }
+        if round == 3 {
+            bench.provider.will("stop_container", &[Fault::Applied(Refusal::Unknown)]);
+        }
+        assert!(matches!(bench.settle(&Thing::new(image, &[])).await, Outcome::Resting(_)));
+        let containers: Vec<_> =
+            bench.provider.live().into_iter().filter(|id| id.starts_with("run_container")).collect();
+        assert_eq!(containers.len(), 1, "{containers:?}");
+        assert!(containers[0].starts_with(&format!("run_container:{image}")), "{containers:?}");
+    }
+    assert!(bench.provider.all_faults_fired());
+    let last = Thing { deleting: true, ..Thing::new("web:5", &[]) };
+    assert!(matches!(bench.settle(&last).await, Outcome::Gone));
+    assert!(bench.provider.live().iter().all(|id| id.starts_with("send_mail")));
+}
+
+#[tokio::test]
+async fn the_same_image_again_is_another_life() {
+    let bench = Bench::new();
+    for image in ["web:1", "web:2", "web:1"] {
+        assert!(matches!(bench.settle(&Thing::new(image, &[])).await, Outcome::Resting(_)));
+    }
+    let containers: Vec<_> = bench.provider.live().into_iter().filter(|id| id.starts_with("run_container")).collect();
+    assert_eq!(containers, ["run_container:web:1#6"], "the first one was stopped; its key is spent");
+}
+
+#[tokio::test]
+async fn twenty_members_come_and_go_while_half_done() {
+    let names: Vec<String> = (0..20).map(|number| format!("member-{number:02}")).collect();
+    let of = |range: std::ops::Range<usize>| {
+        let members: Vec<&str> = names[range].iter().map(String::as_str).collect();
+        Thing::new("web:1", &members)
+    };
+    let bench = Bench::new();
+    // It stops at the eighth, and again at the fifteenth; in between, the wanted set moves.
+    for fault in [Fault::Refused(Refusal::Unknown), Fault::Applied(Refusal::Unknown)] {
+        let faults: Vec<Fault> = vec![fault];
+        bench.provider.will("add_member", &faults);
+        let _ = bench.pass(&of(0..20)).await;
+    }
+    let outcome = bench.settle(&of(5..12)).await;
+    let Outcome::Resting(ThingState::Ready(ready)) = outcome else { panic!("it does not rest") };
+    assert_eq!(ready.members.keys().collect::<Vec<_>>(), names[5..12].iter().collect::<Vec<_>>());
+    let live = bench.provider.live().iter().filter(|id| id.starts_with("add_member")).count();
+    assert_eq!(live, 7);
+    let outcome = bench.settle(&of(10..20)).await;
+    let Outcome::Resting(ThingState::Ready(ready)) = outcome else { panic!("it does not rest") };
+    assert_eq!(ready.members.len(), 10);
+    let gone = Thing { deleting: true, ..of(10..20) };
+    assert!(matches!(bench.settle(&gone).await, Outcome::Gone));
+    assert!(bench.provider.live().iter().all(|id| id.starts_with("send_mail")), "{:?}", bench.provider.live());
+}

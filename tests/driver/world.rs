@@ -168,7 +168,15 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
-        let (provider, store, clock) = (Provider::default(), MemoryStore::new(), ManualClock::default());
+        Self::on(MemoryStore::new())
+    }
+
+    pub fn with_limit(bytes: usize) -> Self {
+        Self::on(MemoryStore::new().with_limit(bytes))
+    }
+
+    fn on(store: MemoryStore) -> Self {
+        let (provider, clock) = (Provider::default(), ManualClock::default());
         provider.set_rolled_out(true);
         let runner = ThingRunner::builder(provider.clone(), store.clone()).clock(clock.clone()).build();
         Self { provider, store, clock, runner }

@@ -213,6 +213,7 @@ impl<W: World> Runner<'_, W> {
                 return Rest::Gone;
             }
             self.between();
+            let wanted = self.wanted();
             let end = self.drive();
             if self.sim.core().violation.is_some() {
                 return Rest::Failed;
@@ -231,6 +232,8 @@ impl<W: World> Runner<'_, W> {
                         self.sim.core().violate(Violation::new(Oracle::History, message));
                         return Rest::Failed;
                     }
+                    // Whatever was changed during the pass wakes the controller up again.
+                    Ending::Resting if self.wanted() != wanted => {}
                     Ending::Resting => return Rest::Resting,
                     Ending::Progressing(after) | Ending::Blocked(after) => {
                         self.sim.advance_to(now + after.max(Duration::from_millis(1)));
@@ -264,6 +267,12 @@ impl<W: World> Runner<'_, W> {
         let message = format!("it does not come to rest from {state}");
         self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
         Rest::Failed
+    }
+
+    /// Which spec is wanted, or none.
+    fn wanted(&self) -> (usize, bool) {
+        let core = self.sim.core();
+        (core.edit, core.deleting)
     }
 
     /// What may happen between two passes.

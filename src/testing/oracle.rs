@@ -111,6 +111,11 @@ impl Books {
         }
     }
 
+    /// A controller has died, and with it what it alone knew.
+    pub(crate) fn forget(&mut self) {
+        self.failed = None;
+    }
+
     fn undo_of(&self, transition: &str) -> Option<Undo<'static>> {
         self.graph.transition(transition)?.1.contract().map(|contract| contract.undo)
     }

@@ -326,6 +326,7 @@ impl<W: World> Runner<'_, W> {
     }
 
     fn restart(&mut self, actor: usize) {
+        self.sim.core().books.forget();
         self.actors[actor] = new_actor(self.rig, &self.sim, actor);
     }
 

@@ -10,6 +10,8 @@ mod clock;
 mod driver;
 mod each;
 mod fact;
+#[cfg(feature = "reqwest")]
+pub mod http;
 mod machine;
 mod outcome;
 mod probe;

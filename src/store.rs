@@ -1,5 +1,6 @@
 //! Where records are kept. Invariant: a record is replaced only by a writer that has seen it, in its latest version.
 
+mod file;
 mod memory;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::ResourceId;
 
+pub use file::{Disk, FileOps, FileStore, OpenError};
 pub use memory::MemoryStore;
 
 /// Which record: the machine's name and the resource.

@@ -1,5 +1,6 @@
 //! For testing machines: one transition alone, stores, and whole machines under every fault.
 
+mod conformance;
 mod explore;
 mod oracle;
 mod plan;
@@ -9,6 +10,7 @@ mod sim;
 mod unit;
 mod world;
 
+pub use conformance::{Broken, StoreFixture, check as check_store, store_conformance};
 pub use explore::{Explorer, explore};
 pub use oracle::{Oracle, Violation};
 pub use plan::{Fault, Label, Place, Plan, PlanError};

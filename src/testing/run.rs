@@ -411,6 +411,7 @@ impl<W: World> Runner<'_, W> {
             let Some(pass) = &mut self.actors[actor].pass else { return Polled::Stuck };
             if let Poll::Ready(result) = pass.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 self.actors[actor].pass = None;
+                self.sim.core().books.forget();
                 if self.actors[actor].draining {
                     self.restart(actor);
                 }

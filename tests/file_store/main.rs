@@ -1,0 +1,5 @@
+//! The file store: every crash, two processes, hostile names.
+
+mod crash;
+mod disk;
+mod processes;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use durable_fsm_graph::{Graph, Kind, Undo};
 
@@ -82,6 +83,8 @@ pub(crate) struct Books {
     failed: Option<(usize, u64)>,
     /// What was reached: a transition, and the state it led to.
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
+    /// A hash of what existed when the world was looked at last.
+    pub(crate) world: u64,
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) aborted: BTreeSet<usize>,
 }
@@ -98,6 +101,7 @@ impl Books {
             origin: String::new(),
             failed: None,
             edges: BTreeSet::new(),
+            world: 0,
             undone: BTreeSet::new(),
             aborted: BTreeSet::new(),
         }
@@ -229,6 +233,11 @@ impl Books {
     /// What exists, against what is known.
     pub(crate) fn check_world(&mut self, record: Option<&Record>, things: &[Thing]) -> Option<Violation> {
         let known = record.map(|record| self.known(record)).unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        for thing in things {
+            (thing.kind, &thing.detail, thing.key.as_ref().map(|key| known.contains(key))).hash(&mut hasher);
+        }
+        self.world = hasher.finish();
         for (index, thing) in things.iter().enumerate() {
             let Some(key) = &thing.key else { continue };
             if things[..index].iter().any(|other| other.key == thing.key && other.kind == thing.kind) {

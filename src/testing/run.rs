@@ -55,6 +55,7 @@ pub(crate) struct Run {
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) aborted: BTreeSet<usize>,
     pub(crate) ended_held: bool,
+    pub(crate) joins: Vec<(u64, usize)>,
 }
 
 /// How many passes a machine gets to come to rest, and how much time.
@@ -152,6 +153,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option
         undone: std::mem::take(&mut core.books.undone),
         aborted: std::mem::take(&mut core.books.aborted),
         ended_held,
+        joins: std::mem::take(&mut core.joins),
     }
 }
 
@@ -227,7 +229,7 @@ impl<W: World> Runner<'_, W> {
                     Ending::Held if report.unwritten.is_some() || tampered => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
-                    _ if tampered => {
+                    _ if tampered && self.sim.core().is_poisoned() => {
                         let message = format!("a record that cannot be honoured led to {:?}", report.ending);
                         self.sim.core().violate(Violation::new(Oracle::History, message));
                         return Rest::Failed;
@@ -326,7 +328,11 @@ impl<W: World> Runner<'_, W> {
     }
 
     fn restart(&mut self, actor: usize) {
-        self.sim.core().books.forget();
+        {
+            let mut core = self.sim.core();
+            core.books.forget();
+            core.draining = false;
+        }
         self.actors[actor] = new_actor(self.rig, &self.sim, actor);
     }
 
@@ -374,10 +380,12 @@ impl<W: World> Runner<'_, W> {
                         _ => {
                             more = 0;
                             current = other;
+                            self.sim.core().suspended -= 1;
                         }
                     }
                 }
                 Polled::Stopped(stop) => {
+                    self.sim.core().suspended += 1;
                     if stop == Stop::Pause {
                         more = 20;
                         let now = self.sim.now();
@@ -386,6 +394,8 @@ impl<W: World> Runner<'_, W> {
                     current = 1 - current;
                     if self.actors[current].pass.is_none() {
                         self.begin(current);
+                    } else {
+                        self.sim.core().suspended -= 1;
                     }
                 }
                 Polled::Stuck => {
@@ -433,6 +443,7 @@ impl<W: World> Runner<'_, W> {
                 (Some(Stop::Drain), _) => {
                     self.actors[actor].driver.stop();
                     self.actors[actor].draining = true;
+                    self.sim.core().draining = true;
                 }
                 (Some(stop), _) => return Polled::Stopped(stop),
                 (None, _) if yielded => {}

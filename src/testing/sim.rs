@@ -4,6 +4,7 @@
 mod calls;
 mod clock;
 mod crossings;
+mod joins;
 mod record;
 
 use std::future::Future;
@@ -141,6 +142,11 @@ pub(crate) struct Core {
     pub(crate) log: Option<Vec<Line>>,
     /// A hash of everything that happened.
     pub(crate) digest: u64,
+    /// How many passes are stopped half-way.
+    pub(crate) suspended: usize,
+    pub(crate) draining: bool,
+    /// Where other runs may have been before, with the number of places passed by then.
+    pub(crate) joins: Vec<(u64, usize)>,
 }
 
 impl Sim {
@@ -170,6 +176,9 @@ impl Sim {
                 violation: None,
                 log: verbose.then(Vec::new),
                 digest: 0xcbf2_9ce4_8422_2325,
+                suspended: 0,
+                draining: false,
+                joins: Vec::new(),
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),

@@ -1,7 +1,9 @@
 //! The harness, applied to machines of every shape.
 #![cfg(feature = "testing")]
 
+mod doubt;
 mod each;
 mod keyed;
 mod resource;
+mod shapes;
 mod worker;

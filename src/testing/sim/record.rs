@@ -47,10 +47,11 @@ impl Store for SimStore {
     async fn load(&self, _: &RecordId) -> Result<Loaded, StoreError> {
         let mut core = self.0.core();
         let mut menu = Fault::Unavailable.bit();
-        if core.stored.previous.is_some() {
+        let tampered = core.stored.tampered.is_some();
+        if core.stored.previous.is_some() && !tampered {
             menu |= Fault::Stale.bit();
         }
-        if core.stored.bytes.is_some() {
+        if core.stored.bytes.is_some() && !tampered {
             menu |= Fault::Torn.bit() | Fault::Missing.bit();
         }
         let actor = core.actor;
@@ -165,6 +166,13 @@ impl Sim {
     }
 }
 
+impl Stored {
+    /// Whether there is nothing but the record.
+    pub(super) fn is_calm(&self) -> bool {
+        self.late.is_none() && self.tampered.is_none() && self.poisoned == [false; 2]
+    }
+}
+
 impl Core {
     pub(crate) fn loaded(&self) -> Loaded {
         Loaded {
@@ -221,6 +229,7 @@ impl Core {
         self.stored.marked = true;
         self.stored.record = Some(new);
         self.books.writes += 1;
+        self.note_join();
     }
 
     fn remove(&mut self, expected: &Version, things: &[crate::testing::Thing]) -> Result<(), StoreError> {

@@ -231,7 +231,13 @@ impl Shelf {
         self.inner().things.get(id).cloned()
     }
 
-    /// Everything on the shelf.
+    /// Everything on the shelf, as the shelf has it.
+    #[must_use]
+    pub fn shelved(&self) -> Vec<Shelved> {
+        self.inner().things.values().cloned().collect()
+    }
+
+    /// Everything on the shelf, as the oracles want it.
     #[must_use]
     pub fn inventory(&self) -> Vec<Thing> {
         let inner = self.inner();

@@ -1,0 +1,238 @@
+//! One machine for each way of dealing with doubt that the others do not have: by name, by look-ups that lag, by holding, by abort.
+
+/// A provider that knows a name when it sees it again.
+pub mod named {
+    use durable_fsm::Fsm;
+    use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+
+    use crate::resource::App;
+
+    /// Two named things.
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/named", version = 1, resource = App)]
+    pub enum NamedFlow {
+        /// Nothing yet.
+        #[fsm(initial)]
+        #[transition(claim_user -> Claimed, in_doubt = repeat, undo = release_user, settle = "5s")]
+        Requested,
+        /// The user is there.
+        #[transition(claim_alias -> Ready, in_doubt = repeat, undo = release_alias, settle = "5s")]
+        Claimed { user: String },
+        /// And the alias.
+        #[fsm(resting)]
+        Ready { alias: String },
+    }
+
+    #[derive(Clone)]
+    pub struct Cloud(Shelf);
+
+    impl NamedTransitions for Cloud {
+        type Error = ShelfError;
+        async fn claim_user(&self, from: Requested, attempt: &NamedAttempt) -> Result<Claimed, ShelfError> {
+            Ok(from.claimed(self.0.claim("user", attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn release_user(&self, _: &Claimed, attempt: &NamedAttempt) -> Result<(), ShelfError> {
+            self.0.remove_name("user", attempt.owner_tag()).await
+        }
+        async fn claim_alias(&self, from: Claimed, attempt: &NamedAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(self.0.claim("alias", attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn release_alias(&self, _: &Ready, attempt: &NamedAttempt) -> Result<(), ShelfError> {
+            self.0.remove_name("alias", attempt.owner_tag()).await
+        }
+    }
+
+    impl World for Cloud {
+        type Machine = NamedFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "name"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App::new("v1", &[])
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+    }
+
+    #[test]
+    fn survives_every_pair_of_faults() {
+        println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+    }
+
+    #[test]
+    fn survives_every_pair_on_a_store_of_its_own() {
+        println!("{}", explore::<Cloud>().faults(2).exclusive().run().assert_ok());
+    }
+}
+
+/// A provider whose look-ups lag, and whose things are made by two calls, so that one can be found half-built.
+pub mod lagging {
+    use std::time::Duration;
+
+    use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+    use durable_fsm::{Fsm, Lookup};
+
+    use crate::resource::App;
+
+    /// A network, and a machine in it.
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/lagging", version = 1, resource = App)]
+    pub enum LaggingFlow {
+        /// Nothing yet.
+        #[fsm(initial)]
+        #[transition(create_network -> Networked, in_doubt = lookup, undo = delete_network, settle = "20s")]
+        Requested,
+        /// The network is there.
+        #[transition(create_machine -> Ready, in_doubt = lookup, undo = delete_machine, abort = clean_up_machine, settle = "20s")]
+        Networked { network: String },
+        /// And the machine.
+        #[fsm(resting)]
+        Ready { machine: String },
+    }
+
+    #[derive(Clone)]
+    pub struct Cloud(Shelf);
+
+    impl LaggingTransitions for Cloud {
+        type Error = ShelfError;
+        async fn create_network(&self, from: Requested, attempt: &LaggingAttempt) -> Result<Networked, ShelfError> {
+            Ok(from.networked(self.0.add(attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn lookup_create_network(
+            &self,
+            from: Requested,
+            attempt: &LaggingAttempt,
+        ) -> Result<Lookup<Networked>, ShelfError> {
+            Ok(match self.0.find(attempt.key(), attempt.owner_tag()).await {
+                Lookup::Ours(it) => Lookup::Ours(from.networked(it.id)),
+                _ => Lookup::Absent,
+            })
+        }
+        async fn delete_network(&self, made: &Networked, _: &LaggingAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.network).await
+        }
+        async fn create_machine(&self, from: Networked, attempt: &LaggingAttempt) -> Result<Ready, ShelfError> {
+            let machine = self.0.begin(attempt.key(), attempt.owner_tag()).await?;
+            self.0.finish(&machine).await?;
+            Ok(from.ready(machine))
+        }
+        async fn lookup_create_machine(
+            &self,
+            from: Networked,
+            attempt: &LaggingAttempt,
+        ) -> Result<Lookup<Ready>, ShelfError> {
+            Ok(match self.0.find(attempt.key(), attempt.owner_tag()).await {
+                Lookup::Ours(it) => Lookup::Ours(from.ready(it.id)),
+                Lookup::Incomplete => Lookup::Incomplete,
+                _ => Lookup::Absent,
+            })
+        }
+        async fn delete_machine(&self, made: &Ready, _: &LaggingAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.machine).await
+        }
+        async fn clean_up_machine(&self, _: &Networked, attempt: &LaggingAttempt) -> Result<(), ShelfError> {
+            self.0.remove_key(attempt.key()).await
+        }
+    }
+
+    impl World for Cloud {
+        type Machine = LaggingFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "thing").lagging(Duration::from_secs(10)))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App::new("v1", &[])
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+        fn check_final(&self, _: &durable_fsm::testing::At<'_>) -> Result<(), String> {
+            let half_built = self.0.shelved().into_iter().find(|thing| !thing.complete);
+            half_built.map_or(Ok(()), |thing| Err(format!("{} is half-built", thing.id)))
+        }
+    }
+
+    #[test]
+    fn survives_every_pair_of_faults() {
+        println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+    }
+}
+
+/// A provider that cannot be asked: whatever is in doubt is for a person, unless it is to go.
+pub mod opaque {
+    use durable_fsm::Fsm;
+    use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+
+    use crate::resource::App;
+
+    /// A licence, and a mail that says so.
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/opaque", version = 1, resource = App)]
+    pub enum OpaqueFlow {
+        /// Nothing yet.
+        #[fsm(initial)]
+        #[transition(buy_licence -> Licensed, in_doubt = hold, undo = return_licence, abort = return_any, settle = "5s")]
+        Requested,
+        /// The licence is ours.
+        #[transition(send_mail -> Ready, in_doubt = hold, undo = none)]
+        Licensed { licence: String },
+        /// Everybody knows.
+        #[fsm(resting)]
+        Ready { mail: String },
+    }
+
+    #[derive(Clone)]
+    pub struct Cloud {
+        licences: Shelf,
+        mails: Shelf,
+    }
+
+    impl OpaqueTransitions for Cloud {
+        type Error = ShelfError;
+        async fn buy_licence(&self, from: Requested, attempt: &OpaqueAttempt) -> Result<Licensed, ShelfError> {
+            Ok(from.licensed(self.licences.add(attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn return_licence(&self, made: &Licensed, _: &OpaqueAttempt) -> Result<(), ShelfError> {
+            self.licences.remove(&made.licence).await
+        }
+        async fn return_any(&self, _: &Requested, attempt: &OpaqueAttempt) -> Result<(), ShelfError> {
+            self.licences.remove_key(attempt.key()).await
+        }
+        async fn send_mail(&self, from: Licensed, attempt: &OpaqueAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(self.mails.add(attempt.key(), attempt.owner_tag()).await?))
+        }
+    }
+
+    impl World for Cloud {
+        type Machine = OpaqueFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self { licences: Shelf::new(sim, "licence"), mails: Shelf::new(sim, "mail") }
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App::new("v1", &[])
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            [self.licences.inventory(), self.mails.inventory()].concat()
+        }
+    }
+
+    #[test]
+    fn survives_every_pair_of_faults() {
+        let report = explore::<Cloud>().faults(2).run().assert_ok();
+        println!("{report}");
+        assert!(report.ended_held > 0);
+    }
+}

@@ -98,7 +98,9 @@ impl<P: Probe> Driver<P> {
     /// incarnation and the store proves that none is left.
     fn is_gone(&self, holder: &str) -> bool {
         match holder.split_once('/') {
-            Some((incarnation, _)) if incarnation == self.incarnation => !self.calls_under_way().contains(holder),
+            Some((incarnation, _)) if incarnation == self.incarnation => {
+                !self.calls_under_way().contains(call_of(holder))
+            }
             _ => self.store.exclusive(),
         }
     }
@@ -113,6 +115,11 @@ impl<P: Probe> Driver<P> {
     fn calls_under_way(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The call that holds an intent: the holder without the intent's number within the call.
+fn call_of(holder: &str) -> &str {
+    holder.rsplit_once('.').map_or(holder, |(call, _)| call)
 }
 
 /// A call that is under way; it ends also when its future is dropped.

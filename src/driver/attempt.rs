@@ -40,7 +40,7 @@ impl<P: Probe> Pass<'_, P> {
             self.about = (name, subject.clone());
         }
         let transition = name.to_owned();
-        let holder = self.holder.clone();
+        let holder = self.next_holder();
         self.apply(Event::Intended { transition, subject, action, holder, deadline, spec })?;
         if self.write(site).await? { self.attempt(started).await } else { Ok(()) }
     }
@@ -51,7 +51,8 @@ impl<P: Probe> Pass<'_, P> {
         let started = self.driver.clock.monotonic();
         let deadline = self.now().later(contract.timeout);
         self.about = (name, self.record.intent.as_ref().and_then(|intent| intent.subject.clone()));
-        self.apply(Event::TakenOver { holder: self.holder.clone(), deadline })?;
+        let holder = self.next_holder();
+        self.apply(Event::TakenOver { holder, deadline })?;
         if self.write(Site::TakeOver).await? { self.attempt(started).await } else { Ok(()) }
     }
 

@@ -9,7 +9,7 @@ use super::decide::{Decision, Ending, Surroundings, decide};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{BlockedReason, Event, Held, HeldReason, Record, Stamp, Unreadable, next};
+use crate::record::{BlockedReason, Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, next};
 use crate::steps::Steps;
 use crate::{Class, FactError, Loaded, RecordId, Signals, StoreError, Version};
 
@@ -47,6 +47,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) steps: &'d dyn Steps,
     pub(super) id: &'d RecordId,
     pub(super) holder: String,
+    /// How many intents this call has tried to write.
+    intents: u32,
     pub(super) delete: bool,
     pub(super) record: Record,
     /// The record as it was last read or written.
@@ -140,6 +142,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             steps,
             id,
             holder,
+            intents: 0,
             delete,
             record,
             base: None,
@@ -160,14 +163,24 @@ impl<'d, P: Probe> Pass<'d, P> {
         let learnt = std::mem::take(&mut self.learnt);
         let about = self.about.clone();
         let intent = self.base.as_ref().and_then(|base| base.intent.clone());
+        let intents = self.intents;
         *self = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
-        if intent.is_some_and(|intent| intent.holder == self.holder && self.record.intent.as_ref() == Some(&intent)) {
+        self.intents = intents;
+        let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
+        if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
             for event in learnt {
                 self.learn(event)?;
             }
             self.about = about;
         }
         Ok(())
+    }
+
+    /// Who holds the next intent: this call, and which of its intents. No two of them are alike, so that a write which is found in
+    /// the store can only be the one that was sent last, and not an earlier one of which a stale read knew nothing.
+    pub(super) fn next_holder(&mut self) -> String {
+        self.intents += 1;
+        format!("{}.{}", self.holder, self.intents)
     }
 
     /// One step: decide, and do it.

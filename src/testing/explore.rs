@@ -386,7 +386,8 @@ impl<W: World> Search<'_, W> {
             return;
         }
         if plan.len() < self.depth {
-            for child in self.children(&plan, self.until_join(&plan, &run)) {
+            let until = self.until_join(&plan, &run);
+            for child in self.children(&plan, until.get(run.fired_at..).unwrap_or_default()) {
                 self.below(child, covered);
             }
         } else if self.explorer.joined && self.depth < self.explorer.faults {
@@ -426,14 +427,10 @@ impl<W: World> Search<'_, W> {
         }
     }
 
-    /// The plan, with one more fault after its last.
+    /// The plan, with one more fault at one of these places.
     fn children(&self, plan: &[(Point, Fault)], seen: &[Seen]) -> Vec<Faults> {
-        let from = match plan.last() {
-            None => 0,
-            Some((last, _)) => seen.iter().position(|it| it.point == *last).map_or(seen.len(), |index| index + 1),
-        };
         let mut children = Vec::new();
-        for seen in &seen[from.min(seen.len())..] {
+        for seen in seen {
             for fault in Fault::ALL.iter().copied().filter(|fault| seen.menu & fault.bit() != 0) {
                 // After the last await of a method nothing is left to do: the method's own faults say the same.
                 let twice = seen.last_await && self.depth > 1 && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));

@@ -230,6 +230,12 @@ impl Books {
         owned && !self.retained.contains(key)
     }
 
+    /// Whether what is under this key is left behind on purpose, once the resource goes.
+    fn is_retained(&self, key: &str) -> bool {
+        let made_by = self.keys.get(key).and_then(|index| self.graph.transitions.get(*index));
+        made_by.and_then(|step| step.contract()).is_some_and(|contract| contract.undo == Undo::Retain)
+    }
+
     /// What exists, against what is known.
     pub(crate) fn check_world(&mut self, record: Option<&Record>, things: &[Thing]) -> Option<Violation> {
         let known = record.map(|record| self.known(record)).unwrap_or_default();
@@ -244,7 +250,8 @@ impl Books {
                 let message = format!("two of kind {} live under key {key}", thing.kind);
                 return Some(Violation::new(Oracle::SingleEffect, message));
             }
-            if !known.contains(key) && self.is_owned(key) {
+            let left = record.is_none_or(|record| record.direction == Direction::Deleting) && self.is_retained(key);
+            if !known.contains(key) && self.is_owned(key) && !left {
                 let message = format!("{} ({}) exists, and the record does not know of it", thing.kind, thing.detail);
                 return Some(Violation::new(Oracle::Orphan, message));
             }
@@ -264,6 +271,7 @@ impl Books {
             if let Some(key) = &thing.key
                 && !kept.contains(key)
                 && self.is_owned(key)
+                && !self.is_retained(key)
             {
                 return finalizer(format!("the record goes while {} ({}) exists", thing.kind, thing.detail));
             }

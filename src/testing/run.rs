@@ -56,6 +56,8 @@ pub(crate) struct Run {
     pub(crate) aborted: BTreeSet<usize>,
     pub(crate) ended_held: bool,
     pub(crate) joins: Vec<(u64, usize)>,
+    /// How many places had been passed when the last fault struck.
+    pub(crate) fired_at: usize,
 }
 
 /// How many passes a machine gets to come to rest, and how much time.
@@ -154,6 +156,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option
         aborted: std::mem::take(&mut core.books.aborted),
         ended_held,
         joins: std::mem::take(&mut core.joins),
+        fired_at: core.fired_at,
     }
 }
 
@@ -283,6 +286,9 @@ impl<W: World> Runner<'_, W> {
         let mut core = self.sim.core();
         core.actor = self.lead;
         let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::ClockBack.bit() | Fault::ClockAhead.bit();
+        if core.stored.exclusive {
+            menu &= !Fault::Other.bit();
+        }
         let there = core.stored.bytes.is_some();
         if there {
             menu |= Fault::Copied.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();

@@ -143,8 +143,12 @@ pub(crate) struct Core {
     /// A hash of everything that happened.
     pub(crate) digest: u64,
     /// How many passes are stopped half-way.
+    /// The longest that a look-up of this world lags.
+    pub(crate) lag: Duration,
     pub(crate) suspended: usize,
     pub(crate) draining: bool,
+    /// How many places had been passed when the last fault struck.
+    pub(crate) fired_at: usize,
     /// Where other runs may have been before, with the number of places passed by then.
     pub(crate) joins: Vec<(u64, usize)>,
 }
@@ -176,8 +180,10 @@ impl Sim {
                 violation: None,
                 log: verbose.then(Vec::new),
                 digest: 0xcbf2_9ce4_8422_2325,
+                lag: Duration::ZERO,
                 suspended: 0,
                 draining: false,
+                fired_at: 0,
                 joins: Vec::new(),
             }),
             inventory: Mutex::new(None),
@@ -194,6 +200,12 @@ impl Sim {
     /// One await that has to wait: here a method can be dropped half-way. Call it wherever a real method would wait for an answer.
     pub fn pause(&self) -> impl Future<Output = ()> + Send + 'static {
         Once(false)
+    }
+
+    /// Look-ups in this world lag by as much as this.
+    pub(crate) fn lags(&self, lag: Duration) {
+        let mut core = self.core();
+        core.lag = core.lag.max(lag);
     }
 
     pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
@@ -292,6 +304,7 @@ impl Core {
         let planned =
             self.plan.iter_mut().find(|it| !it.fired && menu & it.fault.bit() != 0 && it.point == seen.point)?;
         planned.fired = true;
+        self.fired_at = self.seen.len();
         let (fault, point) = (planned.fault, planned.point.clone());
         let graph = self.graph;
         self.note(|| format!("{} {fault}   ← injected", point.label(graph)));

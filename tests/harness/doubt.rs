@@ -180,7 +180,7 @@ pub mod opaque {
     pub enum OpaqueFlow {
         /// Nothing yet.
         #[fsm(initial)]
-        #[transition(buy_licence -> Licensed, in_doubt = hold, undo = return_licence, abort = return_any, settle = "5s")]
+        #[transition(buy_licence -> Licensed, in_doubt = hold, undo = return_licence, abort = return_any)]
         Requested,
         /// The licence is ours.
         #[transition(send_mail -> Ready, in_doubt = hold, undo = none)]
@@ -227,6 +227,14 @@ pub mod opaque {
         fn inventory(&self) -> Vec<Thing> {
             [self.licences.inventory(), self.mails.inventory()].concat()
         }
+    }
+
+    /// A stale read after a conflict once made the driver write the intent again, byte for byte, take the record that it found for
+    /// the one that it had just sent, and buy a second licence.
+    #[test]
+    fn an_earlier_intent_is_not_taken_for_the_one_just_sent() {
+        let plan = "buy_licence/commit#1=conflict; load#2=stale".parse().unwrap();
+        explore::<Cloud>().replay(&plan).assert_ok();
     }
 
     #[test]

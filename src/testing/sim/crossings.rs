@@ -36,6 +36,9 @@ impl Sim {
                 if core.deleting {
                     menu &= !(Fault::Delete.bit() | Fault::Edit.bit());
                 }
+                if core.stored.exclusive {
+                    menu &= !(Fault::Switch.bit() | Fault::Pause.bit());
+                }
                 if core.edit >= core.edits {
                     menu &= !Fault::Edit.bit();
                 }

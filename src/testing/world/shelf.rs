@@ -79,6 +79,7 @@ impl Shelf {
     /// Look-ups find a thing only this long after it was made.
     #[must_use]
     pub fn lagging(mut self, lag: Duration) -> Self {
+        self.sim.lags(lag);
         self.lag = lag;
         self
     }

@@ -317,10 +317,33 @@ impl Record {
         Ok((written, bytes))
     }
 
-    /// The live effect of this transition and subject.
+    /// The live effect of this transition and subject; the latest, should there be one of an earlier life too.
     #[must_use]
     pub fn effect(&self, transition: &str, subject: Option<&str>) -> Option<&Effect> {
-        self.undo.iter().find(|effect| effect.transition == transition && effect.subject.as_deref() == subject)
+        self.undo.iter().rev().find(|effect| effect.transition == transition && effect.subject.as_deref() == subject)
+    }
+
+    /// The live effect of this life.
+    pub(crate) fn effect_of(&self, intent: &Intent) -> Option<&Effect> {
+        let is_it = |effect: &&Effect| {
+            effect.transition == intent.transition && effect.subject == intent.subject && effect.life == intent.life
+        };
+        self.undo.iter().find(is_it)
+    }
+
+    /// The facts as they were for this life: what was overwritten since has its old value, and a member that another life has made
+    /// for the same subject gives way to this life's own.
+    pub(crate) fn facts_of(&self, intent: &Intent, each: Option<&str>) -> Facts {
+        let Some(live) = self.effect_of(intent) else { return self.facts.clone() };
+        let mut saved = live.saved.clone();
+        let mut facts = self.facts.clone();
+        if let (Some(fact), Some(subject)) = (each, &intent.subject)
+            && let Some(value) = saved.member(fact, subject).cloned()
+        {
+            saved.remove(fact);
+            facts.set_member(fact, subject, value);
+        }
+        facts.overlaid(&saved)
     }
 
     /// The largest fact, and its size in bytes.

@@ -223,8 +223,7 @@ impl<P: Probe> Pass<'_, P> {
         }
         let graph = self.steps.graph();
         let step = &graph.transitions[ask.transition];
-        let branch =
-            self.record.effect(&intent.transition, intent.subject.as_deref()).and_then(|live| live.state.clone());
+        let branch = self.record.effect_of(intent).and_then(|live| live.state.clone());
         let branch = branch.and_then(|name| graph.state(&name).map(|(index, _)| index));
         ask.state = branch.or(step.to.first().copied()).unwrap_or(step.from);
         ask
@@ -236,17 +235,16 @@ impl<P: Probe> Pass<'_, P> {
             Some(found) => found,
             None => return self.ask_here(usize::MAX, usize::MAX),
         };
-        let live = self.record.effect(&intent.transition, intent.subject.as_deref());
-        let saved = live.map(|live| live.saved.clone()).unwrap_or_default();
         let subject = intent.subject.clone();
+        let facts = self.record.facts_of(intent, step.for_each().map(|for_each| for_each.fact));
         let member = match (step.for_each(), &subject) {
-            (Some(for_each), Some(subject)) => self.record.facts.member(for_each.fact, subject).cloned(),
+            (Some(for_each), Some(subject)) => facts.member(for_each.fact, subject).cloned(),
             _ => None,
         };
         Ask {
             transition,
             state: step.from,
-            facts: self.record.facts.overlaid(&saved),
+            facts,
             member,
             spec: (!intent.spec.is_null()).then(|| intent.spec.clone()),
             details: Details {

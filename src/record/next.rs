@@ -247,8 +247,14 @@ impl<'g> Change<'g> {
         let (Some(for_each), Some(subject)) = (&contract.for_each, intent.subject.clone()) else {
             return self.illegal(format!("`{}` does not make members", intent.transition));
         };
-        self.record.facts.set_member(for_each.fact, &subject, value);
-        self.keep_effect(contract, &intent, None, &Facts::default());
+        let mut made = Facts::default();
+        if self.record.direction.is_forward() {
+            self.record.facts.set_member(for_each.fact, &subject, value);
+        } else {
+            // The set may hold what another life has made for this subject: what is made now is known to its undo alone.
+            made.set_member(for_each.fact, &subject, value);
+        }
+        self.keep_effect(contract, &intent, None, &made);
         self.note(at, &format!("{} for {subject}", intent.transition));
         self.settle(&intent);
         Ok(())
@@ -385,11 +391,13 @@ impl<'g> Change<'g> {
                 let is_it = |effect: &Effect| {
                     effect.transition == name && effect.subject.as_deref() == subject && effect.life == intent.life
                 };
-                if !self.record.undo.iter().any(is_it) {
+                let Some(index) = self.record.undo.iter().position(is_it) else {
                     return self.illegal(format!("`{name}` is not live"));
-                }
-                self.record.undo.retain(|effect| !is_it(effect));
-                if let (Some(for_each), Some(subject)) = (&self.contract(name)?.for_each, subject) {
+                };
+                let live = self.record.undo.remove(index);
+                if let (Some(for_each), Some(subject)) = (&self.contract(name)?.for_each, subject)
+                    && live.saved.member(for_each.fact, subject).is_none()
+                {
                     self.record.facts.remove_member(for_each.fact, subject);
                 }
             }
@@ -551,11 +559,11 @@ impl<'g> Change<'g> {
 
     fn touch(&mut self, intent: Intent) {
         self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
-        let Intent { transition, subject, life, attempt, in_doubt, spec, .. } = intent;
         // A live effect is undone anyway; only a doubt about its last attempt is worth keeping.
-        if !in_doubt && self.record.effect(&transition, subject.as_deref()).is_some_and(|live| live.life == life) {
+        if !intent.in_doubt && self.record.effect_of(&intent).is_some() {
             return;
         }
+        let Intent { transition, subject, life, attempt, in_doubt, spec, .. } = intent;
         self.record.touched.push(Touched { transition, subject, life, attempt, in_doubt, spec });
     }
 

@@ -32,8 +32,8 @@ pub struct Explorer<W: World> {
 
 /// Explores the machine of a world: all single faults, unless asked for more.
 ///
-/// # Panics
-/// Never; what it finds is in the report.
+/// The environment has the last word, so that a test can be taken further without changing it: `FSM_FAULTS=3` sets the number of faults,
+/// `FSM_UNABRIDGED=1` leaves nothing out, and `FSM_PLAN` runs one plan instead.
 pub fn explore<W: World>() -> Explorer<W> {
     Explorer {
         rig: Rig::new(),
@@ -213,16 +213,27 @@ impl<W: World> Explorer<W> {
         }
     }
 
-    /// Explores. If the environment variable `FSM_PLAN` is set, that one plan is run instead.
+    /// Explores.
     ///
     /// # Errors
     /// The first counterexample, with its timeline.
-    pub fn run(&self) -> Result<Report, Box<Failure>> {
+    pub fn run(mut self) -> Result<Report, Box<Failure>> {
+        if let Some(faults) = std::env::var("FSM_FAULTS").ok().and_then(|text| text.parse().ok()) {
+            self.faults = faults;
+        }
+        if std::env::var("FSM_UNABRIDGED").is_ok() {
+            self.joined = false;
+        }
+        self.search()
+    }
+
+    fn search(&self) -> Result<Report, Box<Failure>> {
         if let Ok(text) = std::env::var("FSM_PLAN") {
             let plan = text.parse::<Plan>().map_err(|error| {
                 self.failure(Plan::default(), Violation::new(Oracle::NotFired, error.to_string()), Vec::new(), 0)
             })?;
             self.replay(&plan)?;
+            return Ok(Report::of_replay(self.graph().name));
         }
         let begun = Instant::now();
         let schedules = AtomicU64::new(0);

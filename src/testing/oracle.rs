@@ -10,7 +10,7 @@ use durable_fsm_graph::{Graph, Kind, Undo};
 use super::sim::Core;
 use super::world::Thing;
 use crate::machine::Reply;
-use crate::record::{Action, Direction, Effect, Record, idempotency_key};
+use crate::record::{Action, Direction, Effect, Intent, Record, idempotency_key};
 use crate::steps::Ask;
 use crate::Site;
 
@@ -134,7 +134,9 @@ impl Books {
         if new.seq != expected {
             return history(format!("seq {} was written where {expected} was due", new.seq));
         }
-        if let Some(effect) = self.out_of_order(new) {
+        // An undo that was begun before the machine turned back is finished first.
+        let begun = old.is_some_and(|old| same_step(old.intent.as_ref(), new.intent.as_ref()));
+        if let Some(effect) = self.out_of_order(new).filter(|_| !begun) {
             return edge(effect);
         }
         let Some(old) = old else { return None };
@@ -289,6 +291,11 @@ impl Books {
     }
 }
 
+fn same_step(one: Option<&Intent>, other: Option<&Intent>) -> bool {
+    let step = |it: &Intent| (it.transition.clone(), it.subject.clone(), it.life, it.action);
+    one.map(step) == other.map(step)
+}
+
 fn same(one: &Effect, other: &Effect) -> bool {
     one.transition == other.transition && one.subject == other.subject && one.life == other.life
 }
@@ -337,9 +344,9 @@ impl Core {
         if record.held.is_some() {
             return first("the resource is held");
         }
-        let saved = record.effect(name, intent.subject.as_deref()).map(|live| live.saved.clone()).unwrap_or_default();
+        let each = self.graph.transitions[ask.transition].for_each().map(|for_each| for_each.fact);
         let (life, subject) = (intent.life, intent.subject.clone());
-        if action != Action::Abort && ask.facts != record.facts.overlaid(&saved) {
+        if action != Action::Abort && ask.facts != record.facts_of(intent, each) {
             return exact("the facts are not those of the record");
         }
         let spec = (!intent.spec.is_null()).then_some(&intent.spec);

@@ -39,6 +39,26 @@ pub struct Report {
     pub time: Duration,
 }
 
+impl Report {
+    pub(crate) fn of_replay(machine: &'static str) -> Self {
+        Self {
+            machine,
+            complete: 0,
+            cut: None,
+            by_depth: Vec::new(),
+            schedules: 1,
+            twice: 0,
+            ended_held: 0,
+            places: 0,
+            edges: 0,
+            undone: 0,
+            aborted: 0,
+            faults: BTreeMap::new(),
+            time: Duration::ZERO,
+        }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: complete to {} faults", self.machine, self.complete)?;

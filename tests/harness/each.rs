@@ -93,6 +93,14 @@ impl World for Cloud {
 }
 
 #[test]
-fn survives_every_fault() {
-    println!("{}", explore::<Cloud>().run().assert_ok());
+fn survives_every_pair_of_faults() {
+    println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+}
+
+/// A member that was refused under one spec, dropped, and added again under another, once had its first life repeated by a deletion,
+/// and the second one's member undone in its place.
+#[test]
+fn two_lives_of_a_subject_are_told_apart() {
+    let plan = "run_container(v1)/intent#1=edit; add_member(a)/effect#1=not-applied".parse().unwrap();
+    explore::<Cloud>().replay(&plan).assert_ok();
 }

@@ -17,6 +17,9 @@
 //!
 //! The same input gives the same bytes.
 
+#[cfg(test)]
+extern crate self as durable_fsm_graph;
+
 pub mod dot;
 mod edges;
 mod golden;
@@ -26,6 +29,8 @@ mod model;
 mod overlay;
 #[cfg(feature = "png")]
 pub mod png;
+#[cfg(test)]
+mod properties;
 pub mod svg;
 pub mod terminal;
 mod text;

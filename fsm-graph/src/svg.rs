@@ -96,7 +96,11 @@ impl Picture<'_> {
         for (index, note) in notes.iter().enumerate() {
             let y = 20 + 18 * i32::try_from(index).unwrap_or(0);
             let class = if index == 0 { "live" } else { "note" };
-            let _ = writeln!(self.out, "<text class=\"{p}-{class}\" x=\"12\" y=\"{y}\">{}</text>", xml(note));
+            let _ = writeln!(
+                self.out,
+                "<text class=\"{p}-{class}\" x=\"12\" y=\"{y}\">{}</text>",
+                xml(&note.replace("  ", " · "))
+            );
         }
         let _ = writeln!(self.out, "<g transform=\"translate(0 {head})\">");
     }

@@ -24,9 +24,9 @@ const ON_ERROR: &str = "on failure";
 
 pub(super) fn draw(graph: &Graph<'_>, edges: &[Edge], placement: &Placement, routes: &[Route]) -> Layout {
     let mut plan = Plan::new(graph, edges, placement, routes);
+    plan.lanes();
     plan.sides();
     plan.gaps();
-    plan.lanes();
     plan.widths();
     plan.heights();
     plan.finish()
@@ -110,7 +110,10 @@ impl<'p> Plan<'p> {
             let turn = |up: bool| if up { Turn::Up } else { Turn::Down };
             let mut push = |row: usize, column: usize, far: usize, turn: Turn, end: usize| {
                 let near = 4 * column + if far > 4 * column + 2 { 3 } else { 1 };
-                let stretch = Stretch { low: near.min(far), high: near.max(far), height: SLOT, turn };
+                // The first lane is the one next to the column before the channel.
+                let lane = self.lane[edge];
+                let lane = if far == 0 || far > 4 * column { lane } else { usize::MAX / 2 - lane };
+                let stretch = Stretch { low: near.min(far), high: near.max(far), height: SLOT, turn, lane };
                 rows[row].push((stretch, vec![edge], end));
             };
             match self.routes[edge] {
@@ -128,7 +131,7 @@ impl<'p> Plan<'p> {
             let (row, column) = self.from(group[0]);
             let (low, high) = if column == 0 { (0, 1) } else { (4 * column + 3, 4 * column + 4) };
             let height = LOOP * i32::try_from(group.len()).unwrap_or(1);
-            rows[row].push((Stretch { low, high, height, turn: Turn::Loop }, group, 0));
+            rows[row].push((Stretch { low, high, height, turn: Turn::Loop, lane: 0 }, group, 0));
         }
         for (row, members) in rows.iter().enumerate() {
             let stretches: Vec<Stretch> = members.iter().map(|member| member.0).collect();

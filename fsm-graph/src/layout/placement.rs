@@ -49,22 +49,34 @@ pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
     let mut column = vec![0; count];
     let mut taken = Taken { columns: vec![], rows };
     let out = edges::outgoing(count, edges);
+    let failing_only = |state: usize| {
+        let from = &before[state];
+        !from.is_empty() && from.iter().all(|&from| graph.states[from].failed && fixed[from].is_none())
+    };
     let mut others: Vec<usize> = (0..count).filter(|&s| fixed[s].is_none() && !graph.states[s].failed).collect();
     others.sort_by_key(|&state| (row[state], state));
+    let mut below = vec![];
     for state in others {
         let at = row[state];
+        // What only a failed state leads to stands below that, unless somebody stands there already.
+        if failing_only(state) && !below.iter().any(|&b: &usize| row[b] == at && before[b][0] == before[state][0]) {
+            below.push(state);
+            continue;
+        }
         let from = before[state].iter().copied().find(|&from| row[from] < at && !graph.states[from].failed);
         // Where its way rejoins the spine, that stretch of the column is its own as well.
         let last = out[state]
             .iter()
             .map(|&edge| edges[edge])
             .find(|edge| edge.way == Way::Forward && fixed[edge.to].is_some_and(|to| to > at))
-            .map_or(at, |edge| row[edge.to]);
-        let follow = from.filter(|&f| fixed[f].is_none() && taken.free(column[f], row[f] + 1, last));
+            .map_or(2 * at + 1, |edge| 2 * row[edge.to]);
+        let follow = from
+            .filter(|&f| fixed[f].is_none() && column[f] > 0 && taken.free(column[f], 2 * row[f] + 2, last))
+            .map(|from| (column[from], 2 * row[from] + 2));
         column[state] = match (follow, from) {
-            (Some(from), _) => taken.take(column[from], row[from] + 1, last),
-            (None, Some(from)) => taken.first(row[from], last),
-            (None, None) => taken.first(at, last),
+            (Some((column, first)), _) => taken.take(column, first, last),
+            (None, Some(from)) => taken.first(2 * row[from] + 1, last),
+            (None, None) => taken.first(2 * at, last),
         };
     }
 
@@ -74,6 +86,9 @@ pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
     for (index, &state) in failing.iter().enumerate() {
         column[state] = failed + index;
     }
+    for state in below {
+        column[state] = column[before[state][0]];
+    }
     let columns = failed + failing.len();
     let mut cells = vec![vec![None; columns]; rows];
     for state in 0..count {
@@ -82,7 +97,7 @@ pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
     Placement { row, column, rows, columns, failed, cells }
 }
 
-/// Which rows of the side columns are spoken for.
+/// Which half rows of the side columns are spoken for.
 struct Taken {
     columns: Vec<Vec<bool>>,
     rows: usize,
@@ -102,7 +117,7 @@ impl Taken {
     fn first(&mut self, first: usize, last: usize) -> usize {
         let found = (1..=self.columns.len()).find(|&column| self.free(column, first, last));
         let column = found.unwrap_or_else(|| {
-            self.columns.push(vec![false; self.rows]);
+            self.columns.push(vec![false; 2 * self.rows]);
             self.columns.len()
         });
         self.take(column, first, last)

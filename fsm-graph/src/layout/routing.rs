@@ -34,7 +34,7 @@ pub(super) fn route(graph: &Graph<'_>, edges: &[Edge], placement: &Placement) ->
     if !graph.states.is_empty() {
         // The start's own arrow.
         let initial = graph.initial();
-        router.centre.insert((placement.column[initial], 2 * placement.row[initial]));
+        router.centre.insert((placement.column[initial], 3 * placement.row[initial]));
     }
     let mut routes = vec![None; edges.len()];
     for (route, edge) in routes.iter_mut().zip(edges) {
@@ -51,7 +51,8 @@ pub(super) fn route(graph: &Graph<'_>, edges: &[Edge], placement: &Placement) ->
 
 struct Router<'p> {
     placement: &'p Placement,
-    /// Stretches of column centres in use: the column, and the gap (even) or row (odd).
+    /// Stretches of column centres in use: the column, and gap `g` (`3g`), or the upper (`3r + 1`) or lower (`3r + 2`)
+    /// half of row `r`: one way may end where the next begins.
     centre: BTreeSet<(usize, usize)>,
     /// For each failed column, how many edges leave each row for it.
     failures: Vec<(usize, Vec<usize>)>,
@@ -103,7 +104,7 @@ impl Router<'_> {
         (column == to_column
             && row < to_row
             && self.placement.clear_column(column, row + 1, to_row)
-            && self.take(column, 2 * row + 2, 2 * to_row))
+            && self.take(column, 3 * row + 3, 3 * to_row))
         .then_some(Route::Straight)
     }
 
@@ -113,11 +114,11 @@ impl Router<'_> {
         if edge.way == Way::Forward && row < to_row && column != to_column {
             let (left, right) = (column.min(to_column), column.max(to_column));
             let out = p.clear_row(row, left + 1, right) && p.clear_column(to_column, row, to_row);
-            if out && to_column < p.failed && self.take(to_column, 2 * row + 1, 2 * to_row) {
+            if out && to_column < p.failed && self.take(to_column, 3 * row + 2, 3 * to_row) {
                 return Route::SideThenDown;
             }
             let into = p.clear_row(to_row, left + 1, right) && p.clear_column(column, row + 1, to_row + 1);
-            if into && self.take(column, 2 * row + 2, 2 * to_row + 1) {
+            if into && self.take(column, 3 * row + 3, 3 * to_row + 1) {
                 return Route::DownThenSide;
             }
         }

@@ -27,6 +27,8 @@ pub(super) struct Stretch {
     pub(super) high: usize,
     pub(super) height: i32,
     pub(super) turn: Turn,
+    /// How far into its channel it reaches, for those that end in the same one.
+    pub(super) lane: usize,
 }
 
 /// Where a stretch goes at its far end.
@@ -60,8 +62,9 @@ pub(super) fn stack(stretches: &[Stretch]) -> (Vec<i32>, i32) {
         rest = others;
         let mut component = component.to_vec();
         component.sort_by_key(|&i| {
-            let length = stretches[i].high - stretches[i].low;
-            let nested = if stretches[i].turn == Turn::Down { usize::MAX - length } else { length };
+            let length = (stretches[i].high - stretches[i].low, stretches[i].lane);
+            let down = stretches[i].turn == Turn::Down;
+            let nested = if down { (usize::MAX - length.0, usize::MAX - length.1) } else { length };
             (stretches[i].turn, nested, i)
         });
         let mut height = 0;

@@ -1,7 +1,6 @@
 //! The pictures of hard machines, against checked-in files. `UPDATE_DIAGRAMS=1` writes them.
 
 mod machines;
-mod properties;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -44,18 +44,13 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, options: &Options
         let right: String = row.right.iter().collect();
         let text = cut(&plain(&row.text, options), body);
         let pad = body.saturating_sub(text::columns(&text));
-        let fill = if row.right.first() == Some(&'─') { '─' } else { ' ' };
-        // A rail's branch begins beside the text, with one space between.
-        let fill = match (row.right.iter().any(|c| *c == '◂'), fill) {
-            (_, '─') => format!(" {}", "─".repeat(pad)),
-            _ => " ".repeat(pad + 1),
+        // A rail's branch begins, or its head stands, beside the text.
+        let right = match row.right.split_first() {
+            Some(('◂', rest)) => format!(" ◂{}{}", "─".repeat(pad), rest.iter().collect::<String>()),
+            Some(('─', _)) => format!(" {}{right}", "─".repeat(pad)),
+            _ => format!("{}{right}", " ".repeat(pad + 1)),
         };
-        let line = format!(
-            "{}{}{}",
-            plain(&left, options),
-            paint(&text, row, options),
-            plain(&format!("{fill}{right}"), options)
-        );
+        let line = format!("{}{}{}", plain(&left, options), paint(&text, row, options), plain(&right, options));
         out.push_str(line.trim_end());
         out.push('\n');
     }
@@ -187,9 +182,8 @@ impl Sheet {
             let x = 2 * (count - 1 - lane);
             self.rail(from, to, back, x);
         }
-        let total = right.len();
         for (index, (sources, to)) in right.into_iter().enumerate() {
-            self.failure(&sources, to, 2 * index + 2, total);
+            self.failure(&sources, to, 2 * index + 2);
         }
     }
 
@@ -226,7 +220,7 @@ impl Sheet {
         }
     }
 
-    fn failure(&mut self, sources: &[usize], to: usize, x: usize, _total: usize) {
+    fn failure(&mut self, sources: &[usize], to: usize, x: usize) {
         let low = sources.iter().copied().chain([to]).min().unwrap_or(to);
         let high = sources.iter().copied().chain([to]).max().unwrap_or(to);
         for at in low..=high {

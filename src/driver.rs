@@ -55,6 +55,12 @@ impl<P: Probe> Driver<P> {
         }
     }
 
+    /// What tells this incarnation from every other.
+    #[cfg(feature = "testing")]
+    pub(crate) fn incarnation(&self) -> &str {
+        &self.incarnation
+    }
+
     /// Carries one resource as far as it goes.
     pub(crate) async fn reconcile(&self, steps: &dyn Steps, id: &RecordId, delete: bool) -> Result<Report, StoreError> {
         let call = self.begin_call();

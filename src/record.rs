@@ -22,7 +22,7 @@ use crate::Facts;
 
 pub use decode::Unreadable;
 pub use event::{Event, Illegal, Resolution};
-pub(crate) use key::fingerprint;
+pub(crate) use key::fingerprint_of;
 pub use key::{idempotency_key, owner_tag};
 pub(crate) use next::may_remove;
 pub use next::next;
@@ -275,13 +275,13 @@ pub enum BlockedReason {
 impl Record {
     /// The record of a resource for which nothing was done yet, as it is before its first write.
     #[must_use]
-    pub fn initial(graph: &durable_fsm_graph::Graph<'_>, uid: &str, at: Stamp) -> Self {
+    pub fn initial(graph: &'static durable_fsm_graph::Graph<'static>, uid: &str, at: Stamp) -> Self {
         Self {
             format: FORMAT,
             machine: graph.name.to_owned(),
             version: graph.version,
             reader: graph.reader,
-            graph: key::fingerprint(graph),
+            graph: key::fingerprint_of(graph).to_owned(),
             origin: uid.to_owned(),
             owner: uid.to_owned(),
             seq: 0,
@@ -306,13 +306,13 @@ impl Record {
     /// serde_json's, which for a record means that memory ran out.
     pub(crate) fn encode_next(
         &self,
-        graph: &durable_fsm_graph::Graph<'_>,
+        graph: &'static durable_fsm_graph::Graph<'static>,
     ) -> Result<(Self, Vec<u8>), serde_json::Error> {
         let mut written = self.clone();
         written.seq += 1;
         written.version = graph.version;
         written.reader = graph.reader;
-        written.graph = key::fingerprint(graph);
+        written.graph = key::fingerprint_of(graph).to_owned();
         let bytes = serde_json::to_vec(&written)?;
         Ok((written, bytes))
     }

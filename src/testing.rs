@@ -1,7 +1,20 @@
 //! For testing machines: one transition alone, stores, and whole machines under every fault.
 
 mod conformance;
+mod explore;
+mod oracle;
+mod plan;
+mod report;
+mod run;
+mod sim;
 mod unit;
+mod world;
 
 pub use conformance::{Broken, StoreFixture, check as check_store, store_conformance};
+pub use explore::{Explorer, explore};
+pub use oracle::{Oracle, Violation};
+pub use plan::{Fault, Label, Place, Plan, PlanError};
+pub use report::{AssertOk, Failure, Report};
+pub use sim::Sim;
 pub use unit::{Attempt, state};
+pub use world::{At, Shelf, ShelfError, Shelved, Thing, World};

@@ -220,7 +220,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 deleting: self.is_deleting(),
                 paused: self.signals.paused,
                 generation: self.generation(),
-                fingerprint: &crate::record::fingerprint(graph),
+                fingerprint: crate::record::fingerprint_of(graph),
                 is_gone: &is_gone,
             },
         )

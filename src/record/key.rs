@@ -1,5 +1,8 @@
 //! Keys, tags and fingerprints. Invariant: each is a hash of what is in the record, so any controller computes the same.
 
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
 use durable_fsm_graph::Graph;
 
 /// The idempotency key of one life of an effect: 32 hex digits.
@@ -23,7 +26,7 @@ pub fn owner_tag(origin: &str, machine: &str) -> String {
 }
 
 /// A short hash of what the graph declares, without its prose: 16 hex digits.
-pub(crate) fn fingerprint(graph: &Graph<'_>) -> String {
+fn fingerprint(graph: &Graph<'_>) -> String {
     let mut text = String::new();
     for state in graph.states {
         text.push_str(&format!("state {} {:?} {:?}", state.name, state.rest, state.transitions));
@@ -41,6 +44,18 @@ pub(crate) fn fingerprint(graph: &Graph<'_>) -> String {
     let mut short = hash(&[b"durable-fsm graph 1", text.as_bytes()]);
     short.truncate(16);
     short
+}
+
+/// As [`fingerprint`], found once for each machine: a graph never changes, and every write of a record asks.
+pub(crate) fn fingerprint_of(graph: &'static Graph<'static>) -> &'static str {
+    static KNOWN: RwLock<BTreeMap<usize, &'static str>> = RwLock::new(BTreeMap::new());
+    let at = std::ptr::from_ref(graph).addr();
+    if let Some(known) = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&at) {
+        return known;
+    }
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    // One short text for each machine of a program, for as long as the program runs.
+    known.entry(at).or_insert_with(|| fingerprint(graph).leak())
 }
 
 /// The first half of a hash over parts that cannot run into each other.

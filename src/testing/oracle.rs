@@ -1,0 +1,344 @@
+//! The oracles: what must hold for every machine, whatever goes wrong. Invariant: they judge by what is durable and by what exists,
+//! never by what a controller believes, and they demand no more than the declared contracts promise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use durable_fsm_graph::{Graph, Kind, Undo};
+
+use super::sim::Core;
+use super::world::Thing;
+use crate::machine::Reply;
+use crate::record::{Action, Direction, Effect, Record, idempotency_key};
+use crate::steps::Ask;
+use crate::Site;
+
+/// What was violated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Oracle {
+    /// Every change of the record is one that the graph declares; what was made is undone in reverse order, and never forgotten.
+    Edge,
+    /// The record goes from one version to the next: nothing is written over, lost, or written over what cannot be honoured.
+    History,
+    /// No effect without a durable intent that is the caller's own, under its key.
+    IntentFirst,
+    /// A method is given exactly what the record holds.
+    ExactResume,
+    /// At most one thing lives under one key.
+    SingleEffect,
+    /// It comes to rest within bounds, once nothing goes wrong any more.
+    Quiescent,
+    /// Whatever exists is known to the record.
+    Orphan,
+    /// Once at rest, another pass changes nothing.
+    Stable,
+    /// What exists is what exists after a run without faults.
+    SameAsClean,
+    /// The record goes only when nothing is left.
+    Finalizer,
+    /// The author's own checks.
+    Author,
+    /// A fault of the plan had no occasion to strike: the run proves nothing.
+    NotFired,
+    /// The same plan gave another run: something in the machine or its world depends on more than the plan.
+    Nondeterministic,
+}
+
+/// An oracle, and what it saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which oracle.
+    pub oracle: Oracle,
+    /// What it saw.
+    pub message: String,
+}
+
+impl Violation {
+    pub(crate) fn new(oracle: Oracle, message: String) -> Self {
+        Self { oracle, message }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.oracle, self.message)
+    }
+}
+
+/// What the oracles remember of a run.
+pub(crate) struct Books {
+    graph: &'static Graph<'static>,
+    pub(crate) writes: u64,
+    pub(crate) calls: u64,
+    /// By which transition what is under a key was made.
+    keys: BTreeMap<String, usize>,
+    /// Keys of what was left behind on purpose.
+    retained: BTreeSet<String>,
+    /// The key of each life that a record has named.
+    lives: BTreeMap<(String, Option<String>, u64), String>,
+    origin: String,
+    /// An attempt has failed, and the next write has to say so.
+    failed: Option<(usize, u64)>,
+    /// What was reached: a transition, and the state it led to.
+    pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
+    pub(crate) undone: BTreeSet<usize>,
+    pub(crate) aborted: BTreeSet<usize>,
+}
+
+impl Books {
+    pub(crate) fn new(graph: &'static Graph<'static>) -> Self {
+        Self {
+            graph,
+            writes: 0,
+            calls: 0,
+            keys: BTreeMap::new(),
+            retained: BTreeSet::new(),
+            lives: BTreeMap::new(),
+            origin: String::new(),
+            failed: None,
+            edges: BTreeSet::new(),
+            undone: BTreeSet::new(),
+            aborted: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn replied(&mut self, ask: &Ask, reply: &Reply) {
+        match reply {
+            Reply::Made(made) => drop(self.edges.insert((ask.transition, Some(made.state)))),
+            Reply::Member(_) => drop(self.edges.insert((ask.transition, None))),
+            Reply::NotYet(_) => {}
+        }
+    }
+
+    /// A controller has died, and with it what it alone knew.
+    pub(crate) fn forget(&mut self) {
+        self.failed = None;
+    }
+
+    fn undo_of(&self, transition: &str) -> Option<Undo<'static>> {
+        self.graph.transition(transition)?.1.contract().map(|contract| contract.undo)
+    }
+
+    /// A record is replaced by another, or written first.
+    pub(crate) fn check_write(&mut self, old: Option<&Record>, new: &Record) -> Option<Violation> {
+        let history = |message: String| Some(Violation::new(Oracle::History, message));
+        let edge = |message: String| Some(Violation::new(Oracle::Edge, message));
+        self.origin.clone_from(&new.origin);
+        let failed = self.failed.take();
+        let expected = old.map_or(0, |old| old.seq) + 1;
+        if new.seq != expected {
+            return history(format!("seq {} was written where {expected} was due", new.seq));
+        }
+        if let Some(effect) = self.out_of_order(new) {
+            return edge(effect);
+        }
+        let Some(old) = old else { return None };
+        if new.origin != old.origin || new.machine != old.machine {
+            return history(format!("the record of {} became that of {}", old.origin, new.origin));
+        }
+        if old.direction == Direction::Deleting && new.direction != Direction::Deleting {
+            return edge(format!("from deleting to {:?}", new.direction));
+        }
+        if old.state != new.state && !self.leads(old, new) {
+            return edge(format!("from {} to {} by no declared transition", old.state, new.state));
+        }
+        for effect in &old.undo {
+            let kept = new.undo.iter().any(|it| same(it, effect));
+            let undoing = old.intent.as_ref().is_some_and(|intent| {
+                intent.action == Action::Undo && intent.transition == effect.transition && intent.life == effect.life
+            });
+            if !kept && !undoing && self.undo_of(&effect.transition) != Some(Undo::None) {
+                return edge(format!("`{}` of life {} is live, and was forgotten", effect.transition, effect.life));
+            }
+        }
+        if let Some((transition, seq)) = failed {
+            let name = self.graph.transitions.get(transition).map_or("", |step| step.name);
+            let goes_on = new.direction == old.direction && old.direction.is_forward() && new.held.is_none();
+            let lost = seq == old.seq && goes_on && new.state == old.state && new.retry.is_none();
+            if lost {
+                return history(format!("an attempt at `{name}` failed, and the record does not count it"));
+            }
+        }
+        None
+    }
+
+    /// Whether an intent to undo is for anything but the latest live effect.
+    fn out_of_order(&self, new: &Record) -> Option<String> {
+        let intent = new.intent.as_ref().filter(|intent| intent.action == Action::Undo)?;
+        if new.direction.is_forward() {
+            return None;
+        }
+        let latest = new.undo.iter().rev().find(|it| self.undo_of(&it.transition) != Some(Undo::Retain))?;
+        (latest.transition != intent.transition || latest.subject != intent.subject)
+            .then(|| format!("`{}` is undone before `{}`, which was made after it", intent.transition, latest.transition))
+    }
+
+    /// Whether a declared transition, and then any number without effect, lead from one state to the other.
+    fn leads(&self, old: &Record, new: &Record) -> bool {
+        if !old.direction.is_forward() {
+            return old.direction == Direction::RollingBack && new.state == self.graph.states[self.graph.initial()].name;
+        }
+        let Some((from, _)) = self.graph.state(&old.state) else { return false };
+        let mut reached = BTreeSet::from([from]);
+        if let Some((_, step)) = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition)) {
+            reached.extend(step.to);
+        }
+        loop {
+            let free = self.graph.transitions.iter().filter(|step| !matches!(step.kind, Kind::Effect(_)));
+            let more: Vec<usize> =
+                free.filter(|step| reached.contains(&step.from)).flat_map(|step| step.to.iter().copied()).collect();
+            let before = reached.len();
+            reached.extend(more);
+            if reached.len() == before {
+                break;
+            }
+        }
+        reached.iter().any(|state| self.graph.states[*state].name == new.state)
+    }
+
+    /// The key of one life.
+    fn key(&mut self, transition: &str, subject: Option<&str>, life: u64) -> String {
+        let (origin, machine) = (&self.origin, self.graph.name);
+        let entry = self.lives.entry((transition.to_owned(), subject.map(str::to_owned), life));
+        entry.or_insert_with(|| idempotency_key(origin, machine, transition, subject, life)).clone()
+    }
+
+    /// The keys of all that a record knows of.
+    fn known(&mut self, record: &Record) -> BTreeSet<String> {
+        let mut known = BTreeSet::new();
+        for it in &record.undo {
+            known.insert(self.key(&it.transition, it.subject.as_deref(), it.life));
+        }
+        for it in &record.touched {
+            known.insert(self.key(&it.transition, it.subject.as_deref(), it.life));
+        }
+        if let Some(it) = &record.intent {
+            known.insert(self.key(&it.transition, it.subject.as_deref(), it.life));
+        }
+        known
+    }
+
+    /// Whether somebody has to undo what is under this key.
+    fn is_owned(&self, key: &str) -> bool {
+        let made_by = self.keys.get(key).and_then(|index| self.graph.transitions.get(*index));
+        let owned = made_by.is_none_or(|step| step.contract().is_none_or(|contract| contract.undo != Undo::None));
+        owned && !self.retained.contains(key)
+    }
+
+    /// What exists, against what is known.
+    pub(crate) fn check_world(&mut self, record: Option<&Record>, things: &[Thing]) -> Option<Violation> {
+        let known = record.map(|record| self.known(record)).unwrap_or_default();
+        for (index, thing) in things.iter().enumerate() {
+            let Some(key) = &thing.key else { continue };
+            if things[..index].iter().any(|other| other.key == thing.key && other.kind == thing.kind) {
+                let message = format!("two of kind {} live under key {key}", thing.kind);
+                return Some(Violation::new(Oracle::SingleEffect, message));
+            }
+            if !known.contains(key) && self.is_owned(key) {
+                let message = format!("{} ({}) exists, and the record does not know of it", thing.kind, thing.detail);
+                return Some(Violation::new(Oracle::Orphan, message));
+            }
+        }
+        None
+    }
+
+    /// The record is about to be removed.
+    pub(crate) fn check_removal(&mut self, record: Option<&Record>, things: &[Thing]) -> Option<Violation> {
+        let finalizer = |message: String| Some(Violation::new(Oracle::Finalizer, message));
+        let Some(record) = record else { return finalizer("there is no record".to_owned()) };
+        let retained: Vec<_> =
+            record.undo.iter().filter(|it| self.undo_of(&it.transition) == Some(Undo::Retain)).cloned().collect();
+        let kept: BTreeSet<_> =
+            retained.iter().map(|it| self.key(&it.transition, it.subject.as_deref(), it.life)).collect();
+        for thing in things {
+            if let Some(key) = &thing.key
+                && !kept.contains(key)
+                && self.is_owned(key)
+            {
+                return finalizer(format!("the record goes while {} ({}) exists", thing.kind, thing.detail));
+            }
+        }
+        // An intent may be open still: what its undo has given goes with the record, and is not written before.
+        None
+    }
+
+    /// The record was removed.
+    pub(crate) fn removed(&mut self, record: Option<&Record>) {
+        for it in record.map(|record| record.undo.clone()).unwrap_or_default() {
+            let key = self.key(&it.transition, it.subject.as_deref(), it.life);
+            self.retained.insert(key);
+        }
+    }
+}
+
+fn same(one: &Effect, other: &Effect) -> bool {
+    one.transition == other.transition && one.subject == other.subject && one.life == other.life
+}
+
+impl Core {
+    /// A method is called: is it entitled to be?
+    pub(crate) fn called(&mut self, site: Site, ask: &Ask) {
+        self.books.calls += 1;
+        let name = self.graph.transitions.get(ask.transition).map_or("", |step| step.name);
+        let (number, site_name) = (ask.details.number, site.name());
+        self.note(|| format!("{site_name} of {name}, attempt {number}"));
+        if site != Site::Lookup {
+            self.books.keys.insert(ask.details.key.clone(), ask.transition);
+        }
+        if self.is_poisoned() {
+            let message = format!("{site_name} of `{name}` is called on a record that cannot be honoured");
+            self.violate(Violation::new(Oracle::IntentFirst, message));
+        }
+        // A look changes nothing, so it needs no leave.
+        if site != Site::Lookup
+            && let Some(violation) = self.entitled(site, name, ask)
+        {
+            self.violate(violation);
+        }
+    }
+
+    fn entitled(&mut self, site: Site, name: &str, ask: &Ask) -> Option<Violation> {
+        let first = |why: &str| Some(Violation::new(Oracle::IntentFirst, format!("{} of `{name}`: {why}", site.name())));
+        let exact = |why: &str| Some(Violation::new(Oracle::ExactResume, format!("{} of `{name}`: {why}", site.name())));
+        let Some(record) = &self.stored.record else { return first("there is no record") };
+        let Some(intent) = &record.intent else { return first("no intent is durable") };
+        if intent.transition != name || intent.subject != ask.subject {
+            return first(&format!("the durable intent is for `{}`", intent.transition));
+        }
+        let action = match site {
+            Site::Undo => Action::Undo,
+            Site::Abort => Action::Abort,
+            _ => Action::Run,
+        };
+        if intent.action != action {
+            return first(&format!("the durable intent is to {:?}", intent.action));
+        }
+        if intent.attempt != ask.details.number || !intent.holder.starts_with(&self.incarnations[self.actor]) {
+            return first(&format!("the durable intent is attempt {} of another controller", intent.attempt));
+        }
+        if record.held.is_some() {
+            return first("the resource is held");
+        }
+        let saved = record.effect(name, intent.subject.as_deref()).map(|live| live.saved.clone()).unwrap_or_default();
+        let (life, subject) = (intent.life, intent.subject.clone());
+        if action != Action::Abort && ask.facts != record.facts.overlaid(&saved) {
+            return exact("the facts are not those of the record");
+        }
+        let spec = (!intent.spec.is_null()).then_some(&intent.spec);
+        if ask.spec.as_ref() != spec {
+            return exact("the spec is not the one that the intent was written with");
+        }
+        let key = self.books.key(name, subject.as_deref(), life);
+        if key != ask.details.key {
+            return first("the key is not that of the durable intent");
+        }
+        None
+    }
+
+    pub(crate) fn failed_call(&mut self, ask: &Ask) {
+        let seq = self.stored.record.as_ref().map_or(0, |record| record.seq);
+        self.books.failed = Some((ask.transition, seq));
+    }
+}
+

@@ -1,0 +1,134 @@
+//! What an exploration says. Invariant: it claims only what was complete, and a failure carries all that is needed to see it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::oracle::Violation;
+use super::plan::{Fault, Place, Plan};
+use super::sim::Line;
+
+/// What was explored, and found to hold.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The machine.
+    pub machine: &'static str,
+    /// Up to how many faults every combination was run.
+    pub complete: usize,
+    /// Where the budget ended it: at how many faults, and how much of those was done.
+    pub cut: Option<(usize, f64)>,
+    /// How many runs there were, by the number of faults.
+    pub by_depth: Vec<u64>,
+    /// How many different runs there were in all.
+    pub schedules: u64,
+    /// How many of them were run twice and compared.
+    pub twice: u64,
+    /// How many ended held for a person, as `in_doubt = hold` may.
+    pub ended_held: u64,
+    /// How many places a run without faults passes.
+    pub places: usize,
+    /// How many edges were taken.
+    pub edges: usize,
+    /// How many undos were run.
+    pub undone: usize,
+    /// How many aborts were run.
+    pub aborted: usize,
+    /// How often each fault struck at each kind of place.
+    pub faults: BTreeMap<(Place, Fault), u64>,
+    /// How long it took.
+    pub time: Duration,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: complete to {} faults", self.machine, self.complete)?;
+        if let Some((depth, part)) = self.cut {
+            write!(f, "; stopped by the budget at {:.0} % of {depth}", part * 100.0)?;
+        }
+        let speed = self.schedules as f64 / self.time.as_secs_f64().max(0.001);
+        writeln!(f, "\n  {} schedules, {:.1} s, {speed:.0} a second", self.schedules, self.time.as_secs_f64())?;
+        writeln!(f, "  {} places without faults; runs by number of faults: {:?}", self.places, self.by_depth)?;
+        writeln!(f, "  edges {}, undos {}, aborts {}; ended held {}", self.edges, self.undone, self.aborted, self.ended_held)?;
+        writeln!(f, "  {} runs compared with themselves, 0 differences", self.twice)?;
+        let places: BTreeSet<Place> = self.faults.keys().map(|(place, _)| *place).collect();
+        for place in places {
+            write!(f, "  {:<10}", name(place))?;
+            for ((_, fault), count) in self.faults.iter().filter(|((at, _), _)| *at == place) {
+                write!(f, " {fault} {count},")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+fn name(place: Place) -> String {
+    match place {
+        Place::Await(site, _) => format!("{}.n", site.name()),
+        place => place.to_string(),
+    }
+}
+
+/// A counterexample.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The machine.
+    pub machine: &'static str,
+    /// The faults that lead to it; what replays it.
+    pub plan: Plan,
+    /// What was violated.
+    pub violation: Violation,
+    /// Which schedule it was.
+    pub schedule: u64,
+    pub(crate) timeline: Vec<Line>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults = self.plan.0.len();
+        writeln!(f, "{}: {}", self.machine, self.violation)?;
+        writeln!(f, "  smallest: {faults} faults; found at schedule {}", self.schedule)?;
+        for line in &self.timeline {
+            let controller = if line.actor == 0 { ' ' } else { '\'' };
+            writeln!(f, "{:>10.3} s {controller} {}", line.at.as_secs_f64() - 1.0, line.text)?;
+        }
+        write!(f, "replay: FSM_PLAN='{}'", self.plan)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The end of a test.
+pub trait AssertOk {
+    /// What is returned if it holds.
+    type Output;
+
+    /// The report.
+    ///
+    /// # Panics
+    /// If something was violated, with the timeline and the plan that replays it.
+    fn assert_ok(self) -> Self::Output;
+}
+
+impl AssertOk for Result<Report, Box<Failure>> {
+    type Output = Report;
+
+    #[track_caller]
+    fn assert_ok(self) -> Report {
+        match self {
+            Ok(report) => report,
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+}
+
+impl AssertOk for Result<(), Box<Failure>> {
+    type Output = ();
+
+    #[track_caller]
+    fn assert_ok(self) {
+        if let Err(failure) = self {
+            panic!("{failure}");
+        }
+    }
+}

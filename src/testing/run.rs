@@ -1,0 +1,526 @@
+//! One run of a machine under one plan: it is provisioned, edited, and deleted. Invariant: controllers run one at a time, on this thread,
+//! and only the plan decides which and for how long.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::oracle::{Oracle, Violation};
+use super::plan::{Fault, Place};
+use super::sim::{Line, Point, Seen, Sim, SimClock, SimProbe, SimSteps, SimStore, Stop};
+use super::world::{At, Thing, World};
+use crate::driver::{Driver, Ending, Report};
+use crate::record::{Event, HeldReason, Resolution, Stamp, next};
+use crate::steps::{Steps, Typed};
+use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
+
+/// How a machine under test is put together. The library's own tests put their planted bugs in here.
+pub(crate) struct Rig<W: World> {
+    pub(crate) resources: Vec<<W::Machine as Machine>::Resource>,
+    pub(crate) store: fn(SimStore) -> Arc<dyn Store>,
+    pub(crate) steps: fn(Arc<dyn Steps>) -> Arc<dyn Steps>,
+    pub(crate) clock: fn(SimClock) -> Arc<dyn Clock>,
+    /// Whether the store says that no other process can write to it.
+    pub(crate) exclusive: bool,
+}
+
+impl<W: World> Rig<W> {
+    pub(crate) fn new() -> Self {
+        let mut resources = vec![W::resource()];
+        resources.extend(W::edits());
+        Self {
+            resources,
+            store: |store| Arc::new(store),
+            steps: |steps| steps,
+            clock: |clock| Arc::new(clock),
+            exclusive: false,
+        }
+    }
+}
+
+/// What a run without faults leaves at each rest.
+pub(crate) type Rests = Vec<(String, Vec<Thing>)>;
+
+/// What a run gave.
+pub(crate) struct Run {
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) digest: u64,
+    pub(crate) log: Vec<Line>,
+    pub(crate) rests: Rests,
+    pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
+    pub(crate) undone: BTreeSet<usize>,
+    pub(crate) aborted: BTreeSet<usize>,
+    pub(crate) ended_held: bool,
+}
+
+/// How many passes a machine gets to come to rest, and how much time.
+const PASSES: u32 = 300;
+const TIME: Duration = Duration::from_secs(14 * 24 * 3600);
+
+type Pass = Pin<Box<dyn Future<Output = Result<Report, StoreError>> + Send>>;
+
+struct Actor {
+    driver: Arc<Driver<SimProbe>>,
+    pass: Option<Pass>,
+    draining: bool,
+}
+
+enum End {
+    Report(Report),
+    Store,
+    Crashed,
+}
+
+/// Where a phase of the run ended.
+#[derive(PartialEq)]
+enum Rest {
+    Resting,
+    HeldInDoubt,
+    Gone,
+    Failed,
+}
+
+struct Runner<'r, W: World> {
+    rig: &'r Rig<W>,
+    sim: Sim,
+    world: W,
+    id: Arc<RecordId>,
+    transitions: Arc<W::Transitions>,
+    actors: [Actor; 2],
+    /// Which controller works.
+    lead: usize,
+    passes: u32,
+    /// Until when a holder of an attempt may be paused, and a bit more.
+    pause: Duration,
+    rests: Rests,
+    moved: bool,
+}
+
+/// Runs one plan. `clean` is what a run without faults leaves.
+pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option<&Rests>, verbose: bool) -> Run {
+    let graph = <W::Machine as Machine>::GRAPH;
+    let sim = Sim::new(graph, plan, verbose);
+    {
+        let mut core = sim.core();
+        core.edits = rig.resources.len() - 1;
+        core.stored.exclusive = rig.exclusive;
+    }
+    let world = W::new(&sim);
+    let (inventory, check) = (world.clone(), world.clone());
+    sim.watch(Arc::new(move || inventory.inventory()), Arc::new(move |at| check.check(at)));
+    let resource = rig.resources[0].id();
+    let longest = graph.transitions.iter().filter_map(|step| step.contract()).map(|it| it.timeout + it.settle).max();
+    let mut runner = Runner {
+        rig,
+        id: Arc::new(RecordId { machine: graph.name.to_owned(), resource }),
+        transitions: Arc::new(world.transitions()),
+        actors: [new_actor(rig, &sim, 0), new_actor(rig, &sim, 1)],
+        world,
+        sim: sim.clone(),
+        lead: 0,
+        passes: 0,
+        pause: longest.unwrap_or_default() + Duration::from_secs(1),
+        rests: Vec::new(),
+        moved: plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit)),
+    };
+    let ended_held = runner.script(clean);
+    runner.actors.iter_mut().for_each(|actor| actor.pass = None);
+    let rests = std::mem::take(&mut runner.rests);
+    drop(runner);
+    sim.unwatch();
+    let mut core = sim.core();
+    let core = &mut *core;
+    if core.violation.is_none()
+        && let Some(missed) = core.plan.iter().find(|planned| !planned.fired)
+    {
+        let message = format!("{} at {} had no occasion", missed.fault, missed.point.label(graph));
+        core.violation = Some(Violation::new(Oracle::NotFired, message));
+    }
+    let writes = core.books.writes;
+    core.mix(writes);
+    Run {
+        seen: std::mem::take(&mut core.seen),
+        violation: core.violation.take(),
+        digest: core.digest,
+        log: core.log.take().unwrap_or_default(),
+        rests,
+        edges: std::mem::take(&mut core.books.edges),
+        undone: std::mem::take(&mut core.books.undone),
+        aborted: std::mem::take(&mut core.books.aborted),
+        ended_held,
+    }
+}
+
+fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
+    let clock = (rig.clock)(SimClock(sim.clone()));
+    let store = (rig.store)(SimStore(sim.clone()));
+    let driver = Driver::new(store, clock, SimProbe(sim.clone()), Duration::from_secs(600));
+    sim.core().incarnations[index] = driver.incarnation().to_owned();
+    Actor { driver: Arc::new(driver), pass: None, draining: false }
+}
+
+impl<W: World> Runner<'_, W> {
+    /// The whole life of a resource. True if it ended held, as some contracts may.
+    fn script(&mut self, clean: Option<&Rests>) -> bool {
+        let mut ended_held = false;
+        loop {
+            let stage = self.sim.core().edit;
+            match self.settle(Rest::Resting) {
+                Rest::Failed => return ended_held,
+                Rest::Gone => break,
+                Rest::HeldInDoubt => ended_held = true,
+                Rest::Resting => {
+                    if !self.at_rest(clean) {
+                        return ended_held;
+                    }
+                }
+            }
+            let mut core = self.sim.core();
+            if core.edit < core.edits && !ended_held {
+                if core.edit == stage {
+                    core.edit += 1;
+                }
+            } else {
+                core.deleting = true;
+                core.note(|| "the resource is to be deleted".to_owned());
+                drop(core);
+                match self.settle(Rest::Gone) {
+                    Rest::Gone => break,
+                    Rest::Failed => return ended_held,
+                    _ => {
+                        let record = self.sim.core().stored.record.clone();
+                        let held = record.and_then(|record| record.held);
+                        let message = format!("a deletion ends held: {}", held.map(|it| it.message).unwrap_or_default());
+                        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                        return ended_held;
+                    }
+                }
+            }
+        }
+        self.gone();
+        ended_held
+    }
+
+    /// Passes until it rests, is gone, or is held for a person.
+    fn settle(&mut self, until: Rest) -> Rest {
+        let begun = self.sim.now();
+        for _ in 0..PASSES {
+            if self.sim.core().deleting && until == Rest::Resting && self.sim.core().stored.gone {
+                return Rest::Gone;
+            }
+            self.between();
+            let wanted = self.wanted();
+            let end = self.drive();
+            if self.sim.core().violation.is_some() {
+                return Rest::Failed;
+            }
+            let tampered = self.sim.core().stored.tampered.take().is_some();
+            let now = self.sim.now();
+            match end {
+                End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),
+                End::Store => self.sim.advance_to(now + Duration::from_secs(1)),
+                End::Report(report) => match report.ending {
+                    Ending::Held if report.unwritten.is_some() || tampered => {
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    _ if tampered => {
+                        let message = format!("a record that cannot be honoured led to {:?}", report.ending);
+                        self.sim.core().violate(Violation::new(Oracle::History, message));
+                        return Rest::Failed;
+                    }
+                    // Whatever was changed during the pass wakes the controller up again.
+                    Ending::Resting if self.wanted() != wanted => {}
+                    Ending::Resting => return Rest::Resting,
+                    Ending::Progressing(after) | Ending::Blocked(after) => {
+                        self.sim.advance_to(now + after.max(Duration::from_millis(1)));
+                    }
+                    Ending::Held => {
+                        let record = report.record.or_else(|| self.sim.core().stored.record.clone());
+                        let in_doubt = record.and_then(|it| it.held).is_some_and(|it| it.reason == HeldReason::InDoubt);
+                        if in_doubt && !self.sim.core().deleting {
+                            return Rest::HeldInDoubt;
+                        }
+                        self.sim.advance_to(now + Duration::from_secs(60));
+                        self.operate();
+                    }
+                    Ending::Gone => {
+                        let core = self.sim.core();
+                        if core.stored.bytes.is_none() && core.deleting {
+                            return Rest::Gone;
+                        }
+                        drop(core);
+                        // The store was wrong: the resource is there, and comes up again.
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    Ending::Paused => self.sim.advance_to(now + Duration::from_secs(1)),
+                },
+            }
+            if self.sim.now() > begun + TIME {
+                break;
+            }
+        }
+        let state = self.sim.core().stored.record.as_ref().map_or("nothing", |it| &it.state).to_owned();
+        let message = format!("it does not come to rest from {state}");
+        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+        Rest::Failed
+    }
+
+    /// Which spec is wanted, or none.
+    fn wanted(&self) -> (usize, bool) {
+        let core = self.sim.core();
+        (core.edit, core.deleting)
+    }
+
+    /// What may happen between two passes.
+    fn between(&mut self) {
+        self.passes += 1;
+        let mut core = self.sim.core();
+        core.actor = self.lead;
+        let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::ClockBack.bit() | Fault::ClockAhead.bit();
+        let there = core.stored.bytes.is_some();
+        if there {
+            menu |= Fault::Copied.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
+        }
+        if core.old_record().is_some() {
+            menu |= Fault::Restored.bit();
+        }
+        if !core.deleting {
+            menu |= Fault::Delete.bit();
+            if core.edit < core.edits {
+                menu |= Fault::Edit.bit();
+            }
+        }
+        let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
+        let Some(fault) = core.pass_point(point, menu) else { return };
+        match fault {
+            Fault::Restart => {
+                drop(core);
+                self.restart(self.lead);
+            }
+            Fault::Other => self.lead = 1 - self.lead,
+            Fault::ClockBack => core.skew -= 3600,
+            Fault::ClockAhead => core.skew += 10 * 365 * 24 * 3600,
+            Fault::Delete => core.deleting = true,
+            Fault::Edit => core.edit += 1,
+            Fault::Unmarked => core.stored.marked = false,
+            Fault::Restored => core.stored.tampered = core.old_record(),
+            Fault::Removed => {
+                let mut loaded = core.loaded();
+                loaded.bytes = None;
+                core.stored.tampered = Some(loaded);
+            }
+            Fault::Copied => {
+                let mut loaded = core.loaded();
+                if let Some(mut record) = core.stored.record.clone() {
+                    record.owner = "the-uid-of-another".to_owned();
+                    loaded.bytes = serde_json::to_vec(&record).ok();
+                }
+                core.stored.tampered = Some(loaded);
+            }
+            _ => {}
+        }
+    }
+
+    fn restart(&mut self, actor: usize) {
+        self.sim.core().books.forget();
+        self.actors[actor] = new_actor(self.rig, &self.sim, actor);
+    }
+
+    fn begin(&mut self, actor: usize) {
+        let core = self.sim.core();
+        let (edit, deleting) = (core.edit, core.deleting);
+        drop(core);
+        let resource = Arc::new(self.rig.resources[edit].clone());
+        let typed: Arc<dyn Steps> = Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
+        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone() }));
+        let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
+        self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
+    }
+
+    /// One pass of the controller that leads, and of the other one where the plan lets it come between.
+    fn drive(&mut self) -> End {
+        let first = self.lead;
+        let mut current = first;
+        let mut ended = None;
+        // How many passes the other controller may still make while this one is paused.
+        let mut more = 0;
+        self.begin(first);
+        loop {
+            match self.poll(current) {
+                Polled::Ended(end) => {
+                    let waits = match &end {
+                        End::Report(Report { ending: Ending::Progressing(after) | Ending::Blocked(after), .. }) => Some(*after),
+                        End::Store | End::Crashed => Some(Duration::from_secs(1)),
+                        End::Report(_) => None,
+                    };
+                    if current == first {
+                        ended = Some(end);
+                    }
+                    let other = 1 - current;
+                    if self.actors[other].pass.is_none() {
+                        return ended.unwrap_or(End::Crashed);
+                    }
+                    match waits {
+                        Some(after) if more > 0 && self.sim.core().violation.is_none() => {
+                            more -= 1;
+                            let now = self.sim.now();
+                            self.sim.advance_to(now + after.max(Duration::from_millis(1)));
+                            self.begin(current);
+                        }
+                        _ => {
+                            more = 0;
+                            current = other;
+                        }
+                    }
+                }
+                Polled::Stopped(stop) => {
+                    if stop == Stop::Pause {
+                        more = 20;
+                        let now = self.sim.now();
+                        self.sim.advance_to(now + self.pause);
+                    }
+                    current = 1 - current;
+                    if self.actors[current].pass.is_none() {
+                        self.begin(current);
+                    }
+                }
+                Polled::Stuck => {
+                    let message = "a method waits for something that never comes, and not for time".to_owned();
+                    self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                    return End::Crashed;
+                }
+            }
+            if self.sim.core().violation.is_some() {
+                return End::Crashed;
+            }
+        }
+    }
+
+    fn poll(&mut self, actor: usize) -> Polled {
+        self.sim.core().actor = actor;
+        for _ in 0..100_000 {
+            {
+                let mut core = self.sim.core();
+                core.wake = None;
+                core.yielded = false;
+            }
+            let Some(pass) = &mut self.actors[actor].pass else { return Polled::Stuck };
+            if let Poll::Ready(result) = pass.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                self.actors[actor].pass = None;
+                self.sim.core().books.forget();
+                if self.actors[actor].draining {
+                    self.restart(actor);
+                }
+                self.sim.core().note(|| match &result {
+                    Ok(report) => format!("the pass ends: {:?}", report.ending),
+                    Err(error) => format!("the pass ends: {error}"),
+                });
+                return Polled::Ended(result.map_or(End::Store, End::Report));
+            }
+            let (stop, yielded, wake) = {
+                let mut core = self.sim.core();
+                (core.stop.take(), core.yielded, core.wake)
+            };
+            match (stop, wake) {
+                (Some(Stop::Crash), _) => {
+                    self.restart(actor);
+                    return Polled::Ended(End::Crashed);
+                }
+                (Some(Stop::Drain), _) => {
+                    self.actors[actor].driver.stop();
+                    self.actors[actor].draining = true;
+                }
+                (Some(stop), _) => return Polled::Stopped(stop),
+                (None, _) if yielded => {}
+                (None, Some(wake)) => self.sim.advance_to(wake),
+                (None, None) => return Polled::Stuck,
+            }
+        }
+        Polled::Stuck
+    }
+
+    /// A person resolves what is held, having looked: nothing of somebody else's is there.
+    fn operate(&mut self) {
+        let mut core = self.sim.core();
+        let Some(record) = core.stored.record.clone() else { return };
+        let at = Stamp::from(std::time::SystemTime::UNIX_EPOCH);
+        let Ok(resolved) = next(core.graph, &record, Event::Resolved { resolution: Resolution::Retry, at }) else {
+            return;
+        };
+        let Ok((_, bytes)) = resolved.encode_next(core.graph) else { return };
+        core.note(|| "an operator resolves with `retry`".to_owned());
+        core.put(&bytes);
+    }
+
+    /// What must hold whenever it rests. False if it does not.
+    fn at_rest(&mut self, clean: Option<&Rests>) -> bool {
+        let quiet = self.sim.quiet_at();
+        self.sim.advance_to(quiet);
+        self.sim.check_world();
+        let before = {
+            let mut core = self.sim.core();
+            core.quiet = true;
+            (core.books.writes, core.books.calls)
+        };
+        let end = self.drive();
+        let mut core = self.sim.core();
+        core.quiet = false;
+        let after = (core.books.writes, core.books.calls);
+        if before != after || !matches!(end, End::Report(Report { ending: Ending::Resting, .. })) {
+            let (writes, calls) = (after.0 - before.0, after.1 - before.1);
+            let message = format!("at rest, another pass makes {writes} writes and {calls} calls");
+            core.violate(Violation::new(Oracle::Stable, message));
+        }
+        drop(core);
+        self.compare(clean);
+        self.check_final();
+        self.sim.core().violation.is_none()
+    }
+
+    fn compare(&mut self, clean: Option<&Rests>) {
+        let mut things = self.sim.things();
+        things.iter_mut().for_each(|thing| thing.key = None);
+        things.sort();
+        let state = self.sim.core().stored.record.as_ref().map(|it| it.state.clone()).unwrap_or_default();
+        let stage = self.rests.len();
+        if let Some((expected, there)) = clean.and_then(|clean| clean.get(stage)).filter(|_| !self.moved) {
+            if *expected == state && *there != things {
+                let message = format!("{things:?} exist, and without faults {there:?}");
+                self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));
+            }
+        }
+        self.rests.push((state, things));
+    }
+
+    fn check_final(&mut self) {
+        let things = self.sim.things();
+        let mut core = self.sim.core();
+        let core = &mut *core;
+        let at = At { record: core.stored.record.as_ref(), deleting: core.deleting, things: &things };
+        if let Err(message) = self.world.check_final(&at) {
+            core.violate(Violation::new(Oracle::Author, message));
+        }
+    }
+
+    /// What must hold once the resource is gone, also after everything that was under way has landed.
+    fn gone(&mut self) {
+        let quiet = self.sim.quiet_at();
+        self.sim.advance_to(quiet);
+        self.sim.check_world();
+        if self.sim.core().stored.bytes.is_some() {
+            let message = "a record was written for a resource that is gone".to_owned();
+            self.sim.core().violate(Violation::new(Oracle::History, message));
+        }
+        self.check_final();
+    }
+}
+
+enum Polled {
+    Ended(End),
+    Stopped(Stop),
+    Stuck,
+}

@@ -1,0 +1,361 @@
+//! The simulation: virtual time, one durable record, and what goes wrong. Invariant: everything that a run does follows from its plan;
+//! there is no other source of time, order or chance.
+
+mod calls;
+mod clock;
+mod crossings;
+mod record;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+pub(crate) use calls::SimSteps;
+pub(crate) use clock::SimClock;
+pub(crate) use crossings::SimProbe;
+use durable_fsm_graph::Graph;
+pub(crate) use record::SimStore;
+use record::Stored;
+
+use super::oracle::{Books, Oracle, Violation};
+use super::plan::{Fault, Label, Place};
+use super::world::Thing;
+
+/// A place, as the simulation compares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Point {
+    /// Index of the transition; `u16::MAX` for none.
+    pub(crate) transition: u16,
+    pub(crate) subject: Option<Arc<str>>,
+    pub(crate) place: Place,
+    pub(crate) nth: u32,
+}
+
+impl Point {
+    pub(crate) fn label(&self, graph: &Graph<'_>) -> Label {
+        let step = graph.transitions.get(usize::from(self.transition));
+        Label {
+            transition: step.map_or("", |step| step.name).to_owned(),
+            subject: self.subject.as_deref().map(str::to_owned),
+            place: self.place,
+            nth: self.nth,
+        }
+    }
+
+    pub(crate) fn of(label: &Label, graph: &Graph<'_>) -> Option<Self> {
+        let transition = if label.transition.is_empty() {
+            u16::MAX
+        } else {
+            u16::try_from(graph.transition(&label.transition)?.0).ok()?
+        };
+        Some(Self { transition, subject: label.subject.as_deref().map(Arc::from), place: label.place, nth: label.nth })
+    }
+}
+
+/// A place that a run has passed, and the faults that could have struck there.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) point: Point,
+    pub(crate) menu: u64,
+    /// The last await of a method comes after everything else in it, so most of what could strike there strikes after the method too.
+    pub(crate) last_await: bool,
+}
+
+/// A fault that a run is to meet.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) point: Point,
+    pub(crate) fault: Fault,
+    pub(crate) fired: bool,
+}
+
+/// Why a pass was stopped for the moment, or for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Crash,
+    Switch,
+    Pause,
+    Drain,
+}
+
+/// A line of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) at: Duration,
+    pub(crate) actor: usize,
+    pub(crate) text: String,
+}
+
+/// A request under way whose sender is gone.
+struct Flight {
+    lands: Duration,
+    call: Pin<Box<dyn Future<Output = ()> + Send>>,
+    what: String,
+}
+
+/// The simulation of one run. The world's constructor is given it, for the time and for its awaits. Every clone is the same one.
+#[derive(Clone)]
+pub struct Sim(Arc<Shared>);
+
+struct Shared {
+    core: Mutex<Core>,
+    inventory: Mutex<Option<Inventory>>,
+    check: Mutex<Option<Check>>,
+}
+
+type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
+type Check = Arc<dyn Fn(&super::world::At<'_>) -> Result<(), String> + Send + Sync>;
+
+/// What changes during a run.
+pub(crate) struct Core {
+    pub(crate) graph: &'static Graph<'static>,
+    pub(crate) now: Duration,
+    /// How far the time of day is off, in seconds.
+    pub(crate) skew: i64,
+    chance: u64,
+    /// The earliest time for which the polled future waits.
+    pub(crate) wake: Option<Duration>,
+    /// The polled future waits for nothing in particular: poll it again.
+    pub(crate) yielded: bool,
+    pub(crate) stop: Option<Stop>,
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) plan: Vec<Planned>,
+    /// The place that each controller has passed last, as an index into `seen`.
+    current: [Option<usize>; 2],
+    /// Which controller runs.
+    pub(crate) actor: usize,
+    /// The incarnation of each controller.
+    pub(crate) incarnations: [String; 2],
+    flights: Vec<Flight>,
+    pub(crate) stored: Stored,
+    pub(crate) books: Books,
+    pub(crate) deleting: bool,
+    /// Which of the resource's specs holds.
+    pub(crate) edit: usize,
+    pub(crate) edits: usize,
+    /// No faults, and no places: a pass that only checks.
+    pub(crate) quiet: bool,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) log: Option<Vec<Line>>,
+    /// A hash of everything that happened.
+    pub(crate) digest: u64,
+}
+
+impl Sim {
+    pub(crate) fn new(graph: &'static Graph<'static>, plan: &[(Point, Fault)], verbose: bool) -> Self {
+        let plan = plan.iter().map(|(point, fault)| Planned { point: point.clone(), fault: *fault, fired: false });
+        Self(Arc::new(Shared {
+            core: Mutex::new(Core {
+                graph,
+                now: Duration::from_secs(1),
+                skew: 0,
+                chance: 0,
+                wake: None,
+                yielded: false,
+                stop: None,
+                seen: Vec::with_capacity(128),
+                plan: plan.collect(),
+                current: [None; 2],
+                actor: 0,
+                incarnations: Default::default(),
+                flights: Vec::new(),
+                stored: Stored::default(),
+                books: Books::new(graph),
+                deleting: false,
+                edit: 0,
+                edits: 0,
+                quiet: false,
+                violation: None,
+                log: verbose.then(Vec::new),
+                digest: 0xcbf2_9ce4_8422_2325,
+            }),
+            inventory: Mutex::new(None),
+            check: Mutex::new(None),
+        }))
+    }
+
+    /// The time that has passed since the run began.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.core().now
+    }
+
+    /// One await that has to wait: here a method can be dropped half-way. Call it wherever a real method would wait for an answer.
+    pub fn pause(&self) -> impl Future<Output = ()> + Send + 'static {
+        Once(false)
+    }
+
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        self.0.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn watch(&self, inventory: Inventory, check: Check) {
+        *self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner) = Some(inventory);
+        *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = Some(check);
+    }
+
+    /// Breaks the circle of world and simulation.
+    pub(crate) fn unwatch(&self) {
+        *self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.core().flights.clear();
+    }
+
+    /// What exists in the world now.
+    pub(crate) fn things(&self) -> Vec<Thing> {
+        let inventory = self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        inventory.map(|inventory| inventory()).unwrap_or_default()
+    }
+
+    /// Looks at the world after it may have changed.
+    pub(crate) fn check_world(&self) {
+        let things = self.things();
+        let check = self.0.check.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut core = self.core();
+        let core = &mut *core;
+        if let Some(violation) = core.books.check_world(core.stored.record.as_ref(), &things) {
+            core.violate(violation);
+        }
+        if let Some(check) = check {
+            let at = super::world::At { record: core.stored.record.as_ref(), deleting: core.deleting, things: &things };
+            if let Err(message) = check(&at) {
+                core.violate(Violation::new(Oracle::Author, message));
+            }
+        }
+    }
+
+    /// Lets time pass, and what is under way land.
+    pub(crate) fn advance_to(&self, to: Duration) {
+        loop {
+            let flight = {
+                let mut core = self.core();
+                let due = core.flights.iter().enumerate().filter(|(_, flight)| flight.lands <= to);
+                let first = due.min_by_key(|(_, flight)| flight.lands).map(|(index, _)| index);
+                let Some(first) = first else {
+                    core.now = core.now.max(to);
+                    return;
+                };
+                let flight = core.flights.remove(first);
+                core.now = core.now.max(flight.lands);
+                core.note(|| format!("{} lands, late", flight.what));
+                flight
+            };
+            let mut call = flight.call;
+            for _ in 0..1000 {
+                if call.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready() {
+                    break;
+                }
+            }
+            self.check_world();
+        }
+    }
+
+    /// Until when something is under way.
+    pub(crate) fn quiet_at(&self) -> Duration {
+        let core = self.core();
+        core.flights.iter().map(|flight| flight.lands).max().unwrap_or(core.now).max(core.now)
+    }
+}
+
+impl Core {
+    /// Takes note that a place was passed, with what could have struck; what the plan has for it strikes.
+    pub(crate) fn pass_point(&mut self, point: Point, menu: u64) -> Option<Fault> {
+        if self.quiet {
+            return None;
+        }
+        self.mix(u64::from(point.transition) << 32 | u64::from(point.nth));
+        self.mix(self.now.as_millis() as u64);
+        self.seen.push(Seen { point, menu: 0, last_await: false });
+        self.current[self.actor] = Some(self.seen.len() - 1);
+        self.offer(menu)
+    }
+
+    /// More that could strike at the place that was passed last.
+    pub(crate) fn offer(&mut self, menu: u64) -> Option<Fault> {
+        if self.quiet {
+            return None;
+        }
+        let index = self.current[self.actor]?;
+        let seen = &mut self.seen[index];
+        seen.menu |= menu;
+        let planned =
+            self.plan.iter_mut().find(|it| !it.fired && menu & it.fault.bit() != 0 && it.point == seen.point)?;
+        planned.fired = true;
+        let (fault, point) = (planned.fault, planned.point.clone());
+        let graph = self.graph;
+        self.note(|| format!("{} {fault}   ← injected", point.label(graph)));
+        Some(fault)
+    }
+
+    /// The place that the running controller has passed last.
+    pub(crate) fn at(&self) -> Option<usize> {
+        self.current[self.actor]
+    }
+
+    /// Inside a method is over: what strikes next, strikes at the method again.
+    pub(crate) fn back_to(&mut self, outer: Option<usize>) {
+        self.current[self.actor] = outer;
+    }
+
+    /// A method has answered, after so many awaits.
+    pub(crate) fn last_await(&mut self, transition: usize, awaits: u32) {
+        let is_it = |seen: &&mut Seen| {
+            usize::from(seen.point.transition) == transition
+                && matches!(seen.point.place, Place::Await(_, nth) if nth == awaits)
+        };
+        if let Some(seen) = self.seen.iter_mut().rev().find(is_it) {
+            seen.last_await = true;
+        }
+    }
+
+    /// The number of the coming visit of a place.
+    pub(crate) fn nth(&self, transition: u16, subject: Option<&str>, place: Place) -> u32 {
+        let same = |seen: &&Seen| {
+            seen.point.transition == transition
+                && seen.point.place == place
+                && seen.point.subject.as_deref() == subject
+        };
+        self.seen.iter().rev().find(same).map_or(1, |seen| seen.point.nth + 1)
+    }
+
+    pub(crate) fn violate(&mut self, violation: Violation) {
+        self.note(|| format!("VIOLATED {}", violation));
+        if self.violation.is_none() {
+            self.violation = Some(violation);
+        }
+    }
+
+    pub(crate) fn mix(&mut self, value: u64) {
+        self.digest = (self.digest ^ value).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    }
+
+    /// Adds a line to the timeline, if one is kept.
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        let (now, actor) = (self.now, self.actor);
+        if let Some(log) = &mut self.log {
+            log.push(Line { at: now, actor, text: line() });
+        }
+    }
+
+    pub(crate) fn chance(&mut self) -> u64 {
+        self.chance += 1;
+        self.chance.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    fn fly(&mut self, lands: Duration, what: String, call: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        self.flights.push(Flight { lands, call, what });
+    }
+}
+
+/// Waits once.
+struct Once(bool);
+
+impl Future for Once {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

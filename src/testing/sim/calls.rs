@@ -1,0 +1,323 @@
+//! Calls of an author's methods, and what can go wrong with them. Invariant: a request is carried out by the author's own method, once,
+//! twice, late or never; the harness makes up errors, and nothing else.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use durable_fsm_graph::{Contract, Graph, InDoubt, Kind};
+use serde_json::Value;
+
+use super::{Point, Sim, SimClock, Stop};
+use crate::machine::{Boxed, Failure, Reply};
+use crate::steps::{Ask, Steps};
+use crate::testing::plan::{Fault, Place};
+use crate::{Class, Clock, FactError, Facts, Lookup, Site};
+
+/// An author's methods, with faults in between.
+pub(crate) struct SimSteps {
+    pub(crate) inner: Arc<dyn Steps>,
+    pub(crate) sim: Sim,
+}
+
+/// What one request does when it is carried out.
+type Request<A> = Boxed<Result<A, Failure>>;
+
+impl SimSteps {
+    fn contract(&self, ask: &Ask) -> Option<&'static Contract<'static>> {
+        self.inner.graph().transitions.get(ask.transition).and_then(|step| step.contract())
+    }
+
+    /// A request that may change the world.
+    fn send<A: Send + 'static>(
+        &self,
+        site: Site,
+        ask: Ask,
+        method: fn(&dyn Steps, Ask) -> Request<A>,
+        tell: fn(&Sim, &Ask, &A),
+    ) -> Request<A> {
+        let Some(contract) = self.contract(&ask) else { return method(&*self.inner, ask) };
+        let sim = self.sim.clone();
+        let fault = {
+            let mut core = sim.core();
+            core.called(site, &ask);
+            core.offer(menu(site, contract))
+        };
+        let request = |ask: Ask| -> Request<A> {
+            let call = method(&*self.inner, ask.clone());
+            let sim = sim.clone();
+            Box::pin(Inside { sim, site, transition: ask.transition, subject: ask.subject.clone(), awaits: 0, call: Some(call) })
+        };
+        let answered = |ask: Ask, call: Request<A>| -> Request<A> {
+            let sim = sim.clone();
+            Box::pin(async move {
+                let answer = call.await;
+                sim.check_world();
+                match &answer {
+                    Ok(made) => tell(&sim, &ask, made),
+                    Err(_) => sim.core().failed_call(&ask),
+                }
+                answer
+            })
+        };
+        let refused = |class: Class, text: &str| -> Request<A> {
+            sim.core().failed_call(&ask);
+            error(class, text)
+        };
+        match fault {
+            Some(Fault::RequestLost) => refused(Class::Unknown, "the request was lost"),
+            Some(Fault::NotApplied) => refused(Class::NOT_APPLIED, "connection refused"),
+            Some(Fault::Throttled) => {
+                let class = Class::NotApplied { retry_after: Some(Duration::from_secs(7)) };
+                refused(class, "too many requests")
+            }
+            Some(Fault::Rejected) => refused(Class::Rejected, "not acceptable"),
+            Some(Fault::NotOurs) => refused(Class::NotOurs, "it belongs to somebody else"),
+            Some(Fault::ReplyLost) => {
+                let call = method(&*self.inner, ask.clone());
+                Box::pin(async move {
+                    drop(call.await);
+                    sim.check_world();
+                    sim.core().failed_call(&ask);
+                    Err(failure(Class::Unknown, "the reply was lost"))
+                })
+            }
+            Some(Fault::Hang) => {
+                let call = method(&*self.inner, ask.clone());
+                Box::pin(async move {
+                    drop(call.await);
+                    sim.check_world();
+                    std::future::pending().await
+                })
+            }
+            Some(fault @ (Fault::Late | Fault::CrashLate)) => {
+                self.fly(site, &ask, method(&*self.inner, ask.clone()));
+                if fault == Fault::CrashLate {
+                    sim.core().stop = Some(Stop::Crash);
+                }
+                Box::pin(std::future::pending())
+            }
+            Some(Fault::Duplicate) if site == Site::Effect => {
+                self.fly(site, &ask, method(&*self.inner, ask.clone()));
+                let call = request(ask.clone());
+                answered(ask, call)
+            }
+            Some(Fault::Duplicate) => {
+                let first = method(&*self.inner, ask.clone());
+                let second = request(ask.clone());
+                answered(ask, Box::pin(async move {
+                    drop(first.await);
+                    second.await
+                }))
+            }
+            Some(Fault::Slow) => {
+                let call = request(ask.clone());
+                let slow = SimClock(sim.clone()).sleep(contract.timeout / 2);
+                answered(ask, Box::pin(async move {
+                    slow.await;
+                    call.await
+                }))
+            }
+            _ => {
+                let call = request(ask.clone());
+                answered(ask, call)
+            }
+        }
+    }
+
+    /// Puts a request under way that lands just before everybody may take it for lost.
+    fn fly<A: Send + 'static>(&self, site: Site, ask: &Ask, call: Request<A>) {
+        let Some(contract) = self.contract(ask) else { return };
+        let wall = SimClock(self.sim.clone()).wall();
+        let left = ask.details.deadline.duration_since(wall).unwrap_or_default();
+        let graph = self.inner.graph();
+        let what = format!("{} of {}", site.name(), graph.transitions[ask.transition].name);
+        let mut core = self.sim.core();
+        let lands = (core.now + left + contract.settle).saturating_sub(Duration::from_millis(1));
+        let call = Box::pin(async move { drop(call.await) });
+        core.fly(lands, what, call);
+    }
+
+    /// A request that only looks.
+    fn look<A: Send + 'static>(&self, site: Site, ask: Ask, menu: u64, call: Request<A>) -> Request<A> {
+        let fault = {
+            let mut core = self.sim.core();
+            core.books.calls += 1;
+            if site == Site::Lookup {
+                core.called(site, &ask);
+            }
+            core.offer(menu)
+        };
+        match fault {
+            Some(Fault::RequestLost) => error(Class::Unknown, "no answer"),
+            Some(Fault::Throttled) => {
+                error(Class::NotApplied { retry_after: Some(Duration::from_secs(7)) }, "too many requests")
+            }
+            Some(Fault::Hang) => Box::pin(std::future::pending()),
+            Some(Fault::Slow) => {
+                let timeout = self.contract(&ask).map_or(Duration::from_secs(60), |contract| contract.timeout);
+                let slow = SimClock(self.sim.clone()).sleep(timeout / 2);
+                Box::pin(async move {
+                    slow.await;
+                    call.await
+                })
+            }
+            _ => {
+                let (transition, subject) = (ask.transition, ask.subject);
+                Box::pin(Inside { sim: self.sim.clone(), site, transition, subject, awaits: 0, call: Some(call) })
+            }
+        }
+    }
+}
+
+impl Steps for SimSteps {
+    fn graph(&self) -> &'static Graph<'static> {
+        self.inner.graph()
+    }
+    fn uid(&self) -> &str {
+        self.inner.uid()
+    }
+    fn generation(&self) -> u64 {
+        self.inner.generation()
+    }
+    fn deleting(&self) -> bool {
+        self.inner.deleting()
+    }
+    fn spec(&self) -> Result<Value, FactError> {
+        self.inner.spec()
+    }
+    fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
+        self.inner.check(state, facts)
+    }
+    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
+        self.inner.guard(transition, facts)
+    }
+    fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
+        self.inner.wanted(transition, facts)
+    }
+
+    fn run(&self, ask: Ask) -> Request<Reply> {
+        match self.inner.graph().transitions.get(ask.transition).map(|step| step.kind) {
+            Some(Kind::Effect(_)) => {
+                self.send(Site::Effect, ask, |steps, ask| steps.run(ask), |sim, ask, reply| {
+                    sim.core().books.replied(ask, reply);
+                })
+            }
+            kind => {
+                let call = self.inner.run(ask.clone());
+                let sim = self.sim.clone();
+                let asked = ask.clone();
+                let call: Request<Reply> = Box::pin(async move {
+                    let answer = call.await;
+                    if let Ok(reply) = &answer {
+                        sim.core().books.replied(&asked, reply);
+                    }
+                    answer
+                });
+                if matches!(kind, Some(Kind::Waits { .. })) {
+                    let menu = Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
+                    self.look(Site::Wait, ask, menu, call)
+                } else {
+                    call
+                }
+            }
+        }
+    }
+
+    fn lookup(&self, ask: Ask) -> Request<Lookup<Reply>> {
+        let menu = Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
+        let call = self.inner.lookup(ask.clone());
+        let (sim, asked) = (self.sim.clone(), ask.clone());
+        let call: Request<Lookup<Reply>> = Box::pin(async move {
+            let answer = call.await;
+            if let Ok(Lookup::Ours(reply) | Lookup::Predecessor(reply)) = &answer {
+                sim.core().books.replied(&asked, reply);
+            }
+            answer
+        });
+        self.look(Site::Lookup, ask, menu, call)
+    }
+
+    fn undo(&self, ask: Ask) -> Request<()> {
+        self.send(Site::Undo, ask, |steps, ask| steps.undo(ask), |sim, ask, ()| {
+            sim.core().books.undone.insert(ask.transition);
+        })
+    }
+
+    fn abort(&self, ask: Ask) -> Request<()> {
+        self.send(Site::Abort, ask, |steps, ask| steps.abort(ask), |sim, ask, ()| {
+            sim.core().books.aborted.insert(ask.transition);
+        })
+    }
+}
+
+/// What can strike a request that may change the world. Nothing that the contract says cannot be: a duplicate only where a repeat is
+/// the same thing.
+fn menu(site: Site, contract: &Contract<'_>) -> u64 {
+    let always = Fault::CrashLate.bit()
+        | Fault::ReplyLost.bit()
+        | Fault::RequestLost.bit()
+        | Fault::Late.bit()
+        | Fault::Hang.bit()
+        | Fault::Slow.bit()
+        | Fault::NotApplied.bit()
+        | Fault::Throttled.bit()
+        | Fault::Rejected.bit()
+        | Fault::NotOurs.bit();
+    let twice = site != Site::Effect || contract.in_doubt == InDoubt::Repeat;
+    if twice { always | Fault::Duplicate.bit() } else { always }
+}
+
+fn failure(class: Class, text: &str) -> Failure {
+    Failure::Provider { class, message: text.to_owned() }
+}
+
+fn error<A: Send + 'static>(class: Class, text: &str) -> Request<A> {
+    Box::pin(std::future::ready(Err(failure(class, text))))
+}
+
+/// A method that runs: each of its awaits is a place of its own.
+struct Inside<A> {
+    sim: Sim,
+    site: Site,
+    transition: usize,
+    subject: Option<String>,
+    awaits: u32,
+    call: Option<Request<A>>,
+}
+
+impl<A> Future for Inside<A> {
+    type Output = Result<A, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(call) = &mut this.call else { return Poll::Pending };
+        if let Poll::Ready(answer) = call.as_mut().poll(context) {
+            if this.awaits > 0 {
+                this.sim.core().last_await(this.transition, this.awaits);
+            }
+            return Poll::Ready(answer);
+        }
+        this.sim.check_world();
+        let sim = this.sim.clone();
+        let mut core = sim.core();
+        this.awaits += 1;
+        let transition = u16::try_from(this.transition).unwrap_or(u16::MAX);
+        let place = Place::Await(this.site, this.awaits);
+        let nth = core.nth(transition, this.subject.as_deref(), place);
+        let subject = this.subject.as_deref().map(Arc::from);
+        let outer = core.at();
+        let fault = core.pass_point(Point { transition, subject, place, nth }, Fault::Crash.bit() | Fault::Hang.bit());
+        core.back_to(outer);
+        match fault {
+            Some(Fault::Crash) => core.stop = Some(Stop::Crash),
+            // No answer ever comes, and nothing after this await happens.
+            Some(_) => this.call = None,
+            None => core.yielded = true,
+        }
+        Poll::Pending
+    }
+}

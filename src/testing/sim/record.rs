@@ -1,0 +1,263 @@
+//! The one durable record of a run, as a store. Invariant: what the oracles see is what became durable, at the moment it did.
+
+use async_trait::async_trait;
+
+use super::{Core, Sim};
+use crate::record::Record;
+use crate::testing::oracle::{Oracle, Violation};
+use crate::testing::plan::Fault;
+use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
+
+/// What is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// The bytes, decoded.
+    pub(crate) record: Option<Record>,
+    pub(crate) version: u64,
+    pub(crate) marked: bool,
+    pub(crate) witness: Option<u64>,
+    /// The finalizer went while the resource was to be deleted: it is gone.
+    pub(crate) gone: bool,
+    previous: Option<(Option<Vec<u8>>, u64, Option<u64>)>,
+    /// A write under way whose sender was told nothing.
+    late: Option<(u64, Vec<u8>)>,
+    late_after: u8,
+    /// What the next read finds instead, once.
+    pub(crate) tampered: Option<Loaded>,
+    /// Which controllers have read something that is not to be honoured.
+    poisoned: [bool; 2],
+    pub(crate) exclusive: bool,
+}
+
+/// The durable record, as a store.
+#[derive(Clone)]
+pub(crate) struct SimStore(pub(crate) Sim);
+
+const WRITE: u64 = Fault::Unavailable.bit()
+    | Fault::Conflict.bit()
+    | Fault::TooLarge.bit()
+    | Fault::NotKept.bit()
+    | Fault::ReplyLost.bit()
+    | Fault::RequestLost.bit()
+    | Fault::Late.bit();
+
+#[async_trait]
+impl Store for SimStore {
+    async fn load(&self, _: &RecordId) -> Result<Loaded, StoreError> {
+        let mut core = self.0.core();
+        let mut menu = Fault::Unavailable.bit();
+        if core.stored.previous.is_some() {
+            menu |= Fault::Stale.bit();
+        }
+        if core.stored.bytes.is_some() {
+            menu |= Fault::Torn.bit() | Fault::Missing.bit();
+        }
+        let actor = core.actor;
+        core.stored.poisoned[actor] = false;
+        let loaded = match core.offer(menu) {
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::Missing) => Err(StoreError::Gone),
+            Some(Fault::Torn) => {
+                core.stored.poisoned[actor] = true;
+                let mut loaded = core.loaded();
+                loaded.bytes = loaded.bytes.map(|bytes| bytes[..bytes.len() / 2].to_vec());
+                Ok(loaded)
+            }
+            Some(Fault::Stale) => {
+                let mut loaded = core.loaded();
+                if let Some((bytes, version, witness)) = core.stored.previous.clone() {
+                    loaded.marked = bytes.is_some();
+                    (loaded.bytes, loaded.version, loaded.witness) = (bytes, Version::new(version.to_string()), witness);
+                    loaded.signals = Signals::default();
+                }
+                Ok(loaded)
+            }
+            _ if core.stored.tampered.is_some() => {
+                core.stored.poisoned[actor] = true;
+                Ok(core.stored.tampered.clone().unwrap_or_else(|| core.loaded()))
+            }
+            _ if core.stored.gone => Err(StoreError::Gone),
+            _ => Ok(core.loaded()),
+        };
+        self.0.land_write(&mut core);
+        loaded
+    }
+
+    async fn compare_and_swap(&self, _: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        let mut core = self.0.core();
+        let fault = core.offer(WRITE);
+        self.0.land_write(&mut core);
+        match fault {
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::TooLarge) => Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 }),
+            Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
+            Some(Fault::Conflict) => {
+                core.stored.version += 1;
+                Err(StoreError::Conflict)
+            }
+            Some(Fault::NotKept) => {
+                core.check_version(expected)?;
+                core.stored.version += 1;
+                let mut loaded = core.loaded();
+                loaded.marked |= loaded.bytes.is_some();
+                Ok(loaded)
+            }
+            Some(Fault::Late) => {
+                if let Ok(version) = expected.token().parse() {
+                    core.stored.late = Some((version, bytes.to_vec()));
+                    core.stored.late_after = 1;
+                }
+                Err(StoreError::Unknown("no answer".to_owned()))
+            }
+            Some(Fault::ReplyLost) => {
+                core.write(expected, bytes)?;
+                Err(StoreError::Unknown("the reply was lost".to_owned()))
+            }
+            _ => core.write(expected, bytes),
+        }
+    }
+
+    async fn remove(&self, _: &RecordId, expected: &Version) -> Result<(), StoreError> {
+        let things = self.0.things();
+        let mut core = self.0.core();
+        let menu =
+            Fault::Unavailable.bit() | Fault::Conflict.bit() | Fault::ReplyLost.bit() | Fault::RequestLost.bit();
+        match core.offer(menu) {
+            Some(Fault::Unavailable) => return Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::RequestLost) => return Err(StoreError::Unknown("no answer".to_owned())),
+            Some(Fault::Conflict) => {
+                core.stored.version += 1;
+                return Err(StoreError::Conflict);
+            }
+            Some(_) => {
+                core.remove(expected, &things)?;
+                return Err(StoreError::Unknown("the reply was lost".to_owned()));
+            }
+            None => {}
+        }
+        core.remove(expected, &things)
+    }
+
+    async fn list(&self, _: &str) -> Result<Vec<ResourceId>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn exclusive(&self) -> bool {
+        self.0.core().stored.exclusive
+    }
+}
+
+impl Sim {
+    /// A write that was sent earlier arrives, if it is time.
+    fn land_write(&self, core: &mut Core) {
+        if core.stored.late.is_none() {
+            return;
+        }
+        if core.stored.late_after > 0 {
+            core.stored.late_after -= 1;
+            return;
+        }
+        if let Some((version, bytes)) = core.stored.late.take() {
+            let landed = core.write(&Version::new(version.to_string()), &bytes);
+            core.note(|| format!("a write lands late: {}", if landed.is_ok() { "written" } else { "conflict" }));
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn loaded(&self) -> Loaded {
+        Loaded {
+            bytes: self.stored.bytes.clone(),
+            version: Version::new(self.stored.version.to_string()),
+            marked: self.stored.marked,
+            witness: self.stored.witness,
+            signals: Signals { deleting: self.deleting, paused: false, generation: None },
+        }
+    }
+
+    fn check_version(&self, expected: &Version) -> Result<(), StoreError> {
+        if self.stored.gone {
+            return Err(StoreError::Gone);
+        }
+        if expected.token() != self.stored.version.to_string() { Err(StoreError::Conflict) } else { Ok(()) }
+    }
+
+    fn write(&mut self, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        self.check_version(expected)?;
+        self.put(bytes);
+        Ok(self.loaded())
+    }
+
+    /// Makes bytes durable, whatever was there.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let new = match serde_json::from_slice::<Record>(bytes) {
+            Ok(new) => new,
+            Err(error) => {
+                self.violate(Violation::new(Oracle::History, format!("what was written is no record: {error}")));
+                return;
+            }
+        };
+        if self.stored.poisoned[self.actor] {
+            let message = "a record that cannot be honoured was written over".to_owned();
+            self.violate(Violation::new(Oracle::History, message));
+        }
+        let old = self.stored.record.take();
+        if let Some(violation) = self.books.check_write(old.as_ref(), &new) {
+            self.violate(violation);
+        }
+        self.mix(new.seq);
+        self.note(|| {
+            let event = new.history.last().map(|line| line.split_once(' ').map_or(&**line, |(_, event)| event));
+            let intent = new.intent.as_ref().map(|it| format!(", {:?} {} #{}", it.action, it.transition, it.attempt));
+            let (event, intent) = (event.unwrap_or_default(), intent.unwrap_or_default());
+            format!("written: seq {} {} ({event}){intent}", new.seq, new.state)
+        });
+        let previous = (self.stored.bytes.take(), self.stored.version, self.stored.witness);
+        self.stored.previous = Some(previous);
+        self.stored.version += 1;
+        self.stored.bytes = Some(bytes.to_vec());
+        self.stored.witness = Some(new.seq);
+        self.stored.marked = true;
+        self.stored.record = Some(new);
+        self.books.writes += 1;
+    }
+
+    fn remove(&mut self, expected: &Version, things: &[crate::testing::Thing]) -> Result<(), StoreError> {
+        self.check_version(expected)?;
+        if self.stored.bytes.is_none() {
+            return Err(StoreError::Conflict);
+        }
+        if self.stored.poisoned[self.actor] {
+            let message = "a record that cannot be honoured was removed".to_owned();
+            self.violate(Violation::new(Oracle::History, message));
+        }
+        if let Some(violation) = self.books.check_removal(self.stored.record.as_ref(), things) {
+            self.violate(violation);
+        }
+        self.note(|| "the record is removed".to_owned());
+        self.books.removed(self.stored.record.as_ref());
+        self.stored.previous = None;
+        self.stored.version += 1;
+        self.stored.bytes = None;
+        self.stored.record = None;
+        self.stored.marked = false;
+        self.stored.witness = None;
+        self.stored.gone = self.deleting;
+        self.books.writes += 1;
+        Ok(())
+    }
+
+    /// Whether the running controller acts on a record that is not to be honoured.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.stored.poisoned[self.actor]
+    }
+
+    /// The record as it was before the last write, with what stands outside of it as it is now.
+    pub(crate) fn old_record(&self) -> Option<Loaded> {
+        let (bytes, _, _) = self.stored.previous.as_ref()?;
+        let mut loaded = self.loaded();
+        loaded.bytes = Some(bytes.clone()?);
+        Some(loaded)
+    }
+}

@@ -1,0 +1,87 @@
+//! The world kit: what an author says about a provider in memory, and shelves to build one from. Invariant: a shelf never loses or
+//! invents a thing; whatever is odd about it (lag, quota, forgetfulness) was asked for.
+
+mod shelf;
+
+pub use shelf::{Shelf, ShelfError, Shelved};
+
+use super::Sim;
+use crate::machine::Dispatch;
+use crate::record::Record;
+use crate::{Lookup, Machine};
+
+/// A provider in memory, with the machine that provisions in it.
+pub trait World: Clone + Send + Sync + 'static {
+    /// The machine.
+    type Machine: Dispatch<Self::Transitions>;
+    /// The transitions, usually `Self`.
+    type Transitions: Send + Sync + 'static;
+
+    /// An empty world.
+    fn new(sim: &Sim) -> Self;
+
+    /// The transitions, acting on this world.
+    fn transitions(&self) -> Self::Transitions;
+
+    /// The resource that is provisioned.
+    fn resource() -> <Self::Machine as Machine>::Resource;
+
+    /// The same resource later, each time with another spec: each edit is made when the machine rests on the one before.
+    fn edits() -> Vec<<Self::Machine as Machine>::Resource> {
+        Vec::new()
+    }
+
+    /// Everything that exists.
+    fn inventory(&self) -> Vec<Thing>;
+
+    /// What must hold at any time, besides what the built-in oracles check.
+    ///
+    /// # Errors
+    /// What does not hold.
+    fn check(&self, at: &At<'_>) -> Result<(), String> {
+        let _ = at;
+        Ok(())
+    }
+
+    /// What must hold at rest, and once the resource is gone.
+    ///
+    /// # Errors
+    /// What does not hold.
+    fn check_final(&self, at: &At<'_>) -> Result<(), String> {
+        let _ = at;
+        Ok(())
+    }
+}
+
+/// Something that exists in a world.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Thing {
+    /// What it is, such as `room`.
+    pub kind: &'static str,
+    /// The key of the attempt that made it; none for what no attempt has made. Two things under one key are a violation, and so is one
+    /// whose key the record does not know.
+    pub key: Option<String>,
+    /// What is to be the same with and without faults: a name, not an id.
+    pub detail: String,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    /// The record that is durable now.
+    pub record: Option<&'a Record>,
+    /// Whether the resource is to be deleted.
+    pub deleting: bool,
+    /// What exists.
+    pub things: &'a [Thing],
+}
+
+/// What a look-up on a shelf has found, as an answer.
+pub(crate) fn answer(found: Option<Shelved>, owner: &str) -> Lookup<Shelved> {
+    match found {
+        None => Lookup::Absent,
+        Some(thing) if thing.owner != owner => Lookup::NotOurs,
+        Some(thing) if !thing.complete => Lookup::Incomplete,
+        Some(thing) => Lookup::Ours(thing),
+    }
+}

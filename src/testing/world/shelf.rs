@@ -1,0 +1,270 @@
+//! Shelves: things of one kind, as providers keep them. Invariant: a thing is there for its maker as soon as it was made; only look-ups
+//! lag.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::super::Sim;
+use super::{Thing, answer};
+use crate::{Class, Classify, Lookup};
+
+/// Things of one kind. Every clone is the same shelf.
+///
+/// Its methods that change something wait once, after the change: a caller that is dropped there has made the thing and does not know.
+#[derive(Clone)]
+pub struct Shelf {
+    kind: &'static str,
+    sim: Sim,
+    lag: Duration,
+    quota: usize,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    things: BTreeMap<String, Shelved>,
+    made: u32,
+    /// What was ever made under a key, and is answered for a repeat.
+    keys: BTreeMap<String, String>,
+}
+
+/// A thing on a shelf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelved {
+    /// The id that the provider chose.
+    pub id: String,
+    /// The name that the maker chose; empty where the provider takes none.
+    pub name: String,
+    /// The key of the attempt that made it.
+    pub key: String,
+    /// Whose it is.
+    pub owner: String,
+    /// Whether it is finished.
+    pub complete: bool,
+    made_at: Duration,
+}
+
+/// Why a shelf did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShelfError {
+    /// There is no room for more.
+    #[error("the quota of {0} is used up")]
+    Quota(usize),
+    /// The name is taken by somebody else.
+    #[error("`{0}` belongs to somebody else")]
+    Taken(String),
+    /// There is no such thing.
+    #[error("there is no `{0}`")]
+    Unknown(String),
+}
+
+impl Classify for ShelfError {
+    fn classify(&self) -> Class {
+        match self {
+            ShelfError::Quota(_) | ShelfError::Unknown(_) => Class::Rejected,
+            ShelfError::Taken(_) => Class::NotOurs,
+        }
+    }
+}
+
+impl Shelf {
+    /// An empty shelf for things of this kind.
+    #[must_use]
+    pub fn new(sim: &Sim, kind: &'static str) -> Self {
+        Self { kind, sim: sim.clone(), lag: Duration::ZERO, quota: usize::MAX, inner: Arc::default() }
+    }
+
+    /// Look-ups find a thing only this long after it was made.
+    #[must_use]
+    pub fn lagging(mut self, lag: Duration) -> Self {
+        self.lag = lag;
+        self
+    }
+
+    /// No more than this many things at a time.
+    #[must_use]
+    pub fn quota(mut self, quota: usize) -> Self {
+        self.quota = quota;
+        self
+    }
+
+    /// Makes a thing under a key. For a key that was used before, it is the thing that was made then, also if it is gone by now.
+    ///
+    /// # Errors
+    /// [`ShelfError::Quota`].
+    pub async fn put(&self, key: &str, owner: &str) -> Result<String, ShelfError> {
+        let known = self.inner().keys.get(key).cloned();
+        let id = match known {
+            Some(id) => id,
+            None => self.make(key, owner, "", true)?,
+        };
+        self.sim.pause().await;
+        Ok(id)
+    }
+
+    /// Makes one more thing, whatever there is.
+    ///
+    /// # Errors
+    /// [`ShelfError::Quota`].
+    pub async fn add(&self, key: &str, owner: &str) -> Result<String, ShelfError> {
+        let id = self.make(key, owner, "", true)?;
+        self.sim.pause().await;
+        Ok(id)
+    }
+
+    /// Makes the thing of a name, or finds it if it is the owner's already.
+    ///
+    /// # Errors
+    /// [`ShelfError::Taken`] or [`ShelfError::Quota`].
+    pub async fn claim(&self, name: &str, key: &str, owner: &str) -> Result<String, ShelfError> {
+        let there = self.inner().things.values().find(|thing| thing.name == name).cloned();
+        let id = match there {
+            Some(thing) if thing.owner != owner => return Err(ShelfError::Taken(name.to_owned())),
+            Some(thing) => thing.id,
+            None => self.make(key, owner, name, true)?,
+        };
+        self.sim.pause().await;
+        Ok(id)
+    }
+
+    /// Begins a thing; it is half-built until it is [finished](Self::finish).
+    ///
+    /// # Errors
+    /// [`ShelfError::Quota`].
+    pub async fn begin(&self, key: &str, owner: &str) -> Result<String, ShelfError> {
+        let id = self.make(key, owner, "", false)?;
+        self.sim.pause().await;
+        Ok(id)
+    }
+
+    /// Finishes a thing.
+    ///
+    /// # Errors
+    /// [`ShelfError::Unknown`].
+    pub async fn finish(&self, id: &str) -> Result<(), ShelfError> {
+        match self.inner().things.get_mut(id) {
+            Some(thing) => thing.complete = true,
+            None => return Err(ShelfError::Unknown(id.to_owned())),
+        }
+        self.sim.pause().await;
+        Ok(())
+    }
+
+    /// Removes a thing; one that is not there is as good as removed.
+    ///
+    /// # Errors
+    /// None so far.
+    pub async fn remove(&self, id: &str) -> Result<(), ShelfError> {
+        self.inner().things.remove(id);
+        self.sim.pause().await;
+        Ok(())
+    }
+
+    /// Removes what was made under a key.
+    ///
+    /// # Errors
+    /// None so far.
+    pub async fn remove_key(&self, key: &str) -> Result<(), ShelfError> {
+        self.inner().things.retain(|_, thing| thing.key != key);
+        self.sim.pause().await;
+        Ok(())
+    }
+
+    /// Removes the thing of a name, if it is the owner's.
+    ///
+    /// # Errors
+    /// [`ShelfError::Taken`].
+    pub async fn remove_name(&self, name: &str, owner: &str) -> Result<(), ShelfError> {
+        {
+            let mut inner = self.inner();
+            if inner.things.values().any(|thing| thing.name == name && thing.owner != owner) {
+                return Err(ShelfError::Taken(name.to_owned()));
+            }
+            inner.things.retain(|_, thing| thing.name != name);
+        }
+        self.sim.pause().await;
+        Ok(())
+    }
+
+    /// Looks for what was made under a key.
+    pub async fn find(&self, key: &str, owner: &str) -> Lookup<Shelved> {
+        answer(self.visible(|thing| thing.key == key), owner)
+    }
+
+    /// Looks for the thing of a name.
+    pub async fn find_name(&self, name: &str, owner: &str) -> Lookup<Shelved> {
+        answer(self.visible(|thing| thing.name == name), owner)
+    }
+
+    /// Looks for a thing of this owner.
+    pub async fn find_owned(&self, owner: &str) -> Lookup<Shelved> {
+        answer(self.visible(|thing| thing.owner == owner), owner)
+    }
+
+    /// Puts a thing there that nobody's attempt has made.
+    pub fn foreign(&self, name: &str, owner: &str) {
+        let mut inner = self.inner();
+        inner.made += 1;
+        let id = format!("{}-{}", self.kind, inner.made);
+        let (name, owner, made_at) = (name.to_owned(), owner.to_owned(), Duration::ZERO);
+        let thing = Shelved { id: id.clone(), name, key: String::new(), owner, complete: true, made_at };
+        inner.things.insert(id, thing);
+    }
+
+    /// How many things there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner().things.len()
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The thing with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Shelved> {
+        self.inner().things.get(id).cloned()
+    }
+
+    /// Everything on the shelf.
+    #[must_use]
+    pub fn inventory(&self) -> Vec<Thing> {
+        let inner = self.inner();
+        let things = inner.things.values().map(|thing| Thing {
+            kind: self.kind,
+            key: (!thing.key.is_empty()).then(|| thing.key.clone()),
+            detail: thing.name.clone(),
+        });
+        things.collect()
+    }
+
+    fn visible(&self, is_it: impl Fn(&Shelved) -> bool) -> Option<Shelved> {
+        let now = self.sim.now();
+        let inner = self.inner();
+        let mut old = inner.things.values().filter(|thing| thing.made_at + self.lag <= now);
+        old.find(|thing| is_it(thing)).cloned()
+    }
+
+    fn make(&self, key: &str, owner: &str, name: &str, complete: bool) -> Result<String, ShelfError> {
+        let made_at = self.sim.now();
+        let mut inner = self.inner();
+        if inner.things.len() >= self.quota {
+            return Err(ShelfError::Quota(self.quota));
+        }
+        inner.made += 1;
+        let id = format!("{}-{}", self.kind, inner.made);
+        inner.keys.insert(key.to_owned(), id.clone());
+        let (name, key, owner) = (name.to_owned(), key.to_owned(), owner.to_owned());
+        inner.things.insert(id.clone(), Shelved { id: id.clone(), name, key, owner, complete, made_at });
+        Ok(id)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

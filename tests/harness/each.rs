@@ -1,0 +1,98 @@
+//! Sets whose wanted members change while they are half made.
+
+use std::collections::BTreeSet;
+
+use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+use durable_fsm::{Each, Fsm, Lookup};
+
+use crate::resource::App;
+
+/// Keeps a set of members, and one container that is replaced.
+#[derive(Fsm)]
+#[fsm(name = "test.io/each", version = 1, resource = App)]
+pub enum EachFlow {
+    /// Nothing yet.
+    #[fsm(initial)]
+    #[transition(begin -> Ready, no_effect)]
+    Requested,
+    /// All members are there.
+    #[fsm(resting)]
+    #[transition(run_container, for_each = containers, in_doubt = lookup, undo = stop_container, order = undo_first, settle = "10s")]
+    #[transition(add_member, for_each = members, in_doubt = repeat, undo = remove_member)]
+    #[transition(note_image -> Ready, when = image_changed, in_doubt = repeat, undo = none)]
+    Ready { containers: Each<String, String>, members: Each<String, String>, image: String },
+}
+
+#[derive(Clone)]
+pub struct Cloud {
+    containers: Shelf,
+    members: Shelf,
+}
+
+impl EachTransitions for Cloud {
+    type Error = ShelfError;
+
+    fn begin(&self, from: Requested, _: &EachAttempt) -> Result<Ready, ShelfError> {
+        Ok(from.ready(String::new()))
+    }
+    fn containers(&self, _: &Ready, app: &App) -> BTreeSet<String> {
+        BTreeSet::from([app.0.image.clone()])
+    }
+    async fn run_container(&self, _: &Ready, _: &String, attempt: &EachAttempt) -> Result<String, ShelfError> {
+        self.containers.add(attempt.key(), attempt.owner_tag()).await
+    }
+    async fn lookup_run_container(
+        &self,
+        _: &Ready,
+        _: &String,
+        attempt: &EachAttempt,
+    ) -> Result<Lookup<String>, ShelfError> {
+        Ok(match self.containers.find(attempt.key(), attempt.owner_tag()).await {
+            Lookup::Ours(it) => Lookup::Ours(it.id),
+            _ => Lookup::Absent,
+        })
+    }
+    async fn stop_container(&self, _: &Ready, _: &String, made: &String, _: &EachAttempt) -> Result<(), ShelfError> {
+        self.containers.remove(made).await
+    }
+    fn members(&self, _: &Ready, app: &App) -> BTreeSet<String> {
+        app.0.members.clone()
+    }
+    async fn add_member(&self, _: &Ready, _: &String, attempt: &EachAttempt) -> Result<String, ShelfError> {
+        self.members.put(attempt.key(), attempt.owner_tag()).await
+    }
+    async fn remove_member(&self, _: &Ready, _: &String, made: &String, _: &EachAttempt) -> Result<(), ShelfError> {
+        self.members.remove(made).await
+    }
+    fn image_changed(&self, at: &Ready, app: &App) -> bool {
+        at.image != app.0.image
+    }
+    async fn note_image(&self, from: Ready, attempt: &EachAttempt) -> Result<Ready, ShelfError> {
+        Ok(from.ready(attempt.spec().image.clone()))
+    }
+}
+
+impl World for Cloud {
+    type Machine = EachFlow;
+    type Transitions = Self;
+    fn new(sim: &Sim) -> Self {
+        Self { containers: Shelf::new(sim, "container"), members: Shelf::new(sim, "member") }
+    }
+    fn transitions(&self) -> Self {
+        self.clone()
+    }
+    fn resource() -> App {
+        App::new("v1", &["a", "b", "c"])
+    }
+    fn edits() -> Vec<App> {
+        vec![App::new("v2", &["b", "d"]), App::new("v2", &["a", "b", "d"])]
+    }
+    fn inventory(&self) -> Vec<Thing> {
+        [self.containers.inventory(), self.members.inventory()].concat()
+    }
+}
+
+#[test]
+fn survives_every_fault() {
+    println!("{}", explore::<Cloud>().run().assert_ok());
+}

@@ -1,0 +1,34 @@
+//! The resource that all machines here provision for.
+
+use std::collections::BTreeSet;
+
+use durable_fsm::{Resource, ResourceId};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, PartialEq)]
+pub struct Spec {
+    pub image: String,
+    pub members: BTreeSet<String>,
+}
+
+#[derive(Clone)]
+pub struct App(pub Spec);
+
+impl App {
+    pub fn new(image: &str, members: &[&str]) -> Self {
+        Self(Spec { image: image.to_owned(), members: members.iter().map(ToString::to_string).collect() })
+    }
+}
+
+impl Resource for App {
+    type Spec = Spec;
+    fn id(&self) -> ResourceId {
+        ResourceId::new("default", "app")
+    }
+    fn uid(&self) -> &str {
+        "uid-1"
+    }
+    fn spec(&self) -> &Spec {
+        &self.0
+    }
+}

@@ -1,7 +1,7 @@
 // Draws the comparison pictures of docs/gallery.md: the same machines by Graphviz without hints and by Mermaid.
 // Needs Graphviz, Chromium, and the package `mermaid` in the folder named by NODE_FOLDER.
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -13,7 +13,6 @@ const machines = ["worker", "team", "failures", "diamonds", "branch", "loops"];
 mkdirSync(gallery, { recursive: true });
 
 for (const name of machines) {
-  copyFileSync(join(golden, `${name}.svg`), join(gallery, `${name}.svg`));
   const plain = readFileSync(join(golden, `${name}.dot`), "utf8")
     .replace(/, (group=spine|weight=100|constraint=false)/g, "")
     .replace(/\[weight=100\]/g, "")

@@ -46,10 +46,13 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
         }
         if let Some(overlay) = overlay {
             let standing = overlay.standing(index);
-            name = format!("{} {name}", standing.mark());
+            name = format!("{} {name}", overlay.mark(index));
             attributes.push(
                 match standing {
                     Standing::Done => "fillcolor=\"#dafbe1\"",
+                    Standing::Here if overlay.stopped.is_some() => {
+                        "fillcolor=\"#cf222e\", fontcolor=\"#ffffff\", penwidth=2"
+                    }
                     Standing::Here => "fillcolor=\"#0969da\", fontcolor=\"#ffffff\", penwidth=2",
                     Standing::ToCome => "style=\"rounded,filled,dashed\"",
                 }

@@ -46,10 +46,13 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
         }
         if let Some(overlay) = overlay {
             let standing = overlay.standing(index);
-            name = format!("{} {name}", standing.mark());
+            name = format!("{} {name}", overlay.mark(index));
             attributes.push(
                 match standing {
                     Standing::Done => "fillcolor=\"#dafbe1\"",
+                    Standing::Here if overlay.stopped.is_some() => {
+                        "fillcolor=\"#cf222e\", fontcolor=\"#ffffff\", penwidth=2"
+                    }
                     Standing::Here => "fillcolor=\"#0969da\", fontcolor=\"#ffffff\", penwidth=2",
                     Standing::ToCome => "style=\"rounded,filled,dashed\"",
                 }
@@ -61,7 +64,7 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
         let _ = writeln!(out, "    s{index} [{}];", attributes.join(", "));
     }
     if !graph.states.is_empty() {
-        out.push_str("    start [shape=point, width=0.14, color=\"#59636e\", group=spine, tooltip=start];\n");
+        out.push_str("    start [shape=point, style=filled, fillcolor=\"#59636e\", width=0.14, color=\"#59636e\", group=spine, tooltip=start];\n");
         let _ = writeln!(out, "    start -> s{} [weight=100];", graph.initial());
     }
     let on_spine: Vec<(usize, usize)> = spine.iter().copied().zip(spine.iter().copied().skip(1)).collect();

@@ -65,12 +65,8 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
     for (state, _) in graph.states.iter().enumerate().filter(|(_, state)| state.rest == Rest::Terminal) {
         let _ = writeln!(out, "    s{state} --> [*]");
     }
-    if edges::undoes(graph) {
-        let _ = writeln!(
-            out,
-            "    note left of s{} : On deletion, from any state, ⟲ runs in reverse order",
-            graph.initial()
-        );
+    if let Some(last) = edges::spine(graph, &edges).last().filter(|_| edges::undoes(graph)) {
+        let _ = writeln!(out, "    note right of s{last} : On deletion, from any state, ⟲ runs in reverse order");
     }
     if let Some(overlay) = overlay {
         if graph.states.get(overlay.here).is_some() {
@@ -102,7 +98,7 @@ fn groups(graph: &Graph<'_>, edges: &[Edge]) -> Vec<Option<usize>> {
 }
 
 fn declare(out: &mut String, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, state: usize, indent: &str) {
-    let mark = overlay.map_or_else(String::new, |overlay| format!("{} ", overlay.standing(state).mark()));
+    let mark = overlay.map_or_else(String::new, |overlay| format!("{} ", overlay.mark(state)));
     let _ = writeln!(out, "{indent}state \"{mark}{}\" as s{state}", escape(&layout::name(graph, state)));
 }
 
@@ -116,9 +112,14 @@ fn inner(out: &mut String, graph: &Graph<'_>, edges: &[Edge], wanted: impl Fn(&E
 }
 
 fn classes(out: &mut String, graph: &Graph<'_>, overlay: &Overlay<'_>) {
+    let here = if overlay.stopped.is_some() {
+        "fill:#cf222e,stroke:#cf222e,color:#ffffff,stroke-width:3px"
+    } else {
+        "fill:#0969da,stroke:#0969da,color:#ffffff,stroke-width:3px"
+    };
     for (class, standing, style) in [
         ("done", Standing::Done, "fill:#dafbe1,stroke:#1a7f37,color:#1f2328"),
-        ("here", Standing::Here, "fill:#0969da,stroke:#0969da,color:#ffffff,stroke-width:3px"),
+        ("here", Standing::Here, here),
         ("later", Standing::ToCome, "stroke-dasharray:4 3"),
     ] {
         let _ = writeln!(out, "    classDef {class} {style}");
@@ -132,7 +133,8 @@ fn classes(out: &mut String, graph: &Graph<'_>, overlay: &Overlay<'_>) {
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text::line(text, 200).chars() {
-        if c.is_alphanumeric() || matches!(c, ' ' | '_' | ',' | '.' | '⟲' | '…' | '✔' | '▶' | '○') {
+        if c.is_alphanumeric() || matches!(c, ' ' | '_' | ',' | '.' | '⟲' | '…' | '✔' | '▶' | '◀' | '■' | '○')
+        {
             out.push(c);
         } else {
             let _ = write!(out, "#{};", u32::from(c));

@@ -48,17 +48,6 @@ pub(crate) enum Standing {
     ToCome,
 }
 
-impl Standing {
-    /// The mark that says the same without colour.
-    pub(crate) fn mark(self) -> char {
-        match self {
-            Self::Done => '✔',
-            Self::Here => '▶',
-            Self::ToCome => '○',
-        }
-    }
-}
-
 impl Overlay<'_> {
     pub(crate) fn standing(&self, state: usize) -> Standing {
         if state == self.here {
@@ -67,6 +56,17 @@ impl Overlay<'_> {
             Standing::Done
         } else {
             Standing::ToCome
+        }
+    }
+
+    /// The mark that says the same without colour.
+    pub(crate) fn mark(&self, state: usize) -> char {
+        match self.standing(state) {
+            Standing::Done => '✔',
+            Standing::Here if self.stopped.is_some() => '■',
+            Standing::Here if self.undoing => '◀',
+            Standing::Here => '▶',
+            Standing::ToCome => '○',
         }
     }
 
@@ -81,12 +81,15 @@ impl Overlay<'_> {
         if !self.resource.is_empty() {
             head.push(text::line(self.resource, 60));
         }
-        head.push(match self.stopped {
-            Some(Stopped::Held(_)) => "held".to_owned(),
-            Some(Stopped::Blocked(_)) => "blocked".to_owned(),
-            None if self.undoing => "undoing".to_owned(),
-            None => String::new(),
-        });
+        head.push(if self.undoing { "undoing" } else { "" }.to_owned());
+        head.push(
+            match self.stopped {
+                Some(Stopped::Held(_)) => "held",
+                Some(Stopped::Blocked(_)) => "blocked",
+                None => "",
+            }
+            .to_owned(),
+        );
         head.push(match self.since {
             Some(since) => format!("{} for {}", text::line(here, 40), span(since)),
             None => text::line(here, 40),

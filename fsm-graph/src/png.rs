@@ -1,4 +1,4 @@
-//! PNG, through `resvg`, with a font of its own (DejaVu Sans).
+//! PNG, through `resvg`, with a font of its own (DejaVu Sans, whose licence stands beside it in `fonts/`).
 //!
 //! That font has no Chinese, Japanese or Korean characters; where they matter, use SVG.
 

@@ -163,6 +163,7 @@ impl Picture<'_> {
 .{p}-bad{{stroke:{bad};stroke-width:1.5}}
 .{p}-done{{fill:{done};stroke:{good}}}
 .{p}-here{{fill:{here};stroke:{here};stroke-width:2}}
+.{p}-stopped{{fill:#cf222e;stroke:#cf222e;stroke-width:2}}
 .{p} text.{p}-on{{fill:#fff;font-weight:bold}}
 .{p}-later{{opacity:.55}}
 .{p}-forward,.{p}-loop,.{p}-back,.{p}-failure,.{p}-rail,.{p}-undo{{fill:none;stroke:{dim};stroke-width:1.3}}
@@ -245,7 +246,8 @@ impl Picture<'_> {
                 (String::new(), String::new())
             }
             Some(Standing::Here) => {
-                class += &format!(" {p}-here");
+                let stopped = self.overlay.is_some_and(|overlay| overlay.stopped.is_some());
+                class += &format!(" {p}-{}", if stopped { "stopped" } else { "here" });
                 (String::new(), format!(" {p}-on"))
             }
             Some(Standing::ToCome) => (format!(" class=\"{p}-later\""), String::new()),
@@ -273,7 +275,7 @@ impl Picture<'_> {
                 height - 6
             );
         }
-        let mark = standing.map_or_else(String::new, |standing| format!("{} ", standing.mark()));
+        let mark = self.overlay.map_or_else(String::new, |overlay| format!("{} ", overlay.mark(state)));
         let name = xml(&layout::name(self.graph, state));
         let _ = write!(
             self.out,

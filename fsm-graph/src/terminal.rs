@@ -31,8 +31,10 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, options: &Options
     let mut out = String::new();
     if let Some(overlay) = overlay {
         for line in overlay.lines(&layout::name(graph, overlay.here)) {
-            out.push_str(&cut(&plain(&line, options), options.width));
-            out.push('\n');
+            for line in wrap(&plain(&line, options), options.width) {
+                out.push_str(&line);
+                out.push('\n');
+            }
         }
         out.push('\n');
     }
@@ -91,8 +93,8 @@ impl Sheet {
         for (place, &state) in order.iter().enumerate() {
             let model = &graph.states[state];
             let standing = overlay.map(|overlay| overlay.standing(state));
-            let mark = match standing {
-                Some(standing) => standing.mark(),
+            let mark = match overlay {
+                Some(overlay) => overlay.mark(state),
                 None if model.failed => '✘',
                 None if model.rest == Rest::Terminal => '◎',
                 None if model.rest == Rest::Resting => '●',
@@ -273,6 +275,21 @@ fn order(graph: &Graph<'_>, edges: &[Edge]) -> Vec<usize> {
     order
 }
 
+/// `text` broken between words into lines of at most `width` columns; only a word that is longer is cut.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let line = lines
+            .last_mut()
+            .filter(|line| line.is_empty() || text::columns(line) + text::columns(word.trim_end()) <= width);
+        match line {
+            Some(line) => line.push_str(word),
+            None => lines.push(format!("  {word}")),
+        }
+    }
+    lines.iter().map(|line| cut(line.trim_end(), width)).collect()
+}
+
 /// `text` in at most `width` columns.
 fn cut(text: &str, width: usize) -> String {
     if text::columns(text) <= width {
@@ -299,6 +316,8 @@ fn plain(text: &str, options: &Options) -> String {
     let sign = |c| match c {
         '✔' => '+',
         '▶' => '>',
+        '◀' => '<',
+        '■' => '#',
         '▸' | '→' => '>',
         '◂' => '<',
         '○' => 'o',

@@ -110,9 +110,9 @@ impl<'p> Plan<'p> {
             let turn = |up: bool| if up { Turn::Up } else { Turn::Down };
             let mut push = |row: usize, column: usize, far: usize, turn: Turn, end: usize| {
                 let near = 4 * column + if far > 4 * column + 2 { 3 } else { 1 };
-                // The first lane is the one next to the column before the channel.
-                let lane = self.lane[edge];
-                let lane = if far == 0 || far > 4 * column { lane } else { usize::MAX / 2 - lane };
+                let (lane, leftwards) = (self.lane[edge], near == 4 * column + 1);
+                let near_first = self.placement.mirrored(far / 4) == leftwards;
+                let lane = if near_first { lane } else { usize::MAX / 2 - lane };
                 let stretch = Stretch { low: near.min(far), high: near.max(far), height: SLOT, turn, lane };
                 rows[row].push((stretch, vec![edge], end));
             };
@@ -129,7 +129,11 @@ impl<'p> Plan<'p> {
         }
         for group in loops.into_values() {
             let (row, column) = self.from(group[0]);
-            let (low, high) = if column == 0 { (0, 1) } else { (4 * column + 3, 4 * column + 4) };
+            let (low, high) = if column <= self.placement.spine {
+                (4 * column, 4 * column + 1)
+            } else {
+                (4 * column + 3, 4 * column + 4)
+            };
             let height = LOOP * i32::try_from(group.len()).unwrap_or(1);
             rows[row].push((Stretch { low, high, height, turn: Turn::Loop, lane: 0 }, group, 0));
         }
@@ -247,14 +251,14 @@ impl<'p> Plan<'p> {
             };
             right[column] = right[column].max(8 + self.caption_width(edge));
         }
-        for right in &mut right[p.failed.min(p.columns)..] {
+        for (_, right) in right.iter_mut().enumerate().filter(|(column, _)| p.failing(*column)) {
             *right = (*right).max(8 + text::width(ON_ERROR, LABEL_SIZE));
         }
         let mut x = if self.deletion { 34 } else { 8 };
         for channel in 0..=p.columns {
             let lanes = &self.channel[channel];
             let mut xs = vec![];
-            if channel == 0 {
+            if p.mirrored(channel) {
                 let total: i32 = lanes.iter().sum();
                 let mut at = x + total;
                 for width in lanes {
@@ -380,7 +384,7 @@ impl<'p> Plan<'p> {
         };
         let (name, note) = self.captions[edge].clone();
         let width = self.caption_width(edge);
-        let end = channel == Some(0);
+        let end = channel.is_some_and(|channel| self.placement.mirrored(channel));
         let x = if end { line - 6 - width } else { line + 6 };
         Some(Label { name, note, frame: Frame { x, y, width, height: LABEL }, end })
     }

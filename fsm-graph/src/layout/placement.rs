@@ -10,13 +10,25 @@ pub(super) struct Placement {
     pub(super) column: Vec<usize>,
     pub(super) rows: usize,
     pub(super) columns: usize,
-    /// The first column that belongs to a failed state alone, so that its rail is free from top to bottom.
-    pub(super) failed: usize,
+    /// The column of the spine.
+    pub(super) spine: usize,
+    /// The first column at the right that belongs to a failed state alone; those left of the spine all do.
+    failed: usize,
     /// `cells[row][column]`: the state there.
     pub(super) cells: Vec<Vec<Option<usize>>>,
 }
 
 impl Placement {
+    /// Whether this column belongs to one failed state alone, so that its rail is free from top to bottom.
+    pub(super) fn failing(&self, column: usize) -> bool {
+        column < self.spine || column >= self.failed
+    }
+
+    /// Whether the lanes of this channel count from its right side, towards which they then belong.
+    pub(super) fn mirrored(&self, channel: usize) -> bool {
+        channel <= self.spine
+    }
+
     /// Whether no box stands in this row in columns `from..to`.
     pub(super) fn clear_row(&self, row: usize, from: usize, to: usize) -> bool {
         self.cells[row].get(from..to).is_none_or(|cells| cells.iter().all(Option::is_none))
@@ -30,9 +42,9 @@ impl Placement {
 
 pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
     let count = graph.states.len();
-    let spine = edges::spine(graph, edges);
+    let path = edges::spine(graph, edges);
     let mut fixed = vec![None; count];
-    for (row, &state) in spine.iter().enumerate() {
+    for (row, &state) in path.iter().enumerate() {
         fixed[state] = Some(row);
     }
     let mut before = vec![vec![]; count];
@@ -80,21 +92,35 @@ pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
         };
     }
 
-    let failed = taken.columns.len() + 1;
     let mut failing: Vec<usize> = (0..count).filter(|&s| fixed[s].is_none() && graph.states[s].failed).collect();
     failing.sort_by_key(|&state| (row[state], state));
-    for (index, &state) in failing.iter().enumerate() {
+    // Every second one stands at the left, where its rail crosses no other; but not across the spine from an arm.
+    let from_spine = |state: usize| before[state].iter().all(|&from| fixed[from].is_some());
+    let (mut left, mut right) = (vec![], vec![]);
+    for state in failing {
+        let other = left.len() < right.len() && from_spine(state);
+        if other { left.push(state) } else { right.push(state) }
+    }
+    let spine = left.len();
+    let failed = spine + taken.columns.len() + 1;
+    for column in &mut column {
+        *column += spine;
+    }
+    for (index, &state) in left.iter().enumerate() {
+        column[state] = spine - 1 - index;
+    }
+    for (index, &state) in right.iter().enumerate() {
         column[state] = failed + index;
     }
     for state in below {
         column[state] = column[before[state][0]];
     }
-    let columns = failed + failing.len();
+    let columns = failed + right.len();
     let mut cells = vec![vec![None; columns]; rows];
     for state in 0..count {
         cells[row[state]][column[state]] = Some(state);
     }
-    Placement { row, column, rows, columns, failed, cells }
+    Placement { row, column, rows, columns, spine, failed, cells }
 }
 
 /// Which half rows of the side columns are spoken for.

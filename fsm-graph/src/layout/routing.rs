@@ -1,6 +1,6 @@
 //! Which way each edge takes: the plainest one that meets no box.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::placement::Placement;
 use crate::edges::{Edge, Way};
@@ -59,14 +59,14 @@ struct Router<'p> {
 }
 
 fn failures(edges: &[Edge], placement: &Placement) -> Vec<(usize, Vec<usize>)> {
-    let mut rows: Vec<(usize, Vec<usize>)> =
-        (placement.failed..placement.columns).map(|column| (column, vec![0; placement.rows])).collect();
+    let mut columns: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for edge in edges.iter().filter(|edge| edge.way == Way::Failure) {
-        if let Some((_, rows)) = placement.column[edge.to].checked_sub(placement.failed).and_then(|i| rows.get_mut(i)) {
-            rows[placement.row[edge.from]] += 1;
+        let column = placement.column[edge.to];
+        if placement.failing(column) {
+            columns.entry(column).or_insert_with(|| vec![0; placement.rows])[placement.row[edge.from]] += 1;
         }
     }
-    rows
+    columns.into_iter().collect()
 }
 
 impl Router<'_> {
@@ -79,8 +79,10 @@ impl Router<'_> {
     fn fixed(&self, edge: &Edge) -> Option<Route> {
         let ((row, column), (to_row, to_column)) = self.ends(edge);
         match edge.way {
-            Way::Loop => Some(Route::Loop { channel: if column == 0 { 0 } else { column + 1 } }),
-            Way::Failure if to_column >= self.placement.failed && row < to_row => {
+            Way::Loop => {
+                Some(Route::Loop { channel: if column <= self.placement.spine { column } else { column + 1 } })
+            }
+            Way::Failure if self.placement.failing(to_column) && row < to_row => {
                 let (left, right) = (column.min(to_column), column.max(to_column));
                 let clear =
                     self.placement.clear_row(row, left + 1, right) && self.placement.cells[row][to_column].is_none();
@@ -114,7 +116,7 @@ impl Router<'_> {
         if edge.way == Way::Forward && row < to_row && column != to_column {
             let (left, right) = (column.min(to_column), column.max(to_column));
             let out = p.clear_row(row, left + 1, right) && p.clear_column(to_column, row, to_row);
-            if out && to_column < p.failed && self.take(to_column, 3 * row + 2, 3 * to_row) {
+            if out && !p.failing(to_column) && self.take(to_column, 3 * row + 2, 3 * to_row) {
                 return Route::SideThenDown;
             }
             let into = p.clear_row(to_row, left + 1, right) && p.clear_column(column, row + 1, to_row + 1);
@@ -146,7 +148,10 @@ impl Router<'_> {
                 let crossed: usize = self
                     .failures
                     .iter()
-                    .filter(|(column, _)| (1..=*column).contains(&channel))
+                    .filter(|(column, _)| {
+                        let spine = self.placement.spine;
+                        (spine.min(*column) + 1..=spine.max(*column)).contains(&channel)
+                    })
                     .map(|(_, rows)| rows[top..=bottom].iter().sum::<usize>())
                     .sum();
                 Some((2 * far + crossed, channel))

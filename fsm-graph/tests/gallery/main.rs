@@ -117,3 +117,32 @@ fn a_current_file_passes_and_a_stale_one_says_how_to_renew_it() {
     }
     std::fs::remove_dir_all(folder).expect("the folder is ours");
 }
+
+#[cfg(feature = "png")]
+#[test]
+fn png_has_the_size_of_the_picture_and_text_in_it() {
+    use durable_fsm_graph::png::{Scheme, write};
+
+    let size = |png: &[u8]| {
+        let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
+        (number(16), number(20))
+    };
+    machines::worker().with(|graph| {
+        let once = write(graph, Some(&waiting()), Scheme::Light, 1.0).expect("a small picture");
+        let twice = write(graph, Some(&waiting()), Scheme::Dark, 2.0).expect("a small picture");
+        assert!(once.starts_with(b"\x89PNG"));
+        assert_eq!(size(&twice), (2 * size(&once).0, 2 * size(&once).1));
+        assert_eq!(once, write(graph, Some(&waiting()), Scheme::Light, 1.0).expect("the same again"));
+        assert!(write(graph, None, Scheme::Light, 1e9).is_err(), "a picture larger than memory is refused");
+        assert!(write(graph, None, Scheme::Light, f32::NAN).is_err());
+        let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        for (name, png) in [("light.png", once), ("dark.png", twice)] {
+            std::fs::write(folder.join(name), png).expect("the target folder can be written");
+        }
+    });
+    // Without its font every text would be missing, and this picture an empty box.
+    let named = |name: &str| {
+        machines::Machine::new("M").states(&[name]).with(|graph| write(graph, None, Scheme::Light, 1.0).expect("small"))
+    };
+    assert_ne!(named("WWWi"), named("iWWW"));
+}

@@ -40,7 +40,7 @@ pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::machine::{
-        Boxed, Call, Dispatch, Failure, Machine, Made, Next, Reply, Sealed, State, absent, decode, subjects,
+        Boxed, Call, Dispatch, Failure, Machine, Made, Next, Reply, Sealed, State, Unknown, absent, decode, subjects,
     };
     pub use crate::{Attempt, Classify, Each, FactError, Facts, Lookup, Resource, Wait};
     pub use durable_fsm_graph as graph;

@@ -2,9 +2,41 @@
 //!
 //! The derive of `durable-fsm` emits a [`Graph`] as a `const`; diagrams, checks, the test harness, coverage and upgrade
 //! checks all read that one value, so none of them can drift from what is compiled.
+//!
+//! Every writer takes the graph and, where a resource's position is to be shown, an [`Overlay`]:
+//!
+//! | writer | for |
+//! |---|---|
+//! | [`svg::inline`] | rustdoc pages; the derive puts it there |
+//! | [`svg::file`] | READMEs; follows the reader's light or dark scheme |
+//! | [`mermaid::folded`], [`mermaid::flat`] | pages that render Mermaid |
+//! | [`dot::write`] | Graphviz |
+//! | [`terminal::write`] | terminals and logs |
+//!
+//! With the feature `png` there is `png::write` as well. [`assert_current`] keeps a checked-in picture current.
+//!
+//! The same input gives the same bytes.
 
+#[cfg(test)]
+extern crate self as durable_fsm_graph;
+
+pub mod dot;
+mod edges;
+mod golden;
+mod layout;
+pub mod mermaid;
 mod model;
+mod overlay;
+#[cfg(feature = "png")]
+pub mod png;
+#[cfg(test)]
+mod properties;
+pub mod svg;
+pub mod terminal;
+mod text;
 
+pub use golden::assert_current;
 pub use model::{
     Contract, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo,
 };
+pub use overlay::{Overlay, Stopped};

@@ -24,6 +24,9 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     let Some(declaration) = parse::declaration(&input, &mut errors) else { return errors.into_tokens() };
     let model = Model::new(declaration, &mut errors);
     validate::validate(&model, &mut errors);
+    if errors.is_fatal() {
+        return errors.into_tokens();
+    }
     let stub = !errors.is_empty();
     let errors = errors.into_tokens();
     let machine = Expansion { model: &model, stub }.machine();

@@ -38,6 +38,8 @@ pub(crate) struct StateDecl {
     pub(crate) resting: bool,
     pub(crate) terminal: Option<Span>,
     pub(crate) failed: bool,
+    /// A mark was not understood.
+    pub(crate) broken: bool,
     pub(crate) facts: Vec<FactDecl>,
     pub(crate) transitions: Vec<TransitionDecl>,
 }
@@ -99,7 +101,8 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         return None;
     };
     if let Some(param) = input.generics.params.first() {
-        errors.at(param.span(), "a machine has no generic parameters; give the resource and the facts concrete types");
+        errors
+            .fatal(param.span(), "a machine has no generic parameters; give the resource and the facts concrete types");
     }
     let mut declaration = Declaration {
         ident: input.ident.clone(),
@@ -141,7 +144,10 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
             }
         }
     }
-    declaration.resource.is_some().then_some(declaration)
+    if declaration.resource.is_none() {
+        declaration.resource = Some(stand_in(&declaration.krate));
+    }
+    Some(declaration)
 }
 
 fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Errors) {
@@ -150,8 +156,8 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
             let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
             match key.as_str() {
                 "name" => declaration.name = Some(meta.value()?.parse()?),
-                "version" => declaration.version = Some(number(&meta.value()?.parse()?)?),
-                "reader" => declaration.reader = Some(number(&meta.value()?.parse()?)?),
+                "version" => declaration.version = Some(number(&meta.value()?.parse()?, errors)),
+                "reader" => declaration.reader = Some(number(&meta.value()?.parse()?, errors)),
                 "resource" => declaration.resource = Some(meta.value()?.parse()?),
                 "crate" => declaration.krate = meta.value()?.parse::<LitStr>()?.parse()?,
                 "on_rejected" => {
@@ -167,20 +173,31 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
                 "debug" => declaration.debug = true,
                 other => {
                     let keys = ["name", "version", "reader", "resource", "crate", "on_rejected", "debug"];
-                    return Err(meta.error(unknown(other, &keys)));
+                    errors.push(meta.error(unknown(other, &keys)));
+                    // What it stands for is not missed too, and what follows is read.
+                    if meta.input.peek(Token![=]) {
+                        meta.value()?.parse::<Expr>()?;
+                    }
+                    declaration.name.get_or_insert_with(|| LitStr::new("?", Span::call_site()));
+                    declaration.version.get_or_insert(1);
                 }
             }
             Ok(())
         });
         if let Err(error) = parsed {
             // What was not reached is not missed as well.
-            let stand_in = syn::parse_quote!(());
-            declaration.resource.get_or_insert(stand_in);
+            let resource = stand_in(&declaration.krate);
+            declaration.resource.get_or_insert(resource);
             declaration.name.get_or_insert_with(|| LitStr::new("?", Span::call_site()));
             declaration.version.get_or_insert(1);
             errors.push(error);
         }
     }
+}
+
+/// A resource that stands where the author's is missing, so that nothing else is missed.
+fn stand_in(krate: &Path) -> Type {
+    syn::parse_quote!(#krate::__private::Unknown)
 }
 
 fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
@@ -191,6 +208,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
         resting: false,
         terminal: None,
         failed: false,
+        broken: false,
         facts: Vec::new(),
         transitions: Vec::new(),
     };
@@ -212,6 +230,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
                 Ok(())
             });
             if let Err(error) = parsed {
+                state.broken = true;
                 errors.push(error);
             }
         } else if attr.path().is_ident("transition") {
@@ -411,10 +430,13 @@ fn text(key: &Ident, value: Option<Expr>) -> syn::Result<LitStr> {
     }
 }
 
-fn number(value: &LitInt) -> syn::Result<u32> {
+fn number(value: &LitInt, errors: &mut Errors) -> u32 {
     match value.base10_parse::<u32>() {
-        Ok(number) if number > 0 => Ok(number),
-        _ => Err(syn::Error::new(value.span(), "versions are whole numbers from 1")),
+        Ok(number) if number > 0 => number,
+        _ => {
+            errors.at(value.span(), "versions are whole numbers from 1");
+            1
+        }
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) {
 fn initial(model: &Model, errors: &mut Errors) {
     let mut marked = model.states().iter().filter_map(|state| state.initial.map(|span| (state, span)));
     match (marked.next(), marked.next()) {
+        // A mark that could not be read may have been this one.
+        (None, _) if model.states().iter().any(|state| state.broken) => {}
         (None, _) => errors.at(
             model.declaration.ident.span(),
             format!(
@@ -60,7 +62,11 @@ fn facts(model: &Model, errors: &mut Errors) {
                 }
             }
             let kept = model.transitions.iter().any(|it| it.for_each().is_some_and(|set| set.fact == fact.ident));
-            if fact.each.is_some() && !kept && !state.transitions.iter().any(|it| it.broken) {
+            // A `for_each` that names no fact of this state probably meant this one.
+            let astray = state.transitions.iter().any(|it| {
+                it.broken || it.for_each.as_ref().is_some_and(|name| state.facts.iter().all(|fact| fact.ident != *name))
+            });
+            if fact.each.is_some() && !kept && !astray {
                 errors.at(fact.ident.span(), format!("nothing keeps the set `{name}`: add `#[transition(…, for_each = {name}, in_doubt = …, undo = …)]` to {}", state.ident));
             }
         }
@@ -92,9 +98,19 @@ fn reachability(model: &Model, errors: &mut Errors) {
                 state.ident.span(),
                 format!("no transition leads to {0}: add one with `-> {0}`, or remove the state", state.ident),
             );
-        } else if !ending[index] {
-            errors.at(state.ident.span(), format!("{} never comes to rest: mark it, or a state that it leads to, with `#[fsm(resting)]` or `#[fsm(terminal)]`", state.ident));
         }
+    }
+    // The states that lead to a dead end share its fate; the dead end is where the mistake is.
+    let stuck = |index: &usize| reached[*index] && !ending[*index];
+    let leads_on = |index: &usize| edges.iter().any(|(from, _)| from == index);
+    let dead_ends: Vec<usize> = (0..count).filter(stuck).filter(|index| !leads_on(index)).collect();
+    let circle = (0..count).rev().find(stuck).filter(|_| dead_ends.is_empty());
+    for index in dead_ends.into_iter().chain(circle) {
+        let state = &model.states()[index].ident;
+        errors.at(
+            state.span(),
+            format!("{state} never comes to rest: mark it, or a state that it leads to, with `#[fsm(resting)]` or `#[fsm(terminal)]`"),
+        );
     }
 }
 
@@ -204,7 +220,7 @@ fn names(model: &Model, errors: &mut Errors) {
             let name = format!("{}{item}", state.ident.unraw());
             let role = if item.is_empty() { "a state".to_owned() } else { format!("an item of {}", state.ident) };
             if let Some(first) = taken.insert(name.clone(), role) {
-                errors.at(
+                errors.fatal(
                     state.ident.span(),
                     format!("the struct `{name}` that this state becomes is {first} already; rename the state"),
                 );
@@ -212,10 +228,10 @@ fn names(model: &Model, errors: &mut Errors) {
         }
         let prelude = ["String", "Vec", "Option", "Some", "None", "Result", "Ok", "Err", "Box", "Self", "Each"];
         if prelude.contains(&state.ident.unraw().to_string().as_str()) {
-            errors.at(state.ident.span(), format!("a state becomes a struct beside the enum, and `{}` would hide the type of that name; rename the state", state.ident));
+            errors.fatal(state.ident.span(), format!("a state becomes a struct beside the enum, and `{}` would hide the type of that name; rename the state", state.ident));
         }
         if state.ident == model.declaration.ident {
-            errors.at(
+            errors.fatal(
                 state.ident.span(),
                 "a state becomes a struct beside the enum, so it cannot have the enum's name; rename one",
             );

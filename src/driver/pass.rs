@@ -218,7 +218,8 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     pub(super) fn decide(&self) -> Result<Decision, FactError> {
-        let is_gone = |holder: &str| self.driver.is_gone(holder);
+        // Our own attempt is over when we decide again.
+        let is_gone = |holder: &str| holder == self.holder || self.driver.is_gone(holder);
         let graph = self.steps.graph();
         decide(
             &self.record,

@@ -425,7 +425,8 @@ impl<W: World> Search<'_, W> {
             let graph = self.explorer.graph();
             let differs = pairs.find(|(one, other)| one.point != other.point).map(|(one, _)| one.point.label(graph));
             let place = differs.map_or_else(|| "the end".to_owned(), |label: Label| label.to_string());
-            let message = format!("the runs part at {place}; a hash map, a real clock or chance in the world does that");
+            let message =
+                format!("the runs part at {place}; a hash map, a real clock or chance in the world does that");
             self.report(nth, plan.clone(), Violation::new(Oracle::Nondeterministic, message));
         }
     }
@@ -444,7 +445,9 @@ impl<W: World> Search<'_, W> {
         for seen in seen {
             for fault in Fault::ALL.iter().copied().filter(|fault| seen.menu & fault.bit() != 0) {
                 // After the last await of a method nothing is left to do: the method's own faults say the same.
-                let twice = seen.last_await && self.depth > 1 && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));
+                let twice = seen.last_await
+                    && self.depth > 1
+                    && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));
                 if twice || !self.explorer.admits(&seen.point, fault) {
                     continue;
                 }

@@ -9,10 +9,10 @@ use durable_fsm_graph::{Graph, Kind, Undo};
 
 use super::sim::Core;
 use super::world::Thing;
+use crate::Site;
 use crate::machine::Reply;
 use crate::record::{Action, Direction, Effect, Intent, Record, idempotency_key};
 use crate::steps::Ask;
-use crate::Site;
 
 /// What was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -176,14 +176,16 @@ impl Books {
             return None;
         }
         let latest = new.undo.iter().rev().find(|it| self.undo_of(&it.transition) != Some(Undo::Retain))?;
-        (latest.transition != intent.transition || latest.subject != intent.subject)
-            .then(|| format!("`{}` is undone before `{}`, which was made after it", intent.transition, latest.transition))
+        (latest.transition != intent.transition || latest.subject != intent.subject).then(|| {
+            format!("`{}` is undone before `{}`, which was made after it", intent.transition, latest.transition)
+        })
     }
 
     /// Whether a declared transition, and then any number without effect, lead from one state to the other.
     fn leads(&self, old: &Record, new: &Record) -> bool {
         if !old.direction.is_forward() {
-            return old.direction == Direction::RollingBack && new.state == self.graph.states[self.graph.initial()].name;
+            return old.direction == Direction::RollingBack
+                && new.state == self.graph.states[self.graph.initial()].name;
         }
         let Some((from, _)) = self.graph.state(&old.state) else { return false };
         let mut reached = BTreeSet::from([from]);
@@ -323,8 +325,10 @@ impl Core {
     }
 
     fn entitled(&mut self, site: Site, name: &str, ask: &Ask) -> Option<Violation> {
-        let first = |why: &str| Some(Violation::new(Oracle::IntentFirst, format!("{} of `{name}`: {why}", site.name())));
-        let exact = |why: &str| Some(Violation::new(Oracle::ExactResume, format!("{} of `{name}`: {why}", site.name())));
+        let first =
+            |why: &str| Some(Violation::new(Oracle::IntentFirst, format!("{} of `{name}`: {why}", site.name())));
+        let exact =
+            |why: &str| Some(Violation::new(Oracle::ExactResume, format!("{} of `{name}`: {why}", site.name())));
         let Some(record) = &self.stored.record else { return first("there is no record") };
         let Some(intent) = &record.intent else { return first("no intent is durable") };
         if intent.transition != name || intent.subject != ask.subject {
@@ -365,4 +369,3 @@ impl Core {
         self.books.failed = Some((ask.transition, seq));
     }
 }
-

@@ -255,7 +255,8 @@ mod tests {
         assert_eq!(plan.to_string(), text);
         assert_eq!(plan.0[2].0.place, Place::Await(Site::Undo, 3));
         assert_eq!("".parse::<Plan>().unwrap(), Plan::default());
-        for wrong in ["a", "a=crash", "a/effect#x=crash", "a/effect#1=smash", "a/nowhere#1=crash", "a(b/effect#1=crash"] {
+        for wrong in ["a", "a=crash", "a/effect#x=crash", "a/effect#1=smash", "a/nowhere#1=crash", "a(b/effect#1=crash"]
+        {
             assert!(wrong.parse::<Plan>().is_err(), "{wrong}");
         }
         assert!(Fault::ALL.len() <= 64);

@@ -68,7 +68,11 @@ impl fmt::Display for Report {
         let speed = self.schedules as f64 / self.time.as_secs_f64().max(0.001);
         writeln!(f, "\n  {} schedules, {:.1} s, {speed:.0} a second", self.schedules, self.time.as_secs_f64())?;
         writeln!(f, "  {} places without faults; runs by number of faults: {:?}", self.places, self.by_depth)?;
-        writeln!(f, "  edges {}, undos {}, aborts {}; ended held {}", self.edges, self.undone, self.aborted, self.ended_held)?;
+        writeln!(
+            f,
+            "  edges {}, undos {}, aborts {}; ended held {}",
+            self.edges, self.undone, self.aborted, self.ended_held
+        )?;
         writeln!(f, "  {} runs compared with themselves, 0 differences", self.twice)?;
         let places: BTreeSet<Place> = self.faults.keys().map(|(place, _)| *place).collect();
         for place in places {

@@ -199,7 +199,8 @@ impl<W: World> Runner<'_, W> {
                     _ => {
                         let record = self.sim.core().stored.record.clone();
                         let held = record.and_then(|record| record.held);
-                        let message = format!("a deletion ends held: {}", held.map(|it| it.message).unwrap_or_default());
+                        let message =
+                            format!("a deletion ends held: {}", held.map(|it| it.message).unwrap_or_default());
                         self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
                         return ended_held;
                     }
@@ -347,7 +348,8 @@ impl<W: World> Runner<'_, W> {
         let (edit, deleting) = (core.edit, core.deleting);
         drop(core);
         let resource = Arc::new(self.rig.resources[edit].clone());
-        let typed: Arc<dyn Steps> = Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
+        let typed: Arc<dyn Steps> =
+            Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
         let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone() }));
         let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
         self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
@@ -365,7 +367,9 @@ impl<W: World> Runner<'_, W> {
             match self.poll(current) {
                 Polled::Ended(end) => {
                     let waits = match &end {
-                        End::Report(Report { ending: Ending::Progressing(after) | Ending::Blocked(after), .. }) => Some(*after),
+                        End::Report(Report { ending: Ending::Progressing(after) | Ending::Blocked(after), .. }) => {
+                            Some(*after)
+                        }
                         End::Store | End::Crashed => Some(Duration::from_secs(1)),
                         End::Report(_) => None,
                     };

@@ -335,9 +335,7 @@ impl Core {
     /// The number of the coming visit of a place.
     pub(crate) fn nth(&self, transition: u16, subject: Option<&str>, place: Place) -> u32 {
         let same = |seen: &&Seen| {
-            seen.point.transition == transition
-                && seen.point.place == place
-                && seen.point.subject.as_deref() == subject
+            seen.point.transition == transition && seen.point.place == place && seen.point.subject.as_deref() == subject
         };
         self.seen.iter().rev().find(same).map_or(1, |seen| seen.point.nth + 1)
     }

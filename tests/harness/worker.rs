@@ -110,11 +110,7 @@ impl WorkerTransitions for Cloud {
     async fn start_container(&self, from: Pushed, attempt: &WorkerAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.containers.add(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn lookup_start_container(
-        &self,
-        from: Pushed,
-        attempt: &WorkerAttempt,
-    ) -> Result<Lookup<Ready>, ShelfError> {
+    async fn lookup_start_container(&self, from: Pushed, attempt: &WorkerAttempt) -> Result<Lookup<Ready>, ShelfError> {
         Ok(match self.containers.find_owned(attempt.owner_tag()).await {
             Lookup::Ours(container) => Lookup::Ours(from.ready(container.id)),
             _ => Lookup::Absent,

@@ -23,8 +23,10 @@ impl Expansion<'_> {
             let ident = &it.ident;
             quote!(#index => #state::#ident(#fsm::decode(facts)?),)
         });
-        let (runs, lookups, undos, aborts) = (self.runs(), self.lookups(), self.undos(), self.aborts());
-        let (guards, wanted) = (self.guards(), self.wanted());
+        let unless_stub = |arms: fn(&Self) -> Vec<TokenStream>| if self.stub { Vec::new() } else { arms(self) };
+        let (runs, lookups) = (unless_stub(Self::runs), unless_stub(Self::lookups));
+        let (undos, aborts) = (unless_stub(Self::undos), unless_stub(Self::aborts));
+        let (guards, wanted) = (unless_stub(Self::guards), unless_stub(Self::wanted));
         quote! {
             impl #fsm::Machine for #machine {
                 type Resource = #resource;

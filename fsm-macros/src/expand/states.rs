@@ -12,7 +12,8 @@ impl Expansion<'_> {
     pub(super) fn states(&self) -> TokenStream {
         let each: Vec<_> = (0..self.model.states().len()).map(|state| self.state(state)).collect();
         let state_enum = self.state_enum();
-        let keep_alive = self.keep_alive();
+        // After an error there are no lints to quiet.
+        let keep_alive = (!self.stub).then(|| self.keep_alive());
         quote!(#keep_alive #(#each)* #state_enum)
     }
 
@@ -69,11 +70,12 @@ impl Expansion<'_> {
         let mutable = state.facts.iter().any(|fact| fact.each.is_none()).then(|| quote!(mut));
         let doc = if state.doc.is_empty() { format!("The state {name}.") } else { state.doc.clone() };
         let data_doc = format!("What is known in [`{name}`]; read through it.");
+        let begin = if self.stub { quote!(::core::panic!()) } else { quote!(Self(#fsm::Sealed::new(#data {}))) };
         let start = state.initial.map(|_| {
             quote! {
                 #[doc = "Begins a chain of states."]
                 #[must_use]
-                pub fn start() -> Self { Self(#fsm::Sealed::new(#data {})) }
+                pub fn start() -> Self { #begin }
             }
         });
         let (literal, edges) = (self.literal(index), self.edges(index));

@@ -19,6 +19,7 @@ impl Expansion<'_> {
         let (attempt, runner, name) = (self.item("Attempt"), self.item("Runner"), self.item("Transitions"));
         let mut guards: Vec<&Ident> = Vec::new();
         let mut methods = Vec::new();
+        let mut names: Vec<Ident> = Vec::new();
         let mut skeleton = Vec::new();
         for transition in &self.model.transitions {
             for method in self.methods(transition) {
@@ -30,6 +31,11 @@ impl Expansion<'_> {
                         guards.push(guard);
                     }
                 }
+                // After an error two methods may have one name, which was reported.
+                if self.stub && names.contains(&method.name) {
+                    continue;
+                }
+                names.push(method.name.clone());
                 skeleton.push(method.skeleton());
                 methods.push(method.declaration(self.stub));
             }

@@ -49,7 +49,14 @@ impl SimSteps {
         let request = |ask: Ask| -> Request<A> {
             let call = method(&*self.inner, ask.clone());
             let sim = sim.clone();
-            Box::pin(Inside { sim, site, transition: ask.transition, subject: ask.subject.clone(), awaits: 0, call: Some(call) })
+            Box::pin(Inside {
+                sim,
+                site,
+                transition: ask.transition,
+                subject: ask.subject.clone(),
+                awaits: 0,
+                call: Some(call),
+            })
         };
         let answered = |ask: Ask, call: Request<A>| -> Request<A> {
             let sim = sim.clone();
@@ -108,18 +115,24 @@ impl SimSteps {
             Some(Fault::Duplicate) => {
                 let first = method(&*self.inner, ask.clone());
                 let second = request(ask.clone());
-                answered(ask, Box::pin(async move {
-                    drop(first.await);
-                    second.await
-                }))
+                answered(
+                    ask,
+                    Box::pin(async move {
+                        drop(first.await);
+                        second.await
+                    }),
+                )
             }
             Some(Fault::Slow) => {
                 let call = request(ask.clone());
                 let slow = SimClock(sim.clone()).sleep(contract.timeout / 2);
-                answered(ask, Box::pin(async move {
-                    slow.await;
-                    call.await
-                }))
+                answered(
+                    ask,
+                    Box::pin(async move {
+                        slow.await;
+                        call.await
+                    }),
+                )
             }
             _ => {
                 let call = request(ask.clone());
@@ -202,11 +215,14 @@ impl Steps for SimSteps {
 
     fn run(&self, ask: Ask) -> Request<Reply> {
         match self.inner.graph().transitions.get(ask.transition).map(|step| step.kind) {
-            Some(Kind::Effect(_)) => {
-                self.send(Site::Effect, ask, |steps, ask| steps.run(ask), |sim, ask, reply| {
+            Some(Kind::Effect(_)) => self.send(
+                Site::Effect,
+                ask,
+                |steps, ask| steps.run(ask),
+                |sim, ask, reply| {
                     sim.core().books.replied(ask, reply);
-                })
-            }
+                },
+            ),
             kind => {
                 let call = self.inner.run(ask.clone());
                 let sim = self.sim.clone();
@@ -219,7 +235,8 @@ impl Steps for SimSteps {
                     answer
                 });
                 if matches!(kind, Some(Kind::Waits { .. })) {
-                    let menu = Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
+                    let menu =
+                        Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
                     self.look(Site::Wait, ask, menu, call)
                 } else {
                     call
@@ -243,15 +260,25 @@ impl Steps for SimSteps {
     }
 
     fn undo(&self, ask: Ask) -> Request<()> {
-        self.send(Site::Undo, ask, |steps, ask| steps.undo(ask), |sim, ask, ()| {
-            sim.core().books.undone.insert(ask.transition);
-        })
+        self.send(
+            Site::Undo,
+            ask,
+            |steps, ask| steps.undo(ask),
+            |sim, ask, ()| {
+                sim.core().books.undone.insert(ask.transition);
+            },
+        )
     }
 
     fn abort(&self, ask: Ask) -> Request<()> {
-        self.send(Site::Abort, ask, |steps, ask| steps.abort(ask), |sim, ask, ()| {
-            sim.core().books.aborted.insert(ask.transition);
-        })
+        self.send(
+            Site::Abort,
+            ask,
+            |steps, ask| steps.abort(ask),
+            |sim, ask, ()| {
+                sim.core().books.aborted.insert(ask.transition);
+            },
+        )
     }
 }
 

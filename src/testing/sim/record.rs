@@ -69,7 +69,8 @@ impl Store for SimStore {
                 let mut loaded = core.loaded();
                 if let Some((bytes, version, witness)) = core.stored.previous.clone() {
                     loaded.marked = bytes.is_some();
-                    (loaded.bytes, loaded.version, loaded.witness) = (bytes, Version::new(version.to_string()), witness);
+                    (loaded.bytes, loaded.version, loaded.witness) =
+                        (bytes, Version::new(version.to_string()), witness);
                     loaded.signals = Signals::default();
                 }
                 Ok(loaded)
@@ -122,8 +123,7 @@ impl Store for SimStore {
     async fn remove(&self, _: &RecordId, expected: &Version) -> Result<(), StoreError> {
         let things = self.0.things();
         let mut core = self.0.core();
-        let menu =
-            Fault::Unavailable.bit() | Fault::Conflict.bit() | Fault::ReplyLost.bit() | Fault::RequestLost.bit();
+        let menu = Fault::Unavailable.bit() | Fault::Conflict.bit() | Fault::ReplyLost.bit() | Fault::RequestLost.bit();
         match core.offer(menu) {
             Some(Fault::Unavailable) => return Err(StoreError::Unavailable("no connection".to_owned())),
             Some(Fault::RequestLost) => return Err(StoreError::Unknown("no answer".to_owned())),

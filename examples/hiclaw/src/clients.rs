@@ -1,0 +1,138 @@
+//! Clients of the servers. Invariant: a client says what happened and decides nothing; whether to try again is the driver's business.
+
+mod docker;
+mod higress;
+mod matrix;
+mod oss;
+
+use std::time::Duration;
+
+use durable_fsm::{Class, Classify, http};
+use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
+
+pub use docker::{Container, Docker};
+pub use higress::Higress;
+pub use matrix::{Matrix, NewRoom, Registered, Session};
+pub use oss::Oss;
+
+/// The bucket in which HiClaw keeps its agents' files.
+pub const S3_BUCKET: &str = "hiclaw";
+/// The stand-in's access key.
+pub const S3_ACCESS_KEY: &str = "hiclaw";
+/// The stand-in's secret key.
+pub const S3_SECRET_KEY: &str = "hiclaw-secret";
+
+/// Where the servers are.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Urls {
+    /// The Matrix homeserver.
+    #[arg(long = "matrix", env = "HICLAW_MATRIX_URL")]
+    pub matrix: String,
+    /// The Higress console.
+    #[arg(long = "higress", env = "HICLAW_HIGRESS_URL")]
+    pub higress: String,
+    /// The Docker Engine, over TCP.
+    #[arg(long = "docker", env = "HICLAW_DOCKER_URL")]
+    pub docker: String,
+    /// The S3 endpoint.
+    #[arg(long = "s3", env = "HICLAW_S3_URL")]
+    pub s3: String,
+}
+
+/// All four clients.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The homeserver.
+    pub matrix: Matrix,
+    /// The gateway's console.
+    pub higress: Higress,
+    /// The container engine.
+    pub docker: Docker,
+    /// The object store.
+    pub oss: Oss,
+}
+
+impl Clients {
+    /// Clients for these servers, each giving up after `timeout`.
+    ///
+    /// # Errors
+    /// An address is none.
+    pub fn new(urls: &Urls, timeout: Duration) -> Result<Self, ClientError> {
+        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build()?;
+        Ok(Self {
+            matrix: Matrix::new(http.clone(), &urls.matrix),
+            higress: Higress::new(http.clone(), &urls.higress),
+            docker: Docker::new(http.clone(), &urls.docker),
+            oss: Oss::new(http, &urls.s3)?,
+        })
+    }
+}
+
+/// What a server did not do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The request did not go through, or its answer did not come.
+    #[error("the request failed")]
+    Http(#[from] reqwest::Error),
+    /// The server refused.
+    #[error("{server} answered {status} {code}: {message}")]
+    Refused {
+        /// The server.
+        server: &'static str,
+        /// The status.
+        status: StatusCode,
+        /// Matrix' error code; empty elsewhere.
+        code: String,
+        /// What it said.
+        message: String,
+        /// What the status says about the effect.
+        class: Class,
+    },
+    /// The address of the object store is none.
+    #[error("{0} is no address of an S3 server; give one such as http://127.0.0.1:9000")]
+    Address(String),
+    /// Something of that name exists, and our own credential does not open it.
+    #[error("{0} exists and our credential does not open it; it belongs to somebody else")]
+    NotOurs(String),
+    /// A route was changed by others at each of our tries.
+    #[error("the route {0} is being changed by others; it is tried again")]
+    Contended(String),
+}
+
+impl ClientError {
+    /// Whether the server refused with this status and Matrix error code.
+    #[must_use]
+    pub fn is(&self, status: u16, code: &str) -> bool {
+        matches!(self, ClientError::Refused { status: it, code: its, .. } if it.as_u16() == status && its == code)
+    }
+}
+
+impl Classify for ClientError {
+    fn classify(&self) -> Class {
+        match self {
+            ClientError::Http(error) => error.classify(),
+            ClientError::Refused { class, .. } => *class,
+            ClientError::Address(_) => Class::Rejected,
+            ClientError::NotOurs(_) => Class::NotOurs,
+            // Every try of ours answered 409, and a stale write takes effect before it does.
+            ClientError::Contended(_) => Class::Unknown,
+        }
+    }
+}
+
+/// The answer, if it is a success.
+async fn checked(server: &'static str, response: Response) -> Result<Response, ClientError> {
+    let status = response.status();
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        return Ok(response);
+    }
+    let headers: HeaderMap = response.headers().clone();
+    let class = http::classify_status(status, &headers);
+    let text = response.text().await.unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let field = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let message = field("error").or_else(|| field("message")).unwrap_or(text);
+    Err(ClientError::Refused { server, status, code: field("errcode").unwrap_or_default(), message, class })
+}

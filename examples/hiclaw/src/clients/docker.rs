@@ -1,0 +1,98 @@
+//! The Docker Engine's client.
+
+use std::collections::BTreeMap;
+
+use reqwest::{Client, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{ClientError, checked};
+
+/// A Docker Engine.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    http: Client,
+    base: String,
+}
+
+/// A container, as the engine shows it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its names, each with a slash.
+    pub names: Vec<String>,
+    /// Its image.
+    pub image: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// `created`, `running`, …
+    pub state: String,
+}
+
+impl Docker {
+    pub(super) fn new(http: Client, base: &str) -> Self {
+        Self { http, base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// Creates a container; it does not run yet.
+    ///
+    /// # Errors
+    /// The engine's; 409 if the name is taken.
+    pub async fn create(&self, name: &str, image: &str, labels: &BTreeMap<&str, &str>) -> Result<String, ClientError> {
+        let url = format!("{}/containers/create?name={name}", self.base);
+        let body = json!({ "Image": image, "Labels": labels });
+        let created: serde_json::Value =
+            checked("docker", self.http.post(url).json(&body).send().await?).await?.json().await?;
+        Ok(created.get("Id").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    /// Starts a container; one that runs is started.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn start(&self, id: &str) -> Result<(), ClientError> {
+        let url = format!("{}/containers/{id}/start", self.base);
+        checked("docker", self.http.post(url).send().await?).await.map(drop)
+    }
+
+    /// The containers with this label.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn with_label(&self, label: &str, value: &str) -> Result<Vec<Container>, ClientError> {
+        let filters = json!({ "label": [format!("{label}={value}")] }).to_string();
+        let query = url_encoded(&filters);
+        let url = format!("{}/containers/json?all=true&filters={query}", self.base);
+        Ok(checked("docker", self.http.get(url).send().await?).await?.json().await?)
+    }
+
+    /// All containers.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn all(&self) -> Result<Vec<Container>, ClientError> {
+        let url = format!("{}/containers/json?all=true", self.base);
+        Ok(checked("docker", self.http.get(url).send().await?).await?.json().await?)
+    }
+
+    /// Stops and removes a container; one that is not there is removed.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub async fn remove(&self, id: &str) -> Result<(), ClientError> {
+        let url = format!("{}/containers/{id}?force=true", self.base);
+        let response = self.http.delete(url).send().await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        checked("docker", response).await.map(drop)
+    }
+}
+
+fn url_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! The Higress console's client.
+
+use reqwest::header::COOKIE;
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{ClientError, checked};
+
+/// The Higress console.
+#[derive(Debug, Clone)]
+pub struct Higress {
+    http: Client,
+    base: String,
+}
+
+/// How often a route is read and written again when others write it too.
+const TRIES: usize = 5;
+
+impl Higress {
+    pub(super) fn new(http: Client, base: &str) -> Self {
+        Self { http, base: base.trim_end_matches('/').to_owned() }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, ClientError> {
+        let login = json!({ "username": "admin", "password": "admin" });
+        let opened =
+            checked("higress", self.http.post(format!("{}/session/login", self.base)).json(&login).send().await?)
+                .await?;
+        let cookie = opened.headers().get("set-cookie").and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).header(COOKIE, cookie);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Ok(request.send().await?)
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<Value>, ClientError> {
+        let response = self.send(Method::GET, path, None).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let body: Value = checked("higress", response).await?.json().await?;
+        Ok(body.get("data").cloned())
+    }
+
+    /// Makes a consumer with this key, or finds it with this key.
+    ///
+    /// # Errors
+    /// [`ClientError::NotOurs`] if it has another key: the console would replace it without a word.
+    pub async fn ensure_consumer(&self, name: &str, key: &str) -> Result<(), ClientError> {
+        let path = format!("/v1/consumers/{name}");
+        if let Some(found) = self.read(&path).await? {
+            let same = found.pointer("/credentials/0/values/0").and_then(Value::as_str) == Some(key);
+            return if same { Ok(()) } else { Err(ClientError::NotOurs(format!("the consumer {name}"))) };
+        }
+        let credential = json!({ "type": "key-auth", "source": "BEARER", "values": [key] });
+        let body = json!({ "name": name, "credentials": [credential] });
+        checked("higress", self.send(Method::POST, "/v1/consumers", Some(&body)).await?).await.map(drop)
+    }
+
+    /// Makes a consumer, whatever is there: as HiClaw does it.
+    ///
+    /// # Errors
+    /// The console's.
+    pub async fn overwrite_consumer(&self, name: &str, key: &str) -> Result<(), ClientError> {
+        let credential = json!({ "type": "key-auth", "source": "BEARER", "values": [key] });
+        let body = json!({ "name": name, "credentials": [credential] });
+        checked("higress", self.send(Method::POST, "/v1/consumers", Some(&body)).await?).await.map(drop)
+    }
+
+    /// Removes a consumer; one that is not there is removed.
+    ///
+    /// # Errors
+    /// The console's; 500 while the consumer is in an allow list.
+    pub async fn delete_consumer(&self, name: &str) -> Result<(), ClientError> {
+        checked("higress", self.send(Method::DELETE, &format!("/v1/consumers/{name}"), None).await?).await.map(drop)
+    }
+
+    /// Puts a consumer on the allow list of a route, or takes it off.
+    ///
+    /// # Errors
+    /// [`ClientError::Contended`] if others change the route at every try.
+    pub async fn set_allowed(&self, route: &str, consumer: &str, allowed: bool) -> Result<(), ClientError> {
+        let path = format!("/v1/ai/routes/{route}");
+        for _ in 0..TRIES {
+            let Some(mut body) = self.read(&path).await? else {
+                // What is not there allows nobody.
+                return if allowed { self.read_failed(route) } else { Ok(()) };
+            };
+            let list = body.pointer_mut("/authConfig/allowedConsumers").and_then(Value::as_array_mut);
+            let Some(list) = list else { return self.read_failed(route) };
+            let there = list.iter().any(|it| it.as_str() == Some(consumer));
+            if there == allowed {
+                return Ok(());
+            }
+            if allowed {
+                list.push(json!(consumer));
+            } else {
+                list.retain(|it| it.as_str() != Some(consumer));
+            }
+            let response = self.send(Method::PUT, &path, Some(&body)).await?;
+            if response.status() != StatusCode::CONFLICT {
+                return checked("higress", response).await.map(drop);
+            }
+        }
+        Err(ClientError::Contended(route.to_owned()))
+    }
+
+    fn read_failed(&self, route: &str) -> Result<(), ClientError> {
+        Err(ClientError::Refused {
+            server: "higress",
+            status: StatusCode::NOT_FOUND,
+            code: String::new(),
+            message: format!("there is no route {route} with an allow list; make it in the console"),
+            class: durable_fsm::Class::Rejected,
+        })
+    }
+
+    /// All consumers and all routes.
+    ///
+    /// # Errors
+    /// The console's.
+    pub async fn audit(&self) -> Result<(Value, Value), ClientError> {
+        let consumers = self.read("/v1/consumers").await?.unwrap_or_default();
+        let routes = self.read("/v1/ai/routes").await?.unwrap_or_default();
+        Ok((consumers, routes))
+    }
+}

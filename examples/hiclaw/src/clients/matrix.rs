@@ -1,0 +1,228 @@
+//! The homeserver's client.
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use super::{ClientError, checked};
+
+/// A Matrix homeserver.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    http: Client,
+    base: String,
+}
+
+/// A logged-in user.
+#[derive(Clone)]
+pub struct Session {
+    /// The full user id.
+    pub user_id: String,
+    token: String,
+}
+
+/// How an account came to be ours.
+pub enum Registered {
+    /// It was made now.
+    New(Session),
+    /// It was there, and our own password opens it.
+    Ours(Session),
+}
+
+const MARKER: &str = "io.hiclaw.owner";
+
+impl Matrix {
+    pub(super) fn new(http: Client, base: &str) -> Self {
+        Self { http, base: base.trim_end_matches('/').to_owned() }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/_matrix/client/v3/{path}", self.base)
+    }
+
+    async fn post(&self, path: &str, session: Option<&Session>, body: &Value) -> Result<Value, ClientError> {
+        let mut request = self.http.post(self.url(path)).json(body);
+        if let Some(session) = session {
+            request = request.bearer_auth(&session.token);
+        }
+        Ok(checked("matrix", request.send().await?).await?.json().await?)
+    }
+
+    async fn get(&self, path: &str, session: &Session) -> Result<Value, ClientError> {
+        let request = self.http.get(self.url(path)).bearer_auth(&session.token);
+        Ok(checked("matrix", request.send().await?).await?.json().await?)
+    }
+
+    /// Registers an account, or opens the one that is there with our own password.
+    ///
+    /// # Errors
+    /// [`ClientError::NotOurs`] if it is there and our password does not open it.
+    pub async fn register(&self, name: &str, password: &str, token: &str) -> Result<Registered, ClientError> {
+        let mut body = json!({ "username": name, "password": password });
+        // The first answer is the session of an interactive registration, on servers that want one.
+        let first = self.http.post(self.url("register")).json(&body).send().await?;
+        if first.status().as_u16() == 401 {
+            let session: Value = first.json().await?;
+            let session = session.get("session").cloned().unwrap_or_default();
+            body["auth"] = json!({ "type": "m.login.registration_token", "token": token, "session": session });
+            match self.post("register", None, &body).await {
+                Ok(answer) => return Ok(Registered::New(Session::from(&answer))),
+                Err(error) if error.is(400, "M_USER_IN_USE") => {}
+                Err(error) => return Err(error),
+            }
+        } else if let Err(error) = checked("matrix", first).await
+            && !error.is(400, "M_USER_IN_USE")
+        {
+            return Err(error);
+        }
+        match self.login(name, password).await {
+            Ok(session) => Ok(Registered::Ours(session)),
+            Err(error) if error.is(403, "M_FORBIDDEN") => Err(ClientError::NotOurs(format!("the account {name}"))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Logs in with a password.
+    ///
+    /// # Errors
+    /// The server's, 403 if the password is wrong.
+    pub async fn login(&self, name: &str, password: &str) -> Result<Session, ClientError> {
+        let identifier = json!({ "type": "m.id.user", "user": name });
+        let body = json!({ "type": "m.login.password", "identifier": identifier, "password": password });
+        Ok(Session::from(&self.post("login", None, &body).await?))
+    }
+
+    /// Makes a room, and marks it as ours in the same call.
+    ///
+    /// # Errors
+    /// The server's; 400 `M_ROOM_IN_USE` if the alias is taken.
+    pub async fn create_room(&self, session: &Session, room: &NewRoom<'_>) -> Result<String, ClientError> {
+        let mut body = json!({ "name": room.name, "preset": "trusted_private_chat", "invite": room.invite });
+        if let Some(alias) = room.alias {
+            body["room_alias_name"] = json!(alias);
+        }
+        if let Some(owner) = room.owner {
+            body["initial_state"] = json!([{ "type": MARKER, "state_key": "", "content": { "owner": owner } }]);
+        }
+        let answer = self.post("createRoom", Some(session), &body).await?;
+        Ok(answer.get("room_id").and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    /// The rooms of this user that carry our mark.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn rooms_of(&self, session: &Session, owner: &str) -> Result<Vec<String>, ClientError> {
+        let joined = self.get("joined_rooms", session).await?;
+        let mut ours = Vec::new();
+        for room in joined.get("joined_rooms").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
+            match self.get(&format!("rooms/{room}/state/{MARKER}"), session).await {
+                Ok(content) if content.get("owner").and_then(Value::as_str) == Some(owner) => {
+                    ours.push(room.to_owned())
+                }
+                Ok(_) => {}
+                Err(error) if error.is(404, "M_NOT_FOUND") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ours)
+    }
+
+    /// The room behind an alias.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn resolve(&self, session: &Session, alias: &str) -> Result<Option<String>, ClientError> {
+        match self.get(&format!("directory/room/{}", encoded(alias)), session).await {
+            Ok(answer) => Ok(answer.get("room_id").and_then(Value::as_str).map(str::to_owned)),
+            Err(error) if error.is(404, "M_NOT_FOUND") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes an alias; one that is not there is removed.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn delete_alias(&self, session: &Session, alias: &str) -> Result<(), ClientError> {
+        let url = self.url(&format!("directory/room/{}", encoded(alias)));
+        let response = self.http.delete(url).bearer_auth(&session.token).send().await?;
+        match checked("matrix", response).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is(404, "M_NOT_FOUND") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Joins a room to which the user is invited.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn join(&self, session: &Session, room: &str) -> Result<(), ClientError> {
+        self.post(&format!("rooms/{room}/join"), Some(session), &json!({})).await.map(drop)
+    }
+
+    /// Puts everybody out of a room, the caller last: nobody is left in it.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn empty_room(&self, session: &Session, room: &str) -> Result<(), ClientError> {
+        let members = match self.get(&format!("rooms/{room}/members"), session).await {
+            Ok(members) => members,
+            // We are not in it any more: an earlier call has done this.
+            Err(error) if error.is(403, "M_FORBIDDEN") || error.is(404, "M_UNKNOWN") => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let others = members.get("chunk").and_then(Value::as_array).into_iter().flatten();
+        for user in
+            others.filter_map(|it| it.get("state_key").and_then(Value::as_str)).filter(|it| *it != session.user_id)
+        {
+            match self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await {
+                Ok(_) => {}
+                Err(error) if error.is(403, "M_FORBIDDEN") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.post(&format!("rooms/{room}/leave"), Some(session), &json!({})).await.map(drop)
+    }
+
+    /// All rooms that have members, and all accounts, as the server's administrator sees them.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn audit(&self) -> Result<(Value, Value), ClientError> {
+        let get = |path: &str| self.http.get(format!("{}/_synapse/admin/{path}", self.base)).send();
+        let rooms = checked("matrix", get("v1/rooms").await?).await?.json().await?;
+        let users = checked("matrix", get("v2/users").await?).await?.json().await?;
+        Ok((rooms, users))
+    }
+}
+
+/// A room that is to be made.
+pub struct NewRoom<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its alias, without server; unique on the server.
+    pub alias: Option<&'a str>,
+    /// Whom it is marked with.
+    pub owner: Option<&'a str>,
+    /// Whom to invite.
+    pub invite: &'a [&'a str],
+}
+
+impl Session {
+    fn from(answer: &Value) -> Self {
+        let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self { user_id: field("user_id"), token: field("access_token") }
+    }
+
+    /// The token, for the agent's configuration.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+}
+
+fn encoded(alias: &str) -> String {
+    alias.replace('#', "%23").replace(':', "%3A")
+}

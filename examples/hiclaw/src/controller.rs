@@ -1,0 +1,158 @@
+//! The controller as a process of its own, so that it can be killed. Invariant: it keeps nothing but what is in its two directories.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use durable_fsm::store::FileStore;
+use durable_fsm::{Crossing, Outcome, Probe, RecordId, Resource as _, Store as _};
+
+use crate::clients::{Clients, Urls};
+use crate::credentials::Vault;
+use crate::naive;
+use crate::provision::Provisioner;
+use crate::worker::{Worker, WorkerFlow, WorkerRunner};
+
+/// Reconciles one worker until there is nothing left to do, and says on standard output what it sees.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Controller {
+    /// Where the servers are.
+    #[command(flatten)]
+    pub urls: Urls,
+    /// The directory of the records.
+    #[arg(long)]
+    pub records: PathBuf,
+    /// The directory of the workers' secrets.
+    #[arg(long)]
+    pub vault: PathBuf,
+    /// The worker, as JSON.
+    #[arg(long)]
+    pub worker: String,
+    /// Runs the linear create in place of the machine.
+    #[arg(long)]
+    pub naive: bool,
+    /// Stands still at this crossing, such as `create_room/effect:after#1`, and waits to be killed.
+    #[arg(long)]
+    pub stop_at: Option<String>,
+    /// The token with which accounts are registered.
+    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token")]
+    pub registration_token: String,
+}
+
+/// Why the controller could not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControllerError {
+    /// The worker is no JSON.
+    #[error("the worker is not readable: {0}; give it as JSON")]
+    Worker(#[from] serde_json::Error),
+    /// A client could not be made.
+    #[error(transparent)]
+    Client(#[from] crate::clients::ClientError),
+    /// The record directory could not be opened.
+    #[error(transparent)]
+    Open(#[from] durable_fsm::store::OpenError),
+    /// The record store failed.
+    #[error(transparent)]
+    Store(#[from] durable_fsm::StoreError),
+    /// The vault could not be opened.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Says each crossing, and stands still at one of them.
+struct Crossings {
+    stop_at: Option<String>,
+    seen: Mutex<BTreeMap<String, u32>>,
+}
+
+impl Crossings {
+    async fn pass(&self, label: String) {
+        let count = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = seen.entry(label.clone()).or_default();
+            *count += 1;
+            *count
+        };
+        let label = format!("{label}#{count}");
+        if self.stop_at.as_deref() == Some(&label) {
+            say(&format!("at {label}"));
+            std::future::pending::<()>().await;
+        }
+        say(&format!("cross {label}"));
+    }
+}
+
+impl Probe for Crossings {
+    async fn cross(&self, crossing: &Crossing<'_>) {
+        self.pass(crossing.to_string()).await;
+    }
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // Whoever listened is gone: so is the reason to speak.
+    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
+}
+
+impl Controller {
+    /// Runs until the worker is ready or gone, is held, or is blocked.
+    ///
+    /// # Errors
+    /// [`ControllerError`]; an error of a step is none, it is recorded and tried again.
+    pub async fn run(self) -> Result<(), ControllerError> {
+        let worker: Worker = serde_json::from_str(&self.worker)?;
+        let clients = Clients::new(&self.urls, Duration::from_millis(1500))?;
+        let vault = Vault::open(&self.vault)?;
+        let crossings = Crossings { stop_at: self.stop_at, seen: Mutex::default() };
+        if self.naive {
+            return run_naive(&clients, &vault, &self.registration_token, &worker, &crossings).await;
+        }
+        let store = FileStore::open(&self.records)?;
+        let id = RecordId { machine: WorkerFlow::GRAPH.name.to_owned(), resource: worker.id() };
+        let record = store.load(&id).await?.bytes.unwrap_or_default();
+        say(&format!("resume {}", blake3::hash(&record).to_hex()));
+        let provisioner = Provisioner { clients, vault, registration_token: self.registration_token };
+        let runner = WorkerRunner::builder(provisioner, store).probe(crossings).build();
+        loop {
+            let outcome = runner.reconcile(&worker).await?;
+            match &outcome {
+                Outcome::Resting(state) => say(&format!("ready {}", state.name())),
+                Outcome::Gone => say("gone"),
+                Outcome::Held { message, .. } => say(&format!("held {message}")),
+                Outcome::Blocked { message, .. } => say(&format!("blocked {message}")),
+                Outcome::Paused => say("paused"),
+                Outcome::Progressing { state, after } => {
+                    say(&format!("waits {} {}", state.name(), after.as_millis()));
+                    tokio::time::sleep(*after).await;
+                    continue;
+                }
+            }
+            return Ok(());
+        }
+    }
+}
+
+async fn run_naive(
+    clients: &Clients,
+    vault: &Vault,
+    token: &str,
+    worker: &Worker,
+    crossings: &Crossings,
+) -> Result<(), ControllerError> {
+    loop {
+        let step = async |number: u32| crossings.pass(format!("step-{number}")).await;
+        match naive::create(clients, vault, token, worker, step).await {
+            Ok(()) => {
+                say("ready Running");
+                return Ok(());
+            }
+            Err(error) => {
+                say(&format!("failed {error}"));
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! HiClaw's Worker as a durable machine: eight steps over real HTTP.
+//!
+//! The machine is [`worker::WorkerFlow`], what it does to the world is [`provision`], and the world is either real servers or the
+//! stand-ins of [`servers`], which misbehave as the real ones do.
+
+pub mod clients;
+pub mod controller;
+pub mod credentials;
+pub mod demo;
+pub mod inventory;
+pub mod naive;
+pub mod provision;
+pub mod servers;
+pub mod worker;

@@ -1,0 +1,57 @@
+//! Stand-ins for the servers that HiClaw talks to. Invariant: they misbehave only as the real ones were seen or read to do.
+
+mod docker;
+mod higress;
+mod listener;
+mod matrix;
+mod oss;
+
+pub use docker::Docker;
+pub use higress::Higress;
+pub use listener::{Call, Calls, Listener};
+pub use matrix::{HalfRoom, Matrix};
+pub use oss::Oss;
+
+use crate::clients::Urls;
+
+/// All four servers, on free loopback ports, for as long as this lives.
+pub struct World {
+    /// The homeserver.
+    pub matrix: Matrix,
+    /// The gateway's console.
+    pub higress: Higress,
+    /// The container engine.
+    pub docker: Docker,
+    /// The object store.
+    pub oss: Oss,
+    /// Every call to any of them, in order.
+    pub calls: Calls,
+}
+
+impl World {
+    /// Starts all four.
+    ///
+    /// # Errors
+    /// A port cannot be had.
+    pub async fn start() -> std::io::Result<Self> {
+        let calls = Calls::default();
+        Ok(Self {
+            matrix: Matrix::start(&calls).await?,
+            higress: Higress::start(&calls).await?,
+            docker: Docker::start(&calls).await?,
+            oss: Oss::start(&calls).await?,
+            calls,
+        })
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn urls(&self) -> Urls {
+        Urls {
+            matrix: self.matrix.listener.url(),
+            higress: self.higress.listener.url(),
+            docker: self.docker.listener.url(),
+            s3: self.oss.listener.url(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The Docker Engine. A name is taken once; a container that was created does not run until it is started.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::listener::{Calls, Listener};
+
+/// The engine.
+pub struct Docker {
+    pub(crate) listener: Listener,
+}
+
+type Shared = Arc<Mutex<Engine>>;
+
+#[derive(Default)]
+struct Engine {
+    containers: BTreeMap<String, Container>,
+    counter: u64,
+}
+
+struct Container {
+    name: String,
+    image: String,
+    labels: Value,
+    running: bool,
+}
+
+impl Docker {
+    pub(super) async fn start(calls: &Calls) -> std::io::Result<Self> {
+        let router = Router::new()
+            .route("/containers/create", post(create))
+            .route("/containers/json", get(list))
+            .route("/containers/{id}/start", post(start))
+            .route("/containers/{id}/json", get(inspect))
+            .route("/containers/{id}", delete(remove))
+            .with_state(Shared::default());
+        Ok(Self { listener: Listener::start("docker", calls, router).await? })
+    }
+}
+
+fn lock(state: &Shared) -> MutexGuard<'_, Engine> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failure(status: StatusCode, message: String) -> Response {
+    (status, Json(json!({ "message": message }))).into_response()
+}
+
+impl Engine {
+    /// The id of a container by id or name.
+    fn find(&self, wanted: &str) -> Option<String> {
+        self.containers.iter().find(|(id, it)| *id == wanted || it.name == wanted).map(|(id, _)| id.clone())
+    }
+}
+
+async fn create(
+    State(state): State<Shared>,
+    Query(query): Query<BTreeMap<String, String>>,
+    Json(body): Json<Value>,
+) -> Response {
+    let mut engine = lock(&state);
+    let name = query.get("name").cloned().unwrap_or_default();
+    if let Some(id) = engine.find(&name) {
+        let text = format!("Conflict. The container name \"/{name}\" is already in use by container \"{id}\".");
+        return failure(StatusCode::CONFLICT, text);
+    }
+    engine.counter += 1;
+    let id = format!("{:012x}", engine.counter);
+    let image = body.get("Image").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let labels = body.get("Labels").cloned().unwrap_or_else(|| json!({}));
+    engine.containers.insert(id.clone(), Container { name, image, labels, running: false });
+    (StatusCode::CREATED, Json(json!({ "Id": id, "Warnings": [] }))).into_response()
+}
+
+fn shown(id: &str, it: &Container) -> Value {
+    let state = if it.running { "running" } else { "created" };
+    json!({ "Id": id, "Names": [format!("/{}", it.name)], "Image": it.image, "Labels": it.labels, "State": state })
+}
+
+async fn list(State(state): State<Shared>, Query(query): Query<BTreeMap<String, String>>) -> Response {
+    let filters: Value = query.get("filters").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let labels: Vec<String> = filters
+        .get("label")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|label| label.as_str().map(str::to_owned))
+        .collect();
+    let has = |it: &Container, label: &str| match label.split_once('=') {
+        Some((key, value)) => it.labels.get(key).and_then(Value::as_str) == Some(value),
+        None => it.labels.get(label).is_some(),
+    };
+    let engine = lock(&state);
+    let found = engine.containers.iter().filter(|(_, it)| labels.iter().all(|label| has(it, label)));
+    Json(found.map(|(id, it)| shown(id, it)).collect::<Vec<_>>()).into_response()
+}
+
+async fn start(State(state): State<Shared>, Path(id): Path<String>) -> Response {
+    let mut engine = lock(&state);
+    let Some(id) = engine.find(&id) else { return failure(StatusCode::NOT_FOUND, format!("No such container: {id}")) };
+    match engine.containers.get_mut(&id) {
+        Some(it) if it.running => StatusCode::NOT_MODIFIED.into_response(),
+        Some(it) => {
+            it.running = true;
+            StatusCode::NO_CONTENT.into_response()
+        }
+        None => failure(StatusCode::NOT_FOUND, format!("No such container: {id}")),
+    }
+}
+
+async fn inspect(State(state): State<Shared>, Path(id): Path<String>) -> Response {
+    let engine = lock(&state);
+    match engine.find(&id).and_then(|id| engine.containers.get(&id).map(|it| shown(&id, it))) {
+        Some(shown) => Json(shown).into_response(),
+        None => failure(StatusCode::NOT_FOUND, format!("No such container: {id}")),
+    }
+}
+
+async fn remove(State(state): State<Shared>, Path(id): Path<String>) -> Response {
+    let mut engine = lock(&state);
+    match engine.find(&id) {
+        Some(id) => {
+            engine.containers.remove(&id);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        None => failure(StatusCode::NOT_FOUND, format!("No such container: {id}")),
+    }
+}

@@ -1,0 +1,114 @@
+//! DOT, with the hints that make Graphviz keep the forward path straight.
+
+use std::fmt::Write as _;
+
+use crate::edges::{self, Way};
+use crate::layout;
+use crate::model::{Graph, Rest};
+use crate::overlay::{Overlay, Standing};
+use crate::text;
+
+/// The graph in the DOT language.
+#[must_use]
+pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
+    let edges = edges::edges(graph);
+    let spine = edges::spine(graph, &edges);
+    let mut out = String::new();
+    let _ = writeln!(out, "digraph {} {{", quote(graph.title));
+    out.push_str("    bgcolor=\"transparent\";\n    rankdir=TB;\n    ranksep=0.35;\n");
+    out.push_str(
+        "    node [shape=box, style=\"rounded,filled\", fontname=\"DejaVu Sans\", fontsize=11, color=\"#8c959f\", fillcolor=\"#f6f8fa\", fontcolor=\"#1f2328\"];\n",
+    );
+    out.push_str(
+        "    edge [fontname=\"DejaVu Sans\", fontsize=9, color=\"#59636e\", fontcolor=\"#59636e\", arrowsize=0.7];\n",
+    );
+    if let Some(overlay) = overlay {
+        let lines = overlay.lines(&layout::name(graph, overlay.here)).join("\n");
+        let _ = writeln!(
+            out,
+            "    labelloc=t;\n    fontname=\"DejaVu Sans\";\n    fontsize=11;\n    label={};",
+            quote(&lines)
+        );
+    }
+    for (index, state) in graph.states.iter().enumerate() {
+        let mut attributes = vec![];
+        let mut name = layout::name(graph, index);
+        if spine.contains(&index) {
+            attributes.push("group=spine".to_owned());
+        }
+        if state.failed {
+            attributes.push("color=\"#cf222e\"".to_owned());
+        } else if state.rest != Rest::Passing {
+            attributes.push("color=\"#1a7f37\"".to_owned());
+        }
+        if state.rest == Rest::Terminal {
+            attributes.push("peripheries=2".to_owned());
+        }
+        if let Some(overlay) = overlay {
+            let standing = overlay.standing(index);
+            name = format!("{} {name}", overlay.mark(index));
+            attributes.push(
+                match standing {
+                    Standing::Done => "fillcolor=\"#dafbe1\"",
+                    Standing::Here if overlay.stopped.is_some() => {
+                        "fillcolor=\"#cf222e\", fontcolor=\"#ffffff\", penwidth=2"
+                    }
+                    Standing::Here => "fillcolor=\"#0969da\", fontcolor=\"#ffffff\", penwidth=2",
+                    Standing::ToCome => "style=\"rounded,filled,dashed\"",
+                }
+                .to_owned(),
+            );
+        }
+        let tip = if state.doc.trim().is_empty() { state.name } else { state.doc };
+        attributes.insert(0, format!("label={}, tooltip={}", quote(&name), quote(&text::line(tip, 2000))));
+        let _ = writeln!(out, "    s{index} [{}];", attributes.join(", "));
+    }
+    if !graph.states.is_empty() {
+        out.push_str("    start [shape=point, style=filled, fillcolor=\"#59636e\", width=0.14, color=\"#59636e\", group=spine, tooltip=start];\n");
+        let _ = writeln!(out, "    start -> s{} [weight=100];", graph.initial());
+    }
+    let on_spine: Vec<(usize, usize)> = spine.iter().copied().zip(spine.iter().copied().skip(1)).collect();
+    for edge in &edges {
+        let (name, note) = edges::caption(graph, edge.transition);
+        let label = quote(format!("{name}\n{note}").trim());
+        let hints = match edge.way {
+            Way::Forward if on_spine.contains(&(edge.from, edge.to)) => ", weight=100",
+            Way::Forward | Way::Loop => "",
+            Way::Back => ", constraint=false, style=dashed, color=\"#9a6700\"",
+            Way::Failure => ", color=\"#cf222e\"",
+        };
+        // One failure label for each edge would cover the picture.
+        let what = if edge.way == Way::Failure { "tooltip" } else { "label" };
+        let _ = writeln!(out, "    s{} -> s{} [{what}={label}{hints}];", edge.from, edge.to);
+    }
+    if edges::undoes(graph) {
+        out.push_str("    deletion [shape=plaintext, style=\"\", fontsize=9, fontcolor=\"#9a6700\", label=\"◎ deletion, from any state: ⟲ in reverse order\"];\n");
+        if let Some(last) = spine.last() {
+            let _ = writeln!(out, "    s{last} -> deletion [style=invis];");
+        }
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            out.push_str("\\n");
+        }
+        for c in text::line(line, 2000).chars() {
+            match c {
+                '"' | '\\' => {
+                    out.push('\\');
+                    out.push(c);
+                }
+                // Graphviz reads HTML entities in plain labels too.
+                '&' => out.push_str("&amp;"),
+                _ => out.push(c),
+            }
+        }
+    }
+    out.push('"');
+    out
+}

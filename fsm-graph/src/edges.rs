@@ -1,0 +1,185 @@
+//! The edges of a graph, what each one means to the picture, and the spine.
+
+use crate::model::{Graph, Kind, Undo};
+
+/// What an edge means to the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Onwards.
+    Forward,
+    /// To a state that was passed before.
+    Back,
+    /// From a state to itself.
+    Loop,
+    /// To a failed state.
+    Failure,
+}
+
+/// One transition to one of its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edge {
+    pub(crate) transition: usize,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) way: Way,
+    /// Whether it closes a cycle, so that rows cannot count along it.
+    pub(crate) closes: bool,
+}
+
+/// All edges, in the order of the transitions. An index out of range, possible only by hand, gives no edge.
+pub(crate) fn edges(graph: &Graph<'_>) -> Vec<Edge> {
+    let count = graph.states.len();
+    let mut edges = vec![];
+    let mut push = |transition, from: usize, to: usize| {
+        if from < count && to < count {
+            let way = match () {
+                () if from == to => Way::Loop,
+                () if graph.states[to].failed => Way::Failure,
+                () => Way::Forward,
+            };
+            edges.push(Edge { transition, from, to, way, closes: from == to });
+        }
+    };
+    let mut sets = vec![vec![]; graph.transitions.len()];
+    for (at, state) in graph.states.iter().enumerate() {
+        for &index in state.transitions {
+            if let Some(places) = sets.get_mut(index) {
+                places.push(at);
+            }
+        }
+    }
+    for (index, transition) in graph.transitions.iter().enumerate() {
+        if transition.for_each().is_some() {
+            for &at in &sets[index] {
+                push(index, at, at);
+            }
+        } else {
+            for &to in transition.to {
+                push(index, transition.from, to);
+            }
+        }
+    }
+    close_cycles(graph, &mut edges);
+    edges
+}
+
+/// Marks the edges that lead back to a state on the path that is being walked, walking in declared order.
+fn close_cycles(graph: &Graph<'_>, edges: &mut [Edge]) {
+    let count = graph.states.len();
+    let out = outgoing(count, edges);
+    let (mut seen, mut walking) = (vec![false; count], vec![false; count]);
+    let roots = (count > 0).then(|| graph.initial()).into_iter().chain(0..count);
+    for root in roots {
+        if seen[root] {
+            continue;
+        }
+        seen[root] = true;
+        walking[root] = true;
+        // An explicit stack: a chain may be longer than the thread's.
+        let mut stack = vec![(root, 0)];
+        while let Some((state, next)) = stack.last_mut() {
+            let Some(&edge) = out[*state].get(*next) else {
+                walking[*state] = false;
+                stack.pop();
+                continue;
+            };
+            *next += 1;
+            let to = edges[edge].to;
+            if walking[to] {
+                edges[edge].closes = true;
+                if edges[edge].way == Way::Forward {
+                    edges[edge].way = Way::Back;
+                }
+            } else if !seen[to] {
+                seen[to] = true;
+                walking[to] = true;
+                stack.push((to, 0));
+            }
+        }
+    }
+}
+
+/// For each state, the indices of the edges that leave it.
+pub(crate) fn outgoing(count: usize, edges: &[Edge]) -> Vec<Vec<usize>> {
+    let mut out = vec![vec![]; count];
+    for (index, edge) in edges.iter().enumerate() {
+        out[edge.from].push(index);
+    }
+    out
+}
+
+/// The states so that every edge that closes no cycle leads to a later one.
+pub(crate) fn order(count: usize, edges: &[Edge]) -> Vec<usize> {
+    let out = outgoing(count, edges);
+    let mut missing = vec![0_usize; count];
+    for edge in edges.iter().filter(|edge| !edge.closes) {
+        missing[edge.to] += 1;
+    }
+    let mut order: Vec<usize> = (0..count).filter(|&state| missing[state] == 0).collect();
+    let mut next = 0;
+    while let Some(&state) = order.get(next) {
+        next += 1;
+        for &edge in &out[state] {
+            if !edges[edge].closes {
+                let to = edges[edge].to;
+                missing[to] -= 1;
+                if missing[to] == 0 {
+                    order.push(to);
+                }
+            }
+        }
+    }
+    order
+}
+
+/// The longest forward path from the initial state; of equally long ones, the one declared first.
+pub(crate) fn spine(graph: &Graph<'_>, edges: &[Edge]) -> Vec<usize> {
+    let count = graph.states.len();
+    if count == 0 {
+        return vec![];
+    }
+    let out = outgoing(count, edges);
+    let mut best: Vec<(usize, Option<usize>)> = vec![(0, None); count];
+    for &state in order(count, edges).iter().rev() {
+        for &edge in &out[state] {
+            let edge = edges[edge];
+            if edge.way == Way::Forward && best[edge.to].0 + 1 > best[state].0 {
+                best[state] = (best[edge.to].0 + 1, Some(edge.to));
+            }
+        }
+    }
+    let mut spine = vec![graph.initial()];
+    let mut at = graph.initial();
+    while let Some(next) = best[at].1 {
+        spine.push(next);
+        at = next;
+    }
+    spine
+}
+
+/// What stands beside an edge: the transition's name, and in a muted tone its guard, set and undo.
+pub(crate) fn caption(graph: &Graph<'_>, transition: usize) -> (String, String) {
+    let Some(transition) = graph.transitions.get(transition) else { return Default::default() };
+    let mut notes = vec![];
+    if let Some(guard) = transition.guard {
+        notes.push(format!("if {guard}"));
+    }
+    if let Some(set) = transition.for_each() {
+        notes.push(format!("each of {}", set.fact));
+    }
+    match transition.kind {
+        Kind::Effect(contract) => match contract.undo {
+            Undo::Method(undo) => notes.push(format!("⟲ {undo}")),
+            Undo::Retain => notes.push("retained".to_owned()),
+            Undo::None => {}
+        },
+        Kind::Waits { .. } => notes.push("waits".to_owned()),
+        Kind::NoEffect => {}
+    }
+    (crate::text::line(transition.name, 48), crate::text::line(&notes.join(", "), 64))
+}
+
+/// Whether deletion has anything to undo.
+pub(crate) fn undoes(graph: &Graph<'_>) -> bool {
+    graph.transitions.iter().any(|t| t.contract().is_some_and(|c| matches!(c.undo, Undo::Method(_))))
+}

@@ -1,0 +1,144 @@
+//! Mermaid, for pages that render it.
+//!
+//! No theme is set, so the page's own light and dark themes apply.
+
+use std::fmt::Write as _;
+
+use crate::edges::{self, Edge, Way};
+use crate::layout;
+use crate::model::{Graph, Rest};
+use crate::overlay::{Overlay, Standing};
+use crate::text;
+
+/// The diagram with one edge to each failed state: the states that lead there stand in one composite state.
+///
+/// Mermaid's own layout bends the forward path when many states share a target; this keeps it straight.
+#[must_use]
+pub fn folded(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
+    write(graph, overlay, true)
+}
+
+/// The diagram with every edge on its own.
+#[must_use]
+pub fn flat(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
+    write(graph, overlay, false)
+}
+
+fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String {
+    let edges = edges::edges(graph);
+    let group = if fold { groups(graph, &edges) } else { vec![None; graph.states.len()] };
+    let mut out = String::from("stateDiagram-v2\n");
+    let _ = writeln!(out, "    accTitle: State diagram of {}", escape(graph.title));
+    let headline =
+        overlay.map_or_else(String::new, |overlay| overlay.lines(&layout::name(graph, overlay.here)).join(", "));
+    let about = if headline.is_empty() { text::line(graph.doc, 120) } else { headline.clone() };
+    if !about.is_empty() {
+        let _ = writeln!(out, "    accDescr: {}", escape(&about));
+    }
+    for target in 0..graph.states.len() {
+        let members: Vec<usize> = (0..graph.states.len()).filter(|&s| group[s] == Some(target)).collect();
+        if !members.is_empty() {
+            let _ = writeln!(out, "    state \" \" as g{target} {{");
+            for state in members {
+                declare(&mut out, graph, overlay, state, "        ");
+            }
+            inner(&mut out, graph, &edges, |edge| group[edge.from] == Some(target) && group[edge.to] == Some(target));
+            out.push_str("    }\n");
+        }
+    }
+    for state in (0..graph.states.len()).filter(|&state| group[state].is_none()) {
+        declare(&mut out, graph, overlay, state, "    ");
+    }
+    if !graph.states.is_empty() {
+        let _ = writeln!(out, "    [*] --> s{}", graph.initial());
+    }
+    inner(&mut out, graph, &edges, |edge| {
+        let folded = edge.way == Way::Failure && group[edge.from] == Some(edge.to);
+        let inside = group[edge.from].is_some() && group[edge.from] == group[edge.to];
+        !folded && !inside
+    });
+    for target in 0..graph.states.len() {
+        if group.contains(&Some(target)) {
+            let _ = writeln!(out, "    g{target} --> s{target} : on failure");
+        }
+    }
+    for (state, _) in graph.states.iter().enumerate().filter(|(_, state)| state.rest == Rest::Terminal) {
+        let _ = writeln!(out, "    s{state} --> [*]");
+    }
+    if let Some(last) = edges::spine(graph, &edges).last().filter(|_| edges::undoes(graph)) {
+        let _ = writeln!(out, "    note right of s{last} : On deletion, from any state, ⟲ runs in reverse order");
+    }
+    if let Some(overlay) = overlay {
+        if graph.states.get(overlay.here).is_some() {
+            let _ = writeln!(out, "    note right of s{} : {}", overlay.here, escape(&headline));
+        }
+        classes(&mut out, graph, overlay);
+    }
+    out
+}
+
+/// For each state, the failed state whose composite it stands in.
+fn groups(graph: &Graph<'_>, edges: &[Edge]) -> Vec<Option<usize>> {
+    let mut group = vec![None; graph.states.len()];
+    for target in (0..graph.states.len()).filter(|&state| graph.states[state].failed) {
+        let mut sources: Vec<usize> =
+            edges.iter().filter(|edge| edge.way == Way::Failure && edge.to == target).map(|edge| edge.from).collect();
+        sources.sort_unstable();
+        sources.dedup();
+        let used = group.contains(&Some(target));
+        // A state can stand in one composite only, and a composite with an edge into itself would hold its own target.
+        let free = sources.iter().all(|&s| group[s].is_none() && !group.contains(&Some(s)) && !graph.states[s].failed);
+        if sources.len() > 1 && free && !used && group[target].is_none() {
+            for source in sources {
+                group[source] = Some(target);
+            }
+        }
+    }
+    group
+}
+
+fn declare(out: &mut String, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, state: usize, indent: &str) {
+    let mark = overlay.map_or_else(String::new, |overlay| format!("{} ", overlay.mark(state)));
+    let _ = writeln!(out, "{indent}state \"{mark}{}\" as s{state}", escape(&layout::name(graph, state)));
+}
+
+fn inner(out: &mut String, graph: &Graph<'_>, edges: &[Edge], wanted: impl Fn(&Edge) -> bool) {
+    for edge in edges.iter().filter(|edge| wanted(edge)) {
+        let (name, note) = edges::caption(graph, edge.transition);
+        let label = escape(format!("{name} {note}").trim());
+        let label = if label.is_empty() { label } else { format!(" : {label}") };
+        let _ = writeln!(out, "    s{} --> s{}{label}", edge.from, edge.to);
+    }
+}
+
+fn classes(out: &mut String, graph: &Graph<'_>, overlay: &Overlay<'_>) {
+    let here = if overlay.stopped.is_some() {
+        "fill:#cf222e,stroke:#cf222e,color:#ffffff,stroke-width:3px"
+    } else {
+        "fill:#0969da,stroke:#0969da,color:#ffffff,stroke-width:3px"
+    };
+    for (class, standing, style) in [
+        ("done", Standing::Done, "fill:#dafbe1,stroke:#1a7f37,color:#1f2328"),
+        ("here", Standing::Here, here),
+        ("later", Standing::ToCome, "stroke-dasharray:4 3"),
+    ] {
+        let _ = writeln!(out, "    classDef {class} {style}");
+        for state in (0..graph.states.len()).filter(|&state| overlay.standing(state) == standing) {
+            let _ = writeln!(out, "    class s{state} {class}");
+        }
+    }
+}
+
+/// Everything that Mermaid, its HTML labels or its accessibility lines could read as markup becomes an entity.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in text::line(text, 200).chars() {
+        if c.is_alphanumeric() || matches!(c, ' ' | '_' | ',' | '.' | '⟲' | '…' | '✔' | '▶' | '◀' | '■' | '○')
+        {
+            out.push(c);
+        } else {
+            let _ = write!(out, "#{};", u32::from(c));
+        }
+    }
+    out
+}

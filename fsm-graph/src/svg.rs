@@ -1,0 +1,329 @@
+//! SVG, without script and without a blank line, for rustdoc pages and for files.
+
+use std::fmt::Write as _;
+
+use crate::edges::Way;
+use crate::layout::{self, Frame, Label, Layout, Line, Point};
+use crate::model::{Graph, Rest};
+use crate::overlay::{Overlay, Standing};
+use crate::text::{self, xml};
+
+/// The colours of a picture, and how it is wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Palette {
+    /// rustdoc's own colours, whatever the theme.
+    Inline,
+    /// Light, or dark where the reader prefers that.
+    File,
+    #[cfg(feature = "png")]
+    Light,
+    #[cfg(feature = "png")]
+    Dark,
+}
+
+/// The picture for the type's rustdoc page: a `<div>` with rustdoc's own colours, in which every state links to its
+/// variant.
+///
+/// Put it into a doc comment after a blank line. It holds no blank line itself, so Markdown leaves it as it is.
+#[must_use]
+pub fn inline(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
+    format!("<div style=\"overflow-x:auto\">\n{}</div>\n", draw(graph, overlay, Palette::Inline))
+}
+
+/// The picture as a file of its own, which follows the reader's light or dark scheme.
+#[must_use]
+pub fn file(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
+    draw(graph, overlay, Palette::File)
+}
+
+/// The picture in literal colours of one scheme, for renderers that know neither variables nor media queries.
+#[cfg(feature = "png")]
+pub(crate) fn literal(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, dark: bool) -> String {
+    draw(graph, overlay, if dark { Palette::Dark } else { Palette::Light })
+}
+
+const LIGHT: [&str; 9] =
+    ["#1f2328", "#59636e", "#f6f8fa", "#8c959f", "#cf222e", "#9a6700", "#1a7f37", "#dafbe1", "#0969da"];
+const DARK: [&str; 9] =
+    ["#e6edf3", "#9198a1", "#161b22", "#6e7681", "#f85149", "#d29922", "#3fb950", "#12261e", "#1f6feb"];
+
+fn draw(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, palette: Palette) -> String {
+    let layout = layout::layout(graph);
+    let notes = overlay.map_or_else(Vec::new, |overlay| overlay.lines(&layout::name(graph, overlay.here)));
+    let mut picture = Picture { graph, overlay, palette, prefix: text::prefix(graph.name), out: String::new() };
+    picture.open(&layout, &notes);
+    picture.edges(&layout);
+    for (state, frame) in layout.boxes.iter().enumerate() {
+        picture.state(state, *frame);
+    }
+    for label in layout.lines.iter().filter_map(|line| line.label.as_ref()) {
+        picture.label(label);
+    }
+    for rail in &layout.rails {
+        picture.label(&rail.label);
+    }
+    picture.out.push_str("</g>\n</svg>\n");
+    picture.out
+}
+
+struct Picture<'p> {
+    graph: &'p Graph<'p>,
+    overlay: Option<&'p Overlay<'p>>,
+    palette: Palette,
+    /// Stands before every class and id, which are global to the page.
+    prefix: String,
+    out: String,
+}
+
+impl Picture<'_> {
+    fn open(&mut self, layout: &Layout, notes: &[String]) {
+        let widest = notes.iter().map(|note| text::width(note, 12) + 24).max().unwrap_or(0);
+        let head = 18 * i32::try_from(notes.len()).unwrap_or(0) + if notes.is_empty() { 0 } else { 10 };
+        let (width, height) = (layout.width.max(widest), layout.height + head);
+        let title = xml(self.graph.title);
+        let p = self.prefix.clone();
+        let _ = writeln!(
+            self.out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{p}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"State diagram of {title}\">",
+        );
+        self.style();
+        for (way, class) in [("a", "head"), ("f", "fhead"), ("b", "bhead"), ("g", "ghead")] {
+            let _ = writeln!(
+                self.out,
+                "<marker id=\"{p}-{way}\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path class=\"{p}-{class}\" d=\"M0 1L8 4L0 7z\"/></marker>"
+            );
+        }
+        for (index, note) in notes.iter().enumerate() {
+            let y = 20 + 18 * i32::try_from(index).unwrap_or(0);
+            let class = if index == 0 { "live" } else { "note" };
+            let _ = writeln!(
+                self.out,
+                "<text class=\"{p}-{class}\" x=\"12\" y=\"{y}\">{}</text>",
+                xml(&note.replace("  ", " · "))
+            );
+        }
+        let _ = writeln!(self.out, "<g transform=\"translate(0 {head})\">");
+    }
+
+    fn style(&mut self) {
+        let p = &self.prefix;
+        let variables = |colours: [&str; 9]| {
+            let names = ["ink", "dim", "box", "edge", "bad", "back", "good", "done", "here"];
+            names.iter().zip(colours).fold(String::new(), |mut all, (name, colour)| {
+                let _ = write!(all, "--{p}-{name}:{colour};");
+                all
+            })
+        };
+        let out = &mut self.out;
+        out.push_str("<style>\n");
+        let colours = match self.palette {
+            Palette::Inline => [
+                "var(--main-color,#222)",
+                "var(--right-side-color,#666)",
+                "var(--code-block-background-color,#f5f5f5)",
+                "var(--border-color,#999)",
+                "#d9534f",
+                "#b98500",
+                "#2f9e4f",
+                "rgba(47,158,79,.18)",
+                "#2f74d0",
+            ],
+            Palette::File => LIGHT,
+            #[cfg(feature = "png")]
+            Palette::Light => LIGHT,
+            #[cfg(feature = "png")]
+            Palette::Dark => DARK,
+        };
+        // Renderers without variables get each colour as it is.
+        let literal = !matches!(self.palette, Palette::Inline | Palette::File);
+        if !literal {
+            let _ = writeln!(out, ".{p}{{{}max-width:none}}", variables(colours));
+        }
+        if self.palette == Palette::File {
+            let _ = writeln!(out, "@media (prefers-color-scheme:dark){{.{p}{{{}}}}}", variables(DARK));
+        }
+        let [ink, dim, fill, edge, bad, back, good, done, here] = if literal {
+            colours.map(str::to_owned)
+        } else {
+            ["ink", "dim", "box", "edge", "bad", "back", "good", "done", "here"]
+                .map(|name| format!("var(--{p}-{name})"))
+        };
+        let font = "font-family:\"DejaVu Sans\",\"Segoe UI\",system-ui,sans-serif";
+        let _ = write!(
+            out,
+            ".{p} text{{{font};fill:{ink}}}
+.{p}-name{{font-size:13px;text-anchor:middle}}
+.{p}-label{{font-size:11px}}
+.{p} .{p}-dim{{fill:{dim}}}
+.{p} .{p}-live{{font-size:12px;font-weight:bold}}
+.{p} .{p}-note{{font-size:12px;fill:{dim}}}
+.{p}-box,.{p}-inner{{fill:{fill};stroke:{edge};stroke-width:1}}
+.{p}-inner{{fill:none}}
+.{p}-rest{{stroke:{good};stroke-width:1.5}}
+.{p}-bad{{stroke:{bad};stroke-width:1.5}}
+.{p}-done{{fill:{done};stroke:{good}}}
+.{p}-here{{fill:{here};stroke:{here};stroke-width:2}}
+.{p}-stopped{{fill:#cf222e;stroke:#cf222e;stroke-width:2}}
+.{p} text.{p}-on{{fill:#fff;font-weight:bold}}
+.{p}-later{{opacity:.55}}
+.{p}-forward,.{p}-loop,.{p}-back,.{p}-failure,.{p}-rail,.{p}-undo{{fill:none;stroke:{dim};stroke-width:1.3}}
+.{p}-back,.{p}-undo{{stroke:{back};stroke-dasharray:5 3}}
+.{p}-failure,.{p}-rail{{stroke:{bad};stroke-width:1}}
+.{p}-walked{{stroke:{good};stroke-width:2.4}}
+.{p}-undoing{{stroke-width:2.6}}
+.{p}-head{{fill:{dim}}}.{p}-fhead{{fill:{bad}}}.{p}-bhead{{fill:{back}}}.{p}-ghead{{fill:{good}}}
+.{p} a{{text-decoration:none}}
+</style>
+"
+        );
+    }
+
+    fn edges(&mut self, layout: &Layout) {
+        let p = self.prefix.clone();
+        if let Some([dot, end]) = layout.start {
+            let _ = writeln!(self.out, "<circle class=\"{p}-head\" cx=\"{}\" cy=\"{}\" r=\"5\"/>", dot.0, dot.1);
+            let d = path(&[dot, end]);
+            let _ = writeln!(self.out, "<path class=\"{p}-forward\" d=\"{d}\" marker-end=\"url(#{p}-a)\"/>");
+        }
+        if let Some(deletion) = &layout.deletion {
+            let weight = if self.overlay.is_some_and(|o| o.undoing) { format!(" {p}-undoing") } else { String::new() };
+            let mut d = path(&deletion.points);
+            let _ = writeln!(self.out, "<path class=\"{p}-undo{weight}\" d=\"{d}\" marker-end=\"url(#{p}-b)\"/>");
+            d.clear();
+            for (x, y) in &deletion.ticks {
+                let _ = write!(d, "M{} {y}H{x}", x + 8);
+            }
+            let (x, y) = deletion.end;
+            let _ = writeln!(
+                self.out,
+                "<path class=\"{p}-undo\" style=\"stroke-dasharray:none\" d=\"{d}M{} {y}a6 6 0 1 0 12 0a6 6 0 1 0 -12 0\"/>\n<circle class=\"{p}-bhead\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>",
+                x - 6,
+            );
+            self.label(&deletion.label);
+        }
+        for line in &layout.lines {
+            self.line(line);
+        }
+        for rail in &layout.rails {
+            let d = path(&rail.points);
+            let _ = writeln!(self.out, "<path class=\"{p}-rail\" d=\"{d}\" marker-end=\"url(#{p}-f)\"/>");
+        }
+    }
+
+    fn line(&mut self, line: &Line) {
+        let p = &self.prefix;
+        let edge = line.edge;
+        let walked = edge.way == Way::Forward && self.overlay.is_some_and(|o| o.walked(edge.from, edge.to));
+        let mut class = format!("{p}-{}", edge.way.word());
+        if walked {
+            let _ = write!(class, " {p}-walked");
+        }
+        let head = match edge.way {
+            _ if walked => "g",
+            Way::Forward | Way::Loop => "a",
+            Way::Back => "b",
+            Way::Failure => "f",
+        };
+        let marker = if line.head { format!(" marker-end=\"url(#{p}-{head})\"") } else { String::new() };
+        let name = self.graph.transitions.get(edge.transition).map_or("", |transition| transition.name);
+        let (d, name) = (path(&line.points), xml(name));
+        let _ = writeln!(self.out, "<path class=\"{class}\" d=\"{d}\"{marker}><title>{name}</title></path>");
+    }
+
+    fn state(&mut self, state: usize, frame: Frame) {
+        let p = self.prefix.clone();
+        let model = &self.graph.states[state];
+        let standing = self.overlay.map(|overlay| overlay.standing(state));
+        let mut class = format!("{p}-box");
+        match (model.failed, model.rest) {
+            (true, _) => class += &format!(" {p}-bad"),
+            (false, Rest::Passing) => {}
+            (false, Rest::Resting | Rest::Terminal) => class += &format!(" {p}-rest"),
+        }
+        let (group, on) = match standing {
+            Some(Standing::Done) => {
+                class += &format!(" {p}-done");
+                (String::new(), String::new())
+            }
+            Some(Standing::Here) => {
+                let stopped = self.overlay.is_some_and(|overlay| overlay.stopped.is_some());
+                class += &format!(" {p}-{}", if stopped { "stopped" } else { "here" });
+                (String::new(), format!(" {p}-on"))
+            }
+            Some(Standing::ToCome) => (format!(" class=\"{p}-later\""), String::new()),
+            None => Default::default(),
+        };
+        let link = self.palette == Palette::Inline && !model.name.is_empty();
+        let tip = if model.doc.trim().is_empty() { model.name } else { model.doc };
+        let _ = write!(self.out, "<g{group}>");
+        if link {
+            let _ = write!(self.out, "<a href=\"#variant.{}\">", xml(model.name));
+        }
+        let Frame { x, y, width, height } = frame;
+        let _ = write!(
+            self.out,
+            "<title>{}</title><rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"7\"/>",
+            xml(tip)
+        );
+        if model.rest == Rest::Terminal {
+            let _ = write!(
+                self.out,
+                "<rect class=\"{p}-inner\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/>",
+                x + 3,
+                y + 3,
+                width - 6,
+                height - 6
+            );
+        }
+        let mark = self.overlay.map_or_else(String::new, |overlay| format!("{} ", overlay.mark(state)));
+        let name = xml(&layout::name(self.graph, state));
+        let _ = write!(
+            self.out,
+            "<text class=\"{p}-name{on}\" x=\"{}\" y=\"{}\">{mark}{name}</text>",
+            x + width / 2,
+            y + height / 2 + 5
+        );
+        if link {
+            self.out.push_str("</a>");
+        }
+        self.out.push_str("</g>\n");
+    }
+
+    fn label(&mut self, label: &Label) {
+        let p = &self.prefix;
+        let frame = label.frame;
+        let (x, anchor) = if label.end { (frame.x + frame.width, " text-anchor=\"end\"") } else { (frame.x, "") };
+        let y = frame.y + 11;
+        let note = if label.note.is_empty() {
+            String::new()
+        } else {
+            format!("<tspan class=\"{p}-dim\" dx=\"8\">{}</tspan>", xml(&label.note))
+        };
+        let name = xml(&label.name);
+        let _ = writeln!(self.out, "<text class=\"{p}-label\" x=\"{x}\" y=\"{y}\"{anchor}>{name}{note}</text>");
+    }
+}
+
+/// A line of horizontal and vertical stretches with rounded corners.
+fn path(points: &[Point]) -> String {
+    let mut d = String::new();
+    for (index, &(x, y)) in points.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|i| points.get(i));
+        match (before, points.get(index + 1)) {
+            (None, _) => {
+                let _ = write!(d, "M{x} {y}");
+            }
+            (Some(_), None) => {
+                let _ = write!(d, "L{x} {y}");
+            }
+            (Some(&a), Some(&b)) => {
+                let length = |p: Point| (p.0 - x).abs() + (p.1 - y).abs();
+                let radius = 7.min(length(a) / 2).min(length(b) / 2);
+                let towards = |p: Point| (x + (p.0 - x).signum() * radius, y + (p.1 - y).signum() * radius);
+                let (a, b) = (towards(a), towards(b));
+                let _ = write!(d, "L{} {}Q{x} {y} {} {}", a.0, a.1, b.0, b.1);
+            }
+        }
+    }
+    d
+}

@@ -1,0 +1,148 @@
+//! The pictures of hard machines, against checked-in files. `UPDATE_DIAGRAMS=1` writes them.
+
+mod machines;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use durable_fsm_graph::{Graph, Overlay, Stopped, dot, mermaid, svg, terminal};
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn check(name: &str, text: &str) {
+    let path = golden(name);
+    if std::env::var_os("UPDATE_DIAGRAMS").is_some_and(|value| value == "1") {
+        std::fs::write(path, text).expect("the golden folder can be written");
+        return;
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "{name} differs; UPDATE_DIAGRAMS=1 writes it anew\n{text}");
+}
+
+/// A worker that has come half-way and waits for its next attempt.
+fn waiting() -> Overlay<'static> {
+    Overlay {
+        resource: "tenant/acme",
+        here: 4,
+        done: &[0, 1, 2, 3],
+        since: Some(Duration::from_secs(134)),
+        attempt: 3,
+        last_error: Some("503 Service Unavailable: <upstream> is \"busy\""),
+        next_retry: Some(Duration::from_secs(20)),
+        ..Overlay::default()
+    }
+}
+
+fn undoing() -> Overlay<'static> {
+    Overlay {
+        undoing: true,
+        attempt: 1,
+        last_error: None,
+        stopped: Some(Stopped::Held("close_room: the room is not provably ours")),
+        pending_undo: &["close_room", "deactivate_account"],
+        ..waiting()
+    }
+}
+
+#[test]
+fn plain_pictures_are_current() {
+    for (name, machine) in machines::all() {
+        machine.with(|graph| {
+            check(&format!("{name}.svg"), &svg::file(graph, None));
+            check(&format!("{name}.inline.html"), &svg::inline(graph, None));
+            check(&format!("{name}.folded.mmd"), &mermaid::folded(graph, None));
+            check(&format!("{name}.flat.mmd"), &mermaid::flat(graph, None));
+            check(&format!("{name}.dot"), &dot::write(graph, None));
+            check(&format!("{name}.txt"), &terminal::write(graph, None, &terminal::Options::default()));
+        });
+    }
+}
+
+#[test]
+fn live_pictures_are_current() {
+    let live = |name: &str, overlay: &Overlay<'_>, graph: &Graph<'_>| {
+        check(&format!("{name}.svg"), &svg::file(graph, Some(overlay)));
+        check(&format!("{name}.mmd"), &mermaid::folded(graph, Some(overlay)));
+        check(&format!("{name}.dot"), &dot::write(graph, Some(overlay)));
+        let options = terminal::Options { colour: name.ends_with("undoing"), ..terminal::Options::default() };
+        check(&format!("{name}.txt"), &terminal::write(graph, Some(overlay), &options));
+        let ascii = terminal::Options { ascii: true, width: 60, colour: false };
+        check(&format!("{name}.ascii.txt"), &terminal::write(graph, Some(overlay), &ascii));
+    };
+    machines::worker().with(|graph| {
+        live("live-worker", &waiting(), graph);
+        live("live-undoing", &undoing(), graph);
+    });
+    machines::team().with(|graph| {
+        let blocked = Overlay {
+            resource: "tenant/blue",
+            here: 2,
+            done: &[0, 1],
+            stopped: Some(Stopped::Blocked("quota: 10 of 10 rooms used")),
+            ..Overlay::default()
+        };
+        live("live-team", &blocked, graph);
+    });
+}
+
+#[test]
+fn an_overlay_off_the_graph_is_drawn_without_a_panic() {
+    let overlay = Overlay { here: 99, done: &[7, 100], ..waiting() };
+    machines::human().with(|graph| {
+        let text = terminal::write(graph, Some(&overlay), &terminal::Options { width: 0, ..Default::default() });
+        assert!(text.contains('✔') || !text.is_empty());
+        assert!(!svg::file(graph, Some(&overlay)).is_empty());
+        assert!(!mermaid::flat(graph, Some(&overlay)).is_empty());
+        assert!(!dot::write(graph, Some(&overlay)).is_empty());
+    });
+}
+
+#[test]
+fn a_current_file_passes_and_a_stale_one_says_how_to_renew_it() {
+    let folder = std::env::temp_dir().join(format!("durable-fsm-graph-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a temporary folder");
+    let path = folder.join("human.svg");
+    machines::human().with(|graph| {
+        std::fs::write(&path, svg::file(graph, None)).expect("the file can be written");
+        durable_fsm_graph::assert_current(&path, graph);
+    });
+    if std::env::var_os("UPDATE_DIAGRAMS").is_none() {
+        let stale =
+            std::panic::catch_unwind(|| machines::team().with(|graph| durable_fsm_graph::assert_current(&path, graph)));
+        let message = stale.expect_err("another machine's picture is stale");
+        let message = message.downcast_ref::<String>().expect("a message");
+        assert!(message.contains("UPDATE_DIAGRAMS=1") && message.contains("TeamFlow"), "{message}");
+    }
+    std::fs::remove_dir_all(folder).expect("the folder is ours");
+}
+
+#[cfg(feature = "png")]
+#[test]
+fn png_has_the_size_of_the_picture_and_text_in_it() {
+    use durable_fsm_graph::png::{Scheme, write};
+
+    let size = |png: &[u8]| {
+        let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
+        (number(16), number(20))
+    };
+    machines::worker().with(|graph| {
+        let once = write(graph, Some(&waiting()), Scheme::Light, 1.0).expect("a small picture");
+        let twice = write(graph, Some(&waiting()), Scheme::Dark, 2.0).expect("a small picture");
+        assert!(once.starts_with(b"\x89PNG"));
+        assert_eq!(size(&twice), (2 * size(&once).0, 2 * size(&once).1));
+        assert_eq!(once, write(graph, Some(&waiting()), Scheme::Light, 1.0).expect("the same again"));
+        assert!(write(graph, None, Scheme::Light, 1e9).is_err(), "a picture larger than memory is refused");
+        assert!(write(graph, None, Scheme::Light, f32::NAN).is_err());
+        let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+        for (name, png) in [("light.png", once), ("dark.png", twice)] {
+            std::fs::write(folder.join(name), png).expect("the target folder can be written");
+        }
+    });
+    // Without its font every text would be missing, and this picture an empty box.
+    let named = |name: &str| {
+        machines::Machine::new("M").states(&[name]).with(|graph| write(graph, None, Scheme::Light, 1.0).expect("small"))
+    };
+    assert_ne!(named("WWWi"), named("iWWW"));
+}

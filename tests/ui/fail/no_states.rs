@@ -1,0 +1,12 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+
+}
+
+fn main() {}

@@ -59,8 +59,12 @@ impl Expansion<'_> {
         });
         let reads = known.iter().map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            let get = if fact.each.is_some() { quote!(each) } else { quote!(get) };
-            let read = quote_spanned!(ty.span()=> #fsm::Facts::#get(facts, #key)?);
+            let read = match &fact.each {
+                Some((subject, member)) => {
+                    quote_spanned!(ty.span()=> #fsm::Facts::each::<#subject, #member>(facts, #key)?)
+                }
+                None => quote_spanned!(ty.span()=> #fsm::Facts::get::<#ty>(facts, #key)?),
+            };
             quote!(#ident: #read)
         });
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {

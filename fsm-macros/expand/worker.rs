@@ -2,7 +2,7 @@
 
 const _: () = {
     #[allow(dead_code, unreachable_code, clippy::diverging_sub_expression)]
-    fn declared(it: WorkerFlow) {
+    fn declared(it: WorkerFlow, which: usize) -> WorkerFlow {
         match it {
             WorkerFlow::Requested {} => {}
             WorkerFlow::AccountRegistered { user_id } => {
@@ -29,32 +29,47 @@ const _: () = {
                 let _ = containers;
             }
         }
-        let _: &[fn() -> WorkerFlow] = &[
-            || WorkerFlow::Requested {},
-            || WorkerFlow::AccountRegistered {
-                user_id: ::core::panic!(),
-            },
-            || WorkerFlow::RoomCreated {
-                room_id: ::core::panic!(),
-            },
-            || WorkerFlow::ConsumerCreated {
-                consumer: ::core::panic!(),
-            },
-            || WorkerFlow::RouteAuthorized {
-                route: ::core::panic!(),
-            },
-            || WorkerFlow::ConfigGenerated {
-                config: ::core::panic!(),
-            },
-            || WorkerFlow::ConfigPushed {
-                prefix: ::core::panic!(),
-                skills: ::core::panic!(),
-            },
-            || WorkerFlow::Ready {
-                applied: ::core::panic!(),
-                containers: ::core::panic!(),
-            },
-        ];
+        match which {
+            0usize => WorkerFlow::Requested {},
+            1usize => {
+                WorkerFlow::AccountRegistered {
+                    user_id: ::core::panic!(),
+                }
+            }
+            2usize => {
+                WorkerFlow::RoomCreated {
+                    room_id: ::core::panic!(),
+                }
+            }
+            3usize => {
+                WorkerFlow::ConsumerCreated {
+                    consumer: ::core::panic!(),
+                }
+            }
+            4usize => {
+                WorkerFlow::RouteAuthorized {
+                    route: ::core::panic!(),
+                }
+            }
+            5usize => {
+                WorkerFlow::ConfigGenerated {
+                    config: ::core::panic!(),
+                }
+            }
+            6usize => {
+                WorkerFlow::ConfigPushed {
+                    prefix: ::core::panic!(),
+                    skills: ::core::panic!(),
+                }
+            }
+            7usize => {
+                WorkerFlow::Ready {
+                    applied: ::core::panic!(),
+                    containers: ::core::panic!(),
+                }
+            }
+            _ => ::core::panic!(),
+        }
     }
 };
 ///Nothing exists yet.
@@ -85,20 +100,6 @@ impl ::core::ops::Deref for Requested {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for Requested {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let facts = ::durable_fsm::__private::Facts::default();
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 0usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for Requested {
     type Machine = WorkerFlow;
     const INDEX: usize = 0usize;
@@ -109,6 +110,13 @@ impl ::durable_fsm::__private::State for Requested {
         ::core::result::Result::Ok(
             Self(::durable_fsm::__private::Sealed::new(RequestedData {})),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(())
     }
 }
 ///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
@@ -140,21 +148,6 @@ impl ::core::ops::Deref for AccountRegistered {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for AccountRegistered {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let mut facts = ::durable_fsm::__private::Facts::default();
-        facts.put("user_id", &self.0.user_id)?;
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 1usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for AccountRegistered {
     type Machine = WorkerFlow;
     const INDEX: usize = 1usize;
@@ -171,6 +164,14 @@ impl ::durable_fsm::__private::State for AccountRegistered {
                 }),
             ),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("user_id", &self.0.user_id)?;
+        ::core::result::Result::Ok(())
     }
 }
 ///The worker has its room.
@@ -205,21 +206,6 @@ impl ::core::ops::Deref for RoomCreated {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for RoomCreated {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let mut facts = ::durable_fsm::__private::Facts::default();
-        facts.put("room_id", &self.0.room_id)?;
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 2usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for RoomCreated {
     type Machine = WorkerFlow;
     const INDEX: usize = 2usize;
@@ -239,6 +225,14 @@ impl ::durable_fsm::__private::State for RoomCreated {
                 }),
             ),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("room_id", &self.0.room_id)?;
+        ::core::result::Result::Ok(())
     }
 }
 ///The gateway knows the worker's key.
@@ -276,21 +270,6 @@ impl ::core::ops::Deref for ConsumerCreated {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for ConsumerCreated {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let mut facts = ::durable_fsm::__private::Facts::default();
-        facts.put("consumer", &self.0.consumer)?;
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 3usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for ConsumerCreated {
     type Machine = WorkerFlow;
     const INDEX: usize = 3usize;
@@ -313,6 +292,14 @@ impl ::durable_fsm::__private::State for ConsumerCreated {
                 }),
             ),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("consumer", &self.0.consumer)?;
+        ::core::result::Result::Ok(())
     }
 }
 ///The worker may use the AI route.
@@ -353,21 +340,6 @@ impl ::core::ops::Deref for RouteAuthorized {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for RouteAuthorized {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let mut facts = ::durable_fsm::__private::Facts::default();
-        facts.put("route", &self.0.route)?;
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 4usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for RouteAuthorized {
     type Machine = WorkerFlow;
     const INDEX: usize = 4usize;
@@ -393,6 +365,14 @@ impl ::durable_fsm::__private::State for RouteAuthorized {
                 }),
             ),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("route", &self.0.route)?;
+        ::core::result::Result::Ok(())
     }
 }
 ///The configuration is made; its secrets are added when it is pushed.
@@ -437,21 +417,6 @@ impl ::core::ops::Deref for ConfigGenerated {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for ConfigGenerated {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let mut facts = ::durable_fsm::__private::Facts::default();
-        facts.put("config", &self.0.config)?;
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 5usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for ConfigGenerated {
     type Machine = WorkerFlow;
     const INDEX: usize = 5usize;
@@ -480,6 +445,14 @@ impl ::durable_fsm::__private::State for ConfigGenerated {
                 }),
             ),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("config", &self.0.config)?;
+        ::core::result::Result::Ok(())
     }
 }
 ///The configuration is in the store; skills are pushed one by one.
@@ -530,21 +503,6 @@ impl ::core::ops::Deref for ConfigPushed {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for ConfigPushed {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let mut facts = ::durable_fsm::__private::Facts::default();
-        facts.put("prefix", &self.0.prefix)?;
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 6usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for ConfigPushed {
     type Machine = WorkerFlow;
     const INDEX: usize = 6usize;
@@ -580,6 +538,14 @@ impl ::durable_fsm::__private::State for ConfigPushed {
                 }),
             ),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("prefix", &self.0.prefix)?;
+        ::core::result::Result::Ok(())
     }
 }
 ///The container runs. Rests here until the spec changes.
@@ -634,21 +600,6 @@ impl ::core::ops::Deref for Ready {
         &self.0
     }
 }
-impl ::durable_fsm::__private::Next for Ready {
-    fn made(
-        &self,
-    ) -> ::core::result::Result<
-        ::durable_fsm::__private::Made,
-        ::durable_fsm::__private::FactError,
-    > {
-        let mut facts = ::durable_fsm::__private::Facts::default();
-        facts.put("applied", &self.0.applied)?;
-        ::core::result::Result::Ok(::durable_fsm::__private::Made {
-            state: 7usize,
-            facts,
-        })
-    }
-}
 impl ::durable_fsm::__private::State for Ready {
     type Machine = WorkerFlow;
     const INDEX: usize = 7usize;
@@ -691,6 +642,14 @@ impl ::durable_fsm::__private::State for Ready {
                 }),
             ),
         )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("applied", &self.0.applied)?;
+        ::core::result::Result::Ok(())
     }
 }
 ///Where a resource of [`WorkerFlow`] is.

@@ -1,5 +1,9 @@
 //! Durable typestate state machines for controllers.
 
+// Generated code names this crate, also in its own tests.
+#[cfg(all(test, feature = "testing"))]
+extern crate self as durable_fsm;
+
 pub use durable_fsm_graph as graph;
 pub use durable_fsm_macros::Fsm;
 

@@ -4,6 +4,8 @@ mod conformance;
 mod explore;
 mod oracle;
 mod plan;
+#[cfg(test)]
+mod planted;
 mod report;
 mod run;
 mod sim;

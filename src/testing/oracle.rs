@@ -79,8 +79,8 @@ pub(crate) struct Books {
     /// The key of each life that a record has named.
     lives: BTreeMap<(String, Option<String>, u64), String>,
     origin: String,
-    /// An attempt has failed, and the next write has to say so.
-    failed: Option<(usize, u64)>,
+    /// An attempt of a controller has failed, and its next write has to say so.
+    failed: [Option<(usize, u64)>; 2],
     /// What was reached: a transition, and the state it led to.
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
     /// A hash of what existed when the world was looked at last.
@@ -99,7 +99,7 @@ impl Books {
             retained: BTreeSet::new(),
             lives: BTreeMap::new(),
             origin: String::new(),
-            failed: None,
+            failed: [None; 2],
             edges: BTreeSet::new(),
             world: 0,
             undone: BTreeSet::new(),
@@ -116,8 +116,8 @@ impl Books {
     }
 
     /// A controller has died, and with it what it alone knew.
-    pub(crate) fn forget(&mut self) {
-        self.failed = None;
+    pub(crate) fn forget(&mut self, actor: usize) {
+        self.failed[actor] = None;
     }
 
     fn undo_of(&self, transition: &str) -> Option<Undo<'static>> {
@@ -125,11 +125,11 @@ impl Books {
     }
 
     /// A record is replaced by another, or written first.
-    pub(crate) fn check_write(&mut self, old: Option<&Record>, new: &Record) -> Option<Violation> {
+    pub(crate) fn check_write(&mut self, actor: usize, old: Option<&Record>, new: &Record) -> Option<Violation> {
         let history = |message: String| Some(Violation::new(Oracle::History, message));
         let edge = |message: String| Some(Violation::new(Oracle::Edge, message));
         self.origin.clone_from(&new.origin);
-        let failed = self.failed.take();
+        let failed = self.failed[actor].take();
         let expected = old.map_or(0, |old| old.seq) + 1;
         if new.seq != expected {
             return history(format!("seq {} was written where {expected} was due", new.seq));
@@ -366,6 +366,6 @@ impl Core {
 
     pub(crate) fn failed_call(&mut self, ask: &Ask) {
         let seq = self.stored.record.as_ref().map_or(0, |record| record.seq);
-        self.books.failed = Some((ask.transition, seq));
+        self.books.failed[self.actor] = Some((ask.transition, seq));
     }
 }

@@ -70,6 +70,7 @@ struct Actor {
     driver: Arc<Driver<SimProbe>>,
     pass: Option<Pass>,
     draining: bool,
+    stopped_at: Duration,
 }
 
 enum End {
@@ -165,7 +166,7 @@ fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
     let store = (rig.store)(SimStore(sim.clone()));
     let driver = Driver::new(store, clock, SimProbe(sim.clone()), Duration::from_secs(600));
     sim.core().incarnations[index] = driver.incarnation().to_owned();
-    Actor { driver: Arc::new(driver), pass: None, draining: false }
+    Actor { driver: Arc::new(driver), pass: None, draining: false, stopped_at: Duration::ZERO }
 }
 
 impl<W: World> Runner<'_, W> {
@@ -337,7 +338,7 @@ impl<W: World> Runner<'_, W> {
     fn restart(&mut self, actor: usize) {
         {
             let mut core = self.sim.core();
-            core.books.forget();
+            core.books.forget(actor);
             core.draining = false;
         }
         self.actors[actor] = new_actor(self.rig, &self.sim, actor);
@@ -390,12 +391,13 @@ impl<W: World> Runner<'_, W> {
                         _ => {
                             more = 0;
                             current = other;
-                            self.sim.core().suspended -= 1;
+                            self.resume(current);
                         }
                     }
                 }
                 Polled::Stopped(stop) => {
                     self.sim.core().suspended += 1;
+                    self.actors[current].stopped_at = self.sim.now();
                     if stop == Stop::Pause {
                         more = 20;
                         let now = self.sim.now();
@@ -405,7 +407,7 @@ impl<W: World> Runner<'_, W> {
                     if self.actors[current].pass.is_none() {
                         self.begin(current);
                     } else {
-                        self.sim.core().suspended -= 1;
+                        self.resume(current);
                     }
                 }
                 Polled::Stuck => {
@@ -420,6 +422,13 @@ impl<W: World> Runner<'_, W> {
         }
     }
 
+    fn resume(&mut self, actor: usize) {
+        let mut core = self.sim.core();
+        core.suspended -= 1;
+        let stopped = core.now - self.actors[actor].stopped_at;
+        core.paused[actor] += stopped;
+    }
+
     fn poll(&mut self, actor: usize) -> Polled {
         self.sim.core().actor = actor;
         for _ in 0..100_000 {
@@ -431,7 +440,7 @@ impl<W: World> Runner<'_, W> {
             let Some(pass) = &mut self.actors[actor].pass else { return Polled::Stuck };
             if let Poll::Ready(result) = pass.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 self.actors[actor].pass = None;
-                self.sim.core().books.forget();
+                self.sim.core().books.forget(actor);
                 if self.actors[actor].draining {
                     self.restart(actor);
                 }

@@ -146,6 +146,8 @@ pub(crate) struct Core {
     /// The longest that a look-up of this world lags.
     pub(crate) lag: Duration,
     pub(crate) suspended: usize,
+    /// For how long each controller was paused.
+    pub(crate) paused: [Duration; 2],
     pub(crate) draining: bool,
     /// How many places had been passed when the last fault struck.
     pub(crate) fired_at: usize,
@@ -182,6 +184,7 @@ impl Sim {
                 digest: 0xcbf2_9ce4_8422_2325,
                 lag: Duration::ZERO,
                 suspended: 0,
+                paused: [Duration::ZERO; 2],
                 draining: false,
                 fired_at: 0,
                 joins: Vec::new(),

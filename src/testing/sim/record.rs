@@ -113,10 +113,10 @@ impl Store for SimStore {
                 Err(StoreError::Unknown("no answer".to_owned()))
             }
             Some(Fault::ReplyLost) => {
-                core.write(expected, bytes)?;
+                core.write(expected, bytes, false)?;
                 Err(StoreError::Unknown("the reply was lost".to_owned()))
             }
-            _ => core.write(expected, bytes),
+            _ => core.write(expected, bytes, false),
         }
     }
 
@@ -160,7 +160,7 @@ impl Sim {
             return;
         }
         if let Some((version, bytes)) = core.stored.late.take() {
-            let landed = core.write(&Version::new(version.to_string()), &bytes);
+            let landed = core.write(&Version::new(version.to_string()), &bytes, true);
             core.note(|| format!("a write lands late: {}", if landed.is_ok() { "written" } else { "conflict" }));
         }
     }
@@ -191,8 +191,12 @@ impl Core {
         if expected.token() != self.stored.version.to_string() { Err(StoreError::Conflict) } else { Ok(()) }
     }
 
-    fn write(&mut self, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+    fn write(&mut self, expected: &Version, bytes: &[u8], late: bool) -> Result<Loaded, StoreError> {
         self.check_version(expected)?;
+        if self.stored.poisoned[self.actor] && !late {
+            let message = "a record that cannot be honoured was written over".to_owned();
+            self.violate(Violation::new(Oracle::History, message));
+        }
         self.put(bytes);
         Ok(self.loaded())
     }
@@ -206,12 +210,8 @@ impl Core {
                 return;
             }
         };
-        if self.stored.poisoned[self.actor] {
-            let message = "a record that cannot be honoured was written over".to_owned();
-            self.violate(Violation::new(Oracle::History, message));
-        }
         let old = self.stored.record.take();
-        if let Some(violation) = self.books.check_write(old.as_ref(), &new) {
+        if let Some(violation) = self.books.check_write(self.actor, old.as_ref(), &new) {
             self.violate(violation);
         }
         self.mix(new.seq);

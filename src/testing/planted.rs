@@ -1,0 +1,236 @@
+//! Planted bugs: a driver, store, clock or author with one fault each. Invariant: every one is found, by the oracle that is there for it,
+//! with no more faults than it takes.
+
+mod machines;
+mod seams;
+
+use machines::{Adopting, Keyed, Opaque, Trusting};
+use seams::{BadStore, Bug, StoreBug, bad_steps, stopped_clock};
+
+use super::run::Rig;
+use super::{Failure, Fault, Oracle, Place, World, explore};
+use crate::Site;
+use crate::record::{Action, Direction, Record};
+use crate::steps::Steps;
+use std::sync::Arc;
+
+/// What is found, with up to two faults.
+fn found<W: World>(plant: impl FnOnce(&mut Rig<W>)) -> Failure {
+    let explored = explore::<W>().rig(plant).faults(2).threads(1).run();
+    *explored.expect_err("the bug was not found")
+}
+
+/// That it is found by this oracle, with these faults and no fewer.
+#[track_caller]
+fn assert_found(failure: &Failure, oracle: Oracle, plan: &str) {
+    assert_eq!((failure.violation.oracle, failure.plan.to_string().as_str()), (oracle, plan), "{failure}");
+}
+
+fn store<W: World>(bug: StoreBug) -> Failure {
+    found::<W>(|rig| {
+        rig.store = match bug {
+            StoreBug::NoCompare => |store| Arc::new(BadStore(store, StoreBug::NoCompare)),
+            StoreBug::IntentLater => |store| Arc::new(BadStore(store, StoreBug::IntentLater)),
+            StoreBug::NoTakeOver => |store| Arc::new(BadStore(store, StoreBug::NoTakeOver)),
+            StoreBug::RemovedEarly => |store| Arc::new(BadStore(store, StoreBug::RemovedEarly)),
+            StoreBug::Reset => |store| Arc::new(BadStore(store, StoreBug::Reset)),
+            StoreBug::StaleLoad => |store| Arc::new(BadStore(store, StoreBug::StaleLoad)),
+            StoreBug::Forgets(_) => |store| Arc::new(store),
+        }
+    })
+}
+
+macro_rules! forgetful {
+    ($world:ty, $forget:expr) => {
+        found::<$world>(|rig| rig.store = |store| Arc::new(BadStore(store, StoreBug::Forgets($forget))))
+    };
+}
+
+macro_rules! steps {
+    ($world:ty, $bug:expr) => {
+        found::<$world>(|rig| rig.steps = |steps: Arc<dyn Steps>| bad_steps(steps, $bug))
+    };
+}
+
+#[test]
+fn with_all_bugs_off_nothing_is_found() {
+    explore::<Keyed>().faults(1).run().unwrap();
+    explore::<Opaque>().faults(1).run().unwrap();
+}
+
+#[test]
+fn no_compare_and_swap() {
+    assert_found(&store::<Keyed>(StoreBug::NoCompare), Oracle::History, "make_a/intent#1=switch");
+}
+
+#[test]
+fn intent_after_effect() {
+    assert_found(&store::<Keyed>(StoreBug::IntentLater), Oracle::IntentFirst, "");
+}
+
+#[test]
+fn no_take_over_write() {
+    let failure = store::<Keyed>(StoreBug::NoTakeOver);
+    assert_found(&failure, Oracle::IntentFirst, "make_a/intent#1=crash-after");
+}
+
+#[test]
+fn record_removed_early() {
+    assert_found(&store::<Keyed>(StoreBug::RemovedEarly), Oracle::Finalizer, "");
+}
+
+#[test]
+fn record_reset_when_it_cannot_be_read() {
+    let failure = store::<Keyed>(StoreBug::Reset);
+    assert_eq!(failure.violation.oracle, Oracle::History, "{failure}");
+    assert_eq!(failure.plan.0.len(), 1);
+    assert!(matches!(failure.plan.0[0].1, Fault::Torn | Fault::Copied | Fault::Removed));
+}
+
+#[test]
+fn stale_load() {
+    let failure = store::<Keyed>(StoreBug::StaleLoad);
+    assert_eq!(failure.violation.oracle, Oracle::History, "{failure}");
+    assert_eq!(failure.plan.0.len(), 0);
+}
+
+#[test]
+fn commit_before_effect() {
+    assert_found(&steps!(Keyed, Bug::CommitFirst), Oracle::IntentFirst, "");
+}
+
+#[test]
+fn key_from_a_random_number() {
+    assert_found(&steps!(Keyed, Bug::RandomKey), Oracle::IntentFirst, "");
+}
+
+#[test]
+fn key_from_the_time() {
+    assert_found(&steps!(Keyed, Bug::KeyOfTime), Oracle::IntentFirst, "");
+}
+
+#[test]
+fn undo_list_not_reversed() {
+    fn in_order(record: &mut Record) {
+        if record.intent.as_ref().is_some_and(|intent| intent.action == Action::Undo) {
+            record.undo.reverse();
+        }
+    }
+    assert_found(&forgetful!(Keyed, in_order), Oracle::Edge, "");
+}
+
+#[test]
+fn uncertain_step_not_undone() {
+    fn drop_doubt(record: &mut Record) {
+        let first = record.intent.as_ref().is_some_and(|it| it.action == Action::Run && it.attempt == 1);
+        if record.direction == Direction::Deleting && first {
+            record.intent = None;
+        }
+    }
+    let failure = forgetful!(Keyed, drop_doubt);
+    assert_eq!(failure.plan.0.len(), 2, "{failure}");
+    assert!(matches!(failure.violation.oracle, Oracle::Finalizer | Oracle::Orphan), "{failure}");
+}
+
+#[test]
+fn doubt_forgotten_after_a_later_refusal() {
+    fn forget(record: &mut Record) {
+        let refused = record.retry.as_ref().is_some_and(|retry| retry.class == "not-applied" && retry.count == 2);
+        if refused && record.intent.as_ref().is_some_and(|intent| intent.attempt == 2) {
+            record.intent = None;
+            record.touched.clear();
+        }
+    }
+    let failure = forgetful!(Keyed, forget);
+    assert_eq!(failure.violation.oracle, Oracle::Orphan, "{failure}");
+    assert_eq!(failure.plan.0.len(), 2, "{failure}");
+}
+
+#[test]
+fn retry_count_not_persisted() {
+    fn forget(record: &mut Record) {
+        record.retry = None;
+    }
+    let failure = forgetful!(Keyed, forget);
+    assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::History, 1), "{failure}");
+}
+
+#[test]
+fn undo_entry_replaced_by_a_later_one() {
+    fn replace(record: &mut Record) {
+        if record.undo.len() > 1 {
+            record.undo.remove(0);
+        }
+    }
+    assert_found(&forgetful!(Keyed, replace), Oracle::Edge, "");
+}
+
+#[test]
+fn time_out_taken_as_failure() {
+    let failure = steps!(Opaque, Bug::UnknownIsFailure);
+    assert_found(&failure, Oracle::SingleEffect, "buy/effect#1=reply-lost");
+}
+
+#[test]
+fn no_deadline_check_before_sending() {
+    let failure = found::<Keyed>(|rig| rig.clock = stopped_clock);
+    assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::IntentFirst, 1), "{failure}");
+    assert_eq!(failure.plan.0[0].1, Fault::Pause);
+    assert_eq!(failure.plan.0[0].0.place, Place::Site(Site::Effect));
+}
+
+#[test]
+fn repeat_with_a_newer_spec() {
+    let failure = steps!(Keyed, Bug::NewerSpec);
+    assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::ExactResume, 2), "{failure}");
+    assert!(failure.plan.0.iter().any(|(_, fault)| *fault == Fault::Edit));
+}
+
+#[test]
+fn undo_that_does_nothing() {
+    assert_found(&steps!(Keyed, Bug::IdleUndo), Oracle::Finalizer, "");
+}
+
+#[test]
+fn undo_that_never_succeeds() {
+    assert_found(&steps!(Keyed, Bug::NoUndo), Oracle::Quiescent, "");
+}
+
+#[test]
+fn guard_that_cannot_make_up_its_mind() {
+    assert_found(&steps!(Keyed, Bug::FickleGuard), Oracle::Stable, "");
+}
+
+#[test]
+fn adoption_without_proof() {
+    let failure = *explore::<Adopting>().run().expect_err("not found");
+    assert_found(&failure, Oracle::Author, "");
+}
+
+#[test]
+fn resumed_step_taken_as_done() {
+    let failure = *explore::<Trusting>().threads(1).run().expect_err("not found");
+    assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::SameAsClean, 1), "{failure}");
+}
+
+#[test]
+fn delays_of_no_origin() {
+    let failure = steps!(Keyed, Bug::AnyDelay);
+    assert_eq!(failure.violation.oracle, Oracle::Nondeterministic, "{failure}");
+}
+
+#[test]
+fn a_fault_without_occasion_fails() {
+    for plan in ["make_a/effect#9=crash", "make_z/effect#1=crash"] {
+        let failure = explore::<Keyed>().replay(&plan.parse().unwrap()).unwrap_err();
+        assert_eq!(failure.violation.oracle, Oracle::NotFired, "{failure}");
+    }
+}
+
+#[test]
+fn an_edge_without_occasion_fails() {
+    let failure = *explore::<Keyed>().resources(vec![Keyed::resource()]).run().unwrap_err();
+    assert_eq!(failure.violation.oracle, Oracle::NotFired, "{failure}");
+    let failure = *explore::<Keyed>().unreached("apply -> Ready").run().unwrap_err();
+    assert!(failure.to_string().contains("apply -> Ready (it has)"), "{failure}");
+}

@@ -1,0 +1,261 @@
+//! Machines that bugs are planted in, and machines that are bugs.
+
+use crate::ResourceId;
+
+/// The resource of all of them.
+#[derive(Clone)]
+pub(crate) struct App(u32);
+
+impl crate::Resource for App {
+    type Spec = u32;
+    fn id(&self) -> ResourceId {
+        ResourceId::new("", "app")
+    }
+    fn uid(&self) -> &str {
+        "uid-1"
+    }
+    fn spec(&self) -> &u32 {
+        &self.0
+    }
+}
+
+pub(super) use adopting::Adopting;
+pub(super) use keyed::Keyed;
+pub(super) use opaque::Opaque;
+pub(super) use trusting::Trusting;
+
+mod keyed {
+    use super::App;
+    use crate::Fsm;
+    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+
+    /// Two keyed things, and an update.
+    #[derive(Fsm)]
+    #[fsm(name = "planted/keyed", version = 1, resource = App)]
+    pub(crate) enum KeyedFlow {
+        /// Nothing.
+        #[fsm(initial)]
+        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a)]
+        Requested,
+        /// One.
+        #[transition(make_b -> MadeB, in_doubt = repeat, undo = drop_b)]
+        MadeA { a: String },
+        /// Both.
+        #[transition(note -> Ready, no_effect)]
+        MadeB { b: String },
+        /// Both, and what they run.
+        #[fsm(resting)]
+        #[transition(apply -> Ready, when = changed, in_doubt = repeat, undo = none)]
+        Ready { applied: u32 },
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Keyed(Shelf);
+
+    impl KeyedTransitions for Keyed {
+        type Error = ShelfError;
+        async fn make_a(&self, from: Requested, attempt: &KeyedAttempt) -> Result<MadeA, ShelfError> {
+            Ok(from.made_a(self.0.put(attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn drop_a(&self, made: &MadeA, _: &KeyedAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.a).await
+        }
+        async fn make_b(&self, from: MadeA, attempt: &KeyedAttempt) -> Result<MadeB, ShelfError> {
+            Ok(from.made_b(self.0.put(attempt.key(), attempt.owner_tag()).await?))
+        }
+        fn note(&self, from: MadeB, attempt: &KeyedAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(*attempt.spec()))
+        }
+        async fn drop_b(&self, made: &MadeB, _: &KeyedAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.b).await
+        }
+        fn changed(&self, at: &Ready, app: &App) -> bool {
+            at.applied != app.0
+        }
+        async fn apply(&self, from: Ready, attempt: &KeyedAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(*attempt.spec()))
+        }
+    }
+
+    impl World for Keyed {
+        type Machine = KeyedFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "thing"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App(1)
+        }
+        fn edits() -> Vec<App> {
+            vec![App(2)]
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+    }
+}
+
+mod opaque {
+    use super::App;
+    use crate::Fsm;
+    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+
+    /// One thing that cannot be asked for.
+    #[derive(Fsm)]
+    #[fsm(name = "planted/opaque", version = 1, resource = App)]
+    pub(crate) enum OpaqueFlow {
+        /// Nothing.
+        #[fsm(initial)]
+        #[transition(buy -> Ready, in_doubt = hold, undo = give_back, abort = give_any_back)]
+        Requested,
+        /// Bought.
+        #[fsm(resting)]
+        Ready { licence: String },
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Opaque(Shelf);
+
+    impl OpaqueTransitions for Opaque {
+        type Error = ShelfError;
+        async fn buy(&self, from: Requested, attempt: &OpaqueAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(self.0.add(attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn give_back(&self, made: &Ready, _: &OpaqueAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.licence).await
+        }
+        async fn give_any_back(&self, _: &Requested, attempt: &OpaqueAttempt) -> Result<(), ShelfError> {
+            self.0.remove_key(attempt.key()).await
+        }
+    }
+
+    impl World for Opaque {
+        type Machine = OpaqueFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "licence"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App(1)
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+    }
+}
+
+mod adopting {
+    use super::App;
+    use crate::testing::{At, Shelf, ShelfError, Sim, Thing, World};
+    use crate::{Fsm, Lookup};
+
+    /// Takes over whatever has the right name.
+    #[derive(Fsm)]
+    #[fsm(name = "planted/adopting", version = 1, resource = App)]
+    pub(crate) enum AdoptingFlow {
+        /// Nothing.
+        #[fsm(initial)]
+        #[transition(claim -> Ready, in_doubt = lookup, undo = give_up)]
+        Requested,
+        /// Claimed.
+        #[fsm(resting)]
+        Ready { account: String },
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Adopting(Shelf);
+
+    impl AdoptingTransitions for Adopting {
+        type Error = ShelfError;
+        async fn claim(&self, from: Requested, attempt: &AdoptingAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(self.0.claim("admin", attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn lookup_claim(&self, from: Requested, _: &AdoptingAttempt) -> Result<Lookup<Ready>, ShelfError> {
+            let there = self.0.shelved().into_iter().find(|it| it.name == "admin");
+            Ok(there.map_or(Lookup::Absent, |it| Lookup::Ours(from.ready(it.id))))
+        }
+        async fn give_up(&self, made: &Ready, _: &AdoptingAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.account).await
+        }
+    }
+
+    impl World for Adopting {
+        type Machine = AdoptingFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            let accounts = Shelf::new(sim, "account");
+            accounts.foreign("admin", "somebody");
+            Self(accounts)
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App(1)
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+        fn check(&self, _: &At<'_>) -> Result<(), String> {
+            if self.0.is_empty() { Err("somebody else's account is gone".to_owned()) } else { Ok(()) }
+        }
+    }
+}
+
+mod trusting {
+    use super::App;
+    use crate::Fsm;
+    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+
+    /// Believes that what was begun was done.
+    #[derive(Fsm)]
+    #[fsm(name = "planted/trusting", version = 1, resource = App)]
+    pub(crate) enum TrustingFlow {
+        /// Nothing.
+        #[fsm(initial)]
+        #[transition(make -> Ready, in_doubt = repeat, undo = unmake)]
+        Requested,
+        /// Made, or so it says.
+        #[fsm(resting)]
+        Ready { thing: String },
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Trusting(Shelf);
+
+    impl TrustingTransitions for Trusting {
+        type Error = ShelfError;
+        async fn make(&self, from: Requested, attempt: &TrustingAttempt) -> Result<Ready, ShelfError> {
+            if attempt.is_resumed() {
+                return Ok(from.ready("thing-1".to_owned()));
+            }
+            Ok(from.ready(self.0.put(attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn unmake(&self, made: &Ready, _: &TrustingAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.thing).await
+        }
+    }
+
+    impl World for Trusting {
+        type Machine = TrustingFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "thing"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App(1)
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+    }
+}

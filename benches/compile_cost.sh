@@ -27,10 +27,20 @@ TOML
 
 crate machines
 crate empty
-# The machine as the reference controller declares it, and transitions that do nothing.
+# The machine as the reference controller declares it, and transitions that do nothing. The resource, which a controller has
+# anyway, stands once in each crate.
+declared="$root/examples/hiclaw/src/worker.rs"
+machine=$(grep -n '^/// Provisions one worker' "$declared" | cut -d: -f1)
+for crate in machines empty; do
+  head -n $((machine - 1)) "$declared" | grep -v '^//!' | sed 's/Each, Fsm, //' > "$dir/$crate/src/resource.rs"
+  echo "pub mod resource;" >> "$dir/$crate/src/lib.rs"
+done
 for number in $(seq "$copies"); do
-  cp "$root/examples/hiclaw/src/worker.rs" "$dir/machines/src/m$number.rs"
-  cat "$root/benches/compile_cost_transitions.rs" >> "$dir/machines/src/m$number.rs"
+  {
+    echo "use crate::resource::Worker; use durable_fsm::{Each, Fsm}; use std::collections::BTreeSet;"
+    tail -n +"$machine" "$declared"
+    cat "$root/benches/compile_cost_transitions.rs"
+  } > "$dir/machines/src/m$number.rs"
   echo > "$dir/empty/src/m$number.rs"
 done
 

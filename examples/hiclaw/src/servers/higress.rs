@@ -46,6 +46,19 @@ impl Higress {
         Ok(Self { listener: Listener::start("higress", calls, router).await?, state })
     }
 
+    /// Takes the console down: connections are refused.
+    pub async fn stop(&mut self) {
+        self.listener.stop().await;
+    }
+
+    /// Brings the console up again, with all that it knows.
+    ///
+    /// # Errors
+    /// The port was taken meanwhile.
+    pub async fn resume(&mut self) -> std::io::Result<()> {
+        self.listener.resume().await
+    }
+
     /// How often a consumer's key was silently replaced.
     #[must_use]
     pub fn keys_replaced(&self) -> u32 {

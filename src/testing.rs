@@ -9,14 +9,20 @@ mod planted;
 mod report;
 mod run;
 mod sim;
+mod strategy;
+mod survive;
 mod unit;
 mod world;
 
+#[doc(hidden)]
+pub use ::proptest;
 pub use conformance::{Broken, StoreFixture, check as check_store, store_conformance};
 pub use explore::{Explorer, explore};
 pub use oracle::{Oracle, Violation};
 pub use plan::{Fault, Label, Place, Plan, PlanError};
 pub use report::{AssertOk, Failure, Report};
 pub use sim::Sim;
+pub use strategy::{Picks, picks};
+pub use survive::{Trouble, assert_listed, survives};
 pub use unit::{Attempt, state};
 pub use world::{At, Shelf, ShelfError, Shelved, Thing, World};

@@ -150,7 +150,8 @@ impl SimSteps {
         let what = format!("{} of {}", site.name(), graph.transitions[ask.transition].name);
         let mut core = self.sim.core();
         // What is declared has to cover both: that the request lands, and that a look-up sees it.
-        let lands = (core.now + left + contract.settle.saturating_sub(core.lag)).saturating_sub(Duration::from_millis(1));
+        let lands =
+            (core.now + left + contract.settle.saturating_sub(core.lag)).saturating_sub(Duration::from_millis(1));
         let call = Box::pin(async move { drop(call.await) });
         core.fly(lands, what, call);
     }

@@ -26,3 +26,8 @@ pub use strategy::{Picks, picks};
 pub use survive::{Trouble, assert_listed, survives};
 pub use unit::{Attempt, state};
 pub use world::{At, Shelf, ShelfError, Shelved, Thing, World};
+
+/// The guide's chapter, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/test-your-machine.md")]
+mod guide {}

@@ -100,11 +100,14 @@ struct Search<'s, W: World> {
     been: Mutex<HashSet<u64>>,
     schedules: &'s AtomicU64,
     begun: Instant,
-    found: Mutex<Option<(u64, Vec<(Point, Fault)>, Violation)>>,
+    found: Mutex<Option<Found>>,
     depth: usize,
 }
 
 type Faults = Vec<(Point, Fault)>;
+
+/// A counterexample, and which schedule it was.
+type Found = (u64, Faults, Violation);
 
 impl<W: World> Explorer<W> {
     /// Up to so many faults in one run.
@@ -222,6 +225,14 @@ impl<W: World> Explorer<W> {
                 Err(self.failure(plan_of(&points, graph), violation, log, 1))
             }
         }
+    }
+
+    /// What happens under a plan, line by line.
+    #[must_use]
+    pub fn timeline(&self, plan: &Plan) -> String {
+        let points = plan.0.iter().filter_map(|(label, fault)| Some((Point::of(label, self.graph())?, *fault)));
+        let run = run(&self.rig, &points.collect::<Vec<_>>(), None, true);
+        super::report::lines(&run.log)
     }
 
     /// Explores.

@@ -139,7 +139,7 @@ impl Books {
         if let Some(effect) = self.out_of_order(new).filter(|_| !begun) {
             return edge(effect);
         }
-        let Some(old) = old else { return None };
+        let old = old?;
         if new.origin != old.origin || new.machine != old.machine {
             return history(format!("the record of {} became that of {}", old.origin, new.origin));
         }

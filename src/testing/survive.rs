@@ -83,15 +83,11 @@ pub fn assert_listed<W: World>(listed: &[&str]) {
 /// Writes the tests of a machine: for each transition one for each kind of fault, one for all pairs of faults, and one for any number of
 /// them, with proptest.
 ///
-/// ```
-/// # // The guide shows it at work.
-/// # macro_rules! skip { ($($any:tt)*) => {} }
-/// # skip! {
+/// ```text
 /// durable_fsm::survive! {
 ///     mod worker for Cloud { register_account, create_room, start_container }
 ///     unreached { "abort create_room" }
 /// }
-/// # }
 /// ```
 ///
 /// List every transition that has an effect; a test fails if one is missing. What the world has no occasion for stands under

@@ -229,6 +229,11 @@ pub mod opaque {
         }
     }
 
+    #[test]
+    fn tmp() {
+        println!("{}", explore::<Cloud>().timeline(&"buy_licence/commit#1=pause".parse().unwrap()));
+    }
+
     /// A stale read after a conflict once made the driver write the intent again, byte for byte, take the record that it found for
     /// the one that it had just sent, and buy a second licence.
     #[test]

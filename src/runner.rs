@@ -20,6 +20,9 @@ use crate::record::{Action, Held, HeldReason, Record};
 use crate::steps::Typed;
 use crate::{Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError};
 
+/// How one of many passes ended.
+type Done<S> = Result<(ResourceId, Result<Outcome<S>, StoreError>), tokio::task::JoinError>;
+
 /// Runs the transitions `T` of machine `M` against a store. Cheap to clone; every clone is the same runner.
 ///
 /// The derive emits an alias for each machine, such as `WorkerRunner<T>` for `Runner<WorkerFlow, T>`.
@@ -131,12 +134,11 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     {
         let ids: BTreeSet<ResourceId> = self.driver.store.list(M::GRAPH.name).await?.into_iter().collect();
         let mut running = JoinSet::new();
-        let mut collect =
-            |done: Result<(ResourceId, Result<Outcome<M::State>, StoreError>), tokio::task::JoinError>| match done {
-                Ok((id, outcome)) => report(id, outcome),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => {}
-            };
+        let mut collect = |done: Done<M::State>| match done {
+            Ok((id, outcome)) => report(id, outcome),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        };
         for id in ids {
             let Some(resource) = resource(id.clone()).await else { continue };
             while running.len() >= concurrency.max(1) {

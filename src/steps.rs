@@ -44,6 +44,9 @@ pub(crate) struct Ask {
     pub(crate) details: Details,
 }
 
+/// One of the generated methods, which call the author's by index.
+type Method<T, R, A> = fn(Arc<T>, usize, Call<R>) -> Boxed<Result<A, Failure>>;
+
 /// The methods of `T` for a resource of machine `M`.
 pub(crate) struct Typed<M: Machine, T> {
     transitions: Arc<T>,
@@ -68,11 +71,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
         Ok((transition, Call { facts, state, subject, member, attempt }))
     }
 
-    fn with<A: Send + 'static>(
-        &self,
-        ask: Ask,
-        method: fn(Arc<T>, usize, Call<M::Resource>) -> Boxed<Result<A, Failure>>,
-    ) -> Boxed<Result<A, Failure>> {
+    fn with<A: Send + 'static>(&self, ask: Ask, method: Method<T, M::Resource, A>) -> Boxed<Result<A, Failure>> {
         match self.call(ask) {
             Ok((transition, call)) => method(Arc::clone(&self.transitions), transition, call),
             Err(error) => Box::pin(std::future::ready(Err(Failure::Fact(error)))),

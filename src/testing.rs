@@ -9,14 +9,25 @@ mod planted;
 mod report;
 mod run;
 mod sim;
+mod strategy;
+mod survive;
 mod unit;
 mod world;
 
+#[doc(hidden)]
+pub use ::proptest;
 pub use conformance::{Broken, StoreFixture, check as check_store, store_conformance};
 pub use explore::{Explorer, explore};
 pub use oracle::{Oracle, Violation};
 pub use plan::{Fault, Label, Place, Plan, PlanError};
 pub use report::{AssertOk, Failure, Report};
 pub use sim::Sim;
+pub use strategy::{Picks, picks};
+pub use survive::{Trouble, assert_listed, survives};
 pub use unit::{Attempt, state};
 pub use world::{At, Shelf, ShelfError, Shelved, Thing, World};
+
+/// The guide's chapter, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guide/test-your-machine.md")]
+mod guide {}

@@ -199,6 +199,7 @@ impl<'g> Change<'g> {
             return self.illegal("an earlier attempt may have taken effect");
         }
         self.record.intent = None;
+        self.end_doubt();
         Ok(())
     }
 
@@ -302,6 +303,7 @@ impl<'g> Change<'g> {
         match action {
             Action::Run if certain => {
                 let intent = self.take_intent(Action::Run)?;
+                self.end_doubt();
                 nothing_there = !forward && matches!(class, Class::Rejected | Class::NotOurs);
                 if nothing_there {
                     self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
@@ -555,6 +557,14 @@ impl<'g> Change<'g> {
         self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
         self.record.retry = None;
         self.record.blocked = None;
+        self.end_doubt();
+    }
+
+    /// The outcome of the intent is known, by the one who holds it: if others took it for doubtful in the meantime, it is no longer.
+    fn end_doubt(&mut self) {
+        if self.record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt) {
+            self.record.held = None;
+        }
     }
 
     fn touch(&mut self, intent: Intent) {

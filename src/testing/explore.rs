@@ -24,7 +24,8 @@ pub struct Explorer<W: World> {
     budget: Option<u64>,
     time: Option<Duration>,
     threads: usize,
-    only: Option<(Option<String>, Option<Fault>)>,
+    /// The one transition, and the faults, that are asked for.
+    only: Option<(Option<String>, u64)>,
     unreached: BTreeSet<String>,
     progress: bool,
     joined: bool,
@@ -99,11 +100,14 @@ struct Search<'s, W: World> {
     been: Mutex<HashSet<u64>>,
     schedules: &'s AtomicU64,
     begun: Instant,
-    found: Mutex<Option<(u64, Vec<(Point, Fault)>, Violation)>>,
+    found: Mutex<Option<Found>>,
     depth: usize,
 }
 
 type Faults = Vec<(Point, Fault)>;
+
+/// A counterexample, and which schedule it was.
+type Found = (u64, Faults, Violation);
 
 impl<W: World> Explorer<W> {
     /// Up to so many faults in one run.
@@ -132,14 +136,22 @@ impl<W: World> Explorer<W> {
 
     /// Only faults at this transition. What is covered is then no condition.
     pub fn at(mut self, transition: &str) -> Self {
-        self.only.get_or_insert_with(Default::default).0 = Some(transition.to_owned());
+        self.only.get_or_insert((None, u64::MAX)).0 = Some(transition.to_owned());
         self
     }
 
     /// Only this fault. What is covered is then no condition.
-    pub fn fault(mut self, fault: Fault) -> Self {
-        self.only.get_or_insert_with(Default::default).1 = Some(fault);
+    pub fn fault(self, fault: Fault) -> Self {
+        self.masked(fault.bit())
+    }
+
+    pub(crate) fn masked(mut self, faults: u64) -> Self {
+        self.only.get_or_insert((None, u64::MAX)).1 = faults;
         self
+    }
+
+    pub(crate) fn as_rig(&self) -> &Rig<W> {
+        &self.rig
     }
 
     /// Says that this world has no occasion for something: `transition -> State`, `undo transition` or `abort transition`. It is an
@@ -206,11 +218,21 @@ impl<W: World> Explorer<W> {
         if clean.violation.is_some() {
             points.clear();
         }
-        let run = run(&self.rig, &points, Some(&clean.rests), true);
-        match run.violation {
+        match run(&self.rig, &points, Some(&clean.rests), false).violation {
             None => Ok(()),
-            Some(violation) => Err(self.failure(plan_of(&points, graph), violation, run.log, 1)),
+            Some(violation) => {
+                let log = run(&self.rig, &points, Some(&clean.rests), true).log;
+                Err(self.failure(plan_of(&points, graph), violation, log, 1))
+            }
         }
+    }
+
+    /// What happens under a plan, line by line.
+    #[must_use]
+    pub fn timeline(&self, plan: &Plan) -> String {
+        let points = plan.0.iter().filter_map(|(label, fault)| Some((Point::of(label, self.graph())?, *fault)));
+        let run = run(&self.rig, &points.collect::<Vec<_>>(), None, true);
+        super::report::lines(&run.log)
     }
 
     /// Explores.
@@ -339,7 +361,7 @@ impl<W: World> Explorer<W> {
             let step = self.graph().transitions.get(usize::from(point.transition));
             step.is_some_and(|step| step.name == name)
         });
-        here && only.is_none_or(|only| only == fault)
+        here && only & fault.bit() != 0
     }
 }
 

@@ -11,7 +11,7 @@ use super::sim::Core;
 use super::world::Thing;
 use crate::Site;
 use crate::machine::Reply;
-use crate::record::{Action, Direction, Effect, Intent, Record, idempotency_key};
+use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record, idempotency_key};
 use crate::steps::Ask;
 
 /// What was violated.
@@ -136,10 +136,14 @@ impl Books {
         }
         // An undo that was begun before the machine turned back is finished first.
         let begun = old.is_some_and(|old| same_step(old.intent.as_ref(), new.intent.as_ref()));
+        let in_doubt = new.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
+        if in_doubt && new.intent.is_none() && new.touched.is_empty() {
+            return edge("it is held in doubt, and nothing is: nobody can resolve that".to_owned());
+        }
         if let Some(effect) = self.out_of_order(new).filter(|_| !begun) {
             return edge(effect);
         }
-        let Some(old) = old else { return None };
+        let old = old?;
         if new.origin != old.origin || new.machine != old.machine {
             return history(format!("the record of {} became that of {}", old.origin, new.origin));
         }

@@ -112,12 +112,20 @@ impl fmt::Display for Failure {
         let faults = self.plan.0.len();
         writeln!(f, "{}: {}", self.machine, self.violation)?;
         writeln!(f, "  smallest: {faults} faults; found at schedule {}", self.schedule)?;
-        for line in &self.timeline {
-            let controller = if line.actor == 0 { ' ' } else { '\'' };
-            writeln!(f, "{:>10.3} s {controller} {}", line.at.as_secs_f64() - 1.0, line.text)?;
-        }
+        f.write_str(&lines(&self.timeline))?;
         write!(f, "replay: FSM_PLAN='{}'", self.plan)
     }
+}
+
+/// A timeline as text. What the second controller does is marked.
+pub(super) fn lines(timeline: &[Line]) -> String {
+    let mut text = String::new();
+    for line in timeline {
+        let controller = if line.actor == 0 { ' ' } else { '\'' };
+        let at = line.at.as_secs_f64() - 1.0;
+        text.push_str(&format!("{at:>10.3} s {controller} {}\n", line.text));
+    }
+    text
 }
 
 impl std::error::Error for Failure {}

@@ -1,6 +1,8 @@
 //! One run of a machine under one plan: it is provisioned, edited, and deleted. Invariant: controllers run one at a time, on this thread,
 //! and only the plan decides which and for how long.
 
+mod rests;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,9 +13,9 @@ use std::time::Duration;
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
 use super::sim::{Line, Point, Seen, Sim, SimClock, SimProbe, SimSteps, SimStore, Stop};
-use super::world::{At, Thing, World};
+use super::world::{Thing, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::{Event, HeldReason, Resolution, Stamp, next};
+use crate::record::HeldReason;
 use crate::steps::{Steps, Typed};
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
@@ -74,7 +76,7 @@ struct Actor {
 }
 
 enum End {
-    Report(Report),
+    Report(Box<Report>),
     Store,
     Crashed,
 }
@@ -368,11 +370,11 @@ impl<W: World> Runner<'_, W> {
             match self.poll(current) {
                 Polled::Ended(end) => {
                     let waits = match &end {
-                        End::Report(Report { ending: Ending::Progressing(after) | Ending::Blocked(after), .. }) => {
-                            Some(*after)
-                        }
+                        End::Report(report) => match report.ending {
+                            Ending::Progressing(after) | Ending::Blocked(after) => Some(after),
+                            _ => None,
+                        },
                         End::Store | End::Crashed => Some(Duration::from_secs(1)),
-                        End::Report(_) => None,
                     };
                     if current == first {
                         ended = Some(end);
@@ -448,7 +450,7 @@ impl<W: World> Runner<'_, W> {
                     Ok(report) => format!("the pass ends: {:?}", report.ending),
                     Err(error) => format!("the pass ends: {error}"),
                 });
-                return Polled::Ended(result.map_or(End::Store, End::Report));
+                return Polled::Ended(result.map_or(End::Store, |report| End::Report(Box::new(report))));
             }
             let (stop, yielded, wake) = {
                 let mut core = self.sim.core();
@@ -471,81 +473,6 @@ impl<W: World> Runner<'_, W> {
             }
         }
         Polled::Stuck
-    }
-
-    /// A person resolves what is held, having looked: nothing of somebody else's is there.
-    fn operate(&mut self) {
-        let mut core = self.sim.core();
-        let Some(record) = core.stored.record.clone() else { return };
-        let at = Stamp::from(std::time::SystemTime::UNIX_EPOCH);
-        let Ok(resolved) = next(core.graph, &record, Event::Resolved { resolution: Resolution::Retry, at }) else {
-            return;
-        };
-        let Ok((_, bytes)) = resolved.encode_next(core.graph) else { return };
-        core.note(|| "an operator resolves with `retry`".to_owned());
-        core.put(&bytes);
-    }
-
-    /// What must hold whenever it rests. False if it does not.
-    fn at_rest(&mut self, clean: Option<&Rests>) -> bool {
-        let quiet = self.sim.quiet_at();
-        self.sim.advance_to(quiet);
-        self.sim.check_world();
-        let before = {
-            let mut core = self.sim.core();
-            core.quiet = true;
-            (core.books.writes, core.books.calls)
-        };
-        let end = self.drive();
-        let mut core = self.sim.core();
-        core.quiet = false;
-        let after = (core.books.writes, core.books.calls);
-        if before != after || !matches!(end, End::Report(Report { ending: Ending::Resting, .. })) {
-            let (writes, calls) = (after.0 - before.0, after.1 - before.1);
-            let message = format!("at rest, another pass makes {writes} writes and {calls} calls");
-            core.violate(Violation::new(Oracle::Stable, message));
-        }
-        drop(core);
-        self.compare(clean);
-        self.check_final();
-        self.sim.core().violation.is_none()
-    }
-
-    fn compare(&mut self, clean: Option<&Rests>) {
-        let mut things = self.sim.things();
-        things.iter_mut().for_each(|thing| thing.key = None);
-        things.sort();
-        let state = self.sim.core().stored.record.as_ref().map(|it| it.state.clone()).unwrap_or_default();
-        let stage = self.rests.len();
-        if let Some((expected, there)) = clean.and_then(|clean| clean.get(stage)).filter(|_| !self.moved) {
-            if *expected == state && *there != things {
-                let message = format!("{things:?} exist, and without faults {there:?}");
-                self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));
-            }
-        }
-        self.rests.push((state, things));
-    }
-
-    fn check_final(&mut self) {
-        let things = self.sim.things();
-        let mut core = self.sim.core();
-        let core = &mut *core;
-        let at = At { record: core.stored.record.as_ref(), deleting: core.deleting, things: &things };
-        if let Err(message) = self.world.check_final(&at) {
-            core.violate(Violation::new(Oracle::Author, message));
-        }
-    }
-
-    /// What must hold once the resource is gone, also after everything that was under way has landed.
-    fn gone(&mut self) {
-        let quiet = self.sim.quiet_at();
-        self.sim.advance_to(quiet);
-        self.sim.check_world();
-        if self.sim.core().stored.bytes.is_some() {
-            let message = "a record was written for a resource that is gone".to_owned();
-            self.sim.core().violate(Violation::new(Oracle::History, message));
-        }
-        self.check_final();
     }
 }
 

@@ -344,7 +344,7 @@ impl Core {
     }
 
     pub(crate) fn violate(&mut self, violation: Violation) {
-        self.note(|| format!("VIOLATED {}", violation));
+        self.note(|| format!("VIOLATED {violation}"));
         if self.violation.is_none() {
             self.violation = Some(violation);
         }

@@ -229,6 +229,17 @@ pub mod opaque {
         }
     }
 
+    /// A controller that is paused past its deadline is taken to be in doubt, and held. When it wakes up it knows better; once the
+    /// record stayed held all the same, in doubt about nothing, and nobody could resolve it.
+    #[test]
+    fn whoever_knows_the_outcome_ends_the_doubt() {
+        for plan in ["buy_licence/commit#1=pause", "buy_licence/effect#1=pause", "send_mail/commit#1=pause"] {
+            let timeline = explore::<Cloud>().timeline(&plan.parse().unwrap());
+            explore::<Cloud>().replay(&plan.parse().unwrap()).assert_ok();
+            assert!(timeline.contains("(held)") && timeline.contains("the pass ends: Resting"), "{timeline}");
+        }
+    }
+
     /// A stale read after a conflict once made the driver write the intent again, byte for byte, take the record that it found for
     /// the one that it had just sent, and buy a second licence.
     #[test]

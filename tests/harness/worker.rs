@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World};
 use durable_fsm::{Each, Fsm, Lookup};
 
 use crate::resource::App;
@@ -145,12 +145,8 @@ impl World for Cloud {
     }
 }
 
-#[test]
-fn survives_every_fault() {
-    println!("{}", explore::<Cloud>().run().assert_ok());
-}
-
-#[test]
-fn survives_every_pair_of_faults() {
-    println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+durable_fsm::survive! {
+    mod survives for Cloud {
+        register_account, create_room, create_consumer, add_route, write_config, push_files, push_skill, start_container
+    }
 }

@@ -1,0 +1,61 @@
+//! proptest strategies: plans of any length, for what is too deep to enumerate. Invariant: every plan that is generated strikes, because
+//! each fault is chosen among those that can strike after the ones before it; so it does while it shrinks, too.
+
+use std::ops::RangeInclusive;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::TestCaseError;
+
+use super::explore::{Explorer, plan_of};
+use super::plan::{Fault, Plan};
+use super::run::run;
+use super::sim::Point;
+use super::world::World;
+use crate::Machine;
+
+/// Choices of faults, one after the other. Which faults these are depends on the machine: [`Explorer::plan`] tells.
+#[derive(Debug, Clone)]
+pub struct Picks(Vec<Index>);
+
+/// Any choice of so many faults.
+///
+/// ```
+/// # use durable_fsm::testing::picks;
+/// let up_to_four = picks(0..=4);
+/// ```
+pub fn picks(faults: RangeInclusive<usize>) -> impl Strategy<Value = Picks> {
+    vec(any::<Index>(), faults).prop_map(Picks)
+}
+
+impl<W: World> Explorer<W> {
+    /// The plan that was chosen.
+    #[must_use]
+    pub fn plan(&self, picks: &Picks) -> Plan {
+        let mut faults: Vec<(Point, Fault)> = Vec::new();
+        for pick in &picks.0 {
+            let run = run(self.as_rig(), &faults, None, false);
+            let menu: Vec<(Point, Fault)> = run.seen[run.fired_at.min(run.seen.len())..]
+                .iter()
+                .flat_map(|seen| {
+                    let offered = Fault::ALL.iter().filter(|fault| seen.menu & fault.bit() != 0);
+                    offered.map(|fault| (seen.point.clone(), *fault))
+                })
+                .collect();
+            if menu.is_empty() || run.violation.is_some() {
+                break;
+            }
+            faults.push(pick.get(&menu).clone());
+        }
+        plan_of(&faults, <W::Machine as Machine>::GRAPH)
+    }
+
+    /// Runs the plan that was chosen.
+    ///
+    /// # Errors
+    /// What was violated, with the timeline and the plan that replays it.
+    pub fn survives(&self, picks: &Picks) -> Result<(), TestCaseError> {
+        self.replay(&self.plan(picks)).map_err(|failure| TestCaseError::fail(failure.to_string()))
+    }
+}

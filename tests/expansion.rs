@@ -1,5 +1,11 @@
 //! The code that the derive writes for the reference controller's Worker, compiled as it is checked in and put through its paces.
 
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::unneeded_struct_pattern,
+    reason = "lints look at generated code only here, where it is checked in"
+)]
 mod written {
     use durable_fsm::{Each, Resource, ResourceId};
 

@@ -774,6 +774,7 @@ impl WorkerTransitions for Provisioner {
     }
 }
 ```*/
+#[allow(dead_code, clippy::ptr_arg)]
 pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'static {
     ///What goes wrong; `Classify` says what it means for the effect.
     type Error: ::durable_fsm::__private::Classify;

@@ -157,7 +157,7 @@ async fn show_ours() -> Result<usize, DemoError> {
     println!("    {}", child.until("gone").await?);
     stage.print_calls();
     let inventory = stage.inventory().await?;
-    println!("  left: {} (the account is declared `retain`: its name stays taken for ever)", inventory);
+    println!("  left: {inventory} (the account is declared `retain`: its name stays taken for ever)");
     if stage.record_path().exists() {
         return Err(DemoError::Controller("left its record behind".to_owned()));
     }

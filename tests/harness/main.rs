@@ -4,6 +4,7 @@
 mod doubt;
 mod each;
 mod keyed;
+mod published;
 mod resource;
 mod shapes;
 mod worker;

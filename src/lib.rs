@@ -1,4 +1,5 @@
-//! Durable typestate state machines for controllers.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Generated code names this crate, also in its own tests.
 #[cfg(all(test, feature = "testing"))]

@@ -34,7 +34,7 @@ pub trait Machine: Sized + Send + Sync + 'static {
 }
 
 /// One typed state, such as `RoomCreated`.
-pub trait State: Next {
+pub trait State: Sized + Send + 'static {
     /// The machine it belongs to.
     type Machine: Machine;
     /// Its index in the machine's graph.
@@ -45,6 +45,20 @@ pub trait State: Next {
     /// # Errors
     /// A fact is missing or does not decode.
     fn decode(facts: &Facts) -> Result<Self, FactError>;
+
+    /// Writes the facts that it adds.
+    ///
+    /// # Errors
+    /// A fact cannot be written as JSON.
+    fn add(&self, facts: &mut Facts) -> Result<(), FactError>;
+}
+
+impl<S: State> Next for S {
+    fn made(&self) -> Result<Made, FactError> {
+        let mut facts = Facts::default();
+        self.add(&mut facts)?;
+        Ok(Made { state: S::INDEX, facts })
+    }
 }
 
 /// What an edge may lead to: a state, or the generated enum of a branch.

@@ -1,6 +1,7 @@
 //! The code that a machine becomes. Invariant: every path is absolute, so nothing in the author's scope can change what it means.
 
 mod dispatch;
+mod drawing;
 mod graph;
 mod states;
 mod transitions;
@@ -102,5 +103,38 @@ impl Expansion<'_> {
     fn data(&self, state: usize) -> Ident {
         let ident = &self.model.states()[state].ident;
         format_ident!("{}Data", ident.unraw(), span = Span::call_site())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::ToTokens as _;
+    use syn::Item;
+
+    /// The reference controller's machine becomes the code in `expand/worker.rs`, which `tests/expansion.rs` compiles.
+    /// `UPDATE_EXPANSION=1` writes it anew.
+    #[test]
+    fn the_expansion_is_the_one_that_is_checked_in() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+        let source = std::fs::read_to_string(format!("{root}/examples/hiclaw/src/worker.rs")).unwrap();
+        let machine = syn::parse_file(&source).unwrap().items.into_iter().find_map(|item| match item {
+            Item::Enum(machine) => Some(machine),
+            _ => None,
+        });
+        let expansion = super::derive(machine.unwrap().to_token_stream());
+        let mut file: syn::File = syn::parse2(expansion).unwrap();
+        for item in &mut file.items {
+            // The picture is tested where it is drawn.
+            if let Item::Impl(block) = item {
+                block.attrs.retain(|attr| !attr.path().is_ident("cfg_attr"));
+            }
+        }
+        let written = format!("// Written by the derive; see `src/expand.rs`.\n\n{}", prettyplease::unparse(&file));
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/expand/worker.rs");
+        if std::env::var_os("UPDATE_EXPANSION").is_some() {
+            std::fs::write(path, &written).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(path).unwrap();
+        assert!(written == checked_in, "the expansion has changed; look at it with UPDATE_EXPANSION=1 and `git diff`");
     }
 }

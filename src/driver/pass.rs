@@ -219,7 +219,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     pub(super) fn decide(&self) -> Result<Decision, FactError> {
         // Our own attempt is over when we decide again.
-        let is_gone = |holder: &str| holder == self.holder || self.driver.is_gone(holder);
+        let is_gone = |holder: &str| super::call_of(holder) == self.holder || self.driver.is_gone(holder);
         let graph = self.steps.graph();
         decide(
             &self.record,

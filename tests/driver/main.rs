@@ -3,6 +3,7 @@
 mod deletion;
 mod doubt;
 mod flow;
+mod golden;
 mod machine;
 mod operators;
 mod records;

@@ -115,7 +115,7 @@ async fn show_naive() -> Result<usize, DemoError> {
     let mut child = Child::start(&stage, &["--naive", "--stop-at", "step-4#1"])?;
     child.until("at ").await?;
     println!("  it is at step 4; the gateway goes down, and the controller is killed (SIGKILL)");
-    stage.world.higress.listener.stop().await;
+    stage.world.higress.stop().await;
     child.kill().await?;
     stage.print_calls();
     println!("  a new controller begins at step 1, again and again:");
@@ -123,7 +123,7 @@ async fn show_naive() -> Result<usize, DemoError> {
     for _ in 0..3 {
         println!("    {}", child.until("failed ").await?);
     }
-    stage.world.higress.listener.resume().await?;
+    stage.world.higress.resume().await?;
     println!("  the gateway is up again: {}", child.until("ready").await?);
     stage.print_calls();
     let inventory = stage.inventory().await?;
@@ -137,7 +137,7 @@ async fn show_ours() -> Result<usize, DemoError> {
     let mut child = Child::start(&stage, &["--stop-at", "authorize_route/effect:before#1"])?;
     child.until("at ").await?;
     println!("  it is at step 4; the gateway goes down, and the controller is killed (SIGKILL)");
-    stage.world.higress.listener.stop().await;
+    stage.world.higress.stop().await;
     child.kill().await?;
     stage.print_calls();
     println!("  the record, at {}:\n    {}", stage.record_path().display(), String::from_utf8_lossy(&stage.record()));
@@ -145,7 +145,7 @@ async fn show_ours() -> Result<usize, DemoError> {
     let mut child = Child::start(&stage, &[])?;
     println!("    {}", child.until("cross authorize_route/take-over").await?);
     println!("    {}", child.until("waits ").await?);
-    stage.world.higress.listener.resume().await?;
+    stage.world.higress.resume().await?;
     println!("  the gateway is up again: {}", child.until("ready").await?);
     stage.print_calls();
     let inventory = stage.inventory().await?;
@@ -157,7 +157,7 @@ async fn show_ours() -> Result<usize, DemoError> {
     println!("    {}", child.until("gone").await?);
     stage.print_calls();
     let inventory = stage.inventory().await?;
-    println!("  left: {} (the account is declared `retain`: its name stays taken for ever)", inventory);
+    println!("  left: {inventory} (the account is declared `retain`: its name stays taken for ever)");
     if stage.record_path().exists() {
         return Err(DemoError::Controller("left its record behind".to_owned()));
     }

@@ -22,7 +22,8 @@ impl Expansion<'_> {
         let (doc, undo_on_rejected) = (&declaration.doc, declaration.undo_on_rejected);
         let states = (0..self.model.states().len()).map(|index| self.graph_state(index));
         let transitions = self.model.transitions.iter().map(|transition| self.graph_transition(transition));
-        let edges = self.edge_list();
+        let drawing = if self.stub { String::new() } else { format!("# State diagram\n\n{}\n", self.drawing()) };
+        let edges = format!("{drawing}{}", self.edge_list());
         quote! {
             #[cfg_attr(doc, doc = #edges)]
             impl #machine {

@@ -26,17 +26,17 @@ impl Expansion<'_> {
             let read = fields.clone();
             quote!(#machine::#ident { #(#fields),* } => { #(let _ = #read;)* })
         });
-        let made = self.model.states().iter().map(|state| {
+        let made = self.model.states().iter().enumerate().map(|(index, state)| {
             let ident = &state.ident;
             let fields = state.facts.iter().map(|fact| &fact.ident);
-            quote!(|| #machine::#ident { #(#fields: ::core::panic!()),* })
+            quote!(#index => #machine::#ident { #(#fields: ::core::panic!()),* },)
         });
         quote! {
             const _: () = {
                 #[allow(dead_code, unreachable_code, clippy::diverging_sub_expression)]
-                fn declared(it: #machine) {
+                fn declared(it: #machine, which: usize) -> #machine {
                     match it { #(#arms)* }
-                    let _: &[fn() -> #machine] = &[#(#made),*];
+                    match which { #(#made)* _ => ::core::panic!() }
                 }
             };
         }
@@ -59,15 +59,18 @@ impl Expansion<'_> {
         });
         let reads = known.iter().map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            let get = if fact.each.is_some() { quote!(each) } else { quote!(get) };
-            let read = quote_spanned!(ty.span()=> #fsm::Facts::#get(facts, #key)?);
+            let read = match &fact.each {
+                Some((subject, member)) => {
+                    quote_spanned!(ty.span()=> #fsm::Facts::each::<#subject, #member>(facts, #key)?)
+                }
+                None => quote_spanned!(ty.span()=> #fsm::Facts::get::<#ty>(facts, #key)?),
+            };
             quote!(#ident: #read)
         });
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
             quote_spanned!(ty.span()=> facts.put(#key, &self.0.#ident)?;)
         });
-        let mutable = state.facts.iter().any(|fact| fact.each.is_none()).then(|| quote!(mut));
         let doc = if state.doc.is_empty() { format!("The state {name}.") } else { state.doc.clone() };
         let data_doc = format!("What is known in [`{name}`]; read through it.");
         let begin = if self.stub { quote!(::core::panic!()) } else { quote!(Self(#fsm::Sealed::new(#data {}))) };
@@ -94,19 +97,17 @@ impl Expansion<'_> {
                 type Target = #data;
                 fn deref(&self) -> &#data { &self.0 }
             }
-            impl #fsm::Next for #ident {
-                fn made(&self) -> ::core::result::Result<#fsm::Made, #fsm::FactError> {
-                    let #mutable facts = #fsm::Facts::default();
-                    #(#writes)*
-                    ::core::result::Result::Ok(#fsm::Made { state: #index, facts })
-                }
-            }
             impl #fsm::State for #ident {
                 type Machine = #machine;
                 const INDEX: usize = #index;
                 #[allow(unused_variables)]
                 fn decode(facts: &#fsm::Facts) -> ::core::result::Result<Self, #fsm::FactError> {
                     ::core::result::Result::Ok(Self(#fsm::Sealed::new(#data { #(#reads),* })))
+                }
+                #[allow(unused_variables)]
+                fn add(&self, facts: &mut #fsm::Facts) -> ::core::result::Result<(), #fsm::FactError> {
+                    #(#writes)*
+                    ::core::result::Result::Ok(())
                 }
             }
         }

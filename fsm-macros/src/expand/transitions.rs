@@ -56,6 +56,7 @@ impl Expansion<'_> {
             #[allow(dead_code)]
             #vis type #runner<T> = #krate::Runner<#machine, T>;
             #[doc = #doc]
+            #[allow(dead_code, clippy::ptr_arg)]
             #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
                 #[doc = "What goes wrong; `Classify` says what it means for the effect."]
                 type Error: #fsm::Classify;

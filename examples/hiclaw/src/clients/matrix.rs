@@ -118,7 +118,7 @@ impl Matrix {
         {
             match self.get(&format!("rooms/{room}/state/{MARKER}"), session).await {
                 Ok(content) if content.get("owner").and_then(Value::as_str) == Some(owner) => {
-                    ours.push(room.to_owned())
+                    ours.push(room.to_owned());
                 }
                 Ok(_) => {}
                 Err(error) if error.is(404, "M_NOT_FOUND") => {}

@@ -46,6 +46,19 @@ impl Higress {
         Ok(Self { listener: Listener::start("higress", calls, router).await?, state })
     }
 
+    /// Takes the console down: connections are refused.
+    pub async fn stop(&mut self) {
+        self.listener.stop().await;
+    }
+
+    /// Brings the console up again, with all that it knows.
+    ///
+    /// # Errors
+    /// The port was taken meanwhile.
+    pub async fn resume(&mut self) -> std::io::Result<()> {
+        self.listener.resume().await
+    }
+
     /// How often a consumer's key was silently replaced.
     #[must_use]
     pub fn keys_replaced(&self) -> u32 {
@@ -61,9 +74,10 @@ fn failure(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "success": false, "message": message }))).into_response()
 }
 
-fn check_session(headers: &HeaderMap) -> Result<(), Response> {
+/// The refusal, if nobody is logged in.
+fn refused(headers: &HeaderMap) -> Option<Response> {
     let cookie = headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if cookie.contains("_hi_sess=open") { Ok(()) } else { Err(failure(StatusCode::UNAUTHORIZED, "not logged in")) }
+    (!cookie.contains("_hi_sess=open")).then(|| failure(StatusCode::UNAUTHORIZED, "not logged in"))
 }
 
 async fn login(Json(body): Json<Value>) -> Response {
@@ -75,7 +89,7 @@ async fn login(Json(body): Json<Value>) -> Response {
 }
 
 async fn upsert_consumer(State(state): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     let mut console = lock(&state);
@@ -95,7 +109,7 @@ async fn upsert_consumer(State(state): State<Shared>, headers: HeaderMap, Json(b
 }
 
 async fn list_consumers(State(state): State<Shared>, headers: HeaderMap) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     let all: Vec<Value> = lock(&state).consumers.values().cloned().collect();
@@ -103,7 +117,7 @@ async fn list_consumers(State(state): State<Shared>, headers: HeaderMap) -> Resp
 }
 
 async fn read_consumer(State(state): State<Shared>, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     match lock(&state).consumers.get(&name) {
@@ -113,7 +127,7 @@ async fn read_consumer(State(state): State<Shared>, headers: HeaderMap, Path(nam
 }
 
 async fn delete_consumer(State(state): State<Shared>, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     let mut console = lock(&state);
@@ -140,7 +154,7 @@ fn versioned((version, route): &(u64, Value)) -> Value {
 }
 
 async fn list_routes(State(state): State<Shared>, headers: HeaderMap) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     let all: Vec<Value> = lock(&state).routes.values().map(versioned).collect();
@@ -148,7 +162,7 @@ async fn list_routes(State(state): State<Shared>, headers: HeaderMap) -> Respons
 }
 
 async fn read_route(State(state): State<Shared>, headers: HeaderMap, Path(name): Path<String>) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     match lock(&state).routes.get(&name) {
@@ -158,7 +172,7 @@ async fn read_route(State(state): State<Shared>, headers: HeaderMap, Path(name):
 }
 
 async fn create_route(State(state): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -182,7 +196,7 @@ async fn replace_route(
     Path(name): Path<String>,
     Json(body): Json<Value>,
 ) -> Response {
-    if let Err(answer) = check_session(&headers) {
+    if let Some(answer) = refused(&headers) {
         return answer;
     }
     let mut console = lock(&state);

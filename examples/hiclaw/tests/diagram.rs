@@ -1,0 +1,9 @@
+//! The pictures in the documentation are the machines as they are declared. `UPDATE_DIAGRAMS=1` draws them anew.
+
+use durable_fsm::graph::assert_current;
+use hiclaw::worker::WorkerFlow;
+
+#[test]
+fn the_worker_is_drawn_as_it_is_declared() {
+    assert_current(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/worker.svg"), &WorkerFlow::GRAPH);
+}

@@ -1,0 +1,158 @@
+//! The stand-ins misbehave as the real servers do, and the clients say what that means.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use durable_fsm::{Class, Classify as _};
+use hiclaw::clients::{ClientError, Clients, NewRoom, Registered, Session};
+use hiclaw::servers::{HalfRoom, World};
+
+async fn world() -> (World, Clients) {
+    let world = World::start().await.unwrap();
+    let clients = Clients::new(&world.urls(), Duration::from_secs(5)).unwrap();
+    (world, clients)
+}
+
+async fn session(clients: &Clients) -> Session {
+    match clients.matrix.register("alice", "secret", "registration-token").await.unwrap() {
+        Registered::New(session) | Registered::Ours(session) => session,
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_opened_by_its_own_password_alone() {
+    let (_world, clients) = world().await;
+    let register = async |password: &str| clients.matrix.register("alice", password, "registration-token").await;
+    assert!(matches!(register("secret").await, Ok(Registered::New(_))));
+    assert!(matches!(register("secret").await, Ok(Registered::Ours(_))));
+    let foreign = register("guessed").await.err().unwrap();
+    assert_eq!(foreign.classify(), Class::NotOurs);
+}
+
+#[tokio::test]
+async fn every_create_room_makes_another_unless_the_alias_is_taken() {
+    let (_world, clients) = world().await;
+    let session = session(&clients).await;
+    let room = |alias| NewRoom { name: "r", alias, owner: Some("tag"), invite: &[] };
+    for _ in 0..2 {
+        clients.matrix.create_room(&session, &room(None)).await.unwrap();
+    }
+    assert_eq!(clients.matrix.rooms_of(&session, "tag").await.unwrap().len(), 2);
+    clients.matrix.create_room(&session, &room(Some("a"))).await.unwrap();
+    let taken = clients.matrix.create_room(&session, &room(Some("a"))).await.unwrap_err();
+    assert!(taken.is(400, "M_ROOM_IN_USE"), "{taken}");
+}
+
+#[tokio::test]
+async fn a_crash_inside_create_room_leaves_either_half() {
+    let (world, clients) = world().await;
+    let session = session(&clients).await;
+    let room = |alias| NewRoom { name: "r", alias: Some(alias), owner: Some("tag"), invite: &[] };
+    world.matrix.crash_in_create_room(HalfRoom::WithoutAlias);
+    let error = clients.matrix.create_room(&session, &room("one")).await.unwrap_err();
+    assert_eq!(error.classify(), Class::Unknown);
+    assert_eq!(clients.matrix.rooms_of(&session, "tag").await.unwrap().len(), 1);
+    assert_eq!(clients.matrix.resolve(&session, "#one:hiclaw.test").await.unwrap(), None);
+    world.matrix.crash_in_create_room(HalfRoom::AliasOnly);
+    clients.matrix.create_room(&session, &room("two")).await.unwrap_err();
+    assert!(clients.matrix.resolve(&session, "#two:hiclaw.test").await.unwrap().is_some());
+    assert_eq!(clients.matrix.rooms_of(&session, "tag").await.unwrap().len(), 1);
+    assert_eq!(world.matrix.crashes(), 2);
+}
+
+#[tokio::test]
+async fn a_consumer_is_silently_given_another_key_and_ours_is_not() {
+    let (world, clients) = world().await;
+    clients.higress.ensure_consumer("worker-alice", "k1").await.unwrap();
+    clients.higress.ensure_consumer("worker-alice", "k1").await.unwrap();
+    let foreign = clients.higress.ensure_consumer("worker-alice", "k2").await.unwrap_err();
+    assert_eq!(foreign.classify(), Class::NotOurs);
+    assert_eq!(world.higress.keys_replaced(), 0);
+    clients.higress.overwrite_consumer("worker-alice", "k2").await.unwrap();
+    assert_eq!(world.higress.keys_replaced(), 1);
+    let taken = clients.higress.overwrite_consumer("worker-bob", "k2").await.unwrap_err();
+    assert_eq!(taken.classify(), Class::Unknown, "{taken}");
+}
+
+#[tokio::test]
+async fn a_consumer_in_an_allow_list_cannot_be_deleted() {
+    let (_world, clients) = world().await;
+    clients.higress.ensure_consumer("worker-alice", "k").await.unwrap();
+    clients.higress.set_allowed("default", "worker-alice", true).await.unwrap();
+    let error = clients.higress.delete_consumer("worker-alice").await.unwrap_err();
+    assert!(matches!(&error, ClientError::Refused { status, .. } if status.as_u16() == 500), "{error}");
+    clients.higress.set_allowed("default", "worker-alice", false).await.unwrap();
+    clients.higress.delete_consumer("worker-alice").await.unwrap();
+    clients.higress.delete_consumer("worker-alice").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stale_route_takes_effect_before_its_conflict() {
+    let (world, clients) = world().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let base = world.urls().higress;
+    let send = async |method: reqwest::Method, body: Option<&serde_json::Value>| {
+        let mut request =
+            http.request(method, format!("{base}/v1/ai/routes/default")).header("cookie", "_hi_sess=open");
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.send().await.unwrap()
+    };
+    let read: serde_json::Value = send(reqwest::Method::GET, None).await.json().await.unwrap();
+    let mut stale = read["data"].clone();
+    clients.higress.set_allowed("default", "worker-bob", true).await.unwrap();
+    stale["authConfig"]["allowedConsumers"] = serde_json::json!(["worker-alice"]);
+    let answer = send(reqwest::Method::PUT, Some(&stale)).await;
+    assert_eq!(answer.status().as_u16(), 409);
+    let read: serde_json::Value = send(reqwest::Method::GET, None).await.json().await.unwrap();
+    assert_eq!(read["data"]["authConfig"]["allowedConsumers"], serde_json::json!(["worker-alice"]), "bob is gone");
+    // Ours reads it again at every try, and both are there in the end.
+    clients.higress.set_allowed("default", "worker-bob", true).await.unwrap();
+    let (_, routes) = clients.higress.audit().await.unwrap();
+    assert_eq!(routes[0]["authConfig"]["allowedConsumers"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_container_name_is_taken_once() {
+    let (_world, clients) = world().await;
+    let labels = BTreeMap::from([("io.hiclaw.key", "k")]);
+    let id = clients.docker.create("c", "image", &labels).await.unwrap();
+    let taken = clients.docker.create("c", "image", &labels).await.unwrap_err();
+    assert!(taken.is(409, ""), "{taken}");
+    let found = clients.docker.with_label("io.hiclaw.key", "k").await.unwrap();
+    assert_eq!((found.len(), found[0].state.as_str()), (1, "created"));
+    for _ in 0..2 {
+        clients.docker.start(&id).await.unwrap();
+    }
+    assert_eq!(clients.docker.with_label("io.hiclaw.key", "k").await.unwrap()[0].state, "running");
+    for _ in 0..2 {
+        clients.docker.remove(&id).await.unwrap();
+    }
+    assert!(clients.docker.all().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn objects_are_signed_for_and_listed() {
+    let (_world, clients) = world().await;
+    clients.oss.put("agents/alice/a.json", b"{}".to_vec()).await.unwrap();
+    clients.oss.put("agents/bob/b.json", b"{}".to_vec()).await.unwrap();
+    assert_eq!(clients.oss.list("agents/alice/").await.unwrap(), ["agents/alice/a.json"]);
+    for _ in 0..2 {
+        clients.oss.delete("agents/alice/a.json").await.unwrap();
+    }
+    assert!(clients.oss.list("agents/alice/").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_refuses_and_forgets_nothing() {
+    let (mut world, clients) = world().await;
+    clients.higress.ensure_consumer("worker-alice", "k").await.unwrap();
+    world.higress.stop().await;
+    // A new client: connections that are open already are not what an outage looks like.
+    let fresh = Clients::new(&world.urls(), Duration::from_secs(5)).unwrap();
+    let refused = fresh.higress.ensure_consumer("worker-alice", "k").await.unwrap_err();
+    assert_eq!(refused.classify(), Class::NOT_APPLIED, "{refused}");
+    world.higress.resume().await.unwrap();
+    fresh.higress.ensure_consumer("worker-alice", "k").await.unwrap();
+}

@@ -1,0 +1,1633 @@
+// Written by the derive; see `src/expand.rs`.
+
+const _: () = {
+    #[allow(dead_code, unreachable_code, clippy::diverging_sub_expression)]
+    fn declared(it: WorkerFlow, which: usize) -> WorkerFlow {
+        match it {
+            WorkerFlow::Requested {} => {}
+            WorkerFlow::AccountRegistered { user_id } => {
+                let _ = user_id;
+            }
+            WorkerFlow::RoomCreated { room_id } => {
+                let _ = room_id;
+            }
+            WorkerFlow::ConsumerCreated { consumer } => {
+                let _ = consumer;
+            }
+            WorkerFlow::RouteAuthorized { route } => {
+                let _ = route;
+            }
+            WorkerFlow::ConfigGenerated { config } => {
+                let _ = config;
+            }
+            WorkerFlow::ConfigPushed { prefix, skills } => {
+                let _ = prefix;
+                let _ = skills;
+            }
+            WorkerFlow::Ready { applied, containers } => {
+                let _ = applied;
+                let _ = containers;
+            }
+        }
+        match which {
+            0usize => WorkerFlow::Requested {},
+            1usize => {
+                WorkerFlow::AccountRegistered {
+                    user_id: ::core::panic!(),
+                }
+            }
+            2usize => {
+                WorkerFlow::RoomCreated {
+                    room_id: ::core::panic!(),
+                }
+            }
+            3usize => {
+                WorkerFlow::ConsumerCreated {
+                    consumer: ::core::panic!(),
+                }
+            }
+            4usize => {
+                WorkerFlow::RouteAuthorized {
+                    route: ::core::panic!(),
+                }
+            }
+            5usize => {
+                WorkerFlow::ConfigGenerated {
+                    config: ::core::panic!(),
+                }
+            }
+            6usize => {
+                WorkerFlow::ConfigPushed {
+                    prefix: ::core::panic!(),
+                    skills: ::core::panic!(),
+                }
+            }
+            7usize => {
+                WorkerFlow::Ready {
+                    applied: ::core::panic!(),
+                    containers: ::core::panic!(),
+                }
+            }
+            _ => ::core::panic!(),
+        }
+    }
+};
+///Nothing exists yet.
+pub struct Requested(::durable_fsm::__private::Sealed<RequestedData>);
+///What is known in [`Requested`]; read through it.
+#[allow(dead_code)]
+pub struct RequestedData {}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl Requested {
+    ///Begins a chain of states.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(::durable_fsm::__private::Sealed::new(RequestedData {}))
+    }
+    ///The step to [`AccountRegistered`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn account_registered(self, user_id: String) -> AccountRegistered {
+        let from = self.0.into_inner();
+        AccountRegistered(
+            ::durable_fsm::__private::Sealed::new(AccountRegisteredData { user_id }),
+        )
+    }
+}
+impl ::core::ops::Deref for Requested {
+    type Target = RequestedData;
+    fn deref(&self) -> &RequestedData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for Requested {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 0usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(::durable_fsm::__private::Sealed::new(RequestedData {})),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(())
+    }
+}
+///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
+pub struct AccountRegistered(::durable_fsm::__private::Sealed<AccountRegisteredData>);
+///What is known in [`AccountRegistered`]; read through it.
+#[allow(dead_code)]
+pub struct AccountRegisteredData {
+    ///The full Matrix id.
+    pub user_id: String,
+}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl AccountRegistered {
+    ///The step to [`RoomCreated`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn room_created(self, room_id: String) -> RoomCreated {
+        let from = self.0.into_inner();
+        RoomCreated(
+            ::durable_fsm::__private::Sealed::new(RoomCreatedData {
+                user_id: from.user_id,
+                room_id,
+            }),
+        )
+    }
+}
+impl ::core::ops::Deref for AccountRegistered {
+    type Target = AccountRegisteredData;
+    fn deref(&self) -> &AccountRegisteredData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for AccountRegistered {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 1usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(
+                ::durable_fsm::__private::Sealed::new(AccountRegisteredData {
+                    user_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "user_id")?,
+                }),
+            ),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("user_id", &self.0.user_id)?;
+        ::core::result::Result::Ok(())
+    }
+}
+///The worker has its room.
+pub struct RoomCreated(::durable_fsm::__private::Sealed<RoomCreatedData>);
+///What is known in [`RoomCreated`]; read through it.
+#[allow(dead_code)]
+pub struct RoomCreatedData {
+    ///The full Matrix id.
+    pub user_id: String,
+    ///The room's id, which the server chose.
+    pub room_id: String,
+}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl RoomCreated {
+    ///The step to [`ConsumerCreated`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
+        let from = self.0.into_inner();
+        ConsumerCreated(
+            ::durable_fsm::__private::Sealed::new(ConsumerCreatedData {
+                user_id: from.user_id,
+                room_id: from.room_id,
+                consumer,
+            }),
+        )
+    }
+}
+impl ::core::ops::Deref for RoomCreated {
+    type Target = RoomCreatedData;
+    fn deref(&self) -> &RoomCreatedData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for RoomCreated {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 2usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(
+                ::durable_fsm::__private::Sealed::new(RoomCreatedData {
+                    user_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "user_id")?,
+                    room_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "room_id")?,
+                }),
+            ),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("room_id", &self.0.room_id)?;
+        ::core::result::Result::Ok(())
+    }
+}
+///The gateway knows the worker's key.
+pub struct ConsumerCreated(::durable_fsm::__private::Sealed<ConsumerCreatedData>);
+///What is known in [`ConsumerCreated`]; read through it.
+#[allow(dead_code)]
+pub struct ConsumerCreatedData {
+    ///The full Matrix id.
+    pub user_id: String,
+    ///The room's id, which the server chose.
+    pub room_id: String,
+    ///The consumer's name.
+    pub consumer: String,
+}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl ConsumerCreated {
+    ///The step to [`RouteAuthorized`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn route_authorized(self, route: String) -> RouteAuthorized {
+        let from = self.0.into_inner();
+        RouteAuthorized(
+            ::durable_fsm::__private::Sealed::new(RouteAuthorizedData {
+                user_id: from.user_id,
+                room_id: from.room_id,
+                consumer: from.consumer,
+                route,
+            }),
+        )
+    }
+}
+impl ::core::ops::Deref for ConsumerCreated {
+    type Target = ConsumerCreatedData;
+    fn deref(&self) -> &ConsumerCreatedData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for ConsumerCreated {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 3usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(
+                ::durable_fsm::__private::Sealed::new(ConsumerCreatedData {
+                    user_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "user_id")?,
+                    room_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "room_id")?,
+                    consumer: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "consumer")?,
+                }),
+            ),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("consumer", &self.0.consumer)?;
+        ::core::result::Result::Ok(())
+    }
+}
+///The worker may use the AI route.
+pub struct RouteAuthorized(::durable_fsm::__private::Sealed<RouteAuthorizedData>);
+///What is known in [`RouteAuthorized`]; read through it.
+#[allow(dead_code)]
+pub struct RouteAuthorizedData {
+    ///The full Matrix id.
+    pub user_id: String,
+    ///The room's id, which the server chose.
+    pub room_id: String,
+    ///The consumer's name.
+    pub consumer: String,
+    ///The route that allows it.
+    pub route: String,
+}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl RouteAuthorized {
+    ///The step to [`ConfigGenerated`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn config_generated(self, config: String) -> ConfigGenerated {
+        let from = self.0.into_inner();
+        ConfigGenerated(
+            ::durable_fsm::__private::Sealed::new(ConfigGeneratedData {
+                user_id: from.user_id,
+                room_id: from.room_id,
+                consumer: from.consumer,
+                route: from.route,
+                config,
+            }),
+        )
+    }
+}
+impl ::core::ops::Deref for RouteAuthorized {
+    type Target = RouteAuthorizedData;
+    fn deref(&self) -> &RouteAuthorizedData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for RouteAuthorized {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 4usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(
+                ::durable_fsm::__private::Sealed::new(RouteAuthorizedData {
+                    user_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "user_id")?,
+                    room_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "room_id")?,
+                    consumer: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "consumer")?,
+                    route: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "route")?,
+                }),
+            ),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("route", &self.0.route)?;
+        ::core::result::Result::Ok(())
+    }
+}
+///The configuration is made; its secrets are added when it is pushed.
+pub struct ConfigGenerated(::durable_fsm::__private::Sealed<ConfigGeneratedData>);
+///What is known in [`ConfigGenerated`]; read through it.
+#[allow(dead_code)]
+pub struct ConfigGeneratedData {
+    ///The full Matrix id.
+    pub user_id: String,
+    ///The room's id, which the server chose.
+    pub room_id: String,
+    ///The consumer's name.
+    pub consumer: String,
+    ///The route that allows it.
+    pub route: String,
+    ///A digest of what the configuration depends on.
+    pub config: String,
+}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl ConfigGenerated {
+    ///The step to [`ConfigPushed`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn config_pushed(self, prefix: String) -> ConfigPushed {
+        let from = self.0.into_inner();
+        ConfigPushed(
+            ::durable_fsm::__private::Sealed::new(ConfigPushedData {
+                user_id: from.user_id,
+                room_id: from.room_id,
+                consumer: from.consumer,
+                route: from.route,
+                config: from.config,
+                prefix,
+                skills: ::durable_fsm::__private::Each::new(),
+            }),
+        )
+    }
+}
+impl ::core::ops::Deref for ConfigGenerated {
+    type Target = ConfigGeneratedData;
+    fn deref(&self) -> &ConfigGeneratedData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for ConfigGenerated {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 5usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(
+                ::durable_fsm::__private::Sealed::new(ConfigGeneratedData {
+                    user_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "user_id")?,
+                    room_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "room_id")?,
+                    consumer: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "consumer")?,
+                    route: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "route")?,
+                    config: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "config")?,
+                }),
+            ),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("config", &self.0.config)?;
+        ::core::result::Result::Ok(())
+    }
+}
+///The configuration is in the store; skills are pushed one by one.
+pub struct ConfigPushed(::durable_fsm::__private::Sealed<ConfigPushedData>);
+///What is known in [`ConfigPushed`]; read through it.
+#[allow(dead_code)]
+pub struct ConfigPushedData {
+    ///The full Matrix id.
+    pub user_id: String,
+    ///The room's id, which the server chose.
+    pub room_id: String,
+    ///The consumer's name.
+    pub consumer: String,
+    ///The route that allows it.
+    pub route: String,
+    ///A digest of what the configuration depends on.
+    pub config: String,
+    ///Where the worker's objects lie.
+    pub prefix: String,
+    ///The object of each skill.
+    pub skills: Each<String, String>,
+}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl ConfigPushed {
+    ///The step to [`Ready`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn ready(self, applied: String) -> Ready {
+        let from = self.0.into_inner();
+        Ready(
+            ::durable_fsm::__private::Sealed::new(ReadyData {
+                user_id: from.user_id,
+                room_id: from.room_id,
+                consumer: from.consumer,
+                route: from.route,
+                config: from.config,
+                prefix: from.prefix,
+                skills: from.skills,
+                applied,
+                containers: ::durable_fsm::__private::Each::new(),
+            }),
+        )
+    }
+}
+impl ::core::ops::Deref for ConfigPushed {
+    type Target = ConfigPushedData;
+    fn deref(&self) -> &ConfigPushedData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for ConfigPushed {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 6usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(
+                ::durable_fsm::__private::Sealed::new(ConfigPushedData {
+                    user_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "user_id")?,
+                    room_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "room_id")?,
+                    consumer: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "consumer")?,
+                    route: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "route")?,
+                    config: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "config")?,
+                    prefix: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "prefix")?,
+                    skills: ::durable_fsm::__private::Facts::each::<
+                        String,
+                        String,
+                    >(facts, "skills")?,
+                }),
+            ),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("prefix", &self.0.prefix)?;
+        ::core::result::Result::Ok(())
+    }
+}
+///The container runs. Rests here until the spec changes.
+pub struct Ready(::durable_fsm::__private::Sealed<ReadyData>);
+///What is known in [`Ready`]; read through it.
+#[allow(dead_code)]
+pub struct ReadyData {
+    ///The full Matrix id.
+    pub user_id: String,
+    ///The room's id, which the server chose.
+    pub room_id: String,
+    ///The consumer's name.
+    pub consumer: String,
+    ///The route that allows it.
+    pub route: String,
+    ///A digest of what the configuration depends on.
+    pub config: String,
+    ///Where the worker's objects lie.
+    pub prefix: String,
+    ///The object of each skill.
+    pub skills: Each<String, String>,
+    ///The digest of the configuration that was pushed last.
+    pub applied: String,
+    ///The container's id, by image and configuration.
+    pub containers: Each<String, String>,
+}
+#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+impl Ready {
+    ///The step to [`Ready`].
+    #[must_use]
+    #[allow(unused_variables)]
+    pub fn ready(self, applied: String) -> Ready {
+        let from = self.0.into_inner();
+        Ready(
+            ::durable_fsm::__private::Sealed::new(ReadyData {
+                user_id: from.user_id,
+                room_id: from.room_id,
+                consumer: from.consumer,
+                route: from.route,
+                config: from.config,
+                prefix: from.prefix,
+                skills: from.skills,
+                applied,
+                containers: from.containers,
+            }),
+        )
+    }
+}
+impl ::core::ops::Deref for Ready {
+    type Target = ReadyData;
+    fn deref(&self) -> &ReadyData {
+        &self.0
+    }
+}
+impl ::durable_fsm::__private::State for Ready {
+    type Machine = WorkerFlow;
+    const INDEX: usize = 7usize;
+    #[allow(unused_variables)]
+    fn decode(
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            Self(
+                ::durable_fsm::__private::Sealed::new(ReadyData {
+                    user_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "user_id")?,
+                    room_id: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "room_id")?,
+                    consumer: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "consumer")?,
+                    route: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "route")?,
+                    config: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "config")?,
+                    prefix: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "prefix")?,
+                    skills: ::durable_fsm::__private::Facts::each::<
+                        String,
+                        String,
+                    >(facts, "skills")?,
+                    applied: ::durable_fsm::__private::Facts::get::<
+                        String,
+                    >(facts, "applied")?,
+                    containers: ::durable_fsm::__private::Facts::each::<
+                        String,
+                        String,
+                    >(facts, "containers")?,
+                }),
+            ),
+        )
+    }
+    #[allow(unused_variables)]
+    fn add(
+        &self,
+        facts: &mut ::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
+        facts.put("applied", &self.0.applied)?;
+        ::core::result::Result::Ok(())
+    }
+}
+///Where a resource of [`WorkerFlow`] is.
+#[allow(dead_code, clippy::large_enum_variant)]
+pub enum WorkerState {
+    ///Nothing exists yet.
+    Requested(Requested),
+    ///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
+    AccountRegistered(AccountRegistered),
+    ///The worker has its room.
+    RoomCreated(RoomCreated),
+    ///The gateway knows the worker's key.
+    ConsumerCreated(ConsumerCreated),
+    ///The worker may use the AI route.
+    RouteAuthorized(RouteAuthorized),
+    ///The configuration is made; its secrets are added when it is pushed.
+    ConfigGenerated(ConfigGenerated),
+    ///The configuration is in the store; skills are pushed one by one.
+    ConfigPushed(ConfigPushed),
+    ///The container runs. Rests here until the spec changes.
+    Ready(Ready),
+}
+#[allow(dead_code)]
+impl WorkerState {
+    ///The state's name, as in the declaration and in records.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Requested(_) => "Requested",
+            Self::AccountRegistered(_) => "AccountRegistered",
+            Self::RoomCreated(_) => "RoomCreated",
+            Self::ConsumerCreated(_) => "ConsumerCreated",
+            Self::RouteAuthorized(_) => "RouteAuthorized",
+            Self::ConfigGenerated(_) => "ConfigGenerated",
+            Self::ConfigPushed(_) => "ConfigPushed",
+            Self::Ready(_) => "Ready",
+        }
+    }
+}
+///One attempt at an effect of [`WorkerFlow`].
+#[allow(dead_code)]
+pub type WorkerAttempt = ::durable_fsm::__private::Attempt<Worker>;
+///Runs [`WorkerFlow`] with the transitions `T`.
+#[allow(dead_code)]
+pub type WorkerRunner<T> = ::durable_fsm::Runner<WorkerFlow, T>;
+/**What [`WorkerFlow`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set.
+
+A skeleton to paste, in which every method is a plain `async fn` or `fn`:
+
+```text
+impl WorkerTransitions for Provisioner {
+    type Error = ProvisionError;
+
+    async fn register_account(&self, from: Requested, attempt: &WorkerAttempt) -> Result<AccountRegistered, Self::Error> {
+        …
+    }
+    async fn create_room(&self, from: AccountRegistered, attempt: &WorkerAttempt) -> Result<RoomCreated, Self::Error> {
+        …
+    }
+    async fn lookup_create_room(&self, from: AccountRegistered, attempt: &WorkerAttempt) -> Result <Lookup<RoomCreated>, Self::Error> {
+        …
+    }
+    async fn close_room(&self, made: &RoomCreated, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    async fn clear_rooms(&self, from: &AccountRegistered, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    async fn create_consumer(&self, from: RoomCreated, attempt: &WorkerAttempt) -> Result<ConsumerCreated, Self::Error> {
+        …
+    }
+    async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    async fn authorize_route(&self, from: ConsumerCreated, attempt: &WorkerAttempt) -> Result<RouteAuthorized, Self::Error> {
+        …
+    }
+    async fn deauthorize_route(&self, made: &RouteAuthorized, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    fn generate_config(&self, from: RouteAuthorized, attempt: &WorkerAttempt) -> Result<ConfigGenerated, Self::Error> {
+        …
+    }
+    async fn push_config(&self, from: ConfigGenerated, attempt: &WorkerAttempt) -> Result<ConfigPushed, Self::Error> {
+        …
+    }
+    async fn remove_config(&self, made: &ConfigPushed, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    async fn push_skill(&self, at: &ConfigPushed, subject: &String, attempt: &WorkerAttempt) -> Result<String, Self::Error> {
+        …
+    }
+    async fn remove_skill(&self, at: &ConfigPushed, subject: &String, made: &String, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    fn skills(&self, at: &ConfigPushed, resource: &Worker) -> BTreeSet<String> {
+        …
+    }
+    fn enter_service(&self, from: ConfigPushed, attempt: &WorkerAttempt) -> Result<Ready, Self::Error> {
+        …
+    }
+    async fn run_container(&self, at: &Ready, subject: &String, attempt: &WorkerAttempt) -> Result<String, Self::Error> {
+        …
+    }
+    async fn lookup_run_container(&self, at: &Ready, subject: &String, attempt: &WorkerAttempt) -> Result <Lookup<String>, Self::Error> {
+        …
+    }
+    async fn stop_container(&self, at: &Ready, subject: &String, made: &String, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    async fn clear_containers(&self, at: &Ready, subject: &String, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
+        …
+    }
+    fn containers(&self, at: &Ready, resource: &Worker) -> BTreeSet<String> {
+        …
+    }
+    async fn apply_spec(&self, from: Ready, attempt: &WorkerAttempt) -> Result<Ready, Self::Error> {
+        …
+    }
+    fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool {
+        …
+    }
+}
+```*/
+#[allow(dead_code, clippy::ptr_arg)]
+pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'static {
+    ///What goes wrong; `Classify` says what it means for the effect.
+    type Error: ::durable_fsm::__private::Classify;
+    ///The step from Requested.
+    fn register_account(
+        &self,
+        from: Requested,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<AccountRegistered, Self::Error>,
+    > + ::core::marker::Send;
+    ///The step from AccountRegistered.
+    fn create_room(
+        &self,
+        from: AccountRegistered,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<RoomCreated, Self::Error>,
+    > + ::core::marker::Send;
+    ///Asks the provider whether what `create_room` makes is there.
+    fn lookup_create_room(
+        &self,
+        from: AccountRegistered,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::durable_fsm::__private::Lookup<RoomCreated>,
+            Self::Error,
+        >,
+    > + ::core::marker::Send;
+    ///Undoes what `create_room` made. Finding nothing is success.
+    fn close_room(
+        &self,
+        made: &RoomCreated,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///Removes whatever an attempt at `create_room` may have made. Finding nothing is success.
+    fn clear_rooms(
+        &self,
+        from: &AccountRegistered,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///The step from RoomCreated.
+    fn create_consumer(
+        &self,
+        from: RoomCreated,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<ConsumerCreated, Self::Error>,
+    > + ::core::marker::Send;
+    ///Undoes what `create_consumer` made. Finding nothing is success.
+    fn delete_consumer(
+        &self,
+        made: &ConsumerCreated,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///The step from ConsumerCreated.
+    fn authorize_route(
+        &self,
+        from: ConsumerCreated,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<RouteAuthorized, Self::Error>,
+    > + ::core::marker::Send;
+    ///Undoes what `authorize_route` made. Finding nothing is success.
+    fn deauthorize_route(
+        &self,
+        made: &RouteAuthorized,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///The step from RouteAuthorized; it touches nothing outside the record.
+    fn generate_config(
+        &self,
+        from: RouteAuthorized,
+        attempt: &WorkerAttempt,
+    ) -> ::core::result::Result<ConfigGenerated, Self::Error>;
+    ///The step from ConfigGenerated.
+    fn push_config(
+        &self,
+        from: ConfigGenerated,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<ConfigPushed, Self::Error>,
+    > + ::core::marker::Send;
+    ///Undoes what `push_config` made. Finding nothing is success.
+    fn remove_config(
+        &self,
+        made: &ConfigPushed,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///Makes one member of the set, in ConfigPushed.
+    fn push_skill(
+        &self,
+        at: &ConfigPushed,
+        subject: &String,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<String, Self::Error>,
+    > + ::core::marker::Send;
+    ///Undoes what `push_skill` made. Finding nothing is success.
+    fn remove_skill(
+        &self,
+        at: &ConfigPushed,
+        subject: &String,
+        made: &String,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///The members that the set is to have; `push_skill` runs for those that are missing.
+    fn skills(
+        &self,
+        at: &ConfigPushed,
+        resource: &Worker,
+    ) -> ::std::collections::BTreeSet<String>;
+    ///The step from ConfigPushed; it touches nothing outside the record.
+    fn enter_service(
+        &self,
+        from: ConfigPushed,
+        attempt: &WorkerAttempt,
+    ) -> ::core::result::Result<Ready, Self::Error>;
+    ///Makes one member of the set, in Ready.
+    fn run_container(
+        &self,
+        at: &Ready,
+        subject: &String,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<String, Self::Error>,
+    > + ::core::marker::Send;
+    ///Asks the provider whether what `run_container` makes is there.
+    fn lookup_run_container(
+        &self,
+        at: &Ready,
+        subject: &String,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<
+            ::durable_fsm::__private::Lookup<String>,
+            Self::Error,
+        >,
+    > + ::core::marker::Send;
+    ///Undoes what `run_container` made. Finding nothing is success.
+    fn stop_container(
+        &self,
+        at: &Ready,
+        subject: &String,
+        made: &String,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///Removes whatever an attempt at `run_container` may have made. Finding nothing is success.
+    fn clear_containers(
+        &self,
+        at: &Ready,
+        subject: &String,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<(), Self::Error>,
+    > + ::core::marker::Send;
+    ///The members that the set is to have; `run_container` runs for those that are missing.
+    fn containers(
+        &self,
+        at: &Ready,
+        resource: &Worker,
+    ) -> ::std::collections::BTreeSet<String>;
+    ///The step from Ready.
+    fn apply_spec(
+        &self,
+        from: Ready,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<Ready, Self::Error>,
+    > + ::core::marker::Send;
+    ///Whether `apply_spec` is to run: what is recorded against what is wanted.
+    fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool;
+}
+impl ::durable_fsm::__private::Machine for WorkerFlow {
+    type Resource = Worker;
+    type State = WorkerState;
+    const GRAPH: &'static ::durable_fsm::__private::graph::Graph<'static> = &Self::GRAPH;
+    fn state(
+        index: usize,
+        facts: &::durable_fsm::__private::Facts,
+    ) -> ::core::result::Result<WorkerState, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            match index {
+                0usize => {
+                    WorkerState::Requested(::durable_fsm::__private::decode(facts)?)
+                }
+                1usize => {
+                    WorkerState::AccountRegistered(
+                        ::durable_fsm::__private::decode(facts)?,
+                    )
+                }
+                2usize => {
+                    WorkerState::RoomCreated(::durable_fsm::__private::decode(facts)?)
+                }
+                3usize => {
+                    WorkerState::ConsumerCreated(
+                        ::durable_fsm::__private::decode(facts)?,
+                    )
+                }
+                4usize => {
+                    WorkerState::RouteAuthorized(
+                        ::durable_fsm::__private::decode(facts)?,
+                    )
+                }
+                5usize => {
+                    WorkerState::ConfigGenerated(
+                        ::durable_fsm::__private::decode(facts)?,
+                    )
+                }
+                6usize => {
+                    WorkerState::ConfigPushed(::durable_fsm::__private::decode(facts)?)
+                }
+                7usize => WorkerState::Ready(::durable_fsm::__private::decode(facts)?),
+                _ => {
+                    return ::core::result::Result::Err(
+                        ::durable_fsm::__private::FactError::Foreign(
+                            ::std::string::String::from("the state"),
+                        ),
+                    );
+                }
+            },
+        )
+    }
+}
+#[allow(unused_variables, clippy::match_single_binding)]
+impl<T: WorkerTransitions> ::durable_fsm::__private::Dispatch<T> for WorkerFlow {
+    fn run(
+        t: ::std::sync::Arc<T>,
+        transition: usize,
+        call: ::durable_fsm::__private::Call<Worker>,
+    ) -> ::durable_fsm::__private::Boxed<
+        ::core::result::Result<
+            ::durable_fsm::__private::Reply,
+            ::durable_fsm::__private::Failure,
+        >,
+    > {
+        match transition {
+            0usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.register_account(call.state()?, call.attempt()).await)
+                })
+            }
+            1usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.create_room(call.state()?, call.attempt()).await)
+                })
+            }
+            2usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.create_consumer(call.state()?, call.attempt()).await)
+                })
+            }
+            3usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.authorize_route(call.state()?, call.attempt()).await)
+                })
+            }
+            4usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.generate_config(call.state()?, call.attempt()))
+                })
+            }
+            5usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.push_config(call.state()?, call.attempt()).await)
+                })
+            }
+            6usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.member_made(
+                        t
+                            .push_skill(&call.state()?, &call.subject()?, call.attempt())
+                            .await,
+                    )
+                })
+            }
+            7usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.enter_service(call.state()?, call.attempt()))
+                })
+            }
+            8usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.member_made(
+                        t
+                            .run_container(
+                                &call.state()?,
+                                &call.subject()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            9usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.made(t.apply_spec(call.state()?, call.attempt()).await)
+                })
+            }
+            _ => ::durable_fsm::__private::absent("the transition"),
+        }
+    }
+    fn lookup(
+        t: ::std::sync::Arc<T>,
+        transition: usize,
+        call: ::durable_fsm::__private::Call<Worker>,
+    ) -> ::durable_fsm::__private::Boxed<
+        ::core::result::Result<
+            ::durable_fsm::__private::Lookup<::durable_fsm::__private::Reply>,
+            ::durable_fsm::__private::Failure,
+        >,
+    > {
+        match transition {
+            1usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.found(t.lookup_create_room(call.state()?, call.attempt()).await)
+                })
+            }
+            8usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.member_found(
+                        t
+                            .lookup_run_container(
+                                &call.state()?,
+                                &call.subject()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            _ => ::durable_fsm::__private::absent("the look-up"),
+        }
+    }
+    fn undo(
+        t: ::std::sync::Arc<T>,
+        transition: usize,
+        call: ::durable_fsm::__private::Call<Worker>,
+    ) -> ::durable_fsm::__private::Boxed<
+        ::core::result::Result<(), ::durable_fsm::__private::Failure>,
+    > {
+        match transition {
+            1usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(
+                        t.close_room(&call.state::<RoomCreated>()?, call.attempt()).await,
+                    )
+                })
+            }
+            2usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(
+                        t
+                            .delete_consumer(
+                                &call.state::<ConsumerCreated>()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            3usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(
+                        t
+                            .deauthorize_route(
+                                &call.state::<RouteAuthorized>()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            5usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(
+                        t
+                            .remove_config(
+                                &call.state::<ConfigPushed>()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            6usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(
+                        t
+                            .remove_skill(
+                                &call.state()?,
+                                &call.subject()?,
+                                &call.member()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            8usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(
+                        t
+                            .stop_container(
+                                &call.state()?,
+                                &call.subject()?,
+                                &call.member()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            _ => ::durable_fsm::__private::absent("the undo"),
+        }
+    }
+    fn abort(
+        t: ::std::sync::Arc<T>,
+        transition: usize,
+        call: ::durable_fsm::__private::Call<Worker>,
+    ) -> ::durable_fsm::__private::Boxed<
+        ::core::result::Result<(), ::durable_fsm::__private::Failure>,
+    > {
+        match transition {
+            1usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(t.clear_rooms(&call.state()?, call.attempt()).await)
+                })
+            }
+            8usize => {
+                ::std::boxed::Box::pin(async move {
+                    call.done(
+                        t
+                            .clear_containers(
+                                &call.state()?,
+                                &call.subject()?,
+                                call.attempt(),
+                            )
+                            .await,
+                    )
+                })
+            }
+            _ => ::durable_fsm::__private::absent("the abort"),
+        }
+    }
+    fn guard(
+        t: &T,
+        transition: usize,
+        facts: &::durable_fsm::__private::Facts,
+        resource: &Worker,
+    ) -> ::core::result::Result<bool, ::durable_fsm::__private::FactError> {
+        ::core::result::Result::Ok(
+            match transition {
+                9usize => {
+                    t.spec_changed(&::durable_fsm::__private::decode(facts)?, resource)
+                }
+                _ => true,
+            },
+        )
+    }
+    fn wanted(
+        t: &T,
+        transition: usize,
+        facts: &::durable_fsm::__private::Facts,
+        resource: &Worker,
+    ) -> ::core::result::Result<
+        ::std::collections::BTreeSet<::std::string::String>,
+        ::durable_fsm::__private::FactError,
+    > {
+        match transition {
+            6usize => {
+                ::durable_fsm::__private::subjects(
+                    t.skills(&::durable_fsm::__private::decode(facts)?, resource),
+                )
+            }
+            8usize => {
+                ::durable_fsm::__private::subjects(
+                    t.containers(&::durable_fsm::__private::decode(facts)?, resource),
+                )
+            }
+            _ => ::core::result::Result::Ok(::std::collections::BTreeSet::new()),
+        }
+    }
+}
+impl WorkerFlow {
+    ///The graph: states, edges and contracts, as declared.
+    pub const GRAPH: ::durable_fsm::__private::graph::Graph<'static> = {
+        use ::durable_fsm::__private::graph as g;
+        g::Graph {
+            name: "hiclaw.io/worker",
+            title: "WorkerFlow",
+            version: 1u32,
+            reader: 1u32,
+            doc: "Provisions one worker: account, room, gateway access, configuration, skills, container.",
+            undo_on_rejected: false,
+            states: &[
+                g::State {
+                    name: "Requested",
+                    doc: "Nothing exists yet.",
+                    initial: true,
+                    rest: g::Rest::Passing,
+                    failed: false,
+                    facts: &[],
+                    known: &[],
+                    transitions: &[0usize],
+                },
+                g::State {
+                    name: "AccountRegistered",
+                    doc: "The worker has a Matrix account. The id stays taken for ever, so the account is retained.",
+                    initial: false,
+                    rest: g::Rest::Passing,
+                    failed: false,
+                    facts: &[
+                        g::Fact {
+                            name: "user_id",
+                            ty: "String",
+                            doc: "The full Matrix id.",
+                            each: false,
+                        },
+                    ],
+                    known: &["user_id"],
+                    transitions: &[1usize],
+                },
+                g::State {
+                    name: "RoomCreated",
+                    doc: "The worker has its room.",
+                    initial: false,
+                    rest: g::Rest::Passing,
+                    failed: false,
+                    facts: &[
+                        g::Fact {
+                            name: "room_id",
+                            ty: "String",
+                            doc: "The room's id, which the server chose.",
+                            each: false,
+                        },
+                    ],
+                    known: &["user_id", "room_id"],
+                    transitions: &[2usize],
+                },
+                g::State {
+                    name: "ConsumerCreated",
+                    doc: "The gateway knows the worker's key.",
+                    initial: false,
+                    rest: g::Rest::Passing,
+                    failed: false,
+                    facts: &[
+                        g::Fact {
+                            name: "consumer",
+                            ty: "String",
+                            doc: "The consumer's name.",
+                            each: false,
+                        },
+                    ],
+                    known: &["user_id", "room_id", "consumer"],
+                    transitions: &[3usize],
+                },
+                g::State {
+                    name: "RouteAuthorized",
+                    doc: "The worker may use the AI route.",
+                    initial: false,
+                    rest: g::Rest::Passing,
+                    failed: false,
+                    facts: &[
+                        g::Fact {
+                            name: "route",
+                            ty: "String",
+                            doc: "The route that allows it.",
+                            each: false,
+                        },
+                    ],
+                    known: &["user_id", "room_id", "consumer", "route"],
+                    transitions: &[4usize],
+                },
+                g::State {
+                    name: "ConfigGenerated",
+                    doc: "The configuration is made; its secrets are added when it is pushed.",
+                    initial: false,
+                    rest: g::Rest::Passing,
+                    failed: false,
+                    facts: &[
+                        g::Fact {
+                            name: "config",
+                            ty: "String",
+                            doc: "A digest of what the configuration depends on.",
+                            each: false,
+                        },
+                    ],
+                    known: &["user_id", "room_id", "consumer", "route", "config"],
+                    transitions: &[5usize],
+                },
+                g::State {
+                    name: "ConfigPushed",
+                    doc: "The configuration is in the store; skills are pushed one by one.",
+                    initial: false,
+                    rest: g::Rest::Passing,
+                    failed: false,
+                    facts: &[
+                        g::Fact {
+                            name: "prefix",
+                            ty: "String",
+                            doc: "Where the worker's objects lie.",
+                            each: false,
+                        },
+                        g::Fact {
+                            name: "skills",
+                            ty: "Each<String,String>",
+                            doc: "The object of each skill.",
+                            each: true,
+                        },
+                    ],
+                    known: &[
+                        "user_id",
+                        "room_id",
+                        "consumer",
+                        "route",
+                        "config",
+                        "prefix",
+                        "skills",
+                    ],
+                    transitions: &[6usize, 7usize],
+                },
+                g::State {
+                    name: "Ready",
+                    doc: "The container runs. Rests here until the spec changes.",
+                    initial: false,
+                    rest: g::Rest::Resting,
+                    failed: false,
+                    facts: &[
+                        g::Fact {
+                            name: "applied",
+                            ty: "String",
+                            doc: "The digest of the configuration that was pushed last.",
+                            each: false,
+                        },
+                        g::Fact {
+                            name: "containers",
+                            ty: "Each<String,String>",
+                            doc: "The container's id, by image and configuration.",
+                            each: true,
+                        },
+                    ],
+                    known: &[
+                        "user_id",
+                        "room_id",
+                        "consumer",
+                        "route",
+                        "config",
+                        "prefix",
+                        "skills",
+                        "applied",
+                        "containers",
+                    ],
+                    transitions: &[8usize, 9usize, 6usize],
+                },
+            ],
+            transitions: &[
+                g::Transition {
+                    name: "register_account",
+                    from: 0usize,
+                    to: &[1usize],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Repeat,
+                        undo: g::Undo::Retain,
+                        abort: ::core::option::Option::None,
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(0u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::None,
+                    }),
+                },
+                g::Transition {
+                    name: "create_room",
+                    from: 1usize,
+                    to: &[2usize],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Lookup,
+                        undo: g::Undo::Method("close_room"),
+                        abort: ::core::option::Option::Some("clear_rooms"),
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(500u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::None,
+                    }),
+                },
+                g::Transition {
+                    name: "create_consumer",
+                    from: 2usize,
+                    to: &[3usize],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Repeat,
+                        undo: g::Undo::Method("delete_consumer"),
+                        abort: ::core::option::Option::None,
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(0u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::None,
+                    }),
+                },
+                g::Transition {
+                    name: "authorize_route",
+                    from: 3usize,
+                    to: &[4usize],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Repeat,
+                        undo: g::Undo::Method("deauthorize_route"),
+                        abort: ::core::option::Option::None,
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(0u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::None,
+                    }),
+                },
+                g::Transition {
+                    name: "generate_config",
+                    from: 4usize,
+                    to: &[5usize],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::NoEffect,
+                },
+                g::Transition {
+                    name: "push_config",
+                    from: 5usize,
+                    to: &[6usize],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Repeat,
+                        undo: g::Undo::Method("remove_config"),
+                        abort: ::core::option::Option::None,
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(0u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::None,
+                    }),
+                },
+                g::Transition {
+                    name: "push_skill",
+                    from: 6usize,
+                    to: &[],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Repeat,
+                        undo: g::Undo::Method("remove_skill"),
+                        abort: ::core::option::Option::None,
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(0u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::Some(g::ForEach {
+                            fact: "skills",
+                            order: g::Order::MakeFirst,
+                        }),
+                    }),
+                },
+                g::Transition {
+                    name: "enter_service",
+                    from: 6usize,
+                    to: &[7usize],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::NoEffect,
+                },
+                g::Transition {
+                    name: "run_container",
+                    from: 7usize,
+                    to: &[],
+                    guard: ::core::option::Option::None,
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Lookup,
+                        undo: g::Undo::Method("stop_container"),
+                        abort: ::core::option::Option::Some("clear_containers"),
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(500u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::Some(g::ForEach {
+                            fact: "containers",
+                            order: g::Order::UndoFirst,
+                        }),
+                    }),
+                },
+                g::Transition {
+                    name: "apply_spec",
+                    from: 7usize,
+                    to: &[7usize],
+                    guard: ::core::option::Option::Some("spec_changed"),
+                    kind: g::Kind::Effect(g::Contract {
+                        in_doubt: g::InDoubt::Repeat,
+                        undo: g::Undo::None,
+                        abort: ::core::option::Option::None,
+                        timeout: ::core::time::Duration::from_millis(2000u64),
+                        settle: ::core::time::Duration::from_millis(0u64),
+                        retry: g::Retry {
+                            base: ::core::time::Duration::from_millis(200u64),
+                            max: ::core::time::Duration::from_millis(300000u64),
+                        },
+                        look_first: true,
+                        predecessor: g::Predecessor::Hold,
+                        for_each: ::core::option::Option::None,
+                    }),
+                },
+            ],
+        }
+    };
+}

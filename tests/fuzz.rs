@@ -1,0 +1,58 @@
+//! The fuzz targets with bounded input: the corpus, and every small change of it.
+
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
+use proptest::prelude::*;
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let directory = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn the_corpus_of_records_is_read() {
+    let corpus = corpus("decode_record");
+    assert!(corpus.len() >= 8);
+    assert!(corpus.iter().all(|bytes| bodies::decode_record(bytes)));
+}
+
+#[test]
+fn a_record_cut_off_anywhere_is_an_error() {
+    for bytes in corpus("decode_record") {
+        for length in 0..bytes.trim_ascii_end().len() {
+            assert!(!bodies::decode_record(&bytes[..length]), "cut off at {length}");
+        }
+    }
+}
+
+#[test]
+fn the_corpus_of_directories_is_loaded() {
+    let found: Vec<usize> = corpus("load_file_store").iter().map(|bytes| bodies::load_file_store(bytes)).collect();
+    assert!(found.contains(&1), "{found:?}");
+}
+
+proptest! {
+    #[test]
+    fn a_changed_record_is_a_record_or_an_error(which in any::<prop::sample::Index>(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let corpus = corpus("decode_record");
+        let mut bytes = which.get(&corpus).clone();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bodies::decode_record(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_a_record_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        bodies::decode_record(&bytes);
+    }
+
+    #[test]
+    fn any_directory_is_loaded_or_refused(lines in prop::collection::vec("(test%2eio%2fthing|[a-z%+]{1,4})(/[a-z0-9%+.]{1,5}){0,4}(\\.json|\\.json\\.tmp)?\t[ -~]{0,8}", 0..8)) {
+        bodies::load_file_store(lines.join("\n").as_bytes());
+    }
+}

@@ -82,10 +82,10 @@ impl World for Cloud {
         self.clone()
     }
     fn resource() -> App {
-        App::new("v1", &["a", "b", "c"])
+        App::new("v1", &["a", "b"])
     }
     fn edits() -> Vec<App> {
-        vec![App::new("v2", &["b", "d"]), App::new("v2", &["a", "b", "d"])]
+        vec![App::new("v2", &["b"]), App::new("v2", &["a", "b"])]
     }
     fn inventory(&self) -> Vec<Thing> {
         [self.containers.inventory(), self.members.inventory()].concat()

@@ -19,12 +19,15 @@ use crate::record::{HeldReason, Resolution};
 use crate::steps::{Steps, Typed};
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
+/// What stands between the driver and the simulation.
+pub(crate) type Seam<A, B> = Box<dyn Fn(A) -> Arc<B> + Send + Sync>;
+
 /// How a machine under test is put together. The library's own tests put their planted bugs in here.
 pub(crate) struct Rig<W: World> {
     pub(crate) resources: Vec<<W::Machine as Machine>::Resource>,
-    pub(crate) store: fn(SimStore) -> Arc<dyn Store>,
-    pub(crate) steps: fn(Arc<dyn Steps>) -> Arc<dyn Steps>,
-    pub(crate) clock: fn(SimClock) -> Arc<dyn Clock>,
+    pub(crate) store: Seam<SimStore, dyn Store>,
+    pub(crate) steps: Seam<Arc<dyn Steps>, dyn Steps>,
+    pub(crate) clock: Seam<SimClock, dyn Clock>,
     /// Whether the store says that no other process can write to it.
     pub(crate) exclusive: bool,
 }
@@ -35,9 +38,9 @@ impl<W: World> Rig<W> {
         resources.extend(W::edits());
         Self {
             resources,
-            store: |store| Arc::new(store),
-            steps: |steps| steps,
-            clock: |clock| Arc::new(clock),
+            store: Box::new(|store| Arc::new(store)),
+            steps: Box::new(|steps| steps),
+            clock: Box::new(|clock| Arc::new(clock)),
             exclusive: false,
         }
     }

@@ -5,6 +5,7 @@ mod doubt;
 mod each;
 mod keyed;
 mod published;
+mod reports;
 mod resource;
 mod shapes;
 mod worker;

@@ -12,6 +12,7 @@ mod answer;
 mod attempt;
 mod classify;
 mod clock;
+pub mod diagram;
 mod driver;
 mod each;
 mod fact;

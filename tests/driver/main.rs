@@ -6,6 +6,7 @@ mod flow;
 mod golden;
 mod machine;
 mod operators;
+mod pictures;
 mod records;
 mod sets;
 mod world;

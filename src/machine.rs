@@ -179,64 +179,155 @@ pub struct Call<R: Resource> {
     pub(crate) attempt: Attempt<R>,
 }
 
+/// What a method of the transitions answers, boxed.
+#[doc(hidden)]
+pub type Answer<'a, A, E> = Pin<Box<dyn Future<Output = Result<A, E>> + Send + 'a>>;
+
+/// The generated dispatch hands each method over as a function; decoding, calling and encoding are compiled here, once.
 #[doc(hidden)]
 impl<R: Resource> Call<R> {
-    /// The typed state that the method starts from, or that it undoes.
-    pub fn state<S: State>(&self) -> Result<S, FactError> {
-        S::decode(&self.facts)
-    }
-
-    /// The index of that state; for a branch, the arm that was taken.
+    /// The index of the state; for the undo of a branch, the arm that was taken.
     pub fn index(&self) -> usize {
         self.state
     }
 
-    pub fn attempt(&self) -> &Attempt<R> {
-        &self.attempt
+    pub fn effect<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, N, E>,
+    ) -> Boxed<Result<Reply, Failure>> {
+        Box::pin(async move {
+            let next = classified(method(&transitions, self.state()?, &self.attempt).await)?;
+            Ok(Reply::Made(next.made()?))
+        })
     }
 
-    pub fn subject<S: DeserializeOwned>(&self) -> Result<S, FactError> {
+    pub fn wait<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, Wait<N>, E>,
+    ) -> Boxed<Result<Reply, Failure>> {
+        Box::pin(async move {
+            Ok(match classified(method(&transitions, self.state()?, &self.attempt).await)? {
+                Wait::Done(next) => Reply::Made(next.made()?),
+                Wait::NotYet => Reply::NotYet(None),
+                Wait::NotYetFor(time) => Reply::NotYet(Some(time)),
+            })
+        })
+    }
+
+    pub fn derive<T, S: State, N: Next, E: Classify>(
+        &self,
+        transitions: &T,
+        method: fn(&T, S, &Attempt<R>) -> Result<N, E>,
+    ) -> Boxed<Result<Reply, Failure>> {
+        let reply = self.state().map_err(Failure::Fact).and_then(|from| {
+            let next = classified(method(transitions, from, &self.attempt))?;
+            Ok(Reply::Made(next.made()?))
+        });
+        Box::pin(std::future::ready(reply))
+    }
+
+    pub fn member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Serialize + Send, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, M, E>,
+    ) -> Boxed<Result<Reply, Failure>>
+    where
+        M: 'static,
+    {
+        Box::pin(async move {
+            let (at, subject) = (self.state()?, self.subject()?);
+            let made = classified(method(&transitions, &at, &subject, &self.attempt).await)?;
+            Ok(Reply::Member(encode("member", &made)?))
+        })
+    }
+
+    pub fn find<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, Lookup<N>, E>,
+    ) -> Boxed<Result<Lookup<Reply>, Failure>> {
+        Box::pin(async move {
+            let found = classified(method(&transitions, self.state()?, &self.attempt).await)?;
+            Ok(found.try_map(|next| next.made().map(Reply::Made))?)
+        })
+    }
+
+    pub fn find_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Serialize + Send, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, Lookup<M>, E>,
+    ) -> Boxed<Result<Lookup<Reply>, Failure>>
+    where
+        M: 'static,
+    {
+        Box::pin(async move {
+            let (at, subject) = (self.state()?, self.subject()?);
+            let found = classified(method(&transitions, &at, &subject, &self.attempt).await)?;
+            Ok(found.try_map(|made| encode("member", &made).map(Reply::Member))?)
+        })
+    }
+
+    /// The undo or abort of a transition that is no set.
+    pub fn undo<T: Send + Sync + 'static, S: State + Sync, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Answer<'a, (), E>,
+    ) -> Boxed<Result<(), Failure>> {
+        Box::pin(async move {
+            let state = self.state()?;
+            classified(method(&transitions, &state, &self.attempt).await)
+        })
+    }
+
+    pub fn undo_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Member, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>) -> Answer<'a, (), E>,
+    ) -> Boxed<Result<(), Failure>> {
+        Box::pin(async move {
+            let (at, subject, made) = (self.state()?, self.subject()?, self.made()?);
+            classified(method(&transitions, &at, &subject, &made, &self.attempt).await)
+        })
+    }
+
+    pub fn abort_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, (), E>,
+    ) -> Boxed<Result<(), Failure>> {
+        Box::pin(async move {
+            let (at, subject) = (self.state()?, self.subject()?);
+            classified(method(&transitions, &at, &subject, &self.attempt).await)
+        })
+    }
+
+    fn state<S: State>(&self) -> Result<S, FactError> {
+        S::decode(&self.facts)
+    }
+
+    fn subject<U: DeserializeOwned>(&self) -> Result<U, FactError> {
         subject_value(self.subject.as_deref().unwrap_or_default())
     }
 
     /// What was made for the subject that is to be undone.
-    pub fn member<T: DeserializeOwned>(&self) -> Result<T, FactError> {
+    fn made<M: DeserializeOwned>(&self) -> Result<M, FactError> {
         let name = self.subject.as_deref().unwrap_or_default();
         let value = self.member.as_ref().ok_or_else(|| FactError::Missing(name.to_owned()))?;
-        T::deserialize(value).map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
-    }
-
-    pub fn made<N: Next, E: Classify>(&self, result: Result<N, E>) -> Result<Reply, Failure> {
-        Ok(Reply::Made(classified(result)?.made()?))
-    }
-
-    pub fn member_made<T: Serialize, E: Classify>(&self, result: Result<T, E>) -> Result<Reply, Failure> {
-        Ok(Reply::Member(encode("member", &classified(result)?)?))
-    }
-
-    pub fn waited<N: Next, E: Classify>(&self, result: Result<Wait<N>, E>) -> Result<Reply, Failure> {
-        Ok(match classified(result)? {
-            Wait::Done(next) => Reply::Made(next.made()?),
-            Wait::NotYet => Reply::NotYet(None),
-            Wait::NotYetFor(time) => Reply::NotYet(Some(time)),
-        })
-    }
-
-    pub fn found<N: Next, E: Classify>(&self, result: Result<Lookup<N>, E>) -> Result<Lookup<Reply>, Failure> {
-        Ok(classified(result)?.try_map(|next| next.made().map(Reply::Made))?)
-    }
-
-    pub fn member_found<T: Serialize, E: Classify>(
-        &self,
-        result: Result<Lookup<T>, E>,
-    ) -> Result<Lookup<Reply>, Failure> {
-        Ok(classified(result)?.try_map(|made| encode("member", &made).map(Reply::Member))?)
-    }
-
-    pub fn done<E: Classify>(&self, result: Result<(), E>) -> Result<(), Failure> {
-        classified(result)
+        M::deserialize(value).map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
     }
 }
+
+/// What a subject of a set must be.
+#[doc(hidden)]
+pub trait Subject: DeserializeOwned + Send + Sync + 'static {}
+impl<U: DeserializeOwned + Send + Sync + 'static> Subject for U {}
+
+/// What a member of a set must be, to be undone.
+#[doc(hidden)]
+pub trait Member: DeserializeOwned + Send + Sync + 'static {}
+impl<M: DeserializeOwned + Send + Sync + 'static> Member for M {}
 
 /// The answer of a dispatch that was asked for something the machine does not have.
 #[doc(hidden)]

@@ -204,6 +204,26 @@ impl<'a> Graph<'a> {
     }
 }
 
+impl<'a> Contract<'a> {
+    /// A contract from its values in the order of its fields, with all times in milliseconds: what the derive writes, in few words because
+    /// the compiler reads them again at every change.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of(
+        in_doubt: InDoubt,
+        undo: Undo<'a>,
+        abort: Option<&'a str>,
+        [timeout, settle, base, max]: [u64; 4],
+        look_first: bool,
+        predecessor: Predecessor,
+        for_each: Option<ForEach<'a>>,
+    ) -> Self {
+        let retry = Retry { base: Duration::from_millis(base), max: Duration::from_millis(max) };
+        let (timeout, settle) = (Duration::from_millis(timeout), Duration::from_millis(settle));
+        Self { in_doubt, undo, abort, timeout, settle, retry, look_first, predecessor, for_each }
+    }
+}
+
 impl<'a> Transition<'a> {
     /// The contract, if this transition is an effect.
     #[must_use]

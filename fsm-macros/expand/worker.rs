@@ -1028,66 +1028,74 @@ impl<T: WorkerTransitions> ::durable_fsm::__private::Dispatch<T> for WorkerFlow 
     > {
         match transition {
             0usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.register_account(call.state()?, call.attempt()).await)
-                })
+                call.effect(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.register_account(from, attempt),
+                    ),
+                )
             }
             1usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.create_room(call.state()?, call.attempt()).await)
-                })
+                call.effect(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.create_room(from, attempt),
+                    ),
+                )
             }
             2usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.create_consumer(call.state()?, call.attempt()).await)
-                })
+                call.effect(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.create_consumer(from, attempt),
+                    ),
+                )
             }
             3usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.authorize_route(call.state()?, call.attempt()).await)
-                })
+                call.effect(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.authorize_route(from, attempt),
+                    ),
+                )
             }
             4usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.generate_config(call.state()?, call.attempt()))
-                })
+                call.derive(&*t, |t: &T, from, attempt| t.generate_config(from, attempt))
             }
             5usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.push_config(call.state()?, call.attempt()).await)
-                })
+                call.effect(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.push_config(from, attempt),
+                    ),
+                )
             }
             6usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.member_made(
-                        t
-                            .push_skill(&call.state()?, &call.subject()?, call.attempt())
-                            .await,
-                    )
-                })
+                call.member(
+                    t,
+                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
+                        t.push_skill(at, subject, attempt),
+                    ),
+                )
             }
             7usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.enter_service(call.state()?, call.attempt()))
-                })
+                call.derive(&*t, |t: &T, from, attempt| t.enter_service(from, attempt))
             }
             8usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.member_made(
-                        t
-                            .run_container(
-                                &call.state()?,
-                                &call.subject()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.member(
+                    t,
+                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
+                        t.run_container(at, subject, attempt),
+                    ),
+                )
             }
             9usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.made(t.apply_spec(call.state()?, call.attempt()).await)
-                })
+                call.effect(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.apply_spec(from, attempt),
+                    ),
+                )
             }
             _ => ::durable_fsm::__private::absent("the transition"),
         }
@@ -1104,22 +1112,20 @@ impl<T: WorkerTransitions> ::durable_fsm::__private::Dispatch<T> for WorkerFlow 
     > {
         match transition {
             1usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.found(t.lookup_create_room(call.state()?, call.attempt()).await)
-                })
+                call.find(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.lookup_create_room(from, attempt),
+                    ),
+                )
             }
             8usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.member_found(
-                        t
-                            .lookup_run_container(
-                                &call.state()?,
-                                &call.subject()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.find_member(
+                    t,
+                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
+                        t.lookup_run_container(at, subject, attempt),
+                    ),
+                )
             }
             _ => ::durable_fsm::__private::absent("the look-up"),
         }
@@ -1133,75 +1139,52 @@ impl<T: WorkerTransitions> ::durable_fsm::__private::Dispatch<T> for WorkerFlow 
     > {
         match transition {
             1usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(
-                        t.close_room(&call.state::<RoomCreated>()?, call.attempt()).await,
-                    )
-                })
+                call.undo(
+                    t,
+                    |t: &T, made, attempt| ::std::boxed::Box::pin(
+                        t.close_room(made, attempt),
+                    ),
+                )
             }
             2usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(
-                        t
-                            .delete_consumer(
-                                &call.state::<ConsumerCreated>()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.undo(
+                    t,
+                    |t: &T, made, attempt| ::std::boxed::Box::pin(
+                        t.delete_consumer(made, attempt),
+                    ),
+                )
             }
             3usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(
-                        t
-                            .deauthorize_route(
-                                &call.state::<RouteAuthorized>()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.undo(
+                    t,
+                    |t: &T, made, attempt| ::std::boxed::Box::pin(
+                        t.deauthorize_route(made, attempt),
+                    ),
+                )
             }
             5usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(
-                        t
-                            .remove_config(
-                                &call.state::<ConfigPushed>()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.undo(
+                    t,
+                    |t: &T, made, attempt| ::std::boxed::Box::pin(
+                        t.remove_config(made, attempt),
+                    ),
+                )
             }
             6usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(
-                        t
-                            .remove_skill(
-                                &call.state()?,
-                                &call.subject()?,
-                                &call.member()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.undo_member(
+                    t,
+                    |t: &T, at, subject, made, attempt| ::std::boxed::Box::pin(
+                        t.remove_skill(at, subject, made, attempt),
+                    ),
+                )
             }
             8usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(
-                        t
-                            .stop_container(
-                                &call.state()?,
-                                &call.subject()?,
-                                &call.member()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.undo_member(
+                    t,
+                    |t: &T, at, subject, made, attempt| ::std::boxed::Box::pin(
+                        t.stop_container(at, subject, made, attempt),
+                    ),
+                )
             }
             _ => ::durable_fsm::__private::absent("the undo"),
         }
@@ -1215,22 +1198,20 @@ impl<T: WorkerTransitions> ::durable_fsm::__private::Dispatch<T> for WorkerFlow 
     > {
         match transition {
             1usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(t.clear_rooms(&call.state()?, call.attempt()).await)
-                })
+                call.undo(
+                    t,
+                    |t: &T, from, attempt| ::std::boxed::Box::pin(
+                        t.clear_rooms(from, attempt),
+                    ),
+                )
             }
             8usize => {
-                ::std::boxed::Box::pin(async move {
-                    call.done(
-                        t
-                            .clear_containers(
-                                &call.state()?,
-                                &call.subject()?,
-                                call.attempt(),
-                            )
-                            .await,
-                    )
-                })
+                call.abort_member(
+                    t,
+                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
+                        t.clear_containers(at, subject, attempt),
+                    ),
+                )
             }
             _ => ::durable_fsm::__private::absent("the abort"),
         }
@@ -1452,80 +1433,68 @@ impl WorkerFlow {
                     from: 0usize,
                     to: &[1usize],
                     guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Repeat,
-                        undo: g::Undo::Retain,
-                        abort: ::core::option::Option::None,
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(0u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::None,
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Repeat,
+                            g::Undo::Retain,
+                            ::core::option::Option::None,
+                            [2000, 0, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::None,
+                        ),
+                    ),
                 },
                 g::Transition {
                     name: "create_room",
                     from: 1usize,
                     to: &[2usize],
                     guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Lookup,
-                        undo: g::Undo::Method("close_room"),
-                        abort: ::core::option::Option::Some("clear_rooms"),
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(500u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::None,
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Lookup,
+                            g::Undo::Method("close_room"),
+                            ::core::option::Option::Some("clear_rooms"),
+                            [2000, 500, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::None,
+                        ),
+                    ),
                 },
                 g::Transition {
                     name: "create_consumer",
                     from: 2usize,
                     to: &[3usize],
                     guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Repeat,
-                        undo: g::Undo::Method("delete_consumer"),
-                        abort: ::core::option::Option::None,
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(0u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::None,
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Repeat,
+                            g::Undo::Method("delete_consumer"),
+                            ::core::option::Option::None,
+                            [2000, 0, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::None,
+                        ),
+                    ),
                 },
                 g::Transition {
                     name: "authorize_route",
                     from: 3usize,
                     to: &[4usize],
                     guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Repeat,
-                        undo: g::Undo::Method("deauthorize_route"),
-                        abort: ::core::option::Option::None,
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(0u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::None,
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Repeat,
+                            g::Undo::Method("deauthorize_route"),
+                            ::core::option::Option::None,
+                            [2000, 0, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::None,
+                        ),
+                    ),
                 },
                 g::Transition {
                     name: "generate_config",
@@ -1539,43 +1508,37 @@ impl WorkerFlow {
                     from: 5usize,
                     to: &[6usize],
                     guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Repeat,
-                        undo: g::Undo::Method("remove_config"),
-                        abort: ::core::option::Option::None,
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(0u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::None,
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Repeat,
+                            g::Undo::Method("remove_config"),
+                            ::core::option::Option::None,
+                            [2000, 0, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::None,
+                        ),
+                    ),
                 },
                 g::Transition {
                     name: "push_skill",
                     from: 6usize,
                     to: &[],
                     guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Repeat,
-                        undo: g::Undo::Method("remove_skill"),
-                        abort: ::core::option::Option::None,
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(0u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::Some(g::ForEach {
-                            fact: "skills",
-                            order: g::Order::MakeFirst,
-                        }),
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Repeat,
+                            g::Undo::Method("remove_skill"),
+                            ::core::option::Option::None,
+                            [2000, 0, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::Some(g::ForEach {
+                                fact: "skills",
+                                order: g::Order::MakeFirst,
+                            }),
+                        ),
+                    ),
                 },
                 g::Transition {
                     name: "enter_service",
@@ -1589,43 +1552,37 @@ impl WorkerFlow {
                     from: 7usize,
                     to: &[],
                     guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Lookup,
-                        undo: g::Undo::Method("stop_container"),
-                        abort: ::core::option::Option::Some("clear_containers"),
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(500u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::Some(g::ForEach {
-                            fact: "containers",
-                            order: g::Order::UndoFirst,
-                        }),
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Lookup,
+                            g::Undo::Method("stop_container"),
+                            ::core::option::Option::Some("clear_containers"),
+                            [2000, 500, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::Some(g::ForEach {
+                                fact: "containers",
+                                order: g::Order::UndoFirst,
+                            }),
+                        ),
+                    ),
                 },
                 g::Transition {
                     name: "apply_spec",
                     from: 7usize,
                     to: &[7usize],
                     guard: ::core::option::Option::Some("spec_changed"),
-                    kind: g::Kind::Effect(g::Contract {
-                        in_doubt: g::InDoubt::Repeat,
-                        undo: g::Undo::None,
-                        abort: ::core::option::Option::None,
-                        timeout: ::core::time::Duration::from_millis(2000u64),
-                        settle: ::core::time::Duration::from_millis(0u64),
-                        retry: g::Retry {
-                            base: ::core::time::Duration::from_millis(200u64),
-                            max: ::core::time::Duration::from_millis(300000u64),
-                        },
-                        look_first: true,
-                        predecessor: g::Predecessor::Hold,
-                        for_each: ::core::option::Option::None,
-                    }),
+                    kind: g::Kind::Effect(
+                        g::Contract::of(
+                            g::InDoubt::Repeat,
+                            g::Undo::None,
+                            ::core::option::Option::None,
+                            [2000, 0, 200, 300000],
+                            true,
+                            g::Predecessor::Hold,
+                            ::core::option::Option::None,
+                        ),
+                    ),
                 },
             ],
         }

@@ -66,59 +66,60 @@ impl Expansion<'_> {
     }
 
     fn runs(&self) -> Vec<TokenStream> {
-        self.arms(|_, transition| {
+        self.arms(|transition| {
             let name = &transition.name;
             Some(match &transition.kind {
-                Kind::NoEffect => quote!(call.made(t.#name(call.state()?, call.attempt()))),
-                Kind::Waits { .. } => quote!(call.waited(t.#name(call.state()?, call.attempt()).await)),
+                Kind::NoEffect => quote!(call.derive(&*t, |t: &T, from, attempt| t.#name(from, attempt))),
+                Kind::Waits { .. } => quote!(call.wait(t, |t: &T, from, attempt| #BOXED(t.#name(from, attempt)))),
                 Kind::Effect(_) if transition.for_each().is_some() => {
-                    quote!(call.member_made(t.#name(&call.state()?, &call.subject()?, call.attempt()).await))
+                    quote!(call.member(t, |t: &T, at, subject, attempt| #BOXED(t.#name(at, subject, attempt))))
                 }
-                Kind::Effect(_) => quote!(call.made(t.#name(call.state()?, call.attempt()).await)),
+                Kind::Effect(_) => quote!(call.effect(t, |t: &T, from, attempt| #BOXED(t.#name(from, attempt)))),
             })
         })
     }
 
     fn lookups(&self) -> Vec<TokenStream> {
-        self.arms(|_, transition| {
+        self.arms(|transition| {
             let contract = transition.contract().filter(|contract| contract.in_doubt == InDoubt::Lookup)?;
             let name = format_ident!("lookup_{}", transition.name.unraw());
             Some(match contract.for_each {
-                Some(_) => quote!(call.member_found(t.#name(&call.state()?, &call.subject()?, call.attempt()).await)),
-                None => quote!(call.found(t.#name(call.state()?, call.attempt()).await)),
+                Some(_) => {
+                    quote!(call.find_member(t, |t: &T, at, subject, attempt| #BOXED(t.#name(at, subject, attempt))))
+                }
+                None => quote!(call.find(t, |t: &T, from, attempt| #BOXED(t.#name(from, attempt)))),
             })
         })
     }
 
     fn undos(&self) -> Vec<TokenStream> {
         let fsm = self.fsm();
-        self.arms(|_, transition| {
+        self.arms(|transition| {
             let undo = transition.undo()?;
             if transition.for_each().is_some() {
                 return Some(quote!(
-                    call.done(t.#undo(&call.state()?, &call.subject()?, &call.member()?, call.attempt()).await)
+                    call.undo_member(t, |t: &T, at, subject, made, attempt| #BOXED(t.#undo(at, subject, made, attempt)))
                 ));
             }
             if !transition.is_branch() {
-                let made = self.next(transition);
-                return Some(quote!(call.done(t.#undo(&call.state::<#made>()?, call.attempt()).await)));
+                return Some(quote!(call.undo(t, |t: &T, made, attempt| #BOXED(t.#undo(made, attempt)))));
             }
             let made = pascal(&transition.name, "Made");
             let arms = transition.to.iter().map(|to| {
                 let state = &self.model.states()[*to].ident;
-                quote!(#to => call.done(t.#undo(#made::#state(&call.state()?), call.attempt()).await),)
+                quote!(#to => call.undo(t, |t: &T, it, attempt| #BOXED(t.#undo(#made::#state(it), attempt))),)
             });
-            Some(quote!(match call.index() { #(#arms)* _ => #fsm::absent("the state that was made").await }))
+            Some(quote!(match call.index() { #(#arms)* _ => #fsm::absent("the state that was made") }))
         })
     }
 
     fn aborts(&self) -> Vec<TokenStream> {
-        self.arms(|_, transition| {
+        self.arms(|transition| {
             let abort = transition.contract()?.abort.as_ref()?;
             Some(if transition.for_each().is_some() {
-                quote!(call.done(t.#abort(&call.state()?, &call.subject()?, call.attempt()).await))
+                quote!(call.abort_member(t, |t: &T, at, subject, attempt| #BOXED(t.#abort(at, subject, attempt))))
             } else {
-                quote!(call.done(t.#abort(&call.state()?, call.attempt()).await))
+                quote!(call.undo(t, |t: &T, from, attempt| #BOXED(t.#abort(from, attempt))))
             })
         })
     }
@@ -145,13 +146,19 @@ impl Expansion<'_> {
     }
 
     /// One arm for each transition that has such a method.
-    fn arms(&self, body: impl Fn(usize, &crate::model::Transition) -> Option<TokenStream>) -> Vec<TokenStream> {
+    fn arms(&self, body: impl Fn(&crate::model::Transition) -> Option<TokenStream>) -> Vec<TokenStream> {
         let transitions = self.model.transitions.iter().enumerate();
-        transitions
-            .filter_map(|(index, transition)| {
-                let body = body(index, transition)?;
-                Some(quote!(#index => ::std::boxed::Box::pin(async move { #body }),))
-            })
-            .collect()
+        transitions.filter_map(|(index, transition)| body(transition).map(|body| quote!(#index => #body,))).collect()
+    }
+}
+
+/// The path of the function that boxes a future.
+struct BoxedFuture;
+
+const BOXED: BoxedFuture = BoxedFuture;
+
+impl quote::ToTokens for BoxedFuture {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(quote!(::std::boxed::Box::pin));
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use durable_fsm_graph::{InDoubt, Order, Predecessor};
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
 
@@ -134,8 +134,7 @@ fn graph_contract(contract: &Contract) -> TokenStream {
         Undo::None => quote!(None),
     };
     let abort = option(contract.abort.as_ref().map(|abort| abort.unraw().to_string()));
-    let (timeout, settle) = (duration(contract.timeout), duration(contract.settle));
-    let (base, max) = (duration(contract.retry.0), duration(contract.retry.1));
+    let times = [contract.timeout, contract.settle, contract.retry.0, contract.retry.1].map(millis);
     let look_first = contract.look_first;
     let predecessor = match contract.predecessor {
         Predecessor::Hold => quote!(Hold),
@@ -150,11 +149,10 @@ fn graph_contract(contract: &Contract) -> TokenStream {
         None => quote!(::core::option::Option::None),
     };
     quote! {
-        g::Contract {
-            in_doubt: g::InDoubt::#in_doubt, undo: g::Undo::#undo, abort: #abort,
-            timeout: #timeout, settle: #settle, retry: g::Retry { base: #base, max: #max },
-            look_first: #look_first, predecessor: g::Predecessor::#predecessor, for_each: #for_each,
-        }
+        g::Contract::of(
+            g::InDoubt::#in_doubt, g::Undo::#undo, #abort, [#(#times),*], #look_first,
+            g::Predecessor::#predecessor, #for_each,
+        )
     }
 }
 
@@ -166,6 +164,10 @@ fn option(text: Option<String>) -> TokenStream {
 }
 
 fn duration(time: Duration) -> TokenStream {
-    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let millis = millis(time);
     quote!(::core::time::Duration::from_millis(#millis))
+}
+
+fn millis(time: Duration) -> Literal {
+    Literal::u64_unsuffixed(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }

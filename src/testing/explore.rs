@@ -402,6 +402,9 @@ impl<W: World> Search<'_, W> {
         let nth = self.schedules.fetch_add(1, Ordering::Relaxed) + 1;
         let over = self.explorer.budget.is_some_and(|budget| nth > budget)
             || self.explorer.time.is_some_and(|time| nth.is_multiple_of(16) && self.begun.elapsed() > time);
+        if self.explorer.progress && nth.is_multiple_of(20_000) {
+            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
+        }
         if over {
             self.stop.store(true, Ordering::Relaxed);
             return;

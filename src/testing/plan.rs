@@ -89,6 +89,10 @@ faults! {
     Restored = "restored",
     /// The record of another resource is found.
     Copied = "copied",
+    /// A newer version of the library has written the record.
+    Newer = "newer",
+    /// An operator has everything undone that is held in doubt, and begun again.
+    RollBack = "roll-back",
     /// The record is removed by hand, and its mark is not.
     Removed = "removed",
     /// The mark is removed by hand, and the record is not.

@@ -11,7 +11,6 @@ use super::run::Rig;
 use super::{Failure, Fault, Oracle, Place, World, explore};
 use crate::Site;
 use crate::record::{Action, Direction, Record};
-use crate::steps::Steps;
 use std::sync::Arc;
 
 /// What is found, with up to two faults.
@@ -27,29 +26,15 @@ fn assert_found(failure: &Failure, oracle: Oracle, plan: &str) {
 }
 
 fn store<W: World>(bug: StoreBug) -> Failure {
-    found::<W>(|rig| {
-        rig.store = match bug {
-            StoreBug::NoCompare => |store| Arc::new(BadStore(store, StoreBug::NoCompare)),
-            StoreBug::IntentLater => |store| Arc::new(BadStore(store, StoreBug::IntentLater)),
-            StoreBug::NoTakeOver => |store| Arc::new(BadStore(store, StoreBug::NoTakeOver)),
-            StoreBug::RemovedEarly => |store| Arc::new(BadStore(store, StoreBug::RemovedEarly)),
-            StoreBug::Reset => |store| Arc::new(BadStore(store, StoreBug::Reset)),
-            StoreBug::StaleLoad => |store| Arc::new(BadStore(store, StoreBug::StaleLoad)),
-            StoreBug::Forgets(_) => |store| Arc::new(store),
-        }
-    })
+    found::<W>(|rig| rig.store = Box::new(move |store| Arc::new(BadStore(store, bug))))
 }
 
-macro_rules! forgetful {
-    ($world:ty, $forget:expr) => {
-        found::<$world>(|rig| rig.store = |store| Arc::new(BadStore(store, StoreBug::Forgets($forget))))
-    };
+fn forgetful<W: World>(forget: fn(&mut Record)) -> Failure {
+    store::<W>(StoreBug::Forgets(forget))
 }
 
-macro_rules! steps {
-    ($world:ty, $bug:expr) => {
-        found::<$world>(|rig| rig.steps = |steps: Arc<dyn Steps>| bad_steps(steps, $bug))
-    };
+fn steps<W: World>(bug: Bug) -> Failure {
+    found::<W>(|rig| rig.steps = Box::new(move |steps| bad_steps(steps, bug)))
 }
 
 #[test]
@@ -96,17 +81,17 @@ fn stale_load() {
 
 #[test]
 fn commit_before_effect() {
-    assert_found(&steps!(Keyed, Bug::CommitFirst), Oracle::IntentFirst, "");
+    assert_found(&steps::<Keyed>(Bug::CommitFirst), Oracle::IntentFirst, "");
 }
 
 #[test]
 fn key_from_a_random_number() {
-    assert_found(&steps!(Keyed, Bug::RandomKey), Oracle::IntentFirst, "");
+    assert_found(&steps::<Keyed>(Bug::RandomKey), Oracle::IntentFirst, "");
 }
 
 #[test]
 fn key_from_the_time() {
-    assert_found(&steps!(Keyed, Bug::KeyOfTime), Oracle::IntentFirst, "");
+    assert_found(&steps::<Keyed>(Bug::KeyOfTime), Oracle::IntentFirst, "");
 }
 
 #[test]
@@ -116,7 +101,7 @@ fn undo_list_not_reversed() {
             record.undo.reverse();
         }
     }
-    assert_found(&forgetful!(Keyed, in_order), Oracle::Edge, "");
+    assert_found(&forgetful::<Keyed>(in_order), Oracle::Edge, "");
 }
 
 #[test]
@@ -127,7 +112,7 @@ fn uncertain_step_not_undone() {
             record.intent = None;
         }
     }
-    let failure = forgetful!(Keyed, drop_doubt);
+    let failure = forgetful::<Keyed>(drop_doubt);
     assert_eq!(failure.plan.0.len(), 2, "{failure}");
     assert!(matches!(failure.violation.oracle, Oracle::Finalizer | Oracle::Orphan), "{failure}");
 }
@@ -141,7 +126,7 @@ fn doubt_forgotten_after_a_later_refusal() {
             record.touched.clear();
         }
     }
-    let failure = forgetful!(Keyed, forget);
+    let failure = forgetful::<Keyed>(forget);
     assert_eq!(failure.violation.oracle, Oracle::Orphan, "{failure}");
     assert_eq!(failure.plan.0.len(), 2, "{failure}");
 }
@@ -151,7 +136,7 @@ fn retry_count_not_persisted() {
     fn forget(record: &mut Record) {
         record.retry = None;
     }
-    let failure = forgetful!(Keyed, forget);
+    let failure = forgetful::<Keyed>(forget);
     assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::History, 1), "{failure}");
 }
 
@@ -162,18 +147,18 @@ fn undo_entry_replaced_by_a_later_one() {
             record.undo.remove(0);
         }
     }
-    assert_found(&forgetful!(Keyed, replace), Oracle::Edge, "");
+    assert_found(&forgetful::<Keyed>(replace), Oracle::Edge, "");
 }
 
 #[test]
 fn time_out_taken_as_failure() {
-    let failure = steps!(Opaque, Bug::UnknownIsFailure);
+    let failure = steps::<Opaque>(Bug::UnknownIsFailure);
     assert_found(&failure, Oracle::SingleEffect, "buy/effect#1=reply-lost");
 }
 
 #[test]
 fn no_deadline_check_before_sending() {
-    let failure = found::<Keyed>(|rig| rig.clock = stopped_clock);
+    let failure = found::<Keyed>(|rig| rig.clock = Box::new(stopped_clock));
     assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::IntentFirst, 1), "{failure}");
     assert_eq!(failure.plan.0[0].1, Fault::Pause);
     assert_eq!(failure.plan.0[0].0.place, Place::Site(Site::Effect));
@@ -181,24 +166,24 @@ fn no_deadline_check_before_sending() {
 
 #[test]
 fn repeat_with_a_newer_spec() {
-    let failure = steps!(Keyed, Bug::NewerSpec);
+    let failure = steps::<Keyed>(Bug::NewerSpec);
     assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::ExactResume, 2), "{failure}");
     assert!(failure.plan.0.iter().any(|(_, fault)| *fault == Fault::Edit));
 }
 
 #[test]
 fn undo_that_does_nothing() {
-    assert_found(&steps!(Keyed, Bug::IdleUndo), Oracle::Finalizer, "");
+    assert_found(&steps::<Keyed>(Bug::IdleUndo), Oracle::Finalizer, "");
 }
 
 #[test]
 fn undo_that_never_succeeds() {
-    assert_found(&steps!(Keyed, Bug::NoUndo), Oracle::Quiescent, "");
+    assert_found(&steps::<Keyed>(Bug::NoUndo), Oracle::Quiescent, "");
 }
 
 #[test]
 fn guard_that_cannot_make_up_its_mind() {
-    assert_found(&steps!(Keyed, Bug::FickleGuard), Oracle::Stable, "");
+    assert_found(&steps::<Keyed>(Bug::FickleGuard), Oracle::Stable, "");
 }
 
 #[test]
@@ -215,7 +200,7 @@ fn resumed_step_taken_as_done() {
 
 #[test]
 fn delays_of_no_origin() {
-    let failure = steps!(Keyed, Bug::AnyDelay);
+    let failure = steps::<Keyed>(Bug::AnyDelay);
     assert_eq!(failure.violation.oracle, Oracle::Nondeterministic, "{failure}");
 }
 

@@ -15,16 +15,19 @@ use super::plan::{Fault, Place};
 use super::sim::{Line, Point, Seen, Sim, SimClock, SimProbe, SimSteps, SimStore, Stop};
 use super::world::{Thing, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::HeldReason;
+use crate::record::{HeldReason, Resolution};
 use crate::steps::{Steps, Typed};
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
+
+/// What stands between the driver and the simulation.
+pub(crate) type Seam<A, B> = Box<dyn Fn(A) -> Arc<B> + Send + Sync>;
 
 /// How a machine under test is put together. The library's own tests put their planted bugs in here.
 pub(crate) struct Rig<W: World> {
     pub(crate) resources: Vec<<W::Machine as Machine>::Resource>,
-    pub(crate) store: fn(SimStore) -> Arc<dyn Store>,
-    pub(crate) steps: fn(Arc<dyn Steps>) -> Arc<dyn Steps>,
-    pub(crate) clock: fn(SimClock) -> Arc<dyn Clock>,
+    pub(crate) store: Seam<SimStore, dyn Store>,
+    pub(crate) steps: Seam<Arc<dyn Steps>, dyn Steps>,
+    pub(crate) clock: Seam<SimClock, dyn Clock>,
     /// Whether the store says that no other process can write to it.
     pub(crate) exclusive: bool,
 }
@@ -35,9 +38,9 @@ impl<W: World> Rig<W> {
         resources.extend(W::edits());
         Self {
             resources,
-            store: |store| Arc::new(store),
-            steps: |steps| steps,
-            clock: |clock| Arc::new(clock),
+            store: Box::new(|store| Arc::new(store)),
+            steps: Box::new(|steps| steps),
+            clock: Box::new(|clock| Arc::new(clock)),
             exclusive: false,
         }
     }
@@ -131,7 +134,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option
         passes: 0,
         pause: longest.unwrap_or_default() + Duration::from_secs(1),
         rests: Vec::new(),
-        moved: plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit)),
+        moved: plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack)),
     };
     let ended_held = runner.script(clean);
     runner.actors.iter_mut().for_each(|actor| actor.pass = None);
@@ -251,10 +254,15 @@ impl<W: World> Runner<'_, W> {
                         let record = report.record.or_else(|| self.sim.core().stored.record.clone());
                         let in_doubt = record.and_then(|it| it.held).is_some_and(|it| it.reason == HeldReason::InDoubt);
                         if in_doubt && !self.sim.core().deleting {
-                            return Rest::HeldInDoubt;
+                            if !self.is_rolled_back() {
+                                return Rest::HeldInDoubt;
+                            }
+                            self.sim.advance_to(now + self.pause);
+                            self.operate(Resolution::RollBack);
+                            continue;
                         }
                         self.sim.advance_to(now + Duration::from_secs(60));
-                        self.operate();
+                        self.operate(Resolution::Retry);
                     }
                     Ending::Gone => {
                         let core = self.sim.core();
@@ -295,7 +303,7 @@ impl<W: World> Runner<'_, W> {
         }
         let there = core.stored.bytes.is_some();
         if there {
-            menu |= Fault::Copied.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
+            menu |= Fault::Copied.bit() | Fault::Newer.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
         }
         if core.old_record().is_some() {
             menu |= Fault::Restored.bit();
@@ -325,6 +333,14 @@ impl<W: World> Runner<'_, W> {
                 loaded.bytes = None;
                 core.stored.tampered = Some(loaded);
             }
+            Fault::Newer => {
+                let mut loaded = core.loaded();
+                if let Some(mut record) = core.stored.record.clone() {
+                    record.format += 1;
+                    loaded.bytes = serde_json::to_vec(&record).ok();
+                }
+                core.stored.tampered = Some(loaded);
+            }
             Fault::Copied => {
                 let mut loaded = core.loaded();
                 if let Some(mut record) = core.stored.record.clone() {
@@ -335,6 +351,13 @@ impl<W: World> Runner<'_, W> {
             }
             _ => {}
         }
+    }
+
+    /// Whether the plan wants what is held in doubt to be rolled back.
+    fn is_rolled_back(&mut self) -> bool {
+        self.passes += 1;
+        let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
+        self.sim.core().pass_point(point, Fault::RollBack.bit()).is_some()
     }
 
     fn restart(&mut self, actor: usize) {

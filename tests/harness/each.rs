@@ -82,10 +82,10 @@ impl World for Cloud {
         self.clone()
     }
     fn resource() -> App {
-        App::new("v1", &["a", "b", "c"])
+        App::new("v1", &["a", "b"])
     }
     fn edits() -> Vec<App> {
-        vec![App::new("v2", &["b", "d"]), App::new("v2", &["a", "b", "d"])]
+        vec![App::new("v2", &["b"]), App::new("v2", &["a", "b"])]
     }
     fn inventory(&self) -> Vec<Thing> {
         [self.containers.inventory(), self.members.inventory()].concat()
@@ -103,4 +103,19 @@ fn survives_every_pair_of_faults() {
 fn two_lives_of_a_subject_are_told_apart() {
     let plan = "run_container(v1)/intent#1=edit; add_member(a)/effect#1=not-applied".parse().unwrap();
     explore::<Cloud>().replay(&plan).assert_ok();
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    /// Any members, edited to any others, with any faults in between.
+    #[test]
+    fn any_members_survive_any_faults(
+        first in proptest::collection::btree_set("[a-c]", 0..3),
+        second in proptest::collection::btree_set("[a-c]", 0..3),
+        picks in durable_fsm::testing::picks(0..=4),
+    ) {
+        let app = |image: &str, members: &BTreeSet<String>| App(crate::resource::Spec { image: image.to_owned(), members: members.clone() });
+        explore::<Cloud>().resources(vec![app("v1", &first), app("v2", &second)]).survives(&picks)?;
+    }
 }

@@ -4,6 +4,8 @@
 mod doubt;
 mod each;
 mod keyed;
+mod published;
+mod reports;
 mod resource;
 mod shapes;
 mod worker;

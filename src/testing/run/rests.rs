@@ -8,15 +8,15 @@ use crate::testing::world::{At, World};
 
 impl<W: World> Runner<'_, W> {
     /// A person resolves what is held, having looked: nothing of somebody else's is there.
-    pub(super) fn operate(&mut self) {
+    pub(super) fn operate(&mut self, resolution: Resolution) {
         let mut core = self.sim.core();
         let Some(record) = core.stored.record.clone() else { return };
         let at = Stamp::from(std::time::SystemTime::UNIX_EPOCH);
-        let Ok(resolved) = next(core.graph, &record, Event::Resolved { resolution: Resolution::Retry, at }) else {
+        let Ok(resolved) = next(core.graph, &record, Event::Resolved { resolution: resolution.clone(), at }) else {
             return;
         };
         let Ok((_, bytes)) = resolved.encode_next(core.graph) else { return };
-        core.note(|| "an operator resolves with `retry`".to_owned());
+        core.note(|| format!("an operator resolves with {resolution:?}"));
         core.put(&bytes);
     }
 

@@ -1,0 +1,54 @@
+//! What an exploration says, and how it is replayed.
+
+use durable_fsm::testing::{Fault, Plan, World, explore};
+
+use crate::{doubt, keyed};
+
+#[test]
+fn a_budget_ends_it_and_the_report_says_where() {
+    let report = explore::<keyed::Cloud>().faults(2).budget(1000).threads(1).run().unwrap();
+    assert_eq!(report.complete, 1);
+    let (depth, part) = report.cut.unwrap();
+    assert!(depth == 2 && part > 0.0 && part < 1.0, "{part}");
+    let text = report.to_string();
+    assert!(text.starts_with("test.io/keyed: complete to 1 faults; stopped by the budget at"), "{text}");
+    assert!(text.contains("edges 4, undos 4"), "{text}");
+}
+
+#[test]
+fn every_fault_of_the_menu_strikes_somewhere() {
+    let mut struck = std::collections::BTreeSet::new();
+    let named = explore::<doubt::named::Cloud>().run().unwrap();
+    struck.extend(named.faults.keys().map(|(_, fault)| *fault));
+    let opaque = explore::<doubt::opaque::Cloud>().faults(2).run().unwrap();
+    struck.extend(opaque.faults.keys().map(|(_, fault)| *fault));
+    let each = explore::<crate::each::Cloud>().run().unwrap();
+    struck.extend(each.faults.keys().map(|(_, fault)| *fault));
+    let missing: Vec<_> = Fault::ALL.iter().filter(|fault| !struck.contains(fault)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_same_input_gives_the_same_report() {
+    let faults = || explore::<doubt::lagging::Cloud>().faults(2).run().unwrap();
+    let (one, other) = (faults(), faults());
+    assert_eq!((one.schedules, one.by_depth, one.faults), (other.schedules, other.by_depth, other.faults));
+}
+
+#[test]
+fn a_failure_carries_the_plan_that_replays_it() {
+    let wrong: Plan = "make_a/effect#1=crash; make_a/effect#9=crash".parse().unwrap();
+    let failure = explore::<keyed::Cloud>().replay(&wrong).unwrap_err();
+    let text = failure.to_string();
+    let token = text.rsplit_once("replay: FSM_PLAN='").unwrap().1.trim_end_matches('\'');
+    let again = explore::<keyed::Cloud>().replay(&token.parse().unwrap()).unwrap_err();
+    assert_eq!(failure.violation, again.violation);
+    assert!(text.contains("← injected"), "{text}");
+}
+
+#[test]
+fn a_store_of_its_own_has_no_rivals() {
+    assert!(keyed::Cloud::edits().is_empty());
+    let report = explore::<keyed::Cloud>().exclusive().run().unwrap();
+    assert!(report.faults.keys().all(|(_, fault)| !matches!(fault, Fault::Switch | Fault::Pause | Fault::Other)));
+}

@@ -1,74 +1,63 @@
 // Written by the derive; see `src/expand.rs`.
 
 const _: () = {
-    #[allow(dead_code, unreachable_code, clippy::diverging_sub_expression)]
-    fn declared(it: WorkerFlow, which: usize) -> WorkerFlow {
+    #[allow(
+        dead_code,
+        unreachable_code,
+        clippy::diverging_sub_expression,
+        clippy::empty_loop
+    )]
+    fn declared(it: WorkerFlow) -> WorkerFlow {
         match it {
-            WorkerFlow::Requested {} => {}
+            WorkerFlow::Requested {} => {
+                WorkerFlow::AccountRegistered {
+                    user_id: loop {},
+                }
+            }
             WorkerFlow::AccountRegistered { user_id } => {
                 let _ = user_id;
+                WorkerFlow::RoomCreated {
+                    room_id: loop {},
+                }
             }
             WorkerFlow::RoomCreated { room_id } => {
                 let _ = room_id;
+                WorkerFlow::ConsumerCreated {
+                    consumer: loop {},
+                }
             }
             WorkerFlow::ConsumerCreated { consumer } => {
                 let _ = consumer;
+                WorkerFlow::RouteAuthorized {
+                    route: loop {},
+                }
             }
             WorkerFlow::RouteAuthorized { route } => {
                 let _ = route;
+                WorkerFlow::ConfigGenerated {
+                    config: loop {},
+                }
             }
             WorkerFlow::ConfigGenerated { config } => {
                 let _ = config;
+                WorkerFlow::ConfigPushed {
+                    prefix: loop {},
+                    skills: loop {},
+                }
             }
             WorkerFlow::ConfigPushed { prefix, skills } => {
                 let _ = prefix;
                 let _ = skills;
+                WorkerFlow::Ready {
+                    applied: loop {},
+                    containers: loop {},
+                }
             }
             WorkerFlow::Ready { applied, containers } => {
                 let _ = applied;
                 let _ = containers;
+                WorkerFlow::Requested {}
             }
-        }
-        match which {
-            0usize => WorkerFlow::Requested {},
-            1usize => {
-                WorkerFlow::AccountRegistered {
-                    user_id: ::core::panic!(),
-                }
-            }
-            2usize => {
-                WorkerFlow::RoomCreated {
-                    room_id: ::core::panic!(),
-                }
-            }
-            3usize => {
-                WorkerFlow::ConsumerCreated {
-                    consumer: ::core::panic!(),
-                }
-            }
-            4usize => {
-                WorkerFlow::RouteAuthorized {
-                    route: ::core::panic!(),
-                }
-            }
-            5usize => {
-                WorkerFlow::ConfigGenerated {
-                    config: ::core::panic!(),
-                }
-            }
-            6usize => {
-                WorkerFlow::ConfigPushed {
-                    prefix: ::core::panic!(),
-                    skills: ::core::panic!(),
-                }
-            }
-            7usize => {
-                WorkerFlow::Ready {
-                    applied: ::core::panic!(),
-                    containers: ::core::panic!(),
-                }
-            }
-            _ => ::core::panic!(),
         }
     }
 };
@@ -1267,122 +1256,108 @@ impl WorkerFlow {
             doc: "Provisions one worker: account, room, gateway access, configuration, skills, container.",
             undo_on_rejected: false,
             states: &[
-                g::State {
-                    name: "Requested",
-                    doc: "Nothing exists yet.",
-                    initial: true,
-                    rest: g::Rest::Passing,
-                    failed: false,
-                    facts: &[],
-                    known: &[],
-                    transitions: &[0usize],
-                },
-                g::State {
-                    name: "AccountRegistered",
-                    doc: "The worker has a Matrix account. The id stays taken for ever, so the account is retained.",
-                    initial: false,
-                    rest: g::Rest::Passing,
-                    failed: false,
-                    facts: &[
-                        g::Fact {
-                            name: "user_id",
-                            ty: "String",
-                            doc: "The full Matrix id.",
-                            each: false,
-                        },
+                g::State::of(
+                    "Requested",
+                    "Nothing exists yet.",
+                    true,
+                    g::Rest::Passing,
+                    false,
+                    &[],
+                    &[],
+                    &[0usize],
+                ),
+                g::State::of(
+                    "AccountRegistered",
+                    "The worker has a Matrix account. The id stays taken for ever, so the account is retained.",
+                    false,
+                    g::Rest::Passing,
+                    false,
+                    &[g::Fact::of("user_id", "String", "The full Matrix id.", false)],
+                    &["user_id"],
+                    &[1usize],
+                ),
+                g::State::of(
+                    "RoomCreated",
+                    "The worker has its room.",
+                    false,
+                    g::Rest::Passing,
+                    false,
+                    &[
+                        g::Fact::of(
+                            "room_id",
+                            "String",
+                            "The room's id, which the server chose.",
+                            false,
+                        ),
                     ],
-                    known: &["user_id"],
-                    transitions: &[1usize],
-                },
-                g::State {
-                    name: "RoomCreated",
-                    doc: "The worker has its room.",
-                    initial: false,
-                    rest: g::Rest::Passing,
-                    failed: false,
-                    facts: &[
-                        g::Fact {
-                            name: "room_id",
-                            ty: "String",
-                            doc: "The room's id, which the server chose.",
-                            each: false,
-                        },
+                    &["user_id", "room_id"],
+                    &[2usize],
+                ),
+                g::State::of(
+                    "ConsumerCreated",
+                    "The gateway knows the worker's key.",
+                    false,
+                    g::Rest::Passing,
+                    false,
+                    &[g::Fact::of("consumer", "String", "The consumer's name.", false)],
+                    &["user_id", "room_id", "consumer"],
+                    &[3usize],
+                ),
+                g::State::of(
+                    "RouteAuthorized",
+                    "The worker may use the AI route.",
+                    false,
+                    g::Rest::Passing,
+                    false,
+                    &[
+                        g::Fact::of(
+                            "route",
+                            "String",
+                            "The route that allows it.",
+                            false,
+                        ),
                     ],
-                    known: &["user_id", "room_id"],
-                    transitions: &[2usize],
-                },
-                g::State {
-                    name: "ConsumerCreated",
-                    doc: "The gateway knows the worker's key.",
-                    initial: false,
-                    rest: g::Rest::Passing,
-                    failed: false,
-                    facts: &[
-                        g::Fact {
-                            name: "consumer",
-                            ty: "String",
-                            doc: "The consumer's name.",
-                            each: false,
-                        },
+                    &["user_id", "room_id", "consumer", "route"],
+                    &[4usize],
+                ),
+                g::State::of(
+                    "ConfigGenerated",
+                    "The configuration is made; its secrets are added when it is pushed.",
+                    false,
+                    g::Rest::Passing,
+                    false,
+                    &[
+                        g::Fact::of(
+                            "config",
+                            "String",
+                            "A digest of what the configuration depends on.",
+                            false,
+                        ),
                     ],
-                    known: &["user_id", "room_id", "consumer"],
-                    transitions: &[3usize],
-                },
-                g::State {
-                    name: "RouteAuthorized",
-                    doc: "The worker may use the AI route.",
-                    initial: false,
-                    rest: g::Rest::Passing,
-                    failed: false,
-                    facts: &[
-                        g::Fact {
-                            name: "route",
-                            ty: "String",
-                            doc: "The route that allows it.",
-                            each: false,
-                        },
+                    &["user_id", "room_id", "consumer", "route", "config"],
+                    &[5usize],
+                ),
+                g::State::of(
+                    "ConfigPushed",
+                    "The configuration is in the store; skills are pushed one by one.",
+                    false,
+                    g::Rest::Passing,
+                    false,
+                    &[
+                        g::Fact::of(
+                            "prefix",
+                            "String",
+                            "Where the worker's objects lie.",
+                            false,
+                        ),
+                        g::Fact::of(
+                            "skills",
+                            "Each<String,String>",
+                            "The object of each skill.",
+                            true,
+                        ),
                     ],
-                    known: &["user_id", "room_id", "consumer", "route"],
-                    transitions: &[4usize],
-                },
-                g::State {
-                    name: "ConfigGenerated",
-                    doc: "The configuration is made; its secrets are added when it is pushed.",
-                    initial: false,
-                    rest: g::Rest::Passing,
-                    failed: false,
-                    facts: &[
-                        g::Fact {
-                            name: "config",
-                            ty: "String",
-                            doc: "A digest of what the configuration depends on.",
-                            each: false,
-                        },
-                    ],
-                    known: &["user_id", "room_id", "consumer", "route", "config"],
-                    transitions: &[5usize],
-                },
-                g::State {
-                    name: "ConfigPushed",
-                    doc: "The configuration is in the store; skills are pushed one by one.",
-                    initial: false,
-                    rest: g::Rest::Passing,
-                    failed: false,
-                    facts: &[
-                        g::Fact {
-                            name: "prefix",
-                            ty: "String",
-                            doc: "Where the worker's objects lie.",
-                            each: false,
-                        },
-                        g::Fact {
-                            name: "skills",
-                            ty: "Each<String,String>",
-                            doc: "The object of each skill.",
-                            each: true,
-                        },
-                    ],
-                    known: &[
+                    &[
                         "user_id",
                         "room_id",
                         "consumer",
@@ -1391,29 +1366,29 @@ impl WorkerFlow {
                         "prefix",
                         "skills",
                     ],
-                    transitions: &[6usize, 7usize],
-                },
-                g::State {
-                    name: "Ready",
-                    doc: "The container runs. Rests here until the spec changes.",
-                    initial: false,
-                    rest: g::Rest::Resting,
-                    failed: false,
-                    facts: &[
-                        g::Fact {
-                            name: "applied",
-                            ty: "String",
-                            doc: "The digest of the configuration that was pushed last.",
-                            each: false,
-                        },
-                        g::Fact {
-                            name: "containers",
-                            ty: "Each<String,String>",
-                            doc: "The container's id, by image and configuration.",
-                            each: true,
-                        },
+                    &[6usize, 7usize],
+                ),
+                g::State::of(
+                    "Ready",
+                    "The container runs. Rests here until the spec changes.",
+                    false,
+                    g::Rest::Resting,
+                    false,
+                    &[
+                        g::Fact::of(
+                            "applied",
+                            "String",
+                            "The digest of the configuration that was pushed last.",
+                            false,
+                        ),
+                        g::Fact::of(
+                            "containers",
+                            "Each<String,String>",
+                            "The container's id, by image and configuration.",
+                            true,
+                        ),
                     ],
-                    known: &[
+                    &[
                         "user_id",
                         "room_id",
                         "consumer",
@@ -1424,16 +1399,16 @@ impl WorkerFlow {
                         "applied",
                         "containers",
                     ],
-                    transitions: &[8usize, 9usize, 6usize],
-                },
+                    &[8usize, 9usize, 6usize],
+                ),
             ],
             transitions: &[
-                g::Transition {
-                    name: "register_account",
-                    from: 0usize,
-                    to: &[1usize],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(
+                g::Transition::of(
+                    "register_account",
+                    0usize,
+                    &[1usize],
+                    ::core::option::Option::None,
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Repeat,
                             g::Undo::Retain,
@@ -1444,13 +1419,13 @@ impl WorkerFlow {
                             ::core::option::Option::None,
                         ),
                     ),
-                },
-                g::Transition {
-                    name: "create_room",
-                    from: 1usize,
-                    to: &[2usize],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(
+                ),
+                g::Transition::of(
+                    "create_room",
+                    1usize,
+                    &[2usize],
+                    ::core::option::Option::None,
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Lookup,
                             g::Undo::Method("close_room"),
@@ -1461,13 +1436,13 @@ impl WorkerFlow {
                             ::core::option::Option::None,
                         ),
                     ),
-                },
-                g::Transition {
-                    name: "create_consumer",
-                    from: 2usize,
-                    to: &[3usize],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(
+                ),
+                g::Transition::of(
+                    "create_consumer",
+                    2usize,
+                    &[3usize],
+                    ::core::option::Option::None,
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Repeat,
                             g::Undo::Method("delete_consumer"),
@@ -1478,13 +1453,13 @@ impl WorkerFlow {
                             ::core::option::Option::None,
                         ),
                     ),
-                },
-                g::Transition {
-                    name: "authorize_route",
-                    from: 3usize,
-                    to: &[4usize],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(
+                ),
+                g::Transition::of(
+                    "authorize_route",
+                    3usize,
+                    &[4usize],
+                    ::core::option::Option::None,
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Repeat,
                             g::Undo::Method("deauthorize_route"),
@@ -1495,20 +1470,20 @@ impl WorkerFlow {
                             ::core::option::Option::None,
                         ),
                     ),
-                },
-                g::Transition {
-                    name: "generate_config",
-                    from: 4usize,
-                    to: &[5usize],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::NoEffect,
-                },
-                g::Transition {
-                    name: "push_config",
-                    from: 5usize,
-                    to: &[6usize],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(
+                ),
+                g::Transition::of(
+                    "generate_config",
+                    4usize,
+                    &[5usize],
+                    ::core::option::Option::None,
+                    g::Kind::NoEffect,
+                ),
+                g::Transition::of(
+                    "push_config",
+                    5usize,
+                    &[6usize],
+                    ::core::option::Option::None,
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Repeat,
                             g::Undo::Method("remove_config"),
@@ -1519,13 +1494,13 @@ impl WorkerFlow {
                             ::core::option::Option::None,
                         ),
                     ),
-                },
-                g::Transition {
-                    name: "push_skill",
-                    from: 6usize,
-                    to: &[],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(
+                ),
+                g::Transition::of(
+                    "push_skill",
+                    6usize,
+                    &[],
+                    ::core::option::Option::None,
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Repeat,
                             g::Undo::Method("remove_skill"),
@@ -1539,20 +1514,20 @@ impl WorkerFlow {
                             }),
                         ),
                     ),
-                },
-                g::Transition {
-                    name: "enter_service",
-                    from: 6usize,
-                    to: &[7usize],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::NoEffect,
-                },
-                g::Transition {
-                    name: "run_container",
-                    from: 7usize,
-                    to: &[],
-                    guard: ::core::option::Option::None,
-                    kind: g::Kind::Effect(
+                ),
+                g::Transition::of(
+                    "enter_service",
+                    6usize,
+                    &[7usize],
+                    ::core::option::Option::None,
+                    g::Kind::NoEffect,
+                ),
+                g::Transition::of(
+                    "run_container",
+                    7usize,
+                    &[],
+                    ::core::option::Option::None,
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Lookup,
                             g::Undo::Method("stop_container"),
@@ -1566,13 +1541,13 @@ impl WorkerFlow {
                             }),
                         ),
                     ),
-                },
-                g::Transition {
-                    name: "apply_spec",
-                    from: 7usize,
-                    to: &[7usize],
-                    guard: ::core::option::Option::Some("spec_changed"),
-                    kind: g::Kind::Effect(
+                ),
+                g::Transition::of(
+                    "apply_spec",
+                    7usize,
+                    &[7usize],
+                    ::core::option::Option::Some("spec_changed"),
+                    g::Kind::Effect(
                         g::Contract::of(
                             g::InDoubt::Repeat,
                             g::Undo::None,
@@ -1583,7 +1558,7 @@ impl WorkerFlow {
                             ::core::option::Option::None,
                         ),
                     ),
-                },
+                ),
             ],
         }
     };

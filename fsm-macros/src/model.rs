@@ -344,9 +344,6 @@ fn kind(declaration: &Declaration, from: usize, typed: &TransitionDecl, errors: 
     {
         errors.at(method.span(), format!("`{name}` is held when in doubt and has an undo, so a deletion could wait for an operator for ever: add `abort = method_name`, which removes whatever an attempt may have made"));
     }
-    if typed.settle.is_some() && in_doubt == InDoubt::Hold {
-        errors.at(name.span(), "`settle` is how long a look-up may lag; a transition that is held asks nobody");
-    }
     let for_each = typed.for_each.as_ref().and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
     Kind::Effect(Box::new(Contract {
         in_doubt,

@@ -85,3 +85,45 @@ async fn run_all_resumes_what_the_store_lists() {
     let [(id, Outcome::Resting(_))] = outcomes.as_slice() else { panic!("{} outcomes", outcomes.len()) };
     assert_eq!(*id, thing.id());
 }
+
+mod licence {
+    //! Something that cannot be asked for again and is never given back.
+
+    use crate::machine::{Refused, Thing};
+    use crate::world::Provider;
+    use durable_fsm::Fsm;
+
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/licence", version = 1, resource = Thing)]
+    pub enum LicenceFlow {
+        #[fsm(initial)]
+        #[transition(buy -> Bought, in_doubt = hold, undo = retain, timeout = "10s")]
+        Wanted,
+        #[fsm(resting)]
+        Bought { licence: String },
+    }
+
+    impl LicenceTransitions for Provider {
+        type Error = Refused;
+        async fn buy(&self, from: Wanted, attempt: &LicenceAttempt) -> Result<Bought, Refused> {
+            Ok(from.bought(self.make("buy", attempt.key(), "licence").await?))
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_retained_stays_listed_when_nobody_knows_whether_it_is_there() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let runner =
+        licence::LicenceRunner::builder(bench.provider.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
+    bench.provider.will("buy", &[Fault::Applied(Refusal::Unknown)]);
+    let outcome = runner.reconcile(&thing).await.unwrap();
+    bench.clock.advance(outcome.requeue_after().unwrap());
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Held { .. }));
+    runner.resolve(&thing.id(), Resolution::RollBack).await.unwrap();
+    // The way back begins when the attempt is quiet, and then it begins again: under the same key, so nothing is bought twice.
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
+    assert_eq!(bench.provider.live().len(), 1);
+    let left = runner.release(&thing.id()).await.unwrap();
+    assert_eq!(left.iter().map(|it| it.transition.as_str()).collect::<Vec<_>>(), ["buy"]);
+}

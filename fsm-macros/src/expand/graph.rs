@@ -54,15 +54,15 @@ impl Expansion<'_> {
             let ty = &fact.ty;
             let (name, ty) = (fact.ident.unraw().to_string(), quote!(#ty).to_string().replace(' ', ""));
             let (doc, each) = (&fact.doc, fact.each.is_some());
-            quote!(g::Fact { name: #name, ty: #ty, doc: #doc, each: #each })
+            quote!(g::Fact::of(#name, #ty, #doc, #each))
         });
         let known = self.model.known[index].iter().map(|fact| self.model.fact(*fact).ident.unraw().to_string());
         let transitions = &self.model.listed[index];
         quote! {
-            g::State {
-                name: #name, doc: #doc, initial: #initial, rest: g::Rest::#rest, failed: #failed,
-                facts: &[#(#facts),*], known: &[#(#known),*], transitions: &[#(#transitions),*],
-            }
+            g::State::of(
+                #name, #doc, #initial, g::Rest::#rest, #failed,
+                &[#(#facts),*], &[#(#known),*], &[#(#transitions),*],
+            )
         }
     }
 
@@ -85,7 +85,7 @@ impl Expansion<'_> {
                 quote!(Waits { within: #within })
             }
         };
-        quote!(g::Transition { name: #name, from: #from, to: &[#(#to),*], guard: #guard, kind: g::Kind::#kind })
+        quote!(g::Transition::of(#name, #from, &[#(#to),*], #guard, g::Kind::#kind))
     }
 
     /// The edges as a list, for the type's page.

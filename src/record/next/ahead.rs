@@ -1,0 +1,250 @@
+//! Going forward: intents, and what comes of them. Invariant: an intent is opened and closed here, and doubt about it is never dropped on
+//! the way.
+
+use serde_json::Value;
+
+use super::{Change, Made};
+use crate::record::event::Illegal;
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp, Touched};
+use crate::{Class, Facts};
+
+impl Change<'_> {
+    pub(super) fn intend(
+        &mut self,
+        transition: String,
+        subject: Option<String>,
+        action: Action,
+        holder: String,
+        deadline: Stamp,
+        spec: Value,
+    ) -> Result<(), Illegal> {
+        if let Some(open) = &self.record.intent {
+            return self.illegal(format!("`{}` is under way", open.transition));
+        }
+        if self.record.held.is_some() {
+            return self.illegal("the resource is held; resolve it first");
+        }
+        let contract = self.contract(&transition)?;
+        if contract.for_each.is_some() != subject.is_some() {
+            return self.illegal(format!("`{transition}` with the wrong kind of subject"));
+        }
+        let is_it = |other: &str, of: &Option<String>| other == transition && *of == subject;
+        let touched = self.record.touched.iter().rev().find(|touched| is_it(&touched.transition, &touched.subject));
+        let live = self.record.effect(&transition, subject.as_deref());
+        let forward = self.record.direction.is_forward();
+        let (life, attempt, in_doubt, spec) = match action {
+            Action::Run if forward => {
+                if !self.stands_here(&transition) {
+                    return self.illegal(format!("`{transition}` does not start at {}", self.record.state));
+                }
+                match (live, touched) {
+                    // While an effect lives, running its transition again is the same thing.
+                    (Some(live), _) => (live.life, 1, false, spec),
+                    // The same input continues the life that was sent already; another input is another thing.
+                    (None, Some(touched)) if touched.spec == spec => {
+                        (touched.life, touched.attempt.saturating_add(1), touched.in_doubt, spec)
+                    }
+                    (None, _) => (self.record.seq + 1, 1, false, spec),
+                }
+            }
+            Action::Run | Action::Abort => match touched {
+                Some(touched) => {
+                    (touched.life, touched.attempt.saturating_add(1), touched.in_doubt, touched.spec.clone())
+                }
+                None => return self.illegal(format!("`{transition}` was never sent")),
+            },
+            Action::Undo => match live {
+                Some(live) if !forward || contract.for_each.is_some() => (live.life, 1, false, Value::Null),
+                Some(_) => return self.illegal("the machine goes forward"),
+                None => return self.illegal(format!("`{transition}` is not live")),
+            },
+        };
+        self.record.blocked = None;
+        self.record.intent =
+            Some(Intent { transition, subject, life, action, attempt, in_doubt, holder, deadline, spec });
+        Ok(())
+    }
+
+    pub(super) fn take_over(&mut self, holder: String, deadline: Stamp) -> Result<(), Illegal> {
+        if self.record.held.is_some() {
+            return self.illegal("the resource is held; resolve it first");
+        }
+        self.record.blocked = None;
+        let intent = self.intent()?;
+        intent.attempt = intent.attempt.saturating_add(1);
+        intent.in_doubt = true;
+        intent.holder = holder;
+        intent.deadline = deadline;
+        Ok(())
+    }
+
+    pub(super) fn withdraw(&mut self) -> Result<(), Illegal> {
+        let intent = self.intent()?;
+        if intent.in_doubt {
+            return self.illegal("an earlier attempt may have taken effect");
+        }
+        self.record.intent = None;
+        self.end_doubt();
+        Ok(())
+    }
+
+    pub(super) fn see_absent(&mut self) -> Result<(), Illegal> {
+        let forward = self.record.direction.is_forward();
+        let intent = self.intent()?;
+        match intent.action {
+            Action::Run if forward => intent.in_doubt = false,
+            Action::Run => {
+                let intent = self.take_intent(Action::Run)?;
+                self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+                self.record.retry = None;
+            }
+            Action::Undo | Action::Abort => return self.illegal("an undo is under way, not an effect"),
+        }
+        Ok(())
+    }
+
+    pub(super) fn reach(&mut self, made: &Made, at: Stamp) -> Result<(), Illegal> {
+        let intent = self.take_intent(Action::Run)?;
+        let step = self.transition(&intent.transition)?;
+        let contract = self.contract(&intent.transition)?;
+        if !step.to.contains(&made.state) {
+            return self.illegal(format!("`{}` does not lead there", intent.transition));
+        }
+        let Some(target) = self.graph.states.get(made.state) else {
+            return self.illegal("there is no such state");
+        };
+        let branch = (step.to.len() > 1).then(|| target.name.to_owned());
+        if self.record.direction.is_forward() {
+            self.overwrite(&made.facts, &intent.transition);
+            self.keep_effect(contract, &intent, branch, &made.facts);
+            self.enter(target.name, &intent.transition, at);
+        } else {
+            // On the way back the machine does not move: what was made is known to its undo alone.
+            self.keep_effect(contract, &intent, branch, &made.facts);
+            self.note(at, &format!("{} was made after all", intent.transition));
+        }
+        self.settle(&intent);
+        Ok(())
+    }
+
+    pub(super) fn add_member(&mut self, value: Value, at: Stamp) -> Result<(), Illegal> {
+        let intent = self.take_intent(Action::Run)?;
+        let contract = self.contract(&intent.transition)?;
+        let (Some(for_each), Some(subject)) = (&contract.for_each, intent.subject.clone()) else {
+            return self.illegal(format!("`{}` does not make members", intent.transition));
+        };
+        let mut made = Facts::default();
+        if self.record.direction.is_forward() {
+            self.record.facts.set_member(for_each.fact, &subject, value);
+        } else {
+            // The set may hold what another life has made for this subject: what is made now is known to its undo alone.
+            made.set_member(for_each.fact, &subject, value);
+        }
+        self.keep_effect(contract, &intent, None, &made);
+        self.note(at, &format!("{} for {subject}", intent.transition));
+        self.settle(&intent);
+        Ok(())
+    }
+
+    pub(super) fn derive(&mut self, transition: &str, made: &Made, at: Stamp) -> Result<(), Illegal> {
+        if self.record.intent.is_some() || !self.record.direction.is_forward() || self.record.held.is_some() {
+            return self.illegal("an effect is under way, or the machine does not go forward");
+        }
+        let step = self.transition(transition)?;
+        if step.contract().is_some() {
+            return self.illegal(format!("`{transition}` has an effect, and needs an intent"));
+        }
+        if !self.stands_here(transition) || !step.to.contains(&made.state) {
+            return self.illegal(format!("`{transition}` does not lead there from {}", self.record.state));
+        }
+        let Some(target) = self.graph.states.get(made.state) else {
+            return self.illegal("there is no such state");
+        };
+        self.overwrite(&made.facts, transition);
+        self.enter(target.name, transition, at);
+        self.record.retry = None;
+        self.record.blocked = None;
+        Ok(())
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        class: Class,
+        error: String,
+        at: Stamp,
+        after: std::time::Duration,
+        generation: u64,
+    ) -> Result<(), Illegal> {
+        let forward = self.record.direction.is_forward();
+        let (name, action, doubted) = {
+            let intent = self.intent()?;
+            let doubted = intent.in_doubt;
+            intent.in_doubt |= class == Class::Unknown;
+            (intent.transition.clone(), intent.action, doubted)
+        };
+        // What did not happen leaves no intent, unless an earlier attempt left a doubt: that is not for a later one to say.
+        let certain = class != Class::Unknown && !doubted;
+        let mut nothing_there = false;
+        match action {
+            Action::Run if certain => {
+                let intent = self.take_intent(Action::Run)?;
+                self.end_doubt();
+                nothing_there = !forward && matches!(class, Class::Rejected | Class::NotOurs);
+                if nothing_there {
+                    self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+                } else {
+                    self.touch(intent);
+                }
+            }
+            Action::Undo | Action::Abort if certain && matches!(class, Class::NotApplied { .. }) => {
+                self.record.intent = None;
+            }
+            Action::Run | Action::Undo | Action::Abort => {}
+        }
+        self.count_failure(class, error.clone(), at, after);
+        match class {
+            Class::Unknown | Class::NotApplied { .. } => {}
+            Class::Rejected | Class::NotOurs if nothing_there => self.record.retry = None,
+            Class::Rejected => {
+                self.note(at, &format!("{name} rejected"));
+                let message =
+                    format!("`{name}` was rejected: {error}; it is tried again when the spec or the version changes");
+                self.record.blocked = Some(Blocked {
+                    reason: BlockedReason::Rejected,
+                    message,
+                    since: at,
+                    generation,
+                    at: at.later(after),
+                });
+                if certain && forward && action == Action::Run && self.graph.undo_on_rejected {
+                    self.record.direction = Direction::RollingBack;
+                }
+            }
+            Class::NotOurs => {
+                let message = format!(
+                    "`{name}`: something of that name exists and is not provably ours: {error}; remove or rename it, or give this resource another name, then resolve with `retry`"
+                );
+                self.hold(HeldReason::NotOurs, message, at);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn not_asked(
+        &mut self,
+        class: Class,
+        error: String,
+        at: Stamp,
+        after: std::time::Duration,
+    ) -> Result<(), Illegal> {
+        if self.record.intent.as_ref().is_some_and(|intent| !intent.in_doubt && intent.action == Action::Run) {
+            let intent = self.take_intent(Action::Run)?;
+            // An attempt that continues a life which was sent before stays touched.
+            let sent_before =
+                |touched: &Touched| touched.life == intent.life && touched.transition == intent.transition;
+            debug_assert!(intent.attempt == 1 || self.record.touched.iter().any(sent_before));
+        }
+        self.count_failure(class, error, at, after);
+        Ok(())
+    }
+}

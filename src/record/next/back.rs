@@ -1,0 +1,156 @@
+//! Going back, and what operators decide. Invariant: nothing leaves the list of live effects but what was undone.
+
+use durable_fsm_graph::Undo;
+
+use super::{Change, Made, is_retained};
+use crate::Facts;
+use crate::record::event::{Illegal, Resolution};
+use crate::record::{Action, Direction, Effect, Held, HeldReason, Stamp, Touched};
+
+impl Change<'_> {
+    pub(super) fn set_aside(&mut self) -> Result<(), Illegal> {
+        let mut intent = self.take_intent(Action::Run)?;
+        intent.in_doubt = true;
+        self.touch(intent);
+        Ok(())
+    }
+
+    pub(super) fn turn(&mut self, direction: Direction, at: Stamp) -> Result<(), Illegal> {
+        let allowed = match (self.record.direction, direction) {
+            (_, Direction::Forward) | (Direction::Deleting, _) => false,
+            (Direction::Forward | Direction::RollingBack, Direction::Deleting) => true,
+            (from, Direction::RollingBack) => from == Direction::Forward,
+        };
+        if !allowed {
+            return self.illegal(format!("from {:?} to {direction:?}", self.record.direction));
+        }
+        self.record.direction = direction;
+        self.record.held = None;
+        self.record.blocked = None;
+        self.record.retry = None;
+        self.note(at, if direction == Direction::Deleting { "deleting" } else { "rolling back" });
+        Ok(())
+    }
+
+    pub(super) fn undone(&mut self, at: Stamp) -> Result<(), Illegal> {
+        let Some(intent) = self.record.intent.take() else {
+            return self.illegal("no undo is under way");
+        };
+        let (name, subject) = (intent.transition.as_str(), intent.subject.as_deref());
+        match intent.action {
+            Action::Run => return self.illegal(format!("`{name}` is under way, not its undo")),
+            Action::Abort => self.forget_touched(name, subject, intent.life),
+            Action::Undo => {
+                let is_it = |effect: &Effect| {
+                    effect.transition == name && effect.subject.as_deref() == subject && effect.life == intent.life
+                };
+                let Some(index) = self.record.undo.iter().position(is_it) else {
+                    return self.illegal(format!("`{name}` is not live"));
+                };
+                let live = self.record.undo.remove(index);
+                if let (Some(for_each), Some(subject)) = (&self.contract(name)?.for_each, subject)
+                    && live.saved.member(for_each.fact, subject).is_none()
+                {
+                    self.record.facts.remove_member(for_each.fact, subject);
+                }
+            }
+        }
+        self.record.retry = None;
+        self.record.blocked = None;
+        let of = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
+        self.note(at, &format!("undone {name}{of}"));
+        Ok(())
+    }
+
+    pub(super) fn drop_member(&mut self, transition: &str, subject: &str) -> Result<(), Illegal> {
+        let contract = self.contract(transition)?;
+        let Some(for_each) = &contract.for_each else {
+            return self.illegal(format!("`{transition}` does not make members"));
+        };
+        if matches!(contract.undo, Undo::Method(_)) {
+            return self.illegal(format!("`{transition}` has an undo"));
+        }
+        self.record.facts.remove_member(for_each.fact, subject);
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self, transition: &str, subject: Option<&str>, life: u64) -> Result<(), Illegal> {
+        if matches!(self.contract(transition)?.undo, Undo::Method(_)) {
+            return self.illegal(format!("`{transition}` has an undo, and has to be resolved"));
+        }
+        let is_it = |touched: &&Touched| {
+            touched.transition == transition && touched.subject.as_deref() == subject && touched.life == life
+        };
+        let doubted = self.record.touched.iter().find(is_it).is_some_and(|touched| touched.in_doubt);
+        // What is left behind on purpose is listed, also when nobody knows whether it is there.
+        if doubted && self.contract(transition)?.undo == Undo::Retain {
+            self.retain_doubted(transition, subject, life);
+        }
+        self.forget_touched(transition, subject, life);
+        Ok(())
+    }
+
+    pub(super) fn begin_again(&mut self, at: Stamp) -> Result<(), Illegal> {
+        if self.record.direction != Direction::RollingBack {
+            return self.illegal("the machine is not rolling back");
+        }
+        if self.record.intent.is_some() || !self.record.touched.is_empty() {
+            return self.illegal("an effect is not resolved");
+        }
+        if self.record.undo.iter().any(|effect| !is_retained(self.graph, effect)) {
+            return self.illegal("an effect is not undone");
+        }
+        let initial = self.graph.states.get(self.graph.initial()).map(|state| state.name).unwrap_or_default();
+        self.record.direction = Direction::Forward;
+        self.record.state = initial.to_owned();
+        self.record.since = at;
+        self.record.facts = Facts::default();
+        self.note(at, "rolled back");
+        Ok(())
+    }
+
+    pub(super) fn hold(&mut self, reason: HeldReason, message: String, at: Stamp) {
+        self.note(at, "held");
+        self.record.held = Some(Held { reason, message, since: at });
+    }
+
+    pub(super) fn resolve(&mut self, resolution: Resolution, at: Stamp) -> Result<(), Illegal> {
+        let in_doubt = self.record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
+        if self.record.held.is_none() && self.record.blocked.is_none() && self.record.retry.is_none() {
+            return self.illegal("nothing is held, blocked or waiting to be tried again");
+        }
+        if in_doubt && resolution == Resolution::Retry {
+            return self.illegal("the outcome is in doubt: say whether it was applied, or roll back");
+        }
+        self.record.held = None;
+        self.record.blocked = None;
+        self.record.retry = None;
+        self.note(at, "resolved by an operator");
+        match resolution {
+            Resolution::Retry => Ok(()),
+            Resolution::Applied { state, facts } => match self.graph.state(&state) {
+                Some((state, _)) => self.reach(&Made { state, facts }, at),
+                None => self.illegal(format!("there is no state {state}")),
+            },
+            Resolution::AppliedMember { value } => self.add_member(value, at),
+            Resolution::NotApplied => {
+                let intent = self.intent()?;
+                if intent.action != Action::Run {
+                    return self.illegal("an undo is under way; it is repeated until it succeeds");
+                }
+                let intent = self.take_intent(Action::Run)?;
+                self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+                Ok(())
+            }
+            Resolution::RollBack => self.turn(Direction::RollingBack, at),
+        }
+    }
+
+    pub(super) fn rebind(&mut self, owner: String) -> Result<(), Illegal> {
+        if owner.is_empty() {
+            return self.illegal("the new owner has no uid");
+        }
+        self.record.owner = owner;
+        Ok(())
+    }
+}

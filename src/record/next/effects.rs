@@ -1,0 +1,136 @@
+//! The lists that a record keeps: live effects, touched steps, failures, history. Invariant: the undo of a live effect can read every fact as
+//! it was when the effect was made.
+
+use durable_fsm_graph::{Contract, Graph, Undo};
+
+use super::Change;
+use crate::record::{Effect, HISTORY, HeldReason, Intent, Retry, Stamp, Touched};
+use crate::{Class, Facts};
+
+impl Change<'_> {
+    /// Adds the effect of an intent to the live ones, or renews it.
+    ///
+    /// Going forward its undo reads what it made from the record; on the way back nothing moves, and the entry keeps it.
+    pub(super) fn keep_effect(
+        &mut self,
+        contract: &Contract<'_>,
+        intent: &Intent,
+        state: Option<String>,
+        made: &Facts,
+    ) {
+        if contract.undo == Undo::None {
+            return;
+        }
+        let forward = self.record.direction.is_forward();
+        let is_it = |effect: &Effect| {
+            effect.transition == intent.transition && effect.subject == intent.subject && effect.life == intent.life
+        };
+        let index = self.record.undo.iter().position(is_it).unwrap_or_else(|| {
+            self.record.undo.push(Effect {
+                transition: intent.transition.clone(),
+                subject: intent.subject.clone(),
+                life: intent.life,
+                state: None,
+                saved: Facts::default(),
+            });
+            self.record.undo.len() - 1
+        });
+        let live = &mut self.record.undo[index];
+        live.state = state;
+        for (name, value) in made.iter() {
+            if forward {
+                live.saved.remove(name);
+            } else {
+                live.saved.set(name, value.clone());
+            }
+        }
+    }
+
+    /// Lists an effect that is left behind and that may not be there.
+    pub(super) fn retain_doubted(&mut self, transition: &str, subject: Option<&str>, life: u64) {
+        let is_it = |effect: &Effect| {
+            effect.transition == transition && effect.subject.as_deref() == subject && effect.life == life
+        };
+        if !self.record.undo.iter().any(is_it) {
+            let (transition, subject) = (transition.to_owned(), subject.map(str::to_owned));
+            self.record.undo.push(Effect { transition, subject, life, state: None, saved: Facts::default() });
+        }
+    }
+
+    /// Takes new facts in. A live effect whose undo can read an old value keeps that value.
+    pub(super) fn overwrite(&mut self, facts: &Facts, by: &str) {
+        for (name, value) in facts.iter() {
+            let Some(old) = self.record.facts.value(name).cloned() else { continue };
+            if old == *value {
+                continue;
+            }
+            for effect in &mut self.record.undo {
+                if effect.transition != by && undo_reads(self.graph, effect, name) && effect.saved.value(name).is_none()
+                {
+                    effect.saved.set(name, old.clone());
+                }
+            }
+        }
+        for (name, value) in facts.iter() {
+            self.record.facts.set(name, value.clone());
+        }
+    }
+
+    pub(super) fn enter(&mut self, state: &str, by: &str, at: Stamp) {
+        self.record.state = state.to_owned();
+        self.record.since = at;
+        self.note(at, &format!("{state} by {by}"));
+    }
+
+    /// The step is committed: its failures are over, and it is no longer merely touched.
+    pub(super) fn settle(&mut self, intent: &Intent) {
+        self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+        self.record.retry = None;
+        self.record.blocked = None;
+        self.end_doubt();
+    }
+
+    /// The outcome of the intent is known, by the one who holds it: if others took it for doubtful in the meantime, it is no longer.
+    pub(super) fn end_doubt(&mut self) {
+        if self.record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt) {
+            self.record.held = None;
+        }
+    }
+
+    pub(super) fn touch(&mut self, intent: Intent) {
+        self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+        // A live effect is undone anyway; only a doubt about its last attempt is worth keeping.
+        if !intent.in_doubt && self.record.effect_of(&intent).is_some() {
+            return;
+        }
+        let Intent { transition, subject, life, attempt, in_doubt, spec, .. } = intent;
+        self.record.touched.push(Touched { transition, subject, life, attempt, in_doubt, spec });
+    }
+
+    pub(super) fn forget_touched(&mut self, transition: &str, subject: Option<&str>, life: u64) {
+        self.record.touched.retain(|touched| {
+            touched.transition != transition || touched.subject.as_deref() != subject || touched.life != life
+        });
+    }
+
+    pub(super) fn count_failure(&mut self, class: Class, error: String, at: Stamp, after: std::time::Duration) {
+        let count = self.record.retry.as_ref().map_or(0, |retry| retry.count).saturating_add(1);
+        self.record.retry = Some(Retry { count, at: at.later(after), class: class.name().to_owned(), error });
+    }
+
+    pub(super) fn note(&mut self, at: Stamp, line: &str) {
+        self.record.history.push(format!("{at} {line}"));
+        let surplus = self.record.history.len().saturating_sub(HISTORY);
+        self.record.history.drain(..surplus);
+    }
+}
+
+/// Whether the undo of this effect is given a state that knows the fact.
+fn undo_reads(graph: &Graph<'_>, effect: &Effect, fact: &str) -> bool {
+    let Some((_, step)) = graph.transition(&effect.transition) else { return false };
+    let reached = match &effect.state {
+        Some(name) => graph.state(name).map(|(index, _)| index),
+        None => Some(step.to.first().copied().unwrap_or(step.from)),
+    };
+    reached.and_then(|index| graph.states.get(index)).is_some_and(|state| state.known.contains(&fact))
+}

@@ -183,6 +183,15 @@ pub struct Call<R: Resource> {
 #[doc(hidden)]
 pub type Answer<'a, A, E> = Pin<Box<dyn Future<Output = Result<A, E>> + Send + 'a>>;
 
+/// A method that takes its state: an effect, a wait, a look-up.
+type Taking<T, S, R, A, E> = for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, A, E>;
+/// A method that looks at what a transition made: an undo, an abort.
+type Seeing<T, S, R, E> = for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Answer<'a, (), E>;
+/// A method for one subject of a set.
+type ForSubject<T, S, U, R, A, E> = for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, A, E>;
+/// The undo of one member of a set.
+type OfMember<T, S, U, M, R, E> = for<'a> fn(&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>) -> Answer<'a, (), E>;
+
 /// The generated dispatch hands each method over as a function; decoding, calling and encoding are compiled here, once.
 #[doc(hidden)]
 impl<R: Resource> Call<R> {
@@ -194,7 +203,7 @@ impl<R: Resource> Call<R> {
     pub fn effect<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, N, E>,
+        method: Taking<T, S, R, N, E>,
     ) -> Boxed<Result<Reply, Failure>> {
         Box::pin(async move {
             let next = classified(method(&transitions, self.state()?, &self.attempt).await)?;
@@ -205,7 +214,7 @@ impl<R: Resource> Call<R> {
     pub fn wait<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, Wait<N>, E>,
+        method: Taking<T, S, R, Wait<N>, E>,
     ) -> Boxed<Result<Reply, Failure>> {
         Box::pin(async move {
             Ok(match classified(method(&transitions, self.state()?, &self.attempt).await)? {
@@ -228,14 +237,11 @@ impl<R: Resource> Call<R> {
         Box::pin(std::future::ready(reply))
     }
 
-    pub fn member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Serialize + Send, E: Classify>(
+    pub fn member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Serialize + Send + 'static, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, M, E>,
-    ) -> Boxed<Result<Reply, Failure>>
-    where
-        M: 'static,
-    {
+        method: ForSubject<T, S, U, R, M, E>,
+    ) -> Boxed<Result<Reply, Failure>> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
             let made = classified(method(&transitions, &at, &subject, &self.attempt).await)?;
@@ -246,7 +252,7 @@ impl<R: Resource> Call<R> {
     pub fn find<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, Lookup<N>, E>,
+        method: Taking<T, S, R, Lookup<N>, E>,
     ) -> Boxed<Result<Lookup<Reply>, Failure>> {
         Box::pin(async move {
             let found = classified(method(&transitions, self.state()?, &self.attempt).await)?;
@@ -254,14 +260,17 @@ impl<R: Resource> Call<R> {
         })
     }
 
-    pub fn find_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Serialize + Send, E: Classify>(
+    pub fn find_member<
+        T: Send + Sync + 'static,
+        S: State + Sync,
+        U: Subject,
+        M: Serialize + Send + 'static,
+        E: Classify,
+    >(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, Lookup<M>, E>,
-    ) -> Boxed<Result<Lookup<Reply>, Failure>>
-    where
-        M: 'static,
-    {
+        method: ForSubject<T, S, U, R, Lookup<M>, E>,
+    ) -> Boxed<Result<Lookup<Reply>, Failure>> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
             let found = classified(method(&transitions, &at, &subject, &self.attempt).await)?;
@@ -273,7 +282,7 @@ impl<R: Resource> Call<R> {
     pub fn undo<T: Send + Sync + 'static, S: State + Sync, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Answer<'a, (), E>,
+        method: Seeing<T, S, R, E>,
     ) -> Boxed<Result<(), Failure>> {
         Box::pin(async move {
             let state = self.state()?;
@@ -284,7 +293,7 @@ impl<R: Resource> Call<R> {
     pub fn undo_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Member, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>) -> Answer<'a, (), E>,
+        method: OfMember<T, S, U, M, R, E>,
     ) -> Boxed<Result<(), Failure>> {
         Box::pin(async move {
             let (at, subject, made) = (self.state()?, self.subject()?, self.made()?);
@@ -295,7 +304,7 @@ impl<R: Resource> Call<R> {
     pub fn abort_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, (), E>,
+        method: ForSubject<T, S, U, R, (), E>,
     ) -> Boxed<Result<(), Failure>> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);

@@ -18,7 +18,12 @@ pub(crate) fn diagram(input: TokenStream) -> TokenStream {
 
 /// What an author pastes to begin with.
 pub(crate) fn skeleton(input: TokenStream) -> TokenStream {
-    text(input, |machine| machine.skeleton())
+    text(input, |machine| {
+        format!(
+            "A skeleton to paste, in which every method is a plain `async fn` or `fn`:\n\n```text\n{}\n```",
+            machine.skeleton()
+        )
+    })
 }
 
 /// Errors were reported by the derive itself.
@@ -46,10 +51,7 @@ impl Expansion<'_> {
         let name = self.item("Transitions");
         let methods = self.all_methods();
         let methods: Vec<String> = methods.iter().map(super::transitions::Method::skeleton).collect();
-        format!(
-            "A skeleton to paste, in which every method is a plain `async fn` or `fn`:\n\n```text\nimpl {name} for Provisioner {{\n    type Error = ProvisionError;\n\n{}\n}}\n```",
-            methods.join("\n")
-        )
+        format!("impl {name} for Provisioner {{\n    type Error = ProvisionError;\n\n{}\n}}", methods.join("\n"))
     }
 
     /// The edges as a list, for the type's page.

@@ -46,7 +46,7 @@ pub fn next(graph: &Graph<'_>, record: &Record, event: Event) -> Result<Record, 
             change.record.blocked = None;
             change.record.retry = None;
         }
-        Event::Resolved { resolution, at } => change.resolve(resolution, at)?,
+        Event::Resolved { resolution, expected, at } => change.resolve(resolution, &expected, at)?,
         Event::Paused(paused) => change.record.paused = paused,
         Event::Rebound { owner } => change.rebind(owner)?,
     }

@@ -56,6 +56,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) version: Version,
     pub(super) stored: bool,
     pub(super) signals: Signals,
+    /// The resource's generation when this pass began, where the store knows it.
+    generation: Option<u64>,
     /// The record differs from what is stored.
     pub(super) dirty: bool,
     /// What was learnt under our intent and is not durable yet.
@@ -149,6 +151,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             version: loaded.version,
             stored,
             signals: loaded.signals,
+            generation: loaded.signals.generation,
             dirty: false,
             learnt: Vec::new(),
             about: ("", None),
@@ -163,9 +166,9 @@ impl<'d, P: Probe> Pass<'d, P> {
         let learnt = std::mem::take(&mut self.learnt);
         let about = self.about.clone();
         let intent = self.base.as_ref().and_then(|base| base.intent.clone());
-        let intents = self.intents;
+        let (intents, generation) = (self.intents, self.generation);
         *self = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
-        self.intents = intents;
+        (self.intents, self.generation) = (intents, generation);
         let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
         if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
             for event in learnt {
@@ -185,7 +188,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// One step: decide, and do it.
     async fn step(&mut self) -> Result<(), Halt> {
-        if self.driver.is_draining() {
+        if self.driver.is_draining() || self.is_outdated() {
             return self.stop(Ending::Progressing(Duration::ZERO)).await;
         }
         let decision = match self.decide() {
@@ -375,15 +378,21 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// Whether something asks this pass to begin no further effect in its direction.
     pub(super) fn is_interrupted(&self) -> bool {
         let turned = self.is_deleting() && self.record.direction != crate::record::Direction::Deleting;
-        turned || self.signals.paused || self.record.paused || self.driver.is_draining()
+        turned || self.signals.paused || self.record.paused || self.driver.is_draining() || self.is_outdated()
+    }
+
+    /// Whether the resource has another spec by now than the one that this pass was given.
+    fn is_outdated(&self) -> bool {
+        self.record.direction.is_forward() && self.signals.generation != self.generation
     }
 
     pub(super) fn is_deleting(&self) -> bool {
         self.delete || self.signals.deleting || self.steps.deleting()
     }
 
+    /// The generation of the spec that this pass acts on, which may be older than what the store knows of.
     pub(super) fn generation(&self) -> u64 {
-        self.signals.generation.unwrap_or_else(|| self.steps.generation())
+        self.steps.generation()
     }
 
     /// How long to wait after the failure that is being recorded: twice as long each time, up to the declared limit, less up to a

@@ -116,7 +116,8 @@ impl Change<'_> {
 
     pub(super) fn resolve(&mut self, resolution: Resolution, expected: &Expected, at: Stamp) -> Result<(), Illegal> {
         if let Some(seq) = expected.seq.filter(|seq| *seq != self.record.seq) {
-            return self.illegal(format!("it is meant for sequence number {seq}, and the record is at {}", self.record.seq));
+            return self
+                .illegal(format!("it is meant for sequence number {seq}, and the record is at {}", self.record.seq));
         }
         let under_way = self.record.intent.as_ref().map(|intent| intent.transition.as_str());
         if let Some(transition) = expected.transition.as_deref().filter(|it| under_way != Some(it)) {

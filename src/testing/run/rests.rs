@@ -12,7 +12,11 @@ impl<W: World> Runner<'_, W> {
         let mut core = self.sim.core();
         let Some(record) = core.stored.record.clone() else { return };
         let at = Stamp::from(std::time::SystemTime::UNIX_EPOCH);
-        let Ok(resolved) = next(core.graph, &record, Event::Resolved { resolution: resolution.clone(), expected: Expected::default(), at }) else {
+        let Ok(resolved) = next(
+            core.graph,
+            &record,
+            Event::Resolved { resolution: resolution.clone(), expected: Expected::default(), at },
+        ) else {
             return;
         };
         let Ok((_, bytes)) = resolved.encode_next(core.graph) else { return };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::refusal::{self, ANNOTATIONS_LIMIT, Refusal};
+use crate::request::Request;
 use crate::{Names, Verb};
 
 /// The field manager under which everything is patched.
@@ -35,7 +36,7 @@ pub struct AnnotationStore {
     kind: ApiResource,
     names: Option<Names>,
     status_field: String,
-    consumes: Vec<String>,
+    consumes: Option<(String, String)>,
 }
 
 impl AnnotationStore {
@@ -48,7 +49,7 @@ impl AnnotationStore {
     /// As [`of`](Self::of), for a kind that is known only at run time.
     #[must_use]
     pub fn of_kind(client: Client, kind: ApiResource) -> Self {
-        Self { client, kind, names: None, status_field: "fsm".to_owned(), consumes: Vec::new() }
+        Self { client, kind, names: None, status_field: "fsm".to_owned(), consumes: None }
     }
 
     /// Uses these names for every machine.
@@ -66,9 +67,10 @@ impl AnnotationStore {
         self
     }
 
-    /// The same store, whose next write also removes this annotation: a request is consumed by the write that carries it out.
-    pub(crate) fn consuming(mut self, annotation: String) -> Self {
-        self.consumes.push(annotation);
+    /// The same store for carrying out one request: what it writes also removes the annotation that asks for it, and it finds nothing but a
+    /// conflict once that has another value.
+    pub(crate) fn consuming(mut self, request: &Request) -> Self {
+        self.consumes = Some((request.annotation.clone(), request.value.clone()));
         self
     }
 
@@ -167,6 +169,29 @@ impl AnnotationStore {
         }
     }
 
+    /// Takes everything of ours off an object that has lost its record: what is left of it is a finalizer and a sequence number.
+    ///
+    /// # Errors
+    /// As for [`Store::remove`].
+    pub async fn abandon(&self, id: &RecordId) -> Result<(), StoreError> {
+        let names = self.names(&id.machine)?;
+        let object = self.api(&id.resource).get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
+        let seen = self.seen(&names, &object);
+        let marked = seen.finalizers.iter().any(|it| it == names.finalizer());
+        if marked || seen.witnessed { self.forget(id, seen).await } else { Ok(()) }
+    }
+
+    async fn forget(&self, id: &RecordId, mut seen: Seen) -> Result<(), StoreError> {
+        let names = self.names(&id.machine)?;
+        let others: Vec<String> = seen.finalizers.iter().filter(|it| *it != names.finalizer()).cloned().collect();
+        let stays = !seen.deleting || !others.is_empty();
+        if seen.witnessed && stays {
+            seen = self.forget_witness(id, &seen).await?;
+        }
+        let patch = json!({ "metadata": { "annotations": { names.record(): null }, "finalizers": others } });
+        self.patch(id, &seen, patch, 0).await.map(drop)
+    }
+
     /// Takes the mirrored sequence number out of the status, so that an object which stays does not look like one that lost its record.
     async fn forget_witness(&self, id: &RecordId, seen: &Seen) -> Result<Seen, StoreError> {
         let patch = json!({
@@ -198,6 +223,11 @@ impl Store for AnnotationStore {
     async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
         let names = self.names(&id.machine)?;
         let object = self.api(&id.resource).get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
+        if let Some((annotation, value)) = &self.consumes
+            && object.metadata.annotations.as_ref().and_then(|all| all.get(annotation)) != Some(value)
+        {
+            return Err(StoreError::Conflict);
+        }
         self.read(&names, &object)
     }
 
@@ -211,7 +241,7 @@ impl Store for AnnotationStore {
             return Err(StoreError::TooLarge { size, limit: ANNOTATIONS_LIMIT });
         }
         let mut patch = json!({ "metadata": { "annotations": { names.record(): text } } });
-        for annotation in &self.consumes {
+        if let Some((annotation, _)) = &self.consumes {
             patch["metadata"]["annotations"][annotation] = Value::Null;
         }
         // Nobody may add a finalizer to an object that is being deleted.
@@ -224,21 +254,11 @@ impl Store for AnnotationStore {
     }
 
     async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
-        let names = self.names(&id.machine)?;
-        let mut seen = Seen::from_version(expected)?;
+        let seen = Seen::from_version(expected)?;
         if !seen.recorded {
             return Err(StoreError::Conflict);
         }
-        let others: Vec<String> = seen.finalizers.iter().filter(|it| *it != names.finalizer()).cloned().collect();
-        let stays = !seen.deleting || !others.is_empty();
-        if seen.witnessed && stays {
-            seen = self.forget_witness(id, &seen).await?;
-        }
-        let mut patch = json!({ "metadata": { "annotations": { names.record(): null }, "finalizers": others } });
-        for annotation in &self.consumes {
-            patch["metadata"]["annotations"][annotation] = Value::Null;
-        }
-        self.patch(id, &seen, patch, 0).await.map(drop)
+        self.forget(id, seen).await
     }
 
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Verb {
     /// Try again now: ends a wait between attempts, a block, or a hold whose cause is mended. The value is ignored.
     Retry,
-    /// Says what became of an effect in doubt; the value is a [`Resolution`](crate::Request).
+    /// Says what became of an effect in doubt; the value is a [`ResolveRequest`](crate::ResolveRequest).
     Resolve,
     /// Nobody is to act on the resource, also not to delete it.
     Pause,

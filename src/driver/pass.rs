@@ -370,9 +370,13 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     pub(super) async fn cross(&self, site: Site, side: Side) {
+        self.driver.probe.cross(&self.at(site, side)).await;
+    }
+
+    /// The crossing of the step that this pass is about.
+    pub(super) fn at(&self, site: Site, side: Side) -> Crossing<'_> {
         let (transition, subject) = &self.about;
-        let crossing = Crossing { id: self.id, transition, subject: subject.as_deref(), site, side };
-        self.driver.probe.cross(&crossing).await;
+        Crossing { id: self.id, transition, subject: subject.as_deref(), site, side }
     }
 
     /// Whether something asks this pass to begin no further effect in its direction.

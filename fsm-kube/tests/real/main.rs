@@ -1,0 +1,6 @@
+//! The store and the controller against a real API server. Without one these tests fail, and say what to do about it.
+
+mod cluster;
+mod provider;
+mod store;
+mod worker;

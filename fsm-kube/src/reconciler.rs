@@ -11,7 +11,6 @@ use std::time::{Duration, SystemTime};
 
 use durable_fsm::{Machine, OperateError, Outcome, Probe, RecordId, Resource as _, Runner, StoreError};
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Recorder, Reporter};
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
@@ -87,7 +86,8 @@ pub struct Reconciler<K, M: Machine, T, P = Metrics> {
     runner: Runner<M, T, P>,
     store: AnnotationStore,
     names: Names,
-    recorder: Recorder,
+    /// Who publishes Events: one name for each process.
+    reporter: String,
     metrics: Metrics,
     kind: PhantomData<fn() -> K>,
 }
@@ -98,7 +98,7 @@ impl<K, M: Machine, T, P> Clone for Reconciler<K, M, T, P> {
             runner: self.runner.clone(),
             store: self.store.clone(),
             names: self.names.clone(),
-            recorder: self.recorder.clone(),
+            reporter: self.reporter.clone(),
             metrics: self.metrics.clone(),
             kind: PhantomData,
         }
@@ -136,8 +136,8 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     /// [`StoreError::Invalid`] if the machine's name makes no annotation key.
     pub fn of(runner: Runner<M, T, P>, store: AnnotationStore, metrics: Metrics) -> Result<Self, StoreError> {
         let names = store.names(M::GRAPH.name)?;
-        let recorder = Recorder::new(store.client().clone(), Reporter::from(FIELD_MANAGER));
-        Ok(Self { runner, store, names, recorder, metrics, kind: PhantomData })
+        let reporter = format!("{FIELD_MANAGER}-{:08x}", fastrand::u32(..));
+        Ok(Self { runner, store, names, reporter, metrics, kind: PhantomData })
     }
 
     /// The runner.

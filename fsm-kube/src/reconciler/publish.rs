@@ -2,17 +2,21 @@
 
 use durable_fsm::record::Record;
 use durable_fsm::{Outcome, Probe, RecordId};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use k8s_openapi::jiff::Timestamp;
-use kube::Resource as _;
-use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType};
+use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, Resource as _};
 use serde_json::{Value, json};
 
 use super::{Reconciler, Runs, now};
 use crate::FIELD_MANAGER;
 use crate::reason::{Phase, Reason};
 use crate::status::Summary;
+
+/// The types of Events.
+pub(super) const NORMAL: &str = "Normal";
+pub(super) const WARNING: &str = "Warning";
 
 /// How often a status is tried when others write at the same time. Later passes publish it again anyhow.
 const TRIES: usize = 5;
@@ -30,7 +34,9 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         for _ in 0..TRIES {
             let Ok(object) = self.store.api(&id.resource).get(&id.resource.name).await else { return };
             let bytes = self.store.read(&self.names, &object).ok().and_then(|loaded| loaded.bytes);
+            // A copied record says nothing about this object.
             let record = bytes.and_then(|bytes| Record::decode(M::GRAPH, &bytes).ok());
+            let record = record.filter(|record| object.metadata.uid.as_ref() == Some(&record.owner));
             let Some(summary) = Summary::of::<M>(outcome, record.as_ref()) else { return };
             let state = summary.status.state.as_deref().unwrap_or_default();
             self.metrics.put(&id.machine, &id.resource, state, summary.reason, now());
@@ -48,7 +54,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let summary = Summary::new(Reason::ObjectInvalid, message, None);
         self.metrics.put(&id.machine, &id.resource, "", summary.reason, now());
         if !self.write_status(id, &object, &summary).await {
-            self.announce(&object, EventType::Warning, "Reconcile", summary.reason.name(), &summary.message).await;
+            self.announce(&object, WARNING, "Reconcile", summary.reason.name(), &summary.message).await;
         }
     }
 
@@ -76,7 +82,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             Ok(_) => {
                 if before.get("reason").and_then(Value::as_str) != Some(summary.reason.name()) {
                     let stopped = matches!(summary.reason.phase(), Phase::Blocked | Phase::Held);
-                    let type_ = if stopped { EventType::Warning } else { EventType::Normal };
+                    let type_ = if stopped { WARNING } else { NORMAL };
                     self.announce(object, type_, "Reconcile", summary.reason.name(), &summary.message).await;
                 }
                 true
@@ -91,29 +97,33 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     }
 
     /// Publishes an Event. Where that is refused, as in a namespace that is being deleted, the log has it.
-    pub(super) async fn announce(
-        &self,
-        object: &DynamicObject,
-        type_: EventType,
-        action: &str,
-        reason: &str,
-        note: &str,
-    ) {
+    pub(super) async fn announce(&self, object: &DynamicObject, type_: &str, action: &str, reason: &str, note: &str) {
         tracing::info!(action, reason, note);
         let note = match note.char_indices().find(|(at, letter)| at + letter.len_utf8() > NOTE_LIMIT) {
             Some((at, _)) => &note[..at],
             None => note,
         };
-        let event = Event {
-            type_,
-            reason: reason.to_owned(),
-            note: Some(note.to_owned()),
-            action: action.to_owned(),
-            secondary: None,
-        };
+        let now = Timestamp::now();
+        let metadata = &object.metadata;
+        let namespace = metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let name = format!("{}.{:x}", metadata.name.as_deref().unwrap_or_default(), now.as_nanosecond());
         let mut regarding = object.object_ref(self.store.kind());
         regarding.resource_version = None;
-        if let Err(error) = self.recorder.publish(&event, &regarding).await {
+        // Not kube's recorder: it counts Events of one reason as one, and keeps the note of the first.
+        let event = Event {
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.clone()), ..ObjectMeta::default() },
+            type_: Some(type_.to_owned()),
+            reason: Some(reason.to_owned()),
+            action: Some(action.to_owned()),
+            note: Some(note.to_owned()),
+            event_time: Some(MicroTime(now)),
+            regarding: Some(regarding),
+            reporting_controller: Some(FIELD_MANAGER.to_owned()),
+            reporting_instance: Some(self.reporter.clone()),
+            ..Event::default()
+        };
+        let events: Api<Event> = Api::namespaced(self.store.client().clone(), &namespace);
+        if let Err(error) = events.create(&PostParams::default(), &event).await {
             tracing::debug!(%error, "the event could not be published");
         }
     }

@@ -3,9 +3,9 @@
 use durable_fsm::record::{Record, Resolution};
 use durable_fsm::{OperateError, Probe, RecordId, Store as _, StoreError};
 use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::runtime::events::EventType;
 use serde_json::json;
 
+use super::publish::{NORMAL, WARNING};
 use super::{Reconciler, Runs, store_error};
 use crate::request::{self, Request};
 use crate::{FIELD_MANAGER, Verb};
@@ -24,12 +24,12 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             match done {
                 Done::Stands => {}
                 Done::Consumed(told) => {
-                    self.tell(object, EventType::Normal, request.verb, &told).await;
+                    self.tell(object, NORMAL, request.verb, &told).await;
                     return Ok(true);
                 }
                 Done::Refused(why) => {
                     self.consume(id, object, &request).await?;
-                    self.tell(object, EventType::Warning, request.verb, &format!("refused: {why}")).await;
+                    self.tell(object, WARNING, request.verb, &format!("refused: {why}")).await;
                     return Ok(true);
                 }
             }
@@ -136,7 +136,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         }
     }
 
-    async fn tell(&self, object: &DynamicObject, type_: EventType, verb: Verb, told: &str) {
+    async fn tell(&self, object: &DynamicObject, type_: &str, verb: Verb, told: &str) {
         self.announce(object, type_, "Operate", verb_reason(verb), told).await;
     }
 }

@@ -43,6 +43,7 @@ struct Things {
     live: BTreeMap<String, Thing>,
     calls: u64,
     refuses: Option<u16>,
+    refuses_from: Option<u64>,
 }
 
 /// What exists. Every clone is the same.
@@ -96,8 +97,15 @@ impl Shelf {
         self.things().refuses = status;
     }
 
+    /// Answers 429 once this many calls were carried out, or no longer.
+    pub fn refuse_from(&self, calls: Option<u64>) {
+        self.things().refuses_from = calls;
+    }
+
     fn check(&self) -> Result<(), Refused> {
-        self.things().refuses.map_or(Ok(()), |status| Err(Refused::Status(status)))
+        let things = self.things();
+        let full = things.refuses_from.filter(|limit| things.calls >= *limit).map(|_| 429);
+        things.refuses.or(full).map_or(Ok(()), |status| Err(Refused::Status(status)))
     }
 
     /// The things of which there is more than one of a kind for one worker.

@@ -21,6 +21,9 @@ pub struct WorkerSpec {
 pub struct WorkerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fsm: Option<FsmStatus>,
+    /// The second machine on the same object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<FsmStatus>,
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }

@@ -76,6 +76,14 @@ impl Cluster {
         }
     }
 
+    /// As [`patch`](Self::patch), also while the server is being restarted.
+    pub async fn patch_until_done(&self, name: &str, patch: serde_json::Value) {
+        let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
+        while self.workers.patch(name, &params, &Patch::Merge(patch.clone())).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Changes an object as another client would, without any precondition.
     pub async fn patch(&self, name: &str, patch: serde_json::Value) -> Worker {
         let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };

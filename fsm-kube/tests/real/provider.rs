@@ -42,6 +42,7 @@ struct Things {
     made: u64,
     live: BTreeMap<String, Thing>,
     calls: u64,
+    twice: Vec<String>,
     refuses: Option<u16>,
     refuses_from: Option<u64>,
 }
@@ -65,6 +66,13 @@ impl Shelf {
         {
             return id.clone();
         }
+        if let Some(id) = things
+            .live
+            .iter()
+            .find_map(|(id, it)| (it.kind == thing.kind && it.worker == thing.worker).then(|| id.clone()))
+        {
+            things.twice.push(format!("{} of {} beside {id}", thing.kind, thing.worker));
+        }
         things.made += 1;
         let id = format!("{}-{}", thing.kind, things.made);
         things.live.insert(id.clone(), thing);
@@ -85,6 +93,11 @@ impl Shelf {
     /// What exists, by id.
     pub fn live(&self) -> BTreeMap<String, Thing> {
         self.things().live.clone()
+    }
+
+    /// The things that were made although the worker had one of that kind.
+    pub fn twice(&self) -> Vec<String> {
+        self.things().twice.clone()
     }
 
     /// How many effects and undos were asked for.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use durable_fsm_kube::{AnnotationStore, Reconciler, predicate};
 use futures::StreamExt as _;
-use kube::runtime::{Controller, WatchStreamExt as _, reflector, watcher};
+use kube::runtime::{Controller, WatchStreamExt as _, controller, reflector, watcher};
 
 use crate::provider::Provider;
 use crate::worker::{Worker, WorkerFlow};
@@ -27,6 +27,8 @@ pub async fn run(provider: String) {
         .applied_objects()
         .predicate_filter(predicate(reconciler.names().clone()), Default::default());
     Controller::for_stream(workers, reader)
+        // A few at a time, so that the fire meets many that are half done.
+        .with_config(controller::Config::default().concurrency(4))
         .run(Reconciler::reconcile, Reconciler::error_policy, Arc::new(reconciler))
         .for_each(|_| std::future::ready(()))
         .await;

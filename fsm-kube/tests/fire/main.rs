@@ -16,6 +16,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams};
 use kube_api_server::ApiServer;
@@ -31,7 +32,7 @@ const EFFECTS: usize = 8;
 /// So many controllers are killed at least before anything is deleted.
 const KILLS: u32 = 150;
 /// API server and etcd are killed after so many more.
-const SERVER_KILLS: u32 = 60;
+const SERVER_KILLS: u32 = 40;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn main() {
@@ -63,9 +64,8 @@ async fn fire() {
     let mut images = 1;
     while fire.controllers.kills() < KILLS {
         images += 1;
-        for name in &names {
-            cluster.patch_until_done(name, json!({ "spec": { "image": format!("web:{images}") } })).await;
-        }
+        let image = json!({ "spec": { "image": format!("web:{images}") } });
+        join_all(names.iter().map(|name| cluster.patch_until_done(name, image.clone()))).await;
         fire.until("all are ready again", |workers| workers.iter().filter(|worker| !is_ready(worker)).count()).await;
     }
     let made = cluster.shelf.live();
@@ -77,9 +77,7 @@ async fn fire() {
     let lost = edits.lost(&workers(&cluster).await.unwrap());
     assert_eq!(lost, Vec::<String>::new(), "edits of another writer were lost");
 
-    for name in &names {
-        delete_until_done(&cluster, name).await;
-    }
+    join_all(names.iter().map(|name| delete_until_done(&cluster, name))).await;
     fire.until("all are gone", Vec::len).await;
     let (kills, server_kills) = (fire.controllers.kills(), fire.server_kills);
     drop(controllers);

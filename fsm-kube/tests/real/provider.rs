@@ -147,12 +147,29 @@ impl Shelf {
     }
 }
 
+/// A moment, so that there is something to be killed in.
+async fn moment() {
+    tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..150))).await;
+}
+
 async fn made(State(shelf): State<Shelf>, Json(thing): Json<Thing>) -> Json<String> {
-    Json(shelf.make(thing))
+    // The request is carried out also when its sender is gone meanwhile.
+    let carried_out = tokio::spawn(async move {
+        moment().await;
+        let id = shelf.make(thing);
+        moment().await;
+        id
+    });
+    Json(carried_out.await.unwrap())
 }
 
 async fn removed(State(shelf): State<Shelf>, Path(id): Path<String>) {
-    shelf.remove(&id);
+    let carried_out = tokio::spawn(async move {
+        moment().await;
+        shelf.remove(&id);
+        moment().await;
+    });
+    carried_out.await.unwrap();
 }
 
 #[derive(Serialize, Deserialize)]

@@ -19,6 +19,7 @@ fn main() {
             measure::<worlds::worker::Cloud>(2);
         }
         Some("keyed") => measure::<worlds::keyed::Cloud>(3),
+        Some("timeline") => println!("{}", explore::<worlds::keyed::Cloud>().timeline(&Default::default())),
         Some("triples") => measure::<worlds::worker::Cloud>(3),
         Some(other) => panic!("there is no `{other}`; say `triples`, `keyed` or nothing"),
     }

@@ -1,6 +1,7 @@
 //! One pass for one resource. Invariant: what was learnt from an effect is kept until it is durable, or until somebody else has taken
 //! the intent over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use durable_fsm_graph::{Kind, Retry as Backoff};
@@ -9,7 +10,7 @@ use super::decide::{Decision, Ending, Surroundings, decide};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{BlockedReason, Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, next};
+use crate::record::{BlockedReason, Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, advance};
 use crate::steps::Steps;
 use crate::{Class, FactError, Loaded, RecordId, Signals, StoreError, Version};
 
@@ -17,7 +18,7 @@ use crate::{Class, FactError, Loaded, RecordId, Signals, StoreError, Version};
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     pub(crate) ending: Ending,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<Arc<Record>>,
     /// Set when the resource is held and the record does not say so, because it must not be written.
     pub(crate) unwritten: Option<Held>,
 }
@@ -26,7 +27,7 @@ pub(crate) struct Report {
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub(crate) decision: Result<Decision, Report>,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<Arc<Record>>,
 }
 
 /// Why a pass cannot go on.
@@ -50,9 +51,10 @@ pub(crate) struct Pass<'d, P> {
     /// How many intents this call has tried to write.
     intents: u32,
     pub(super) delete: bool,
-    pub(super) record: Record,
+    /// Shared with `base` until it is changed.
+    pub(super) record: Arc<Record>,
     /// The record as it was last read or written.
-    pub(super) base: Option<Record>,
+    pub(super) base: Option<Arc<Record>>,
     pub(super) version: Version,
     pub(super) stored: bool,
     pub(super) signals: Signals,
@@ -144,7 +146,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             holder,
             intents: 0,
             delete,
-            record,
+            record: Arc::new(record),
             base: None,
             version: loaded.version,
             stored,
@@ -334,18 +336,22 @@ impl<'d, P: Probe> Pass<'d, P> {
             (Some(_), Ending::Progressing(_) | Ending::Blocked(_) | Ending::Resting) => Ending::Held,
             (_, ending) => ending,
         };
-        Err(stop(ending, Some(self.record.clone())))
+        Err(stop(ending, Some(Arc::clone(&self.record))))
     }
 
     /// Applies an event that can be found again from the record.
     pub(super) fn apply(&mut self, event: Event) -> Result<(), Halt> {
-        match next(self.steps.graph(), &self.record, event) {
-            Ok(record) => {
-                self.record = record;
+        match advance(self.steps.graph(), Arc::make_mut(&mut self.record), event) {
+            Ok(()) => {
                 self.dirty = true;
                 Ok(())
             }
-            Err(illegal) => Err(self.unwritten(HeldReason::Unreadable, illegal.to_string())),
+            Err(illegal) => {
+                if let Some(base) = &self.base {
+                    self.record = Arc::clone(base);
+                }
+                Err(self.unwritten(HeldReason::Unreadable, illegal.to_string()))
+            }
         }
     }
 
@@ -358,12 +364,12 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     pub(super) fn unwritten(&self, reason: HeldReason, message: String) -> Halt {
         let held = Held { reason, message, since: self.now() };
-        Halt::Stop(Box::new(held_unwritten(Some(self.record.clone()), held)))
+        Halt::Stop(Box::new(held_unwritten(Some(Arc::clone(&self.record)), held)))
     }
 
     fn unreadable(&self, error: FactError) -> Report {
         let held = Held { reason: HeldReason::Unreadable, message: error.to_string(), since: self.now() };
-        held_unwritten(Some(self.record.clone()), held)
+        held_unwritten(Some(Arc::clone(&self.record)), held)
     }
 
     pub(super) async fn cross(&self, site: Site, side: Side) {
@@ -412,7 +418,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     pub(super) fn observe(&mut self) {
         self.driver.sightings.observe(self.id, &self.record, self.driver.clock.monotonic());
-        self.base = self.stored.then(|| self.record.clone());
+        self.base = self.stored.then(|| Arc::clone(&self.record));
     }
 }
 
@@ -443,7 +449,7 @@ fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Record>, Unreadable
     Ok(Some(record))
 }
 
-fn stop(ending: Ending, record: Option<Record>) -> Halt {
+fn stop(ending: Ending, record: Option<Arc<Record>>) -> Halt {
     Halt::Stop(Box::new(Report { ending, record, unwritten: None }))
 }
 

@@ -1,9 +1,9 @@
 //! The explorer: every place, every fault that can strike there, alone and together. Invariant: it goes from fewer faults to more, so the
 //! first counterexample has as few as any.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use durable_fsm_graph::{Graph, Undo};
@@ -11,8 +11,8 @@ use durable_fsm_graph::{Graph, Undo};
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Label, Place, Plan};
 use super::report::{Failure, Report};
-use super::run::{Rests, Rig, Run, run};
-use super::sim::{Point, Seen};
+use super::run::{Manner, Rests, Rig, Run, run};
+use super::sim::{Joins, Point, Seen};
 use super::world::World;
 use crate::{Machine, Site};
 
@@ -96,8 +96,8 @@ struct Search<'s, W: World> {
     clean: &'s Rests,
     stop: AtomicBool,
     /// Where runs with so many faults have been.
-    known: &'s [HashSet<u64>],
-    been: Mutex<HashSet<u64>>,
+    known: &'s [Arc<Joins>],
+    been: Mutex<Joins>,
     schedules: &'s AtomicU64,
     begun: Instant,
     found: Mutex<Option<Found>>,
@@ -214,14 +214,15 @@ impl<W: World> Explorer<W> {
                 }
             }
         }
-        let clean = run(&self.rig, &[], None, false);
+        let clean = run(&self.rig, &[], &Manner::default());
         if clean.violation.is_some() {
             points.clear();
         }
-        match run(&self.rig, &points, Some(&clean.rests), false).violation {
+        let manner = |verbose| Manner { clean: Some(&clean.rests), verbose, ..Manner::default() };
+        match run(&self.rig, &points, &manner(false)).violation {
             None => Ok(()),
             Some(violation) => {
-                let log = run(&self.rig, &points, Some(&clean.rests), true).log;
+                let log = run(&self.rig, &points, &manner(true)).log;
                 Err(self.failure(plan_of(&points, graph), violation, log, 1))
             }
         }
@@ -231,7 +232,7 @@ impl<W: World> Explorer<W> {
     #[must_use]
     pub fn timeline(&self, plan: &Plan) -> String {
         let points = plan.0.iter().filter_map(|(label, fault)| Some((Point::of(label, self.graph())?, *fault)));
-        let run = run(&self.rig, &points.collect::<Vec<_>>(), None, true);
+        let run = run(&self.rig, &points.collect::<Vec<_>>(), &Manner { verbose: true, ..Manner::default() });
         super::report::lines(&run.log)
     }
 
@@ -259,12 +260,12 @@ impl<W: World> Explorer<W> {
         }
         let begun = Instant::now();
         let schedules = AtomicU64::new(0);
-        let first = run(&self.rig, &[], None, false);
+        let first = run(&self.rig, &[], &Manner::default());
         let mut covered = Covered::default();
         covered.add(&first, &[]);
         schedules.fetch_add(1, Ordering::Relaxed);
         if let Some(violation) = first.violation {
-            let log = run(&self.rig, &[], None, true).log;
+            let log = run(&self.rig, &[], &Manner { verbose: true, ..Manner::default() }).log;
             return Err(self.failure(Plan::default(), violation, log, 1));
         }
         let clean = first.rests;
@@ -272,7 +273,7 @@ impl<W: World> Explorer<W> {
         let mut complete = 0;
         let mut cut = None;
         let mut by_depth = vec![1];
-        let mut known: Vec<HashSet<u64>> = vec![first.joins.iter().map(|(at, _)| *at).collect()];
+        let mut known: Vec<Arc<Joins>> = vec![Arc::new(first.joins.iter().map(|(at, _)| *at).collect())];
         for depth in 1..=self.faults {
             let search = Search {
                 explorer: self,
@@ -291,7 +292,7 @@ impl<W: World> Explorer<W> {
             covered.merge(more);
             let found = search.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some((nth, faults, violation)) = found {
-                let log = run(&self.rig, &faults, Some(&clean), true).log;
+                let log = run(&self.rig, &faults, &Manner { clean: Some(&clean), verbose: true, ..Manner::default() }).log;
                 return Err(self.failure(plan_of(&faults, self.graph()), violation, log, nth));
             }
             if search.stop.load(Ordering::Relaxed) {
@@ -299,7 +300,7 @@ impl<W: World> Explorer<W> {
                 break;
             }
             complete = depth;
-            known.push(search.been.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+            known.push(Arc::new(search.been.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)));
             if self.progress {
                 let (count, time) = (schedules.load(Ordering::Relaxed), begun.elapsed().as_secs_f32());
                 eprintln!("{}: {depth} faults complete, {count} schedules, {time:.1} s", self.graph().name);
@@ -409,7 +410,7 @@ impl<W: World> Search<'_, W> {
             self.stop.store(true, Ordering::Relaxed);
             return;
         }
-        let run = run(&self.explorer.rig, &plan, Some(self.clean), false);
+        let run = run(&self.explorer.rig, &plan, &self.manner(&plan));
         if plan.len() == self.depth {
             covered.add(&run, &plan);
             if nth.is_multiple_of(100) {
@@ -422,8 +423,7 @@ impl<W: World> Search<'_, W> {
             return;
         }
         if plan.len() < self.depth {
-            let until = self.until_join(&plan, &run);
-            for child in self.children(&plan, until.get(run.fired_at..).unwrap_or_default()) {
+            for child in self.children(&plan, run.seen.get(run.fired_at..).unwrap_or_default()) {
                 self.below(child, covered);
             }
         } else if self.explorer.joined && self.depth < self.explorer.faults {
@@ -432,19 +432,19 @@ impl<W: World> Search<'_, W> {
         }
     }
 
-    /// The places up to where runs with fewer faults have been.
-    fn until_join<'r>(&self, plan: &Faults, run: &'r Run) -> &'r [Seen] {
-        if !self.explorer.joined {
-            return &run.seen;
-        }
-        let fewer = &self.known[..plan.len().min(self.known.len())];
-        let joins = |(at, _): &&(u64, usize)| fewer.iter().any(|known| known.contains(at));
-        let end = run.joins.iter().find(joins).map_or(run.seen.len(), |(_, end)| *end);
-        &run.seen[..end.min(run.seen.len())]
+    /// A run ends where runs with fewer faults have been.
+    fn manner(&self, plan: &Faults) -> Manner<'_> {
+        let fewer = if self.explorer.joined { &self.known[..plan.len().min(self.known.len())] } else { &[] };
+        Manner { clean: Some(self.clean), known: fewer, verbose: false }
     }
 
     fn again(&self, plan: &Faults, before: &Run, nth: u64) {
-        let again = run(&self.explorer.rig, plan, Some(self.clean), false);
+        // One that ended where another was goes on to its end: that shows whether it is the same from there on.
+        let whole = run(&self.explorer.rig, plan, &Manner { known: &[], ..self.manner(plan) });
+        if let Some(violation) = whole.violation {
+            self.report(nth, plan.clone(), violation);
+        }
+        let again = run(&self.explorer.rig, plan, &self.manner(plan));
         if again.digest != before.digest {
             let mut pairs = again.seen.iter().zip(&before.seen);
             let graph = self.explorer.graph();

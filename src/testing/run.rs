@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
-use super::sim::{Line, Point, Seen, Sim, SimClock, SimProbe, SimSteps, SimStore, Stop};
+use super::sim::{Joins, Line, Point, Seen, Sim, SimClock, SimProbe, SimSteps, SimStore, Stop};
 use super::world::{Thing, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::{HeldReason, Resolution};
+use crate::record::{HeldReason, Record, Resolution};
 use crate::steps::{Steps, Typed};
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
@@ -90,7 +90,8 @@ enum Rest {
     Resting,
     HeldInDoubt,
     Gone,
-    Failed,
+    /// Something was violated, or how it goes on is known.
+    Over,
 }
 
 struct Runner<'r, W: World> {
@@ -109,14 +110,28 @@ struct Runner<'r, W: World> {
     moved: bool,
 }
 
-/// Runs one plan. `clean` is what a run without faults leaves.
-pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option<&Rests>, verbose: bool) -> Run {
+/// How a plan is run.
+#[derive(Default)]
+pub(crate) struct Manner<'m> {
+    /// What a run without faults leaves.
+    pub(crate) clean: Option<&'m Rests>,
+    /// Where the run may end, because it was followed from there before.
+    pub(crate) known: &'m [Arc<Joins>],
+    /// Keeps a timeline.
+    pub(crate) verbose: bool,
+}
+
+/// Runs one plan.
+pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Manner<'_>) -> Run {
     let graph = <W::Machine as Machine>::GRAPH;
-    let sim = Sim::new(graph, plan, verbose);
+    let sim = Sim::new(graph, plan, manner.verbose);
+    let moved = plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack));
     {
         let mut core = sim.core();
         core.edits = rig.resources.len() - 1;
         core.stored.exclusive = rig.exclusive;
+        core.moved = moved;
+        core.known = manner.known.to_vec();
     }
     let world = W::new(&sim);
     let (inventory, check) = (world.clone(), world.clone());
@@ -134,9 +149,9 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option
         passes: 0,
         pause: longest.unwrap_or_default() + Duration::from_secs(1),
         rests: Vec::new(),
-        moved: plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack)),
+        moved,
     };
-    let ended_held = runner.script(clean);
+    let ended_held = runner.script(manner.clean);
     runner.actors.iter_mut().for_each(|actor| actor.pass = None);
     let rests = std::mem::take(&mut runner.rests);
     drop(runner);
@@ -181,7 +196,7 @@ impl<W: World> Runner<'_, W> {
         loop {
             let stage = self.sim.core().edit;
             match self.settle(Rest::Resting) {
-                Rest::Failed => return ended_held,
+                Rest::Over => return ended_held,
                 Rest::Gone => break,
                 Rest::HeldInDoubt => ended_held = true,
                 Rest::Resting => {
@@ -201,13 +216,13 @@ impl<W: World> Runner<'_, W> {
                 drop(core);
                 match self.settle(Rest::Gone) {
                     Rest::Gone => break,
-                    Rest::Failed => return ended_held,
+                    Rest::Over => return ended_held,
                     _ => {
-                        let record = self.sim.core().stored.record.clone();
-                        let held = record.and_then(|record| record.held);
+                        let mut core = self.sim.core();
+                        let held = core.stored.record().and_then(|record| record.held.as_ref());
                         let message =
-                            format!("a deletion ends held: {}", held.map(|it| it.message).unwrap_or_default());
-                        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            format!("a deletion ends held: {}", held.map_or("", |it| it.message.as_str()));
+                        core.violate(Violation::new(Oracle::Quiescent, message));
                         return ended_held;
                     }
                 }
@@ -227,8 +242,8 @@ impl<W: World> Runner<'_, W> {
             self.between();
             let wanted = self.wanted();
             let end = self.drive();
-            if self.sim.core().violation.is_some() {
-                return Rest::Failed;
+            if self.sim.core().is_over() {
+                return Rest::Over;
             }
             let tampered = self.sim.core().stored.tampered.take().is_some();
             let now = self.sim.now();
@@ -242,7 +257,7 @@ impl<W: World> Runner<'_, W> {
                     _ if tampered && self.sim.core().is_poisoned() => {
                         let message = format!("a record that cannot be honoured led to {:?}", report.ending);
                         self.sim.core().violate(Violation::new(Oracle::History, message));
-                        return Rest::Failed;
+                        return Rest::Over;
                     }
                     // Whatever was changed during the pass wakes the controller up again.
                     Ending::Resting if self.wanted() != wanted => {}
@@ -251,8 +266,13 @@ impl<W: World> Runner<'_, W> {
                         self.sim.advance_to(now + after.max(Duration::from_millis(1)));
                     }
                     Ending::Held => {
-                        let record = report.record.or_else(|| self.sim.core().stored.record.clone());
-                        let in_doubt = record.and_then(|it| it.held).is_some_and(|it| it.reason == HeldReason::InDoubt);
+                        let is_in_doubt = |record: &Record| {
+                            record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt)
+                        };
+                        let in_doubt = match &report.record {
+                            Some(record) => is_in_doubt(record),
+                            None => self.sim.core().stored.record().is_some_and(is_in_doubt),
+                        };
                         if in_doubt && !self.sim.core().deleting {
                             if !self.is_rolled_back() {
                                 return Rest::HeldInDoubt;
@@ -280,10 +300,10 @@ impl<W: World> Runner<'_, W> {
                 break;
             }
         }
-        let state = self.sim.core().stored.record.as_ref().map_or("nothing", |it| &it.state).to_owned();
+        let state = self.sim.core().stored.record().map_or("nothing", |it| &it.state).to_owned();
         let message = format!("it does not come to rest from {state}");
         self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
-        Rest::Failed
+        Rest::Over
     }
 
     /// Which spec is wanted, or none.
@@ -335,7 +355,7 @@ impl<W: World> Runner<'_, W> {
             }
             Fault::Newer => {
                 let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record.clone() {
+                if let Some(mut record) = core.stored.record().cloned() {
                     record.format += 1;
                     loaded.bytes = serde_json::to_vec(&record).ok();
                 }
@@ -343,7 +363,7 @@ impl<W: World> Runner<'_, W> {
             }
             Fault::Copied => {
                 let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record.clone() {
+                if let Some(mut record) = core.stored.record().cloned() {
                     record.owner = "the-uid-of-another".to_owned();
                     loaded.bytes = serde_json::to_vec(&record).ok();
                 }
@@ -407,7 +427,7 @@ impl<W: World> Runner<'_, W> {
                         return ended.unwrap_or(End::Crashed);
                     }
                     match waits {
-                        Some(after) if more > 0 && self.sim.core().violation.is_none() => {
+                        Some(after) if more > 0 && !self.sim.core().is_over() => {
                             more -= 1;
                             let now = self.sim.now();
                             self.sim.advance_to(now + after.max(Duration::from_millis(1)));
@@ -441,7 +461,7 @@ impl<W: World> Runner<'_, W> {
                     return End::Crashed;
                 }
             }
-            if self.sim.core().violation.is_some() {
+            if self.sim.core().is_over() {
                 return End::Crashed;
             }
         }
@@ -475,10 +495,13 @@ impl<W: World> Runner<'_, W> {
                 });
                 return Polled::Ended(result.map_or(End::Store, |report| End::Report(Box::new(report))));
             }
-            let (stop, yielded, wake) = {
+            let (stop, yielded, wake, joined) = {
                 let mut core = self.sim.core();
-                (core.stop.take(), core.yielded, core.wake)
+                (core.stop.take(), core.yielded, core.wake, core.joined)
             };
+            if joined {
+                return Polled::Ended(End::Crashed);
+            }
             match (stop, wake) {
                 (Some(Stop::Crash), _) => {
                     self.restart(actor);

@@ -2,7 +2,7 @@
 
 use durable_fsm::testing::{AssertOk, explore};
 
-use crate::worlds::keyed::Cloud;
+pub use crate::worlds::keyed::Cloud;
 
 #[test]
 fn survives_every_fault() {

@@ -1,6 +1,6 @@
 //! The eight steps of a worker.
 
-use crate::worlds::worker::Cloud;
+pub use crate::worlds::worker::Cloud;
 
 durable_fsm::survive! {
     mod survives for Cloud {

@@ -37,7 +37,7 @@ pub(super) struct BadStore(pub(super) SimStore, pub(super) StoreBug);
 
 impl BadStore {
     fn durable(&self) -> Option<Record> {
-        self.0.0.core().stored.record.clone()
+        self.0.0.core().stored.record().cloned()
     }
 }
 

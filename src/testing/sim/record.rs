@@ -1,8 +1,10 @@
 //! The one durable record of a run, as a store. Invariant: what the oracles see is what became durable, at the moment it did.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::{Core, Sim};
+use super::{Core, Decoded, Sim};
 use crate::record::Record;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
@@ -13,7 +15,7 @@ use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 pub(crate) struct Stored {
     pub(crate) bytes: Option<Vec<u8>>,
     /// The bytes, decoded.
-    pub(crate) record: Option<Record>,
+    pub(crate) decoded: Option<Arc<Decoded>>,
     pub(crate) version: u64,
     pub(crate) marked: bool,
     pub(crate) witness: Option<u64>,
@@ -167,6 +169,10 @@ impl Sim {
 }
 
 impl Stored {
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.decoded.as_ref().map(|decoded| &decoded.record)
+    }
+
     /// Whether there is nothing but the record.
     pub(super) fn is_calm(&self) -> bool {
         self.late.is_none() && self.tampered.is_none() && self.poisoned == [false; 2]
@@ -203,15 +209,16 @@ impl Core {
 
     /// Makes bytes durable, whatever was there.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let new = match serde_json::from_slice::<Record>(bytes) {
-            Ok(new) => new,
+        let decoded = match Decoded::of(bytes) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 self.violate(Violation::new(Oracle::History, format!("what was written is no record: {error}")));
                 return;
             }
         };
-        let old = self.stored.record.take();
-        if let Some(violation) = self.books.check_write(self.actor, old.as_ref(), &new) {
+        let new = &decoded.record;
+        let old = self.stored.decoded.take();
+        if let Some(violation) = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new) {
             self.violate(violation);
         }
         self.mix(new.seq);
@@ -227,7 +234,7 @@ impl Core {
         self.stored.bytes = Some(bytes.to_vec());
         self.stored.witness = Some(new.seq);
         self.stored.marked = true;
-        self.stored.record = Some(new);
+        self.stored.decoded = Some(decoded);
         self.books.writes += 1;
         self.note_join();
     }
@@ -241,15 +248,15 @@ impl Core {
             let message = "a record that cannot be honoured was removed".to_owned();
             self.violate(Violation::new(Oracle::History, message));
         }
-        if let Some(violation) = self.books.check_removal(self.stored.record.as_ref(), things) {
+        if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), things) {
             self.violate(violation);
         }
         self.note(|| "the record is removed".to_owned());
-        self.books.removed(self.stored.record.as_ref());
+        self.books.removed(self.stored.decoded.as_deref());
         self.stored.previous = None;
         self.stored.version += 1;
         self.stored.bytes = None;
-        self.stored.record = None;
+        self.stored.decoded = None;
         self.stored.marked = false;
         self.stored.witness = None;
         self.stored.gone = self.deleting;

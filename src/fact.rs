@@ -133,7 +133,8 @@ impl Facts {
     }
 
     pub(crate) fn set_member(&mut self, fact: &str, subject: &str, value: Value) {
-        let entry = Arc::make_mut(&mut self.0).entry(fact.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let entry =
+            Arc::make_mut(&mut self.0).entry(fact.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new()));
         if let Value::Object(members) = entry {
             members.insert(subject.to_owned(), value);
         }

@@ -24,8 +24,8 @@ pub use decode::Unreadable;
 pub use event::{Event, Illegal, Resolution};
 pub(crate) use key::fingerprint_of;
 pub use key::{idempotency_key, owner_tag};
-pub(crate) use next::may_remove;
 pub(crate) use next::advance;
+pub(crate) use next::may_remove;
 pub use next::next;
 pub use stamp::Stamp;
 

@@ -214,8 +214,7 @@ fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<De
     if contract.abort.is_none() {
         return Ok(None);
     }
-    let left =
-        around.until_quiet(OpenEnd::Touched(touched), contract).or_else(|| around.until_retry(record, contract));
+    let left = around.until_quiet(OpenEnd::Touched(touched), contract).or_else(|| around.until_retry(record, contract));
     let subject = touched.subject.clone();
     Ok(Some(left.map_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }, wait)))
 }
@@ -255,9 +254,8 @@ fn unmake(
             let Some(live) = record.effect(step.name, Some(subject)) else {
                 return Err(FactError::Missing(format!("{} (the live effect of {subject})", step.name)));
             };
-            let left = around
-                .until_quiet(OpenEnd::Live(live), contract)
-                .or_else(|| around.until_retry(record, contract));
+            let left =
+                around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
             let subject = Some(subject.to_owned());
             Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait))
         }
@@ -271,9 +269,8 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         if matches!(contract.undo, Undo::None | Undo::Retain) {
             return Ok(Decision::Clear(touched.clone()));
         }
-        let left = around
-            .until_quiet(OpenEnd::Touched(touched), contract)
-            .or_else(|| around.until_retry(record, contract));
+        let left =
+            around.until_quiet(OpenEnd::Touched(touched), contract).or_else(|| around.until_retry(record, contract));
         let action = if contract.abort.is_some() { Action::Abort } else { Action::Run };
         if action == Action::Run && contract.in_doubt == InDoubt::Hold {
             let message =
@@ -288,8 +285,7 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         if contract.undo == Undo::Retain {
             continue;
         }
-        let left =
-            around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
+        let left = around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
         let subject = live.subject.clone();
         return Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use durable_fsm_graph::{Kind, Retry as Backoff};
 
 use super::decide::{Decision, Ending, Surroundings, decide};
+use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
@@ -162,11 +163,12 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// Reads the record again after somebody else has written it. What was learnt is applied to the new record, if the intent under
     /// which it was learnt is still there and still this call's own.
     pub(super) async fn reload(&mut self) -> Result<(), Halt> {
+        let read = self.load_later().await?;
         let learnt = std::mem::take(&mut self.learnt);
         let about = self.about.clone();
         let intent = self.base.as_ref().and_then(|base| base.intent.clone());
         let intents = self.intents;
-        *self = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
+        *self = read;
         self.intents = intents;
         let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
         if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
@@ -176,6 +178,30 @@ impl<'d, P: Probe> Pass<'d, P> {
             self.about = about;
         }
         Ok(())
+    }
+
+    /// Loads; while something is learnt and not written, until it is not older than what this pass knows already. A read that is out of
+    /// date would tell that our intent is not there, and what was learnt under it would be lost.
+    async fn load_later(&self) -> Result<Self, Halt> {
+        let (mut delay, mut attempt) = (Duration::from_millis(100), 1);
+        loop {
+            let read = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
+            let is_older = match (&self.base, &read.base) {
+                (Some(known), Some(read)) => read.origin == known.origin && read.seq < known.seq,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if self.learnt.is_empty() || !is_older {
+                return Ok(read);
+            }
+            if attempt == TRIES {
+                // Nothing is there, again and again: it was removed.
+                let why = "it answers with an older record than it gave before".to_owned();
+                return if read.stored { Err(StoreError::Unavailable(why).into()) } else { Ok(read) };
+            }
+            self.driver.clock.sleep(delay).await;
+            (delay, attempt) = (delay * 2, attempt + 1);
+        }
     }
 
     /// Who holds the next intent: this call, and which of its intents. No two of them are alike, so that a write which is found in

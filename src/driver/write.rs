@@ -9,8 +9,8 @@ use crate::probe::{Probe, Side, Site};
 use crate::record::{Event, HeldReason, next};
 use crate::{Loaded, StoreError};
 
-/// How often a write is tried when the store is not there and something learnt would be lost.
-const TRIES: u32 = 6;
+/// How often a write is tried when the store is not there, or a read when it is out of date, and something learnt would be lost.
+pub(super) const TRIES: u32 = 6;
 
 impl<P: Probe> Pass<'_, P> {
     /// Writes the record. True if it is durable; false if somebody else has written, and the record was read again.

@@ -77,7 +77,12 @@ impl Record {
         let decoded = serde_json::from_slice::<Record>(bytes);
         match &decoded {
             Ok(record) => {
-                check_head(graph, Some(u64::from(record.format)), Some(&record.machine), Some(u64::from(record.reader)))?;
+                check_head(
+                    graph,
+                    Some(u64::from(record.format)),
+                    Some(&record.machine),
+                    Some(u64::from(record.reader)),
+                )?;
             }
             // What does not decode may still say why: a newer version may have fields that this one cannot read.
             Err(_) => {

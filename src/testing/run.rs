@@ -220,8 +220,7 @@ impl<W: World> Runner<'_, W> {
                     _ => {
                         let mut core = self.sim.core();
                         let held = core.stored.record().and_then(|record| record.held.as_ref());
-                        let message =
-                            format!("a deletion ends held: {}", held.map_or("", |it| it.message.as_str()));
+                        let message = format!("a deletion ends held: {}", held.map_or("", |it| it.message.as_str()));
                         core.violate(Violation::new(Oracle::Quiescent, message));
                         return ended_held;
                     }

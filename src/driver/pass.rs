@@ -126,6 +126,10 @@ impl<'d, P: Probe> Pass<'d, P> {
             Err(StoreError::Gone) => return Err(stop(Ending::Gone, None)),
             Err(error) => return Err(Halt::Store(error)),
         };
+        if driver.store.uid_of(&loaded.version).is_some_and(|uid| uid != steps.uid()) {
+            // The resource that this pass is for is gone; another one has its name.
+            return Err(stop(Ending::Gone, None));
+        }
         let now = Stamp::from(driver.clock.wall());
         let stored = loaded.bytes.is_some();
         let record = match read(steps, &loaded) {

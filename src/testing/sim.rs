@@ -139,6 +139,10 @@ pub(crate) struct Core {
     /// Which of the resource's specs holds.
     pub(crate) edit: usize,
     pub(crate) edits: usize,
+    /// The uid of the resource, as its author has it.
+    pub(crate) first_uid: String,
+    /// The version from which on the resource is another one of the same name.
+    pub(crate) made_again: Option<u64>,
     /// No faults, and no places: a pass that only checks.
     pub(crate) quiet: bool,
     pub(crate) violation: Option<Violation>,
@@ -187,6 +191,8 @@ impl Sim {
                 deleting: false,
                 edit: 0,
                 edits: 0,
+                first_uid: String::new(),
+                made_again: None,
                 quiet: false,
                 violation: None,
                 log: verbose.then(Vec::new),

@@ -1,8 +1,8 @@
 //! The eight steps of a worker.
 
-pub use durable_fsm::testing::{AssertOk, explore};
+use durable_fsm::testing::{AssertOk, explore};
 
-use crate::worlds::worker::Cloud;
+pub use crate::worlds::worker::Cloud;
 
 durable_fsm::survive! {
     mod survives for Cloud {

@@ -22,7 +22,8 @@ impl Core {
         }
         let Some(decoded) = &self.stored.decoded else { return };
         let mut hasher = DefaultHasher::new();
-        (self.edit, self.deleting, self.moved, self.books.world, decoded.outline).hash(&mut hasher);
+        (self.edit, self.deleting, self.made_again.is_some(), self.moved, self.books.world, decoded.outline)
+            .hash(&mut hasher);
         if decoded.record.retry.is_some() || decoded.record.blocked.is_some() {
             // Only then does the time of day decide anything.
             self.skew.hash(&mut hasher);

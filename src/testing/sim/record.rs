@@ -149,6 +149,12 @@ impl Store for SimStore {
     fn exclusive(&self) -> bool {
         self.0.core().stored.exclusive
     }
+
+    fn uid_of(&self, version: &Version) -> Option<String> {
+        let core = self.0.core();
+        let version: u64 = version.token().parse().ok()?;
+        Some(core.uid(core.made_again.is_some_and(|since| version >= since)))
+    }
 }
 
 impl Sim {
@@ -188,6 +194,20 @@ impl Core {
             witness: self.stored.witness,
             signals: Signals { deleting: self.deleting, paused: false, generation: None },
         }
+    }
+
+    /// The resource's uid, or that of the one which was made again in its place.
+    pub(crate) fn uid(&self, again: bool) -> String {
+        format!("{}{}", self.first_uid, if again { "-again" } else { "" })
+    }
+
+    /// Makes the resource again under its name.
+    pub(crate) fn make_again(&mut self) {
+        self.note(|| "the resource is made again".to_owned());
+        self.stored.version += 1;
+        self.stored.gone = false;
+        self.deleting = false;
+        self.made_again = Some(self.stored.version);
     }
 
     fn check_version(&self, expected: &Version) -> Result<(), StoreError> {

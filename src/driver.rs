@@ -5,6 +5,7 @@
 
 mod attempt;
 mod decide;
+mod load;
 mod pass;
 mod sightings;
 mod write;

@@ -49,5 +49,12 @@ pub mod __private {
         Boxed, Call, Dispatch, Failure, Machine, Made, Next, Reply, Sealed, State, Unknown, absent, decode, subjects,
     };
     pub use crate::{Attempt, Classify, Each, FactError, Facts, Lookup, Resource, Wait};
+    pub use core::ops::Deref;
+    pub use core::result::Result::{self, Err, Ok};
     pub use durable_fsm_graph as graph;
+    pub use durable_fsm_macros::{diagram, skeleton};
+    pub use std::boxed::Box;
+    pub use std::collections::BTreeSet;
+    pub use std::string::String;
+    pub use std::sync::Arc;
 }

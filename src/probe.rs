@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 
-use crate::RecordId;
+use crate::{Class, RecordId};
 
 /// Watches, delays or ends a pass at its crossings. The harness plugs in here, and so does a program that wants to kill itself at
 /// a chosen point.
@@ -13,6 +13,11 @@ pub trait Probe: Send + Sync + 'static {
     fn cross(&self, crossing: &Crossing<'_>) -> impl Future<Output = ()> + Send {
         let _ = crossing;
         std::future::ready(())
+    }
+
+    /// Called when an attempt is over, before its outcome is durable; with what its error meant, if it failed. For metrics.
+    fn attempted(&self, crossing: &Crossing<'_>, class: Option<Class>) {
+        let _ = (crossing, class);
     }
 }
 

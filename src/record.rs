@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::Facts;
 
 pub use decode::Unreadable;
-pub use event::{Event, Illegal, Resolution};
+pub use event::{Event, Expected, Illegal, Resolution};
 pub(crate) use key::fingerprint_of;
 pub use key::{idempotency_key, owner_tag};
 pub(crate) use next::advance;

@@ -82,6 +82,18 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.pass(resource, true).await
     }
 
+    /// A runner of the same transitions on another store, such as one that does more in the same write. What it knows of intents that it
+    /// has seen is its own.
+    #[must_use]
+    pub fn on_store(&self, store: impl Store) -> Runner<M, T> {
+        let driver = Driver::new(Arc::new(store), Arc::clone(&self.driver.clock), Silent, self.driver.blocked_for);
+        Runner {
+            transitions: Arc::clone(&self.transitions),
+            driver: Arc::new(driver),
+            machine: std::marker::PhantomData,
+        }
+    }
+
     /// What [`reconcile`](Self::reconcile) would do first. Guards and wanted sets are asked; nothing is written, and no other method
     /// is called.
     ///

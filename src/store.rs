@@ -54,7 +54,8 @@ pub struct Signals {
     pub deleting: bool,
     /// Nobody is to act on the resource.
     pub paused: bool,
-    /// The resource's generation, where the store knows it.
+    /// The resource's generation, where the store knows it. A pass ends before its next effect when this changes under it, so that the
+    /// next pass is given the new spec.
     pub generation: Option<u64>,
 }
 

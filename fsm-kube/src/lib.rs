@@ -1,2 +1,33 @@
 //! The Kubernetes side of `durable-fsm`: the record in an annotation of the resource itself, and the glue for a controller that many
 //! replicas can run.
+//!
+//! [`AnnotationStore`] keeps the records; [`Reconciler`] is the reconcile function: it carries out what operators ask for with annotations
+//! ([`Verb`]), makes a pass, and publishes status, conditions, Events and [`Metrics`]. [`predicate()`] keeps the controller from waking itself
+//! up. No leader election is needed: the API server decides who may act.
+
+mod metrics;
+mod names;
+mod predicate;
+mod reason;
+mod reconciler;
+mod refusal;
+mod request;
+mod resource;
+mod status;
+mod store;
+mod verb;
+
+pub use metrics::Metrics;
+pub use names::Names;
+pub use predicate::predicate;
+pub use reason::{Phase, RUNBOOK, Reason};
+pub use reconciler::{Reconciler, Runs};
+pub use refusal::ANNOTATIONS_LIMIT;
+pub use request::{ResolveOutcome, ResolveRequest};
+pub use status::{FsmStatus, Summary};
+pub use store::{AnnotationStore, FIELD_MANAGER};
+pub use verb::Verb;
+
+/// What the macros of this crate name. Nothing here is covered by semantic versioning.
+#[doc(hidden)]
+pub use resource::private as __private;

@@ -66,7 +66,12 @@ pub struct Requested(::durable_fsm::__private::Sealed<RequestedData>);
 ///What is known in [`Requested`]; read through it.
 #[allow(dead_code)]
 pub struct RequestedData {}
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl Requested {
     ///Begins a chain of states.
     #[must_use]
@@ -75,37 +80,11 @@ impl Requested {
     }
     ///The step to [`AccountRegistered`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn account_registered(self, user_id: String) -> AccountRegistered {
         let from = self.0.into_inner();
         AccountRegistered(
             ::durable_fsm::__private::Sealed::new(AccountRegisteredData { user_id }),
         )
-    }
-}
-impl ::core::ops::Deref for Requested {
-    type Target = RequestedData;
-    fn deref(&self) -> &RequestedData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for Requested {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 0usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(::durable_fsm::__private::Sealed::new(RequestedData {})),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(())
     }
 }
 ///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
@@ -116,11 +95,15 @@ pub struct AccountRegisteredData {
     ///The full Matrix id.
     pub user_id: String,
 }
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl AccountRegistered {
     ///The step to [`RoomCreated`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn room_created(self, room_id: String) -> RoomCreated {
         let from = self.0.into_inner();
         RoomCreated(
@@ -129,38 +112,6 @@ impl AccountRegistered {
                 room_id,
             }),
         )
-    }
-}
-impl ::core::ops::Deref for AccountRegistered {
-    type Target = AccountRegisteredData;
-    fn deref(&self) -> &AccountRegisteredData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for AccountRegistered {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 1usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(
-                ::durable_fsm::__private::Sealed::new(AccountRegisteredData {
-                    user_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "user_id")?,
-                }),
-            ),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        facts.put("user_id", &self.0.user_id)?;
-        ::core::result::Result::Ok(())
     }
 }
 ///The worker has its room.
@@ -173,11 +124,15 @@ pub struct RoomCreatedData {
     ///The room's id, which the server chose.
     pub room_id: String,
 }
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl RoomCreated {
     ///The step to [`ConsumerCreated`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
         let from = self.0.into_inner();
         ConsumerCreated(
@@ -187,41 +142,6 @@ impl RoomCreated {
                 consumer,
             }),
         )
-    }
-}
-impl ::core::ops::Deref for RoomCreated {
-    type Target = RoomCreatedData;
-    fn deref(&self) -> &RoomCreatedData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for RoomCreated {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 2usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(
-                ::durable_fsm::__private::Sealed::new(RoomCreatedData {
-                    user_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "user_id")?,
-                    room_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "room_id")?,
-                }),
-            ),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        facts.put("room_id", &self.0.room_id)?;
-        ::core::result::Result::Ok(())
     }
 }
 ///The gateway knows the worker's key.
@@ -236,11 +156,15 @@ pub struct ConsumerCreatedData {
     ///The consumer's name.
     pub consumer: String,
 }
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl ConsumerCreated {
     ///The step to [`RouteAuthorized`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn route_authorized(self, route: String) -> RouteAuthorized {
         let from = self.0.into_inner();
         RouteAuthorized(
@@ -251,44 +175,6 @@ impl ConsumerCreated {
                 route,
             }),
         )
-    }
-}
-impl ::core::ops::Deref for ConsumerCreated {
-    type Target = ConsumerCreatedData;
-    fn deref(&self) -> &ConsumerCreatedData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for ConsumerCreated {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 3usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(
-                ::durable_fsm::__private::Sealed::new(ConsumerCreatedData {
-                    user_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "user_id")?,
-                    room_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "room_id")?,
-                    consumer: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "consumer")?,
-                }),
-            ),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        facts.put("consumer", &self.0.consumer)?;
-        ::core::result::Result::Ok(())
     }
 }
 ///The worker may use the AI route.
@@ -305,11 +191,15 @@ pub struct RouteAuthorizedData {
     ///The route that allows it.
     pub route: String,
 }
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl RouteAuthorized {
     ///The step to [`ConfigGenerated`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn config_generated(self, config: String) -> ConfigGenerated {
         let from = self.0.into_inner();
         ConfigGenerated(
@@ -321,47 +211,6 @@ impl RouteAuthorized {
                 config,
             }),
         )
-    }
-}
-impl ::core::ops::Deref for RouteAuthorized {
-    type Target = RouteAuthorizedData;
-    fn deref(&self) -> &RouteAuthorizedData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for RouteAuthorized {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 4usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(
-                ::durable_fsm::__private::Sealed::new(RouteAuthorizedData {
-                    user_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "user_id")?,
-                    room_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "room_id")?,
-                    consumer: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "consumer")?,
-                    route: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "route")?,
-                }),
-            ),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        facts.put("route", &self.0.route)?;
-        ::core::result::Result::Ok(())
     }
 }
 ///The configuration is made; its secrets are added when it is pushed.
@@ -380,11 +229,15 @@ pub struct ConfigGeneratedData {
     ///A digest of what the configuration depends on.
     pub config: String,
 }
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl ConfigGenerated {
     ///The step to [`ConfigPushed`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn config_pushed(self, prefix: String) -> ConfigPushed {
         let from = self.0.into_inner();
         ConfigPushed(
@@ -398,50 +251,6 @@ impl ConfigGenerated {
                 skills: ::durable_fsm::__private::Each::new(),
             }),
         )
-    }
-}
-impl ::core::ops::Deref for ConfigGenerated {
-    type Target = ConfigGeneratedData;
-    fn deref(&self) -> &ConfigGeneratedData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for ConfigGenerated {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 5usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(
-                ::durable_fsm::__private::Sealed::new(ConfigGeneratedData {
-                    user_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "user_id")?,
-                    room_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "room_id")?,
-                    consumer: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "consumer")?,
-                    route: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "route")?,
-                    config: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "config")?,
-                }),
-            ),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        facts.put("config", &self.0.config)?;
-        ::core::result::Result::Ok(())
     }
 }
 ///The configuration is in the store; skills are pushed one by one.
@@ -464,11 +273,15 @@ pub struct ConfigPushedData {
     ///The object of each skill.
     pub skills: Each<String, String>,
 }
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl ConfigPushed {
     ///The step to [`Ready`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn ready(self, applied: String) -> Ready {
         let from = self.0.into_inner();
         Ready(
@@ -484,57 +297,6 @@ impl ConfigPushed {
                 containers: ::durable_fsm::__private::Each::new(),
             }),
         )
-    }
-}
-impl ::core::ops::Deref for ConfigPushed {
-    type Target = ConfigPushedData;
-    fn deref(&self) -> &ConfigPushedData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for ConfigPushed {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 6usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(
-                ::durable_fsm::__private::Sealed::new(ConfigPushedData {
-                    user_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "user_id")?,
-                    room_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "room_id")?,
-                    consumer: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "consumer")?,
-                    route: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "route")?,
-                    config: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "config")?,
-                    prefix: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "prefix")?,
-                    skills: ::durable_fsm::__private::Facts::each::<
-                        String,
-                        String,
-                    >(facts, "skills")?,
-                }),
-            ),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        facts.put("prefix", &self.0.prefix)?;
-        ::core::result::Result::Ok(())
     }
 }
 ///The container runs. Rests here until the spec changes.
@@ -561,11 +323,15 @@ pub struct ReadyData {
     ///The container's id, by image and configuration.
     pub containers: Each<String, String>,
 }
-#[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::must_use_candidate,
+    clippy::too_many_arguments
+)]
 impl Ready {
     ///The step to [`Ready`].
     #[must_use]
-    #[allow(unused_variables)]
     pub fn ready(self, applied: String) -> Ready {
         let from = self.0.into_inner();
         Ready(
@@ -581,64 +347,6 @@ impl Ready {
                 containers: from.containers,
             }),
         )
-    }
-}
-impl ::core::ops::Deref for Ready {
-    type Target = ReadyData;
-    fn deref(&self) -> &ReadyData {
-        &self.0
-    }
-}
-impl ::durable_fsm::__private::State for Ready {
-    type Machine = WorkerFlow;
-    const INDEX: usize = 7usize;
-    #[allow(unused_variables)]
-    fn decode(
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<Self, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            Self(
-                ::durable_fsm::__private::Sealed::new(ReadyData {
-                    user_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "user_id")?,
-                    room_id: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "room_id")?,
-                    consumer: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "consumer")?,
-                    route: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "route")?,
-                    config: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "config")?,
-                    prefix: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "prefix")?,
-                    skills: ::durable_fsm::__private::Facts::each::<
-                        String,
-                        String,
-                    >(facts, "skills")?,
-                    applied: ::durable_fsm::__private::Facts::get::<
-                        String,
-                    >(facts, "applied")?,
-                    containers: ::durable_fsm::__private::Facts::each::<
-                        String,
-                        String,
-                    >(facts, "containers")?,
-                }),
-            ),
-        )
-    }
-    #[allow(unused_variables)]
-    fn add(
-        &self,
-        facts: &mut ::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<(), ::durable_fsm::__private::FactError> {
-        facts.put("applied", &self.0.applied)?;
-        ::core::result::Result::Ok(())
     }
 }
 ///Where a resource of [`WorkerFlow`] is.
@@ -684,85 +392,7 @@ pub type WorkerAttempt = ::durable_fsm::__private::Attempt<Worker>;
 ///Runs [`WorkerFlow`] with the transitions `T`.
 #[allow(dead_code)]
 pub type WorkerRunner<T> = ::durable_fsm::Runner<WorkerFlow, T>;
-/**What [`WorkerFlow`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set.
-
-A skeleton to paste, in which every method is a plain `async fn` or `fn`:
-
-```text
-impl WorkerTransitions for Provisioner {
-    type Error = ProvisionError;
-
-    async fn register_account(&self, from: Requested, attempt: &WorkerAttempt) -> Result<AccountRegistered, Self::Error> {
-        …
-    }
-    async fn create_room(&self, from: AccountRegistered, attempt: &WorkerAttempt) -> Result<RoomCreated, Self::Error> {
-        …
-    }
-    async fn lookup_create_room(&self, from: AccountRegistered, attempt: &WorkerAttempt) -> Result <Lookup<RoomCreated>, Self::Error> {
-        …
-    }
-    async fn close_room(&self, made: &RoomCreated, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    async fn clear_rooms(&self, from: &AccountRegistered, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    async fn create_consumer(&self, from: RoomCreated, attempt: &WorkerAttempt) -> Result<ConsumerCreated, Self::Error> {
-        …
-    }
-    async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    async fn authorize_route(&self, from: ConsumerCreated, attempt: &WorkerAttempt) -> Result<RouteAuthorized, Self::Error> {
-        …
-    }
-    async fn deauthorize_route(&self, made: &RouteAuthorized, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    fn generate_config(&self, from: RouteAuthorized, attempt: &WorkerAttempt) -> Result<ConfigGenerated, Self::Error> {
-        …
-    }
-    async fn push_config(&self, from: ConfigGenerated, attempt: &WorkerAttempt) -> Result<ConfigPushed, Self::Error> {
-        …
-    }
-    async fn remove_config(&self, made: &ConfigPushed, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    async fn push_skill(&self, at: &ConfigPushed, subject: &String, attempt: &WorkerAttempt) -> Result<String, Self::Error> {
-        …
-    }
-    async fn remove_skill(&self, at: &ConfigPushed, subject: &String, made: &String, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    fn skills(&self, at: &ConfigPushed, resource: &Worker) -> BTreeSet<String> {
-        …
-    }
-    fn enter_service(&self, from: ConfigPushed, attempt: &WorkerAttempt) -> Result<Ready, Self::Error> {
-        …
-    }
-    async fn run_container(&self, at: &Ready, subject: &String, attempt: &WorkerAttempt) -> Result<String, Self::Error> {
-        …
-    }
-    async fn lookup_run_container(&self, at: &Ready, subject: &String, attempt: &WorkerAttempt) -> Result <Lookup<String>, Self::Error> {
-        …
-    }
-    async fn stop_container(&self, at: &Ready, subject: &String, made: &String, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    async fn clear_containers(&self, at: &Ready, subject: &String, attempt: &WorkerAttempt) -> Result<(), Self::Error> {
-        …
-    }
-    fn containers(&self, at: &Ready, resource: &Worker) -> BTreeSet<String> {
-        …
-    }
-    async fn apply_spec(&self, from: Ready, attempt: &WorkerAttempt) -> Result<Ready, Self::Error> {
-        …
-    }
-    fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool {
-        …
-    }
-}
-```*/
+///What [`WorkerFlow`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set.
 #[allow(dead_code, clippy::ptr_arg)]
 pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'static {
     ///What goes wrong; `Classify` says what it means for the effect.
@@ -952,298 +582,460 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
     ///Whether `apply_spec` is to run: what is recorded against what is wanted.
     fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool;
 }
-impl ::durable_fsm::__private::Machine for WorkerFlow {
-    type Resource = Worker;
-    type State = WorkerState;
-    const GRAPH: &'static ::durable_fsm::__private::graph::Graph<'static> = &Self::GRAPH;
-    fn state(
-        index: usize,
-        facts: &::durable_fsm::__private::Facts,
-    ) -> ::core::result::Result<WorkerState, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            match index {
+#[allow(unused_variables, clippy::match_single_binding)]
+const _: () = {
+    use ::durable_fsm::__private as __fsm;
+    impl __fsm::Deref for Requested {
+        type Target = RequestedData;
+        fn deref(&self) -> &RequestedData {
+            &self.0
+        }
+    }
+    impl __fsm::State for Requested {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 0usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(Self(__fsm::Sealed::new(RequestedData {})))
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Deref for AccountRegistered {
+        type Target = AccountRegisteredData;
+        fn deref(&self) -> &AccountRegisteredData {
+            &self.0
+        }
+    }
+    impl __fsm::State for AccountRegistered {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 1usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(
+                Self(
+                    __fsm::Sealed::new(AccountRegisteredData {
+                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                    }),
+                ),
+            )
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            facts.put("user_id", &self.0.user_id)?;
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Deref for RoomCreated {
+        type Target = RoomCreatedData;
+        fn deref(&self) -> &RoomCreatedData {
+            &self.0
+        }
+    }
+    impl __fsm::State for RoomCreated {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 2usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(
+                Self(
+                    __fsm::Sealed::new(RoomCreatedData {
+                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
+                    }),
+                ),
+            )
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            facts.put("room_id", &self.0.room_id)?;
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Deref for ConsumerCreated {
+        type Target = ConsumerCreatedData;
+        fn deref(&self) -> &ConsumerCreatedData {
+            &self.0
+        }
+    }
+    impl __fsm::State for ConsumerCreated {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 3usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(
+                Self(
+                    __fsm::Sealed::new(ConsumerCreatedData {
+                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
+                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
+                    }),
+                ),
+            )
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            facts.put("consumer", &self.0.consumer)?;
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Deref for RouteAuthorized {
+        type Target = RouteAuthorizedData;
+        fn deref(&self) -> &RouteAuthorizedData {
+            &self.0
+        }
+    }
+    impl __fsm::State for RouteAuthorized {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 4usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(
+                Self(
+                    __fsm::Sealed::new(RouteAuthorizedData {
+                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
+                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
+                        route: __fsm::Facts::get::<String>(facts, "route")?,
+                    }),
+                ),
+            )
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            facts.put("route", &self.0.route)?;
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Deref for ConfigGenerated {
+        type Target = ConfigGeneratedData;
+        fn deref(&self) -> &ConfigGeneratedData {
+            &self.0
+        }
+    }
+    impl __fsm::State for ConfigGenerated {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 5usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(
+                Self(
+                    __fsm::Sealed::new(ConfigGeneratedData {
+                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
+                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
+                        route: __fsm::Facts::get::<String>(facts, "route")?,
+                        config: __fsm::Facts::get::<String>(facts, "config")?,
+                    }),
+                ),
+            )
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            facts.put("config", &self.0.config)?;
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Deref for ConfigPushed {
+        type Target = ConfigPushedData;
+        fn deref(&self) -> &ConfigPushedData {
+            &self.0
+        }
+    }
+    impl __fsm::State for ConfigPushed {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 6usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(
+                Self(
+                    __fsm::Sealed::new(ConfigPushedData {
+                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
+                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
+                        route: __fsm::Facts::get::<String>(facts, "route")?,
+                        config: __fsm::Facts::get::<String>(facts, "config")?,
+                        prefix: __fsm::Facts::get::<String>(facts, "prefix")?,
+                        skills: __fsm::Facts::each::<String, String>(facts, "skills")?,
+                    }),
+                ),
+            )
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            facts.put("prefix", &self.0.prefix)?;
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Deref for Ready {
+        type Target = ReadyData;
+        fn deref(&self) -> &ReadyData {
+            &self.0
+        }
+    }
+    impl __fsm::State for Ready {
+        type Machine = WorkerFlow;
+        const INDEX: usize = 7usize;
+        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+            __fsm::Ok(
+                Self(
+                    __fsm::Sealed::new(ReadyData {
+                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
+                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
+                        route: __fsm::Facts::get::<String>(facts, "route")?,
+                        config: __fsm::Facts::get::<String>(facts, "config")?,
+                        prefix: __fsm::Facts::get::<String>(facts, "prefix")?,
+                        skills: __fsm::Facts::each::<String, String>(facts, "skills")?,
+                        applied: __fsm::Facts::get::<String>(facts, "applied")?,
+                        containers: __fsm::Facts::each::<
+                            String,
+                            String,
+                        >(facts, "containers")?,
+                    }),
+                ),
+            )
+        }
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+            facts.put("applied", &self.0.applied)?;
+            __fsm::Ok(())
+        }
+    }
+    impl __fsm::Machine for WorkerFlow {
+        type Resource = Worker;
+        type State = WorkerState;
+        const GRAPH: &'static __fsm::graph::Graph<'static> = &Self::GRAPH;
+        fn state(
+            index: usize,
+            facts: &__fsm::Facts,
+        ) -> __fsm::Result<WorkerState, __fsm::FactError> {
+            __fsm::Ok(
+                match index {
+                    0usize => WorkerState::Requested(__fsm::decode(facts)?),
+                    1usize => WorkerState::AccountRegistered(__fsm::decode(facts)?),
+                    2usize => WorkerState::RoomCreated(__fsm::decode(facts)?),
+                    3usize => WorkerState::ConsumerCreated(__fsm::decode(facts)?),
+                    4usize => WorkerState::RouteAuthorized(__fsm::decode(facts)?),
+                    5usize => WorkerState::ConfigGenerated(__fsm::decode(facts)?),
+                    6usize => WorkerState::ConfigPushed(__fsm::decode(facts)?),
+                    7usize => WorkerState::Ready(__fsm::decode(facts)?),
+                    _ => {
+                        return __fsm::Err(
+                            __fsm::FactError::Foreign(__fsm::String::from("the state")),
+                        );
+                    }
+                },
+            )
+        }
+    }
+    impl<T: WorkerTransitions> __fsm::Dispatch<T> for WorkerFlow {
+        fn run(
+            t: __fsm::Arc<T>,
+            transition: usize,
+            call: __fsm::Call<Worker>,
+        ) -> __fsm::Boxed<__fsm::Result<__fsm::Reply, __fsm::Failure>> {
+            match transition {
                 0usize => {
-                    WorkerState::Requested(::durable_fsm::__private::decode(facts)?)
+                    call.effect(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.register_account(from, attempt),
+                        ),
+                    )
                 }
                 1usize => {
-                    WorkerState::AccountRegistered(
-                        ::durable_fsm::__private::decode(facts)?,
+                    call.effect(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.create_room(from, attempt),
+                        ),
                     )
                 }
                 2usize => {
-                    WorkerState::RoomCreated(::durable_fsm::__private::decode(facts)?)
+                    call.effect(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.create_consumer(from, attempt),
+                        ),
+                    )
                 }
                 3usize => {
-                    WorkerState::ConsumerCreated(
-                        ::durable_fsm::__private::decode(facts)?,
+                    call.effect(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.authorize_route(from, attempt),
+                        ),
                     )
                 }
                 4usize => {
-                    WorkerState::RouteAuthorized(
-                        ::durable_fsm::__private::decode(facts)?,
+                    call.derive(
+                        &*t,
+                        |t: &T, from, attempt| t.generate_config(from, attempt),
                     )
                 }
                 5usize => {
-                    WorkerState::ConfigGenerated(
-                        ::durable_fsm::__private::decode(facts)?,
+                    call.effect(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.push_config(from, attempt),
+                        ),
                     )
                 }
                 6usize => {
-                    WorkerState::ConfigPushed(::durable_fsm::__private::decode(facts)?)
-                }
-                7usize => WorkerState::Ready(::durable_fsm::__private::decode(facts)?),
-                _ => {
-                    return ::core::result::Result::Err(
-                        ::durable_fsm::__private::FactError::Foreign(
-                            ::std::string::String::from("the state"),
+                    call.member(
+                        t,
+                        |t: &T, at, subject, attempt| __fsm::Box::pin(
+                            t.push_skill(at, subject, attempt),
                         ),
-                    );
+                    )
                 }
-            },
-        )
-    }
-}
-#[allow(unused_variables, clippy::match_single_binding)]
-impl<T: WorkerTransitions> ::durable_fsm::__private::Dispatch<T> for WorkerFlow {
-    fn run(
-        t: ::std::sync::Arc<T>,
-        transition: usize,
-        call: ::durable_fsm::__private::Call<Worker>,
-    ) -> ::durable_fsm::__private::Boxed<
-        ::core::result::Result<
-            ::durable_fsm::__private::Reply,
-            ::durable_fsm::__private::Failure,
-        >,
-    > {
-        match transition {
-            0usize => {
-                call.effect(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.register_account(from, attempt),
-                    ),
-                )
-            }
-            1usize => {
-                call.effect(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.create_room(from, attempt),
-                    ),
-                )
-            }
-            2usize => {
-                call.effect(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.create_consumer(from, attempt),
-                    ),
-                )
-            }
-            3usize => {
-                call.effect(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.authorize_route(from, attempt),
-                    ),
-                )
-            }
-            4usize => {
-                call.derive(&*t, |t: &T, from, attempt| t.generate_config(from, attempt))
-            }
-            5usize => {
-                call.effect(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.push_config(from, attempt),
-                    ),
-                )
-            }
-            6usize => {
-                call.member(
-                    t,
-                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
-                        t.push_skill(at, subject, attempt),
-                    ),
-                )
-            }
-            7usize => {
-                call.derive(&*t, |t: &T, from, attempt| t.enter_service(from, attempt))
-            }
-            8usize => {
-                call.member(
-                    t,
-                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
-                        t.run_container(at, subject, attempt),
-                    ),
-                )
-            }
-            9usize => {
-                call.effect(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.apply_spec(from, attempt),
-                    ),
-                )
-            }
-            _ => ::durable_fsm::__private::absent("the transition"),
-        }
-    }
-    fn lookup(
-        t: ::std::sync::Arc<T>,
-        transition: usize,
-        call: ::durable_fsm::__private::Call<Worker>,
-    ) -> ::durable_fsm::__private::Boxed<
-        ::core::result::Result<
-            ::durable_fsm::__private::Lookup<::durable_fsm::__private::Reply>,
-            ::durable_fsm::__private::Failure,
-        >,
-    > {
-        match transition {
-            1usize => {
-                call.find(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.lookup_create_room(from, attempt),
-                    ),
-                )
-            }
-            8usize => {
-                call.find_member(
-                    t,
-                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
-                        t.lookup_run_container(at, subject, attempt),
-                    ),
-                )
-            }
-            _ => ::durable_fsm::__private::absent("the look-up"),
-        }
-    }
-    fn undo(
-        t: ::std::sync::Arc<T>,
-        transition: usize,
-        call: ::durable_fsm::__private::Call<Worker>,
-    ) -> ::durable_fsm::__private::Boxed<
-        ::core::result::Result<(), ::durable_fsm::__private::Failure>,
-    > {
-        match transition {
-            1usize => {
-                call.undo(
-                    t,
-                    |t: &T, made, attempt| ::std::boxed::Box::pin(
-                        t.close_room(made, attempt),
-                    ),
-                )
-            }
-            2usize => {
-                call.undo(
-                    t,
-                    |t: &T, made, attempt| ::std::boxed::Box::pin(
-                        t.delete_consumer(made, attempt),
-                    ),
-                )
-            }
-            3usize => {
-                call.undo(
-                    t,
-                    |t: &T, made, attempt| ::std::boxed::Box::pin(
-                        t.deauthorize_route(made, attempt),
-                    ),
-                )
-            }
-            5usize => {
-                call.undo(
-                    t,
-                    |t: &T, made, attempt| ::std::boxed::Box::pin(
-                        t.remove_config(made, attempt),
-                    ),
-                )
-            }
-            6usize => {
-                call.undo_member(
-                    t,
-                    |t: &T, at, subject, made, attempt| ::std::boxed::Box::pin(
-                        t.remove_skill(at, subject, made, attempt),
-                    ),
-                )
-            }
-            8usize => {
-                call.undo_member(
-                    t,
-                    |t: &T, at, subject, made, attempt| ::std::boxed::Box::pin(
-                        t.stop_container(at, subject, made, attempt),
-                    ),
-                )
-            }
-            _ => ::durable_fsm::__private::absent("the undo"),
-        }
-    }
-    fn abort(
-        t: ::std::sync::Arc<T>,
-        transition: usize,
-        call: ::durable_fsm::__private::Call<Worker>,
-    ) -> ::durable_fsm::__private::Boxed<
-        ::core::result::Result<(), ::durable_fsm::__private::Failure>,
-    > {
-        match transition {
-            1usize => {
-                call.undo(
-                    t,
-                    |t: &T, from, attempt| ::std::boxed::Box::pin(
-                        t.clear_rooms(from, attempt),
-                    ),
-                )
-            }
-            8usize => {
-                call.abort_member(
-                    t,
-                    |t: &T, at, subject, attempt| ::std::boxed::Box::pin(
-                        t.clear_containers(at, subject, attempt),
-                    ),
-                )
-            }
-            _ => ::durable_fsm::__private::absent("the abort"),
-        }
-    }
-    fn guard(
-        t: &T,
-        transition: usize,
-        facts: &::durable_fsm::__private::Facts,
-        resource: &Worker,
-    ) -> ::core::result::Result<bool, ::durable_fsm::__private::FactError> {
-        ::core::result::Result::Ok(
-            match transition {
+                7usize => {
+                    call.derive(
+                        &*t,
+                        |t: &T, from, attempt| t.enter_service(from, attempt),
+                    )
+                }
+                8usize => {
+                    call.member(
+                        t,
+                        |t: &T, at, subject, attempt| __fsm::Box::pin(
+                            t.run_container(at, subject, attempt),
+                        ),
+                    )
+                }
                 9usize => {
-                    t.spec_changed(&::durable_fsm::__private::decode(facts)?, resource)
+                    call.effect(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.apply_spec(from, attempt),
+                        ),
+                    )
                 }
-                _ => true,
-            },
-        )
-    }
-    fn wanted(
-        t: &T,
-        transition: usize,
-        facts: &::durable_fsm::__private::Facts,
-        resource: &Worker,
-    ) -> ::core::result::Result<
-        ::std::collections::BTreeSet<::std::string::String>,
-        ::durable_fsm::__private::FactError,
-    > {
-        match transition {
-            6usize => {
-                ::durable_fsm::__private::subjects(
-                    t.skills(&::durable_fsm::__private::decode(facts)?, resource),
-                )
+                _ => __fsm::absent("the transition"),
             }
-            8usize => {
-                ::durable_fsm::__private::subjects(
-                    t.containers(&::durable_fsm::__private::decode(facts)?, resource),
-                )
+        }
+        fn lookup(
+            t: __fsm::Arc<T>,
+            transition: usize,
+            call: __fsm::Call<Worker>,
+        ) -> __fsm::Boxed<__fsm::Result<__fsm::Lookup<__fsm::Reply>, __fsm::Failure>> {
+            match transition {
+                1usize => {
+                    call.find(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.lookup_create_room(from, attempt),
+                        ),
+                    )
+                }
+                8usize => {
+                    call.find_member(
+                        t,
+                        |t: &T, at, subject, attempt| __fsm::Box::pin(
+                            t.lookup_run_container(at, subject, attempt),
+                        ),
+                    )
+                }
+                _ => __fsm::absent("the look-up"),
             }
-            _ => ::core::result::Result::Ok(::std::collections::BTreeSet::new()),
+        }
+        fn undo(
+            t: __fsm::Arc<T>,
+            transition: usize,
+            call: __fsm::Call<Worker>,
+        ) -> __fsm::Boxed<__fsm::Result<(), __fsm::Failure>> {
+            match transition {
+                1usize => {
+                    call.undo(
+                        t,
+                        |t: &T, made, attempt| __fsm::Box::pin(
+                            t.close_room(made, attempt),
+                        ),
+                    )
+                }
+                2usize => {
+                    call.undo(
+                        t,
+                        |t: &T, made, attempt| __fsm::Box::pin(
+                            t.delete_consumer(made, attempt),
+                        ),
+                    )
+                }
+                3usize => {
+                    call.undo(
+                        t,
+                        |t: &T, made, attempt| __fsm::Box::pin(
+                            t.deauthorize_route(made, attempt),
+                        ),
+                    )
+                }
+                5usize => {
+                    call.undo(
+                        t,
+                        |t: &T, made, attempt| __fsm::Box::pin(
+                            t.remove_config(made, attempt),
+                        ),
+                    )
+                }
+                6usize => {
+                    call.undo_member(
+                        t,
+                        |t: &T, at, subject, made, attempt| __fsm::Box::pin(
+                            t.remove_skill(at, subject, made, attempt),
+                        ),
+                    )
+                }
+                8usize => {
+                    call.undo_member(
+                        t,
+                        |t: &T, at, subject, made, attempt| __fsm::Box::pin(
+                            t.stop_container(at, subject, made, attempt),
+                        ),
+                    )
+                }
+                _ => __fsm::absent("the undo"),
+            }
+        }
+        fn abort(
+            t: __fsm::Arc<T>,
+            transition: usize,
+            call: __fsm::Call<Worker>,
+        ) -> __fsm::Boxed<__fsm::Result<(), __fsm::Failure>> {
+            match transition {
+                1usize => {
+                    call.undo(
+                        t,
+                        |t: &T, from, attempt| __fsm::Box::pin(
+                            t.clear_rooms(from, attempt),
+                        ),
+                    )
+                }
+                8usize => {
+                    call.abort_member(
+                        t,
+                        |t: &T, at, subject, attempt| __fsm::Box::pin(
+                            t.clear_containers(at, subject, attempt),
+                        ),
+                    )
+                }
+                _ => __fsm::absent("the abort"),
+            }
+        }
+        fn guard(
+            t: &T,
+            transition: usize,
+            facts: &__fsm::Facts,
+            resource: &Worker,
+        ) -> __fsm::Result<bool, __fsm::FactError> {
+            __fsm::Ok(
+                match transition {
+                    9usize => t.spec_changed(&__fsm::decode(facts)?, resource),
+                    _ => true,
+                },
+            )
+        }
+        fn wanted(
+            t: &T,
+            transition: usize,
+            facts: &__fsm::Facts,
+            resource: &Worker,
+        ) -> __fsm::Result<__fsm::BTreeSet<__fsm::String>, __fsm::FactError> {
+            match transition {
+                6usize => __fsm::subjects(t.skills(&__fsm::decode(facts)?, resource)),
+                8usize => __fsm::subjects(t.containers(&__fsm::decode(facts)?, resource)),
+                _ => __fsm::Ok(__fsm::BTreeSet::new()),
+            }
         }
     }
-}
+};
 impl WorkerFlow {
     ///The graph: states, edges and contracts, as declared.
     pub const GRAPH: ::durable_fsm::__private::graph::Graph<'static> = {

@@ -1,8 +1,10 @@
-//! The code that a machine becomes. Invariant: every path is absolute, so nothing in the author's scope can change what it means.
+//! The code that a machine becomes. Invariant: every path is absolute, or begins with `__fsm`, which is; so nothing in the author's
+//! scope can change what it means.
 
 mod dispatch;
 mod drawing;
 mod graph;
+mod page;
 mod states;
 mod transitions;
 
@@ -11,12 +13,15 @@ use quote::{format_ident, quote};
 use syn::ext::IdentExt as _;
 use syn::{DeriveInput, Ident};
 
+pub(crate) use page::{diagram, skeleton};
+
 use crate::errors::Errors;
 use crate::model::Model;
 use crate::{parse, validate};
 
 /// Everything that `#[derive(Fsm)]` writes.
 pub(crate) fn derive(input: TokenStream) -> TokenStream {
+    let declared = input.clone();
     let input: DeriveInput = match syn::parse2(input) {
         Ok(input) => input,
         Err(error) => return error.to_compile_error(),
@@ -30,7 +35,7 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     }
     let stub = !errors.is_empty();
     let errors = errors.into_tokens();
-    let machine = Expansion { model: &model, stub }.machine();
+    let machine = Expansion { model: &model, stub, declared }.machine();
     quote!(#errors #machine)
 }
 
@@ -81,12 +86,29 @@ struct Expansion<'m> {
     model: &'m Model,
     /// There were errors: what the author has not written is not to be missed too.
     stub: bool,
+    /// The declaration, as it was given.
+    declared: TokenStream,
 }
 
 impl Expansion<'_> {
     fn machine(&self) -> TokenStream {
-        let parts = [self.states(), self.branches(), self.transitions_trait(), self.dispatch(), self.graph()];
+        let parts = [self.states(), self.branches(), self.transitions_trait(), self.private(), self.graph()];
         quote!(#(#parts)*)
+    }
+
+    /// What nobody reads, in a scope of its own, where the library has a short name: tokens are what an expansion costs.
+    fn private(&self) -> TokenStream {
+        let fsm = self.fsm();
+        let states = (0..self.model.states().len()).map(|state| self.projection(state));
+        let dispatch = self.dispatch();
+        quote! {
+            #[allow(unused_variables, clippy::match_single_binding)]
+            const _: () = {
+                use #fsm as __fsm;
+                #(#states)*
+                #dispatch
+            };
+        }
     }
 
     /// The path of the library's hidden module.
@@ -124,9 +146,9 @@ mod tests {
         let expansion = super::derive(machine.unwrap().to_token_stream());
         let mut file: syn::File = syn::parse2(expansion).unwrap();
         for item in &mut file.items {
-            // The picture is tested where it is drawn.
-            if let Item::Impl(block) = item {
-                block.attrs.retain(|attr| !attr.path().is_ident("cfg_attr"));
+            // Calls that rustdoc alone expands.
+            if let Item::Impl(syn::ItemImpl { attrs, .. }) | Item::Trait(syn::ItemTrait { attrs, .. }) = item {
+                attrs.retain(|attr| !attr.path().is_ident("cfg_attr"));
             }
         }
         let written = format!("// Written by the derive; see `src/expand.rs`.\n\n{}", prettyplease::unparse(&file));

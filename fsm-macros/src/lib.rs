@@ -19,3 +19,17 @@ use proc_macro::TokenStream;
 pub fn derive_fsm(input: TokenStream) -> TokenStream {
     expand::derive(input.into()).into()
 }
+
+/// The text with the diagram and the edges of a machine. Left by the derive for rustdoc to expand.
+#[doc(hidden)]
+#[proc_macro]
+pub fn diagram(input: TokenStream) -> TokenStream {
+    expand::diagram(input.into()).into()
+}
+
+/// The text with the skeleton of a machine's transitions. Left by the derive for rustdoc to expand.
+#[doc(hidden)]
+#[proc_macro]
+pub fn skeleton(input: TokenStream) -> TokenStream {
+    expand::skeleton(input.into()).into()
+}

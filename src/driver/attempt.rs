@@ -94,6 +94,11 @@ impl<P: Probe> Pass<'_, P> {
             Action::Abort => self.limited(self.steps.abort(ask), until).await.map(|()| None),
         };
         self.cross(site, Side::After).await;
+        let class = match &outcome {
+            Err(Failure::Provider { class, .. }) => Some(*class),
+            Ok(_) | Err(Failure::Fact(_)) => None,
+        };
+        self.driver.probe.attempted(&self.at(site, Side::After), class);
         match outcome {
             Ok(Some(reply)) => self.reached(reply),
             Ok(None) => self.learn(Event::Undone { at: self.now() }),

@@ -7,13 +7,12 @@ use std::time::Duration;
 use durable_fsm_graph::{Kind, Retry as Backoff};
 
 use super::decide::{Decision, Ending, Surroundings, decide};
-use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{BlockedReason, Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, advance};
+use crate::record::{BlockedReason, Event, Held, HeldReason, Record, Stamp, advance};
 use crate::steps::Steps;
-use crate::{Class, FactError, Loaded, RecordId, Signals, StoreError, Version};
+use crate::{Class, FactError, RecordId, Signals, StoreError, Version};
 
 /// How a pass ended, and the record as it then was.
 #[derive(Debug, Clone)]
@@ -50,7 +49,7 @@ pub(crate) struct Pass<'d, P> {
     pub(super) id: &'d RecordId,
     pub(super) holder: String,
     /// How many intents this call has tried to write.
-    intents: u32,
+    pub(super) intents: u32,
     pub(super) delete: bool,
     /// Shared with `base` until it is changed.
     pub(super) record: Arc<Record>,
@@ -59,6 +58,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) version: Version,
     pub(super) stored: bool,
     pub(super) signals: Signals,
+    /// The resource's generation when this pass began, where the store knows it.
+    pub(super) generation: Option<u64>,
     /// The record differs from what is stored.
     pub(super) dirty: bool,
     /// What was learnt under our intent and is not durable yet.
@@ -110,104 +111,6 @@ impl<'d, P: Probe> Pass<'d, P> {
         }
     }
 
-    async fn load(
-        driver: &'d Driver<P>,
-        steps: &'d dyn Steps,
-        id: &'d RecordId,
-        holder: String,
-        delete: bool,
-    ) -> Result<Self, Halt> {
-        let at = |side| Crossing { id, transition: "", subject: None, site: Site::Load, side };
-        driver.probe.cross(&at(Side::Before)).await;
-        let loaded = driver.store.load(id).await;
-        driver.probe.cross(&at(Side::After)).await;
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(StoreError::Gone) => return Err(stop(Ending::Gone, None)),
-            Err(error) => return Err(Halt::Store(error)),
-        };
-        if driver.store.uid_of(&loaded.version).is_some_and(|uid| uid != steps.uid()) {
-            // The resource that this pass is for is gone; another one has its name.
-            return Err(stop(Ending::Gone, None));
-        }
-        let now = Stamp::from(driver.clock.wall());
-        let stored = loaded.bytes.is_some();
-        let record = match read(steps, &loaded) {
-            Ok(Some(record)) => record,
-            Ok(None) => Record::initial(steps.graph(), steps.uid(), now),
-            Err(error) => {
-                let reason = match error {
-                    Unreadable::Lost(_) => HeldReason::RecordLost,
-                    _ => HeldReason::Unreadable,
-                };
-                let held = Held { reason, message: error.to_string(), since: now };
-                return Err(Halt::Stop(Box::new(held_unwritten(None, held))));
-            }
-        };
-        let mut pass = Self {
-            driver,
-            steps,
-            id,
-            holder,
-            intents: 0,
-            delete,
-            record: Arc::new(record),
-            base: None,
-            version: loaded.version,
-            stored,
-            signals: loaded.signals,
-            dirty: false,
-            learnt: Vec::new(),
-            about: ("", None),
-        };
-        pass.observe();
-        Ok(pass)
-    }
-
-    /// Reads the record again after somebody else has written it. What was learnt is applied to the new record, if the intent under
-    /// which it was learnt is still there and still this call's own.
-    pub(super) async fn reload(&mut self) -> Result<(), Halt> {
-        let read = self.load_later().await?;
-        let learnt = std::mem::take(&mut self.learnt);
-        let about = self.about.clone();
-        let intent = self.base.as_ref().and_then(|base| base.intent.clone());
-        let intents = self.intents;
-        *self = read;
-        self.intents = intents;
-        let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
-        if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
-            for event in learnt {
-                self.learn(event)?;
-            }
-            self.about = about;
-        }
-        Ok(())
-    }
-
-    /// Loads; while something is learnt and not written, until it is not older than what this pass knows already. A read that is out of
-    /// date would tell that our intent is not there, and what was learnt under it would be lost.
-    async fn load_later(&self) -> Result<Self, Halt> {
-        let (mut delay, mut attempt) = (Duration::from_millis(100), 1);
-        loop {
-            let read = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
-            let is_older = match (&self.base, &read.base) {
-                (Some(known), Some(read)) => read.origin == known.origin && read.seq < known.seq,
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            if self.learnt.is_empty() || !is_older {
-                return Ok(read);
-            }
-            if attempt == TRIES {
-                // Nothing is there, again and again: it was removed.
-                let why = "it answers with an older record than it gave before".to_owned();
-                return if read.stored { Err(StoreError::Unavailable(why).into()) } else { Ok(read) };
-            }
-            self.driver.clock.sleep(delay).await;
-            (delay, attempt) = (delay * 2, attempt + 1);
-        }
-    }
-
     /// Who holds the next intent: this call, and which of its intents. No two of them are alike, so that a write which is found in
     /// the store can only be the one that was sent last, and not an earlier one of which a stale read knew nothing.
     pub(super) fn next_holder(&mut self) -> String {
@@ -217,7 +120,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// One step: decide, and do it.
     async fn step(&mut self) -> Result<(), Halt> {
-        if self.driver.is_draining() {
+        if self.driver.is_draining() || self.is_outdated() {
             return self.stop(Ending::Progressing(Duration::ZERO)).await;
         }
         let decision = match self.decide() {
@@ -403,23 +306,33 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     pub(super) async fn cross(&self, site: Site, side: Side) {
+        self.driver.probe.cross(&self.at(site, side)).await;
+    }
+
+    /// The crossing of the step that this pass is about.
+    pub(super) fn at(&self, site: Site, side: Side) -> Crossing<'_> {
         let (transition, subject) = &self.about;
-        let crossing = Crossing { id: self.id, transition, subject: subject.as_deref(), site, side };
-        self.driver.probe.cross(&crossing).await;
+        Crossing { id: self.id, transition, subject: subject.as_deref(), site, side }
     }
 
     /// Whether something asks this pass to begin no further effect in its direction.
     pub(super) fn is_interrupted(&self) -> bool {
         let turned = self.is_deleting() && self.record.direction != crate::record::Direction::Deleting;
-        turned || self.signals.paused || self.record.paused || self.driver.is_draining()
+        turned || self.signals.paused || self.record.paused || self.driver.is_draining() || self.is_outdated()
+    }
+
+    /// Whether the resource has another spec by now than the one that this pass was given.
+    fn is_outdated(&self) -> bool {
+        self.record.direction.is_forward() && self.signals.generation != self.generation
     }
 
     pub(super) fn is_deleting(&self) -> bool {
         self.delete || self.signals.deleting || self.steps.deleting()
     }
 
+    /// The generation of the spec that this pass acts on, which may be older than what the store knows of.
     pub(super) fn generation(&self) -> u64 {
-        self.signals.generation.unwrap_or_else(|| self.steps.generation())
+        self.steps.generation()
     }
 
     /// How long to wait after the failure that is being recorded: twice as long each time, up to the declared limit, less up to a
@@ -458,28 +371,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The backoff of transitions that declare none, because they have no effect.
 const DEFAULT_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
 
-/// The record in what was loaded; none if there is none and never was.
-fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Record>, Unreadable> {
-    let Some(bytes) = &loaded.bytes else {
-        let sign = match (loaded.marked, loaded.witness) {
-            (_, Some(seq)) => format!("its sequence number {seq} is still mirrored"),
-            (true, None) => "the finalizer is still there".to_owned(),
-            (false, None) => return Ok(None),
-        };
-        return Err(Unreadable::Lost(format!("there is none, and {sign}")));
-    };
-    let graph = steps.graph();
-    let record = Record::decode(graph, bytes)?;
-    record.check_owner(steps.uid())?;
-    if let Some(seq) = loaded.witness.filter(|seq| *seq > record.seq) {
-        return Err(Unreadable::Lost(format!("it has sequence number {}, and {seq} was written", record.seq)));
-    }
-    let (state, _) = graph.state(&record.state).ok_or_else(|| Unreadable::State(record.state.clone()))?;
-    steps.check(state, &record.facts)?;
-    Ok(Some(record))
-}
-
-fn stop(ending: Ending, record: Option<Arc<Record>>) -> Halt {
+pub(super) fn stop(ending: Ending, record: Option<Arc<Record>>) -> Halt {
     Halt::Stop(Box::new(Report { ending, record, unwritten: None }))
 }
 

@@ -149,6 +149,8 @@ pub enum Event {
     Resolved {
         /// What.
         resolution: Resolution,
+        /// What the operator was looking at.
+        expected: Expected,
         /// When.
         at: Stamp,
     },
@@ -182,6 +184,15 @@ pub enum Resolution {
     NotApplied,
     /// Undo everything and begin again.
     RollBack,
+}
+
+/// What an operator was looking at when deciding. A decision about one effect is never carried out on another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The transition whose effect is under way; any, if it is not given.
+    pub transition: Option<String>,
+    /// The record's sequence number; any, if it is not given.
+    pub seq: Option<u64>,
 }
 
 /// An event that cannot happen to this record.

@@ -56,7 +56,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
             change.record.blocked = None;
             change.record.retry = None;
         }
-        Event::Resolved { resolution, at } => change.resolve(resolution, at)?,
+        Event::Resolved { resolution, expected, at } => change.resolve(resolution, &expected, at)?,
         Event::Paused(paused) => change.record.paused = paused,
         Event::Rebound { owner } => change.rebind(owner)?,
     }

@@ -2,7 +2,7 @@
 
 use super::Runner;
 use crate::machine::Dispatch;
-use crate::record::{Event, Illegal, Record, Resolution, Stamp, Unreadable, idempotency_key, next};
+use crate::record::{Event, Expected, Illegal, Record, Resolution, Stamp, Unreadable, idempotency_key, next};
 use crate::{FactError, Probe, ResourceId, StoreError, Version};
 
 /// Why a request was not carried out.
@@ -57,8 +57,22 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// # Errors
     /// [`OperateError::Illegal`] if the record does not allow it, [`OperateError::Fact`] if the facts do not make the state.
     pub async fn resolve(&self, resource: &ResourceId, resolution: Resolution) -> Result<Record, OperateError> {
+        self.resolve_if(resource, Expected::default(), resolution).await
+    }
+
+    /// As [`resolve`](Self::resolve), if the record is still what the operator was looking at.
+    ///
+    /// # Errors
+    /// As for [`resolve`](Self::resolve); [`OperateError::Illegal`] also if something else is under way by now.
+    pub async fn resolve_if(
+        &self,
+        resource: &ResourceId,
+        expected: Expected,
+        resolution: Resolution,
+    ) -> Result<Record, OperateError> {
         let at = Stamp::from(self.driver.clock.wall());
-        self.change(resource, |_| Event::Resolved { resolution: resolution.clone(), at }).await
+        let event = || Event::Resolved { resolution: resolution.clone(), expected: expected.clone(), at };
+        self.change(resource, |_| event()).await
     }
 
     /// Lets nobody act on the resource, also not to delete it, until it is resumed. When it returns, that is durable.

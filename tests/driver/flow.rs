@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use durable_fsm::record::BlockedReason;
-use durable_fsm::{Outcome, Plan};
+use durable_fsm::{Loaded, Outcome, Plan, RecordId, Store, StoreError, Version};
 
-use crate::machine::{Thing, ThingFlow, ThingState};
+use crate::machine::{Thing, ThingFlow, ThingRunner, ThingState};
 use crate::world::{Bench, Fault, Refusal};
 
 #[tokio::test]
@@ -127,4 +127,44 @@ fn the_graph_is_what_was_declared() {
     let (_, ready) = graph.state("Ready").unwrap();
     assert_eq!(ready.known, ["account", "room", "config", "containers", "members", "mail"]);
     assert_eq!(ready.transitions, [5, 6]);
+}
+
+/// A store that knows the resource's generation: another one from the third write on.
+struct Edited(durable_fsm::store::MemoryStore);
+
+#[async_trait::async_trait]
+impl Store for Edited {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        Ok(self.told(self.0.load(id).await?))
+    }
+    async fn compare_and_swap(&self, id: &RecordId, version: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        Ok(self.told(self.0.compare_and_swap(id, version, bytes).await?))
+    }
+    async fn remove(&self, id: &RecordId, version: &Version) -> Result<(), StoreError> {
+        self.0.remove(id, version).await
+    }
+    async fn list(&self, machine: &str) -> Result<Vec<durable_fsm::ResourceId>, StoreError> {
+        self.0.list(machine).await
+    }
+}
+
+impl Edited {
+    fn told(&self, mut loaded: Loaded) -> Loaded {
+        loaded.signals.generation = Some(if self.0.writes() < 3 { 1 } else { 2 });
+        loaded
+    }
+}
+
+#[tokio::test]
+async fn a_pass_whose_spec_is_outdated_ends_before_its_next_effect() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let runner =
+        ThingRunner::builder(bench.provider.clone(), Edited(bench.store.clone())).clock(bench.clock.clone()).build();
+    let outcome = runner.reconcile(&thing).await.unwrap();
+    assert_eq!(outcome.requeue_after(), Some(Duration::ZERO), "it is to come back at once, with the new spec");
+    let effects = |calls: Vec<String>| calls.into_iter().filter(|it| !it.starts_with("lookup")).collect::<Vec<_>>();
+    assert_eq!(effects(bench.provider.calls()), ["make_account", "make_room"]);
+    // The intent that went with the second outcome is withdrawn: nobody has to wonder about it.
+    assert!(bench.record(&thing).await.intent.is_none());
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
 }

@@ -1,6 +1,6 @@
 //! What operators ask for.
 
-use durable_fsm::record::Resolution;
+use durable_fsm::record::{Expected, Resolution};
 use durable_fsm::{Outcome, Resource};
 
 use crate::machine::Thing;
@@ -126,4 +126,22 @@ async fn what_is_retained_stays_listed_when_nobody_knows_whether_it_is_there() {
     assert_eq!(bench.provider.live().len(), 1);
     let left = runner.release(&thing.id()).await.unwrap();
     assert_eq!(left.iter().map(|it| it.transition.as_str()).collect::<Vec<_>>(), ["buy"]);
+}
+
+#[tokio::test]
+async fn a_decision_about_one_effect_is_not_carried_out_on_another() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_room", &[Fault::Refused(Refusal::Unknown)]);
+    let _ = bench.pass(&thing).await;
+    let before = bench.record(&thing).await;
+    assert_eq!(before.intent.as_ref().map(|intent| intent.transition.as_str()), Some("make_room"));
+    let other = Expected { transition: Some("make_account".to_owned()), seq: None };
+    let error = bench.runner.resolve_if(&thing.id(), other, Resolution::NotApplied).await.unwrap_err();
+    assert!(error.to_string().contains("meant for `make_account`, and `make_room` is under way"), "{error}");
+    let stale = Expected { transition: None, seq: Some(before.seq - 1) };
+    let error = bench.runner.resolve_if(&thing.id(), stale, Resolution::NotApplied).await.unwrap_err();
+    assert!(error.to_string().contains("meant for sequence number"), "{error}");
+    assert_eq!(bench.record(&thing).await, before);
+    let seen = Expected { transition: Some("make_room".to_owned()), seq: Some(before.seq) };
+    assert!(bench.runner.resolve_if(&thing.id(), seen, Resolution::NotApplied).await.unwrap().intent.is_none());
 }

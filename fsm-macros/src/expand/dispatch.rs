@@ -10,56 +10,54 @@ use crate::model::Kind;
 
 impl Expansion<'_> {
     pub(super) fn dispatch(&self) -> TokenStream {
-        let fsm = self.fsm();
         let declaration = &self.model.declaration;
         let machine = &declaration.ident;
         let resource = &declaration.resource;
         let (state, transitions) = (self.item("State"), self.item("Transitions"));
-        let result = quote!(::core::result::Result);
-        let boxed = |what: TokenStream| quote!(#fsm::Boxed<#result<#what, #fsm::Failure>>);
+        let result = quote!(__fsm::Result);
+        let boxed = |what: TokenStream| quote!(__fsm::Boxed<#result<#what, __fsm::Failure>>);
         let (reply, found, unit) =
-            (boxed(quote!(#fsm::Reply)), boxed(quote!(#fsm::Lookup<#fsm::Reply>)), boxed(quote!(())));
+            (boxed(quote!(__fsm::Reply)), boxed(quote!(__fsm::Lookup<__fsm::Reply>)), boxed(quote!(())));
         let decode = self.model.states().iter().enumerate().map(|(index, it)| {
             let ident = &it.ident;
-            quote!(#index => #state::#ident(#fsm::decode(facts)?),)
+            quote!(#index => #state::#ident(__fsm::decode(facts)?),)
         });
         let unless_stub = |arms: fn(&Self) -> Vec<TokenStream>| if self.stub { Vec::new() } else { arms(self) };
         let (runs, lookups) = (unless_stub(Self::runs), unless_stub(Self::lookups));
         let (undos, aborts) = (unless_stub(Self::undos), unless_stub(Self::aborts));
         let (guards, wanted) = (unless_stub(Self::guards), unless_stub(Self::wanted));
         quote! {
-            impl #fsm::Machine for #machine {
+            impl __fsm::Machine for #machine {
                 type Resource = #resource;
                 type State = #state;
-                const GRAPH: &'static #fsm::graph::Graph<'static> = &Self::GRAPH;
-                fn state(index: usize, facts: &#fsm::Facts) -> #result<#state, #fsm::FactError> {
-                    #result::Ok(match index {
+                const GRAPH: &'static __fsm::graph::Graph<'static> = &Self::GRAPH;
+                fn state(index: usize, facts: &__fsm::Facts) -> #result<#state, __fsm::FactError> {
+                    __fsm::Ok(match index {
                         #(#decode)*
-                        _ => return #result::Err(#fsm::FactError::Foreign(::std::string::String::from("the state"))),
+                        _ => return __fsm::Err(__fsm::FactError::Foreign(__fsm::String::from("the state"))),
                     })
                 }
             }
-            #[allow(unused_variables, clippy::match_single_binding)]
-            impl<T: #transitions> #fsm::Dispatch<T> for #machine {
-                fn run(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #reply {
-                    match transition { #(#runs)* _ => #fsm::absent("the transition") }
+            impl<T: #transitions> __fsm::Dispatch<T> for #machine {
+                fn run(t: __fsm::Arc<T>, transition: usize, call: __fsm::Call<#resource>) -> #reply {
+                    match transition { #(#runs)* _ => __fsm::absent("the transition") }
                 }
-                fn lookup(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #found {
-                    match transition { #(#lookups)* _ => #fsm::absent("the look-up") }
+                fn lookup(t: __fsm::Arc<T>, transition: usize, call: __fsm::Call<#resource>) -> #found {
+                    match transition { #(#lookups)* _ => __fsm::absent("the look-up") }
                 }
-                fn undo(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #unit {
-                    match transition { #(#undos)* _ => #fsm::absent("the undo") }
+                fn undo(t: __fsm::Arc<T>, transition: usize, call: __fsm::Call<#resource>) -> #unit {
+                    match transition { #(#undos)* _ => __fsm::absent("the undo") }
                 }
-                fn abort(t: ::std::sync::Arc<T>, transition: usize, call: #fsm::Call<#resource>) -> #unit {
-                    match transition { #(#aborts)* _ => #fsm::absent("the abort") }
+                fn abort(t: __fsm::Arc<T>, transition: usize, call: __fsm::Call<#resource>) -> #unit {
+                    match transition { #(#aborts)* _ => __fsm::absent("the abort") }
                 }
-                fn guard(t: &T, transition: usize, facts: &#fsm::Facts, resource: &#resource) -> #result<bool, #fsm::FactError> {
-                    #result::Ok(match transition { #(#guards)* _ => true })
+                fn guard(t: &T, transition: usize, facts: &__fsm::Facts, resource: &#resource) -> #result<bool, __fsm::FactError> {
+                    __fsm::Ok(match transition { #(#guards)* _ => true })
                 }
                 fn wanted(
-                    t: &T, transition: usize, facts: &#fsm::Facts, resource: &#resource,
-                ) -> #result<::std::collections::BTreeSet<::std::string::String>, #fsm::FactError> {
-                    match transition { #(#wanted)* _ => #result::Ok(::std::collections::BTreeSet::new()) }
+                    t: &T, transition: usize, facts: &__fsm::Facts, resource: &#resource,
+                ) -> #result<__fsm::BTreeSet<__fsm::String>, __fsm::FactError> {
+                    match transition { #(#wanted)* _ => __fsm::Ok(__fsm::BTreeSet::new()) }
                 }
             }
         }
@@ -93,7 +91,6 @@ impl Expansion<'_> {
     }
 
     fn undos(&self) -> Vec<TokenStream> {
-        let fsm = self.fsm();
         self.arms(|transition| {
             let undo = transition.undo()?;
             if transition.for_each().is_some() {
@@ -109,7 +106,7 @@ impl Expansion<'_> {
                 let state = &self.model.states()[*to].ident;
                 quote!(#to => call.undo(t, |t: &T, it, attempt| #BOXED(t.#undo(#made::#state(it), attempt))),)
             });
-            Some(quote!(match call.index() { #(#arms)* _ => #fsm::absent("the state that was made") }))
+            Some(quote!(match call.index() { #(#arms)* _ => __fsm::absent("the state that was made") }))
         })
     }
 
@@ -125,22 +122,20 @@ impl Expansion<'_> {
     }
 
     fn guards(&self) -> Vec<TokenStream> {
-        let fsm = self.fsm();
         let guarded = self.model.transitions.iter().enumerate();
         guarded
             .filter_map(|(index, transition)| {
                 let guard = transition.guard.as_ref()?;
-                Some(quote!(#index => t.#guard(&#fsm::decode(facts)?, resource),))
+                Some(quote!(#index => t.#guard(&__fsm::decode(facts)?, resource),))
             })
             .collect()
     }
 
     fn wanted(&self) -> Vec<TokenStream> {
-        let fsm = self.fsm();
         let sets = self.model.transitions.iter().enumerate();
         sets.filter_map(|(index, transition)| {
             let wanted = &transition.for_each()?.fact;
-            Some(quote!(#index => #fsm::subjects(t.#wanted(&#fsm::decode(facts)?, resource)),))
+            Some(quote!(#index => __fsm::subjects(t.#wanted(&__fsm::decode(facts)?, resource)),))
         })
         .collect()
     }
@@ -159,6 +154,6 @@ const BOXED: BoxedFuture = BoxedFuture;
 
 impl quote::ToTokens for BoxedFuture {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(quote!(::std::boxed::Box::pin));
+        tokens.extend(quote!(__fsm::Box::pin));
     }
 }

@@ -22,10 +22,9 @@ impl Expansion<'_> {
         let (doc, undo_on_rejected) = (&declaration.doc, declaration.undo_on_rejected);
         let states = (0..self.model.states().len()).map(|index| self.graph_state(index));
         let transitions = self.model.transitions.iter().map(|transition| self.graph_transition(transition));
-        let drawing = if self.stub { String::new() } else { format!("# State diagram\n\n{}\n", self.drawing()) };
-        let edges = format!("{drawing}{}", self.edge_list());
+        let page = self.on_the_page("diagram");
         quote! {
-            #[cfg_attr(doc, doc = #edges)]
+            #page
             impl #machine {
                 #[doc = "The graph: states, edges and contracts, as declared."]
                 pub const GRAPH: #fsm::graph::Graph<'static> = {
@@ -86,36 +85,6 @@ impl Expansion<'_> {
             }
         };
         quote!(g::Transition::of(#name, #from, &[#(#to),*], #guard, g::Kind::#kind))
-    }
-
-    /// The edges as a list, for the type's page.
-    fn edge_list(&self) -> String {
-        let mut text =
-            String::from("# Transitions\n\n| from | transition | to | in doubt | undo |\n|---|---|---|---|---|\n");
-        for (index, state) in self.model.states().iter().enumerate() {
-            for transition in self.model.listed[index].iter().map(|it| &self.model.transitions[*it]) {
-                let to: Vec<String> =
-                    transition.to.iter().map(|to| format!("[`{}`]", self.model.states()[*to].ident.unraw())).collect();
-                let to = if to.is_empty() { "stays".to_owned() } else { to.join(" or ") };
-                let (in_doubt, undo) = match transition.contract() {
-                    Some(contract) => (
-                        format!("{:?}", contract.in_doubt).to_lowercase(),
-                        match &contract.undo {
-                            Undo::Method(method) => format!("`{}`", method.unraw()),
-                            Undo::Retain => "retain".to_owned(),
-                            Undo::None => "none".to_owned(),
-                        },
-                    ),
-                    None => ("no effect".to_owned(), String::new()),
-                };
-                text.push_str(&format!(
-                    "| [`{}`] | `{}` | {to} | {in_doubt} | {undo} |\n",
-                    state.ident.unraw(),
-                    transition.name.unraw()
-                ));
-            }
-        }
-        text
     }
 }
 

@@ -44,7 +44,6 @@ impl Expansion<'_> {
         let state = &self.model.states()[index];
         let (ident, data) = (&state.ident, self.data(index));
         let vis = &self.model.declaration.vis;
-        let machine = &self.model.declaration.ident;
         let debug = self.debug();
         let name = ident.unraw().to_string();
         let known: Vec<&FactDecl> = self.model.known[index].iter().map(|fact| self.model.fact(*fact)).collect();
@@ -53,20 +52,6 @@ impl Expansion<'_> {
             let doc =
                 if fact.doc.is_empty() { format!("The fact `{}`.", fact.ident.unraw()) } else { fact.doc.clone() };
             quote!(#[doc = #doc] pub #ident: #ty)
-        });
-        let reads = known.iter().map(|fact| {
-            let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            let read = match &fact.each {
-                Some((subject, member)) => {
-                    quote_spanned!(ty.span()=> #fsm::Facts::each::<#subject, #member>(facts, #key)?)
-                }
-                None => quote_spanned!(ty.span()=> #fsm::Facts::get::<#ty>(facts, #key)?),
-            };
-            quote!(#ident: #read)
-        });
-        let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
-            let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            quote_spanned!(ty.span()=> facts.put(#key, &self.0.#ident)?;)
         });
         let doc = if state.doc.is_empty() { format!("The state {name}.") } else { state.doc.clone() };
         let data_doc = format!("What is known in [`{name}`]; read through it.");
@@ -88,23 +73,45 @@ impl Expansion<'_> {
             #[allow(dead_code)]
             #vis struct #data { #(#fields),* }
             #literal
-            #[allow(dead_code, clippy::must_use_candidate, clippy::too_many_arguments)]
+            #[allow(dead_code, unused_variables, clippy::must_use_candidate, clippy::too_many_arguments)]
             impl #ident { #start #edges }
-            impl ::core::ops::Deref for #ident {
+        }
+    }
+
+    /// How a state is read from facts and written to them; inside [`Expansion::private`].
+    pub(super) fn projection(&self, index: usize) -> TokenStream {
+        let state = &self.model.states()[index];
+        let (ident, data) = (&state.ident, self.data(index));
+        let machine = &self.model.declaration.ident;
+        let known = self.model.known[index].iter().map(|fact| self.model.fact(*fact));
+        let reads = known.map(|fact| {
+            let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
+            let read = match &fact.each {
+                Some((subject, member)) => {
+                    quote_spanned!(ty.span()=> __fsm::Facts::each::<#subject, #member>(facts, #key)?)
+                }
+                None => quote_spanned!(ty.span()=> __fsm::Facts::get::<#ty>(facts, #key)?),
+            };
+            quote!(#ident: #read)
+        });
+        let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
+            let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
+            quote_spanned!(ty.span()=> facts.put(#key, &self.0.#ident)?;)
+        });
+        quote! {
+            impl __fsm::Deref for #ident {
                 type Target = #data;
                 fn deref(&self) -> &#data { &self.0 }
             }
-            impl #fsm::State for #ident {
+            impl __fsm::State for #ident {
                 type Machine = #machine;
                 const INDEX: usize = #index;
-                #[allow(unused_variables)]
-                fn decode(facts: &#fsm::Facts) -> ::core::result::Result<Self, #fsm::FactError> {
-                    ::core::result::Result::Ok(Self(#fsm::Sealed::new(#data { #(#reads),* })))
+                fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+                    __fsm::Ok(Self(__fsm::Sealed::new(#data { #(#reads),* })))
                 }
-                #[allow(unused_variables)]
-                fn add(&self, facts: &mut #fsm::Facts) -> ::core::result::Result<(), #fsm::FactError> {
+                fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
                     #(#writes)*
-                    ::core::result::Result::Ok(())
+                    __fsm::Ok(())
                 }
             }
         }
@@ -184,7 +191,6 @@ impl Expansion<'_> {
             quote! {
                 #[doc = #doc]
                 #[must_use]
-                #[allow(unused_variables)]
                 pub fn #method(self, #argument) -> #ident {
                     let from = self.0.into_inner();
                     #open

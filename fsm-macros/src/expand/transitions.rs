@@ -17,10 +17,37 @@ impl Expansion<'_> {
         let (vis, machine) = (&declaration.vis, &declaration.ident);
         let Some(resource) = &declaration.resource else { return TokenStream::new() };
         let (attempt, runner, name) = (self.item("Attempt"), self.item("Runner"), self.item("Transitions"));
+        let methods = self.all_methods();
+        let methods = methods.iter().map(|method| method.declaration(self.stub));
+        let machine_name = machine.unraw();
+        let doc = format!(
+            "What [`{machine_name}`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set."
+        );
+        let page = self.on_the_page("skeleton");
+        let attempt_doc = format!("One attempt at an effect of [`{machine_name}`].");
+        let runner_doc = format!("Runs [`{machine_name}`] with the transitions `T`.");
+        quote! {
+            #[doc = #attempt_doc]
+            #[allow(dead_code)]
+            #vis type #attempt = #fsm::Attempt<#resource>;
+            #[doc = #runner_doc]
+            #[allow(dead_code)]
+            #vis type #runner<T> = #krate::Runner<#machine, T>;
+            #[doc = #doc]
+            #page
+            #[allow(dead_code, clippy::ptr_arg)]
+            #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
+                #[doc = "What goes wrong; `Classify` says what it means for the effect."]
+                type Error: #fsm::Classify;
+                #(#methods)*
+            }
+        }
+    }
+
+    /// Every method of the trait, once.
+    pub(super) fn all_methods(&self) -> Vec<Method> {
         let mut guards: Vec<&Ident> = Vec::new();
-        let mut methods = Vec::new();
-        let mut names: Vec<Ident> = Vec::new();
-        let mut skeleton = Vec::new();
+        let mut methods: Vec<Method> = Vec::new();
         for transition in &self.model.transitions {
             for method in self.methods(transition) {
                 if matches!(method.role, Role::Guard) {
@@ -32,37 +59,13 @@ impl Expansion<'_> {
                     }
                 }
                 // After an error two methods may have one name, which was reported.
-                if self.stub && names.contains(&method.name) {
+                if self.stub && methods.iter().any(|known| known.name == method.name) {
                     continue;
                 }
-                names.push(method.name.clone());
-                skeleton.push(method.skeleton());
-                methods.push(method.declaration(self.stub));
+                methods.push(method);
             }
         }
-        let machine_name = machine.unraw();
-        let doc = format!(
-            "What [`{machine_name}`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set.\n\n\
-             A skeleton to paste, in which every method is a plain `async fn` or `fn`:\n\n```text\nimpl {name} for Provisioner {{\n    type Error = ProvisionError;\n\n{}\n}}\n```",
-            skeleton.join("\n")
-        );
-        let attempt_doc = format!("One attempt at an effect of [`{machine_name}`].");
-        let runner_doc = format!("Runs [`{machine_name}`] with the transitions `T`.");
-        quote! {
-            #[doc = #attempt_doc]
-            #[allow(dead_code)]
-            #vis type #attempt = #fsm::Attempt<#resource>;
-            #[doc = #runner_doc]
-            #[allow(dead_code)]
-            #vis type #runner<T> = #krate::Runner<#machine, T>;
-            #[doc = #doc]
-            #[allow(dead_code, clippy::ptr_arg)]
-            #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
-                #[doc = "What goes wrong; `Classify` says what it means for the effect."]
-                type Error: #fsm::Classify;
-                #(#methods)*
-            }
-        }
+        methods
     }
 
     fn methods(&self, transition: &Transition) -> Vec<Method> {
@@ -185,7 +188,7 @@ enum Role {
 }
 
 /// One method of the transitions trait.
-struct Method {
+pub(super) struct Method {
     name: Ident,
     role: Role,
     arguments: TokenStream,
@@ -215,7 +218,7 @@ impl Method {
         }
     }
 
-    fn skeleton(&self) -> String {
+    pub(super) fn skeleton(&self) -> String {
         let Self { name, arguments, output, .. } = self;
         let keyword = if self.is_async { "async fn" } else { "fn" };
         let text = format!("    {keyword} {name}(&self, {arguments}) -> {output} {{\n        …\n    }}");

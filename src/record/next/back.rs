@@ -4,7 +4,7 @@ use durable_fsm_graph::Undo;
 
 use super::{Change, Made, is_retained};
 use crate::Facts;
-use crate::record::event::{Illegal, Resolution};
+use crate::record::event::{Expected, Illegal, Resolution};
 use crate::record::{Action, Direction, Effect, Held, HeldReason, Stamp, Touched};
 
 impl Change<'_, '_> {
@@ -114,7 +114,16 @@ impl Change<'_, '_> {
         self.record.held = Some(Held { reason, message, since: at });
     }
 
-    pub(super) fn resolve(&mut self, resolution: Resolution, at: Stamp) -> Result<(), Illegal> {
+    pub(super) fn resolve(&mut self, resolution: Resolution, expected: &Expected, at: Stamp) -> Result<(), Illegal> {
+        if let Some(seq) = expected.seq.filter(|seq| *seq != self.record.seq) {
+            return self
+                .illegal(format!("it is meant for sequence number {seq}, and the record is at {}", self.record.seq));
+        }
+        let under_way = self.record.intent.as_ref().map(|intent| intent.transition.as_str());
+        if let Some(transition) = expected.transition.as_deref().filter(|it| under_way != Some(it)) {
+            let found = under_way.map_or("nothing".to_owned(), |it| format!("`{it}`"));
+            return self.illegal(format!("it is meant for `{transition}`, and {found} is under way"));
+        }
         let in_doubt = self.record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
         if self.record.held.is_none() && self.record.blocked.is_none() && self.record.retry.is_none() {
             return self.illegal("nothing is held, blocked or waiting to be tried again");

@@ -2,7 +2,7 @@
 
 use super::{End, Rests, Runner};
 use crate::driver::Ending;
-use crate::record::{Event, Resolution, Stamp, next};
+use crate::record::{Event, Expected, Resolution, Stamp, next};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::world::{At, World};
 
@@ -12,7 +12,11 @@ impl<W: World> Runner<'_, W> {
         let mut core = self.sim.core();
         let Some(record) = core.stored.record().cloned() else { return };
         let at = Stamp::from(std::time::SystemTime::UNIX_EPOCH);
-        let Ok(resolved) = next(core.graph, &record, Event::Resolved { resolution: resolution.clone(), at }) else {
+        let Ok(resolved) = next(
+            core.graph,
+            &record,
+            Event::Resolved { resolution: resolution.clone(), expected: Expected::default(), at },
+        ) else {
             return;
         };
         let Ok((_, bytes)) = resolved.encode_next(core.graph) else { return };

@@ -1,0 +1,215 @@
+//! Why a resource is as it is, in one word. Invariant: the list is closed, so that alerts and dashboards can be written against it, and
+//! every reason that needs a person has a page in the runbook.
+
+use std::fmt;
+
+use durable_fsm::record::{BlockedReason, HeldReason};
+
+/// Where the runbook is published.
+pub const RUNBOOK: &str = "https://github.com/durable-fsm/durable-fsm/blob/main/docs/runbook";
+
+/// Why a resource is as it is. It is the reason of the conditions, and a label of the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// It rests; nothing is left to do.
+    AsDeclared,
+    /// It is under way, or waits for something.
+    Progressing,
+    /// The last attempt failed, and it is tried again.
+    Retrying,
+    /// It is being deleted, and what it made is being undone.
+    Deleting,
+    /// Everything is being undone, to begin again.
+    RollingBack,
+    /// An operator has paused it.
+    Paused,
+    /// It rests in a state that stands for failure.
+    Failed,
+    /// Blocked: the provider will not do it as things stand.
+    Rejected,
+    /// Blocked: what it waits for has not come in time.
+    Overdue,
+    /// Held: an effect may or may not have happened.
+    InDoubt,
+    /// Held: something of that name exists and is not provably ours.
+    NotOurs,
+    /// Held: a thing is half-built.
+    Incomplete,
+    /// Held: the record cannot be honoured.
+    Unreadable,
+    /// Held: the record does not fit.
+    TooLarge,
+    /// Held: there was a record, and it is gone or has gone back.
+    RecordLost,
+    /// Held: the server accepts the record, and something takes it away again.
+    NotKept,
+    /// Held: the object is no longer valid, so nothing can be recorded on it.
+    ObjectInvalid,
+}
+
+/// What kind of reason it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Nothing is left to do.
+    Ready,
+    /// It goes on by itself.
+    Progressing,
+    /// It goes on by itself when something changes.
+    Blocked,
+    /// A person has to look.
+    Held,
+    /// It is being deleted.
+    Deleting,
+    /// Nobody acts on it.
+    Paused,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 17] = [
+        Reason::AsDeclared,
+        Reason::Progressing,
+        Reason::Retrying,
+        Reason::Deleting,
+        Reason::RollingBack,
+        Reason::Paused,
+        Reason::Failed,
+        Reason::Rejected,
+        Reason::Overdue,
+        Reason::InDoubt,
+        Reason::NotOurs,
+        Reason::Incomplete,
+        Reason::Unreadable,
+        Reason::TooLarge,
+        Reason::RecordLost,
+        Reason::NotKept,
+        Reason::ObjectInvalid,
+    ];
+
+    /// The reason, as conditions have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::AsDeclared => "AsDeclared",
+            Reason::Progressing => "Progressing",
+            Reason::Retrying => "Retrying",
+            Reason::Deleting => "Deleting",
+            Reason::RollingBack => "RollingBack",
+            Reason::Paused => "Paused",
+            Reason::Failed => "Failed",
+            Reason::Rejected => "Rejected",
+            Reason::Overdue => "Overdue",
+            Reason::InDoubt => "InDoubt",
+            Reason::NotOurs => "NotOurs",
+            Reason::Incomplete => "Incomplete",
+            Reason::Unreadable => "Unreadable",
+            Reason::TooLarge => "TooLarge",
+            Reason::RecordLost => "RecordLost",
+            Reason::NotKept => "NotKept",
+            Reason::ObjectInvalid => "ObjectInvalid",
+        }
+    }
+
+    /// What kind of reason it is.
+    #[must_use]
+    pub const fn phase(self) -> Phase {
+        match self {
+            Reason::AsDeclared => Phase::Ready,
+            Reason::Progressing | Reason::Retrying | Reason::RollingBack => Phase::Progressing,
+            Reason::Deleting => Phase::Deleting,
+            Reason::Paused => Phase::Paused,
+            Reason::Failed | Reason::Rejected | Reason::Overdue => Phase::Blocked,
+            Reason::InDoubt
+            | Reason::NotOurs
+            | Reason::Incomplete
+            | Reason::Unreadable
+            | Reason::TooLarge
+            | Reason::RecordLost
+            | Reason::NotKept
+            | Reason::ObjectInvalid => Phase::Held,
+        }
+    }
+
+    /// The page that tells what to do, for a reason that does not heal alone.
+    #[must_use]
+    pub fn runbook(self) -> Option<String> {
+        matches!(self.phase(), Phase::Blocked | Phase::Held).then(|| format!("{RUNBOOK}/{}.md", self.page()))
+    }
+
+    /// The name of that page: the reason's, in lower case with dashes.
+    fn page(self) -> String {
+        let mut page = String::new();
+        for letter in self.name().chars() {
+            if letter.is_uppercase() && !page.is_empty() {
+                page.push('-');
+            }
+            page.extend(letter.to_lowercase());
+        }
+        page
+    }
+}
+
+impl Phase {
+    /// The phase's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Ready => "Ready",
+            Phase::Progressing => "Progressing",
+            Phase::Blocked => "Blocked",
+            Phase::Held => "Held",
+            Phase::Deleting => "Deleting",
+            Phase::Paused => "Paused",
+        }
+    }
+}
+
+impl From<HeldReason> for Reason {
+    fn from(reason: HeldReason) -> Self {
+        match reason {
+            HeldReason::InDoubt => Reason::InDoubt,
+            HeldReason::NotOurs => Reason::NotOurs,
+            HeldReason::Incomplete => Reason::Incomplete,
+            HeldReason::TooLarge => Reason::TooLarge,
+            HeldReason::RecordLost => Reason::RecordLost,
+            HeldReason::NotKept => Reason::NotKept,
+            // Also what a later version of the library may hold for.
+            _ => Reason::Unreadable,
+        }
+    }
+}
+
+impl From<BlockedReason> for Reason {
+    fn from(reason: BlockedReason) -> Self {
+        match reason {
+            BlockedReason::Overdue => Reason::Overdue,
+            _ => Reason::Rejected,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Phase, Reason};
+
+    #[test]
+    fn every_reason_that_does_not_heal_alone_has_a_page() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/runbook");
+        for reason in Reason::ALL {
+            let stopped = matches!(reason.phase(), Phase::Blocked | Phase::Held);
+            assert_eq!(reason.runbook().is_some(), stopped);
+            if let Some(address) = reason.runbook() {
+                let page = address.rsplit('/').next().unwrap().to_owned();
+                let text =
+                    std::fs::read_to_string(format!("{root}/{page}")).unwrap_or_else(|error| panic!("{page}: {error}"));
+                assert!(text.starts_with(&format!("# {reason}")), "{page} has another title");
+            }
+        }
+    }
+}

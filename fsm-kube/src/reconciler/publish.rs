@@ -1,0 +1,142 @@
+//! Publishing where a resource is. Invariant: a sequence number in the status never goes back, and conditions of others stay as they are.
+
+use durable_fsm::record::Record;
+use durable_fsm::{Outcome, Probe, RecordId};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, Resource as _};
+use serde_json::{Value, json};
+
+use super::{Reconciler, Runs, now};
+use crate::FIELD_MANAGER;
+use crate::reason::{Phase, Reason};
+use crate::status::Summary;
+
+/// The types of Events.
+pub(super) const NORMAL: &str = "Normal";
+pub(super) const WARNING: &str = "Warning";
+
+/// How often a status is tried when others write at the same time. Later passes publish it again anyhow.
+const TRIES: usize = 5;
+
+/// How long a note of an Event may be, in bytes.
+const NOTE_LIMIT: usize = 1024;
+
+impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
+    /// Publishes what a pass came to, as status, conditions, Event and metrics.
+    pub(super) async fn publish(&self, id: &RecordId, outcome: &Outcome<M::State>) {
+        if matches!(outcome, Outcome::Gone) {
+            self.metrics.forget(&id.machine, &id.resource);
+            return;
+        }
+        for _ in 0..TRIES {
+            let Ok(object) = self.store.api(&id.resource).get(&id.resource.name).await else { return };
+            let bytes = self.store.read(&self.names, &object).ok().and_then(|loaded| loaded.bytes);
+            // A copied record says nothing about this object.
+            let record = bytes.and_then(|bytes| Record::decode(M::GRAPH, &bytes).ok());
+            let record = record.filter(|record| object.metadata.uid.as_ref() == Some(&record.owner));
+            let Some(summary) = Summary::of::<M>(outcome, record.as_ref()) else { return };
+            let state = summary.status.state.as_deref().unwrap_or_default();
+            self.metrics.put(&id.machine, &id.resource, state, summary.reason, now());
+            if self.write_status(id, &object, &summary).await {
+                return;
+            }
+        }
+        tracing::debug!("the status is left to a later pass");
+    }
+
+    /// Publishes that nothing can be recorded on the object. Its status may be as unwritable as the record, so an Event tells.
+    pub(super) async fn publish_invalid(&self, id: &RecordId, why: &str) {
+        let Ok(object) = self.store.api(&id.resource).get(&id.resource.name).await else { return };
+        let message = format!("the object is no longer valid, so nothing can be recorded on it: {why}");
+        let summary = Summary::new(Reason::ObjectInvalid, message, None);
+        self.metrics.put(&id.machine, &id.resource, "", summary.reason, now());
+        if !self.write_status(id, &object, &summary).await {
+            self.announce(&object, WARNING, "Reconcile", summary.reason.name(), &summary.message).await;
+        }
+    }
+
+    /// True if the status says it now, or nobody is there to read it.
+    async fn write_status(&self, id: &RecordId, object: &DynamicObject, summary: &Summary) -> bool {
+        let field = self.store.status_field();
+        let status = object.data.get("status").cloned().unwrap_or_default();
+        let before = status.get(field).cloned().unwrap_or_default();
+        let conditions: Vec<Condition> =
+            status.get("conditions").and_then(|it| serde_json::from_value(it.clone()).ok()).unwrap_or_default();
+        let generation = object.metadata.generation;
+        let new_conditions = summary.conditions(&conditions, generation, Timestamp::now());
+        let own = own_status(summary, before.get("seq").and_then(Value::as_u64));
+        let is_same = new_conditions == conditions
+            && own.iter().all(|(key, value)| before.get(key).unwrap_or(&Value::Null) == value);
+        if is_same {
+            return true;
+        }
+        let patch = json!({
+            "metadata": { "uid": object.metadata.uid, "resourceVersion": object.metadata.resource_version },
+            "status": { field: own, "conditions": new_conditions },
+        });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match self.store.api(&id.resource).patch_status(&id.resource.name, &params, &Patch::Merge(patch)).await {
+            Ok(_) => {
+                if before.get("reason").and_then(Value::as_str) != Some(summary.reason.name()) {
+                    let stopped = matches!(summary.reason.phase(), Phase::Blocked | Phase::Held);
+                    let type_ = if stopped { WARNING } else { NORMAL };
+                    self.announce(object, type_, "Reconcile", summary.reason.name(), &summary.message).await;
+                }
+                true
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => false,
+            Err(kube::Error::Api(status)) if status.code == 404 => true,
+            Err(error) => {
+                tracing::warn!(%error, "the status could not be written");
+                false
+            }
+        }
+    }
+
+    /// Publishes an Event. Where that is refused, as in a namespace that is being deleted, the log has it.
+    pub(super) async fn announce(&self, object: &DynamicObject, type_: &str, action: &str, reason: &str, note: &str) {
+        tracing::info!(action, reason, note);
+        let note = match note.char_indices().find(|(at, letter)| at + letter.len_utf8() > NOTE_LIMIT) {
+            Some((at, _)) => &note[..at],
+            None => note,
+        };
+        let now = Timestamp::now();
+        let metadata = &object.metadata;
+        let namespace = metadata.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let name = format!("{}.{:x}", metadata.name.as_deref().unwrap_or_default(), now.as_nanosecond());
+        let mut regarding = object.object_ref(self.store.kind());
+        regarding.resource_version = None;
+        // Not kube's recorder: it counts Events of one reason as one, and keeps the note of the first.
+        let event = Event {
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.clone()), ..ObjectMeta::default() },
+            type_: Some(type_.to_owned()),
+            reason: Some(reason.to_owned()),
+            action: Some(action.to_owned()),
+            note: Some(note.to_owned()),
+            event_time: Some(MicroTime(now)),
+            regarding: Some(regarding),
+            reporting_controller: Some(FIELD_MANAGER.to_owned()),
+            reporting_instance: Some(self.reporter.clone()),
+            ..Event::default()
+        };
+        let events: Api<Event> = Api::namespaced(self.store.client().clone(), &namespace);
+        if let Err(error) = events.create(&PostParams::default(), &event).await {
+            tracing::debug!(%error, "the event could not be published");
+        }
+    }
+}
+
+/// The fields of the status as a merge patch: what is not said any more goes, and a sequence number stays or grows.
+fn own_status(summary: &Summary, before: Option<u64>) -> serde_json::Map<String, Value> {
+    let Ok(Value::Object(mut own)) = serde_json::to_value(&summary.status) else { return serde_json::Map::new() };
+    for key in ["state", "phase", "reason", "step", "attempt", "since"] {
+        own.entry(key).or_insert(Value::Null);
+    }
+    if summary.status.seq.is_none_or(|seq| before.is_some_and(|before| before > seq)) {
+        own.remove("seq");
+    }
+    own
+}

@@ -1,0 +1,163 @@
+//! Carrying out what operators ask for. Invariant: whatever becomes of a request, it leaves an Event.
+
+use durable_fsm::record::{Record, Resolution};
+use durable_fsm::{OperateError, Probe, RecordId, Store as _, StoreError};
+use kube::api::{DynamicObject, Patch, PatchParams};
+use serde_json::json;
+
+use super::publish::{NORMAL, WARNING};
+use super::{Reconciler, Runs, store_error};
+use crate::request::{self, Request};
+use crate::{FIELD_MANAGER, Verb};
+
+impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
+    /// Carries out the first request on the object. True if the object has changed by it.
+    pub(super) async fn operate(&self, id: &RecordId, object: &DynamicObject) -> Result<bool, StoreError> {
+        for request in request::on(&self.names, object) {
+            let done = match self.carry_out(id, object, &request).await {
+                Ok(done) => done,
+                // The object has changed; it is read again.
+                Err(StoreError::Conflict) => return Ok(true),
+                Err(StoreError::Gone) => return Ok(true),
+                Err(error) => return Err(error),
+            };
+            match done {
+                Done::Stands => {}
+                Done::Consumed(told) => {
+                    self.tell(object, NORMAL, request.verb, &told).await;
+                    return Ok(true);
+                }
+                Done::Refused(why) => {
+                    self.consume(id, object, &request).await?;
+                    self.tell(object, WARNING, request.verb, &format!("refused: {why}")).await;
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn carry_out(&self, id: &RecordId, object: &DynamicObject, request: &Request) -> Result<Done, StoreError> {
+        let recorded = self.store.read(&self.names, object)?.bytes;
+        let runner = self.runner.on_store(self.store.clone().consuming(request));
+        let resource = &id.resource;
+        let done = match request.verb {
+            Verb::Release => return self.release(id, recorded.is_some()).await,
+            // Without a record there is nowhere to write it down; it holds for as long as it stands.
+            Verb::Pause if recorded.is_none() => return Ok(Done::Stands),
+            Verb::Pause => {
+                runner.pause(resource).await.map(|_| "paused; resume it with the annotation for that".to_owned())
+            }
+            Verb::Resume if recorded.is_none() => return self.resume_unrecorded(id, object, request).await,
+            Verb::Resume => runner.resume(resource).await.map(|_| "resumed".to_owned()),
+            Verb::Retry => runner.resolve(resource, Resolution::Retry).await.map(|_| "it is tried again".to_owned()),
+            Verb::Rebind => {
+                let record = match self.record_in(recorded.as_deref()) {
+                    Ok(record) => record,
+                    Err(why) => return Ok(Done::Refused(why)),
+                };
+                if let Err(bad) = request::may_rebind(&request.value, &record) {
+                    return Ok(Done::Refused(bad.to_string()));
+                }
+                let uid = object.metadata.uid.as_deref().unwrap_or_default();
+                runner
+                    .rebind(resource, uid)
+                    .await
+                    .map(|_| format!("the record of {} is now this object's", record.owner))
+            }
+            Verb::Resolve => {
+                let (expected, resolution) = match request::resolution(M::GRAPH, &request.value) {
+                    Ok(resolution) => resolution,
+                    Err(bad) => return Ok(Done::Refused(bad.to_string())),
+                };
+                let told = format!("resolved as asked: {}", request.value);
+                runner.resolve_if(resource, expected, resolution).await.map(|_| told)
+            }
+        };
+        match done {
+            Ok(told) => Ok(Done::Consumed(told)),
+            Err(error) => store_error(error).map(Done::Refused),
+        }
+    }
+
+    /// Drops record and finalizer. The request stands, so that the controller keeps away until it is taken off.
+    async fn release(&self, id: &RecordId, recorded: bool) -> Result<Done, StoreError> {
+        if !recorded {
+            self.store.abandon(id).await?;
+            return Ok(Done::Stands);
+        }
+        let left = match self.runner.release(&id.resource).await {
+            Ok(left) => left.iter().map(|it| format!("{} ({})", it.transition, it.key)).collect::<Vec<_>>().join(", "),
+            // A record that cannot be read is dropped as it is; what it made, only it could have told.
+            Err(OperateError::Unreadable(error)) => {
+                let loaded = self.store.load(id).await?;
+                self.store.remove(id, &loaded.version).await?;
+                format!("unknown, because {error}")
+            }
+            Err(OperateError::NoRecord(_)) => return Ok(Done::Stands),
+            Err(error) => return store_error(error).map(Done::Refused),
+        };
+        let left = if left.is_empty() { "nothing".to_owned() } else { left };
+        Ok(Done::Consumed(format!("record and finalizer are removed; left behind: {left}")))
+    }
+
+    async fn resume_unrecorded(
+        &self,
+        id: &RecordId,
+        object: &DynamicObject,
+        request: &Request,
+    ) -> Result<Done, StoreError> {
+        let pause = Request { verb: Verb::Pause, annotation: self.names.verb(Verb::Pause), value: String::new() };
+        self.consume(id, object, &pause).await?;
+        let object = self.store.api(&id.resource).get(&id.resource.name).await;
+        if let Ok(object) = object {
+            self.consume(id, &object, request).await?;
+        }
+        Ok(Done::Consumed("resumed".to_owned()))
+    }
+
+    fn record_in(&self, bytes: Option<&[u8]>) -> Result<Record, String> {
+        let bytes = bytes.ok_or("there is no record to give to this object")?;
+        Record::decode(M::GRAPH, bytes).map_err(|error| error.to_string())
+    }
+
+    /// Takes a request off an object, if it is still the object that was read.
+    async fn consume(&self, id: &RecordId, object: &DynamicObject, request: &Request) -> Result<(), StoreError> {
+        let patch = json!({ "metadata": {
+            "uid": object.metadata.uid,
+            "resourceVersion": object.metadata.resource_version,
+            "annotations": { request.annotation.as_str(): null },
+        }});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match self.store.api(&id.resource).patch(&id.resource.name, &params, &Patch::Merge(patch)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    async fn tell(&self, object: &DynamicObject, type_: &str, verb: Verb, told: &str) {
+        self.announce(object, type_, "Operate", verb_reason(verb), told).await;
+    }
+}
+
+/// What became of a request.
+enum Done {
+    /// It holds for as long as it stands there.
+    Stands,
+    /// It was carried out.
+    Consumed(String),
+    /// It cannot be carried out.
+    Refused(String),
+}
+
+const fn verb_reason(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Retry => "Retry",
+        Verb::Resolve => "Resolve",
+        Verb::Pause => "Pause",
+        Verb::Resume => "Resume",
+        Verb::Rebind => "Rebind",
+        Verb::Release => "Release",
+    }
+}

@@ -1,0 +1,133 @@
+//! What operators ask for with annotations. Invariant: a request is carried out at most once, on what it was meant for, in the write that
+//! also removes it; one that cannot be carried out is removed too, and an Event says why.
+
+use durable_fsm::record::{Expected, Record, Resolution};
+use durable_fsm::{Facts, graph::Graph};
+use kube::api::DynamicObject;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Names, Verb};
+
+/// The value of the annotation that resolves: what became of an effect in doubt.
+///
+/// ```json
+/// {"transition": "charge", "outcome": "applied", "facts": {"charge_id": "ch_1"}}
+/// ```
+///
+/// `outcome` is `applied`, `not-applied` or `roll-back`. `transition` names the effect; it is needed for the first two. `facts` are what the
+/// reached state adds; `state` names it where a transition is a branch; `value` is what was made for the subject of a set. With `seq`, the
+/// request is refused if the record has moved on.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ResolveRequest {
+    /// The transition whose effect it is about.
+    #[serde(default)]
+    pub transition: Option<String>,
+    /// What became of it.
+    pub outcome: ResolveOutcome,
+    /// The state that was reached; not needed where there is one only.
+    #[serde(default)]
+    pub state: Option<String>,
+    /// The facts that the state adds.
+    #[serde(default)]
+    pub facts: Option<Facts>,
+    /// What was made for the subject of a set.
+    #[serde(default)]
+    pub value: Option<Value>,
+    /// The record's sequence number that the operator was looking at.
+    #[serde(default)]
+    pub seq: Option<u64>,
+}
+
+/// What became of an effect in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResolveOutcome {
+    /// It happened.
+    Applied,
+    /// It did not happen, and will not any more.
+    NotApplied,
+    /// Whatever it was: undo everything and begin again.
+    RollBack,
+}
+
+/// A request as it stands on an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) verb: Verb,
+    pub(crate) annotation: String,
+    pub(crate) value: String,
+}
+
+/// Why a request cannot be carried out as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum BadRequest {
+    #[error(
+        "the value is no request ({0}); write something like {{\"transition\": \"t\", \"outcome\": \"not-applied\"}}"
+    )]
+    Value(String),
+    #[error("it does not say which transition it is about; add `\"transition\": \"…\"`")]
+    NoTransition,
+    #[error("the machine has no transition `{0}`; take the one that the condition's message names")]
+    UnknownTransition(String),
+    #[error("`{transition}` may lead to {targets}; say which with `\"state\": \"…\"`")]
+    Ambiguous { transition: String, targets: String },
+    #[error("the value `{found}` is not the uid of the record's owner, {owner}; give that, or `any`")]
+    OtherOwner { found: String, owner: String },
+}
+
+/// The requests on an object, in the order in which they are carried out.
+pub(crate) fn on(names: &Names, object: &DynamicObject) -> Vec<Request> {
+    let annotations = object.metadata.annotations.as_ref();
+    let found = Verb::ALL.into_iter().filter_map(|verb| {
+        let annotation = names.verb(verb);
+        let value = annotations?.get(&annotation)?.clone();
+        Some(Request { verb, annotation, value })
+    });
+    found.collect()
+}
+
+/// What a resolving annotation says, for this machine.
+pub(crate) fn resolution(graph: &Graph<'_>, value: &str) -> Result<(Expected, Resolution), BadRequest> {
+    let request: ResolveRequest = serde_json::from_str(value).map_err(|error| BadRequest::Value(error.to_string()))?;
+    let expected = Expected { transition: request.transition.clone(), seq: request.seq };
+    let about = || {
+        let name = request.transition.clone().ok_or(BadRequest::NoTransition)?;
+        let (_, step) = graph.transition(&name).ok_or_else(|| BadRequest::UnknownTransition(name.clone()))?;
+        Ok((name, step))
+    };
+    let resolution = match request.outcome {
+        ResolveOutcome::RollBack => Resolution::RollBack,
+        ResolveOutcome::NotApplied => {
+            about()?;
+            Resolution::NotApplied
+        }
+        ResolveOutcome::Applied => {
+            let (name, step) = about()?;
+            if step.for_each().is_some() {
+                Resolution::AppliedMember { value: request.value.unwrap_or_default() }
+            } else {
+                let targets: Vec<&str> =
+                    step.to.iter().filter_map(|to| graph.states.get(*to)).map(|state| state.name).collect();
+                let state = match (request.state, targets.as_slice()) {
+                    (Some(state), _) => state,
+                    (None, [only]) => (*only).to_owned(),
+                    (None, several) => {
+                        return Err(BadRequest::Ambiguous { transition: name, targets: several.join(" or ") });
+                    }
+                };
+                Resolution::Applied { state, facts: request.facts.unwrap_or_default() }
+            }
+        }
+    };
+    Ok((expected, resolution))
+}
+
+/// Whether a request to rebind is meant for this record: its value is the uid of the owner so far, or `any`.
+pub(crate) fn may_rebind(value: &str, record: &Record) -> Result<(), BadRequest> {
+    if value == "any" || value == record.owner {
+        return Ok(());
+    }
+    Err(BadRequest::OtherOwner { found: value.to_owned(), owner: record.owner.clone() })
+}

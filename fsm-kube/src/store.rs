@@ -1,0 +1,326 @@
+//! The record in an annotation of the resource itself. Invariant: an object is only ever patched, in our annotation and our finalizer alone,
+//! and only as the very version that was read: uid and resourceVersion go with every patch.
+
+use async_trait::async_trait;
+use durable_fsm::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
+use kube::{Api, Client};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::refusal::{self, ANNOTATIONS_LIMIT, Refusal};
+use crate::request::Request;
+use crate::{Names, Verb};
+
+/// The field manager under which everything is patched.
+pub const FIELD_MANAGER: &str = "durable-fsm";
+
+/// Keeps records in annotations of the resources themselves, so that the record shares its life, its versions and its backups with
+/// the resource. Any number of controllers may use it at once; etcd decides who wins.
+///
+/// The first write of a record adds the finalizer in the same patch. A record counts against the 256 KiB that all annotations of an object
+/// share.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), kube::Error> {
+/// use durable_fsm_kube::AnnotationStore;
+/// use k8s_openapi::api::core::v1::ConfigMap;
+///
+/// let store = AnnotationStore::of::<ConfigMap>(kube::Client::try_default().await?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct AnnotationStore {
+    client: Client,
+    kind: ApiResource,
+    names: Option<Names>,
+    status_field: String,
+    consumes: Option<(String, String)>,
+}
+
+impl AnnotationStore {
+    /// A store for the records of this kind of resource, with the names that derive from each machine's.
+    #[must_use]
+    pub fn of<K: kube::Resource<DynamicType = ()>>(client: Client) -> Self {
+        Self::of_kind(client, ApiResource::erase::<K>(&()))
+    }
+
+    /// As [`of`](Self::of), for a kind that is known only at run time.
+    #[must_use]
+    pub fn of_kind(client: Client, kind: ApiResource) -> Self {
+        Self { client, kind, names: None, status_field: "fsm".to_owned(), consumes: None }
+    }
+
+    /// Uses these names for every machine.
+    #[must_use]
+    pub fn named(mut self, names: Names) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// Looks for the mirrored sequence number in this field of the status, instead of in `fsm`. Two machines on one object need
+    /// two fields.
+    #[must_use]
+    pub fn mirrored_in(mut self, field: impl Into<String>) -> Self {
+        self.status_field = field.into();
+        self
+    }
+
+    /// The same store for carrying out one request: what it writes also removes the annotation that asks for it, and it finds nothing but a
+    /// conflict once that has another value.
+    pub(crate) fn consuming(mut self, request: &Request) -> Self {
+        self.consumes = Some((request.annotation.clone(), request.value.clone()));
+        self
+    }
+
+    /// The names that are used for a machine.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if the machine's name makes no annotation key.
+    pub fn names(&self, machine: &str) -> Result<Names, StoreError> {
+        self.names.clone().map_or_else(|| Names::of(machine), Ok)
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn kind(&self) -> &ApiResource {
+        &self.kind
+    }
+
+    pub(crate) fn status_field(&self) -> &str {
+        &self.status_field
+    }
+
+    /// The objects among which a resource is.
+    pub(crate) fn api(&self, id: &ResourceId) -> Api<DynamicObject> {
+        if id.namespace.is_empty() {
+            Api::all_with(self.client.clone(), &self.kind)
+        } else {
+            Api::namespaced_with(self.client.clone(), &id.namespace, &self.kind)
+        }
+    }
+
+    /// What an object says, for a machine with these names.
+    pub(crate) fn read(&self, names: &Names, object: &DynamicObject) -> Result<Loaded, StoreError> {
+        let seen = self.seen(names, object);
+        let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key));
+        // A request to stop is obeyed from the moment it stands there, also by a pass that is under way.
+        let is_asked = |verb: Verb| annotation(&names.verb(verb)).is_some();
+        Ok(Loaded {
+            bytes: annotation(names.record()).map(|text| text.clone().into_bytes()),
+            version: seen.version()?,
+            marked: seen.finalizers.iter().any(|it| it == names.finalizer()),
+            witness: self.witness(object),
+            signals: Signals {
+                deleting: seen.deleting,
+                paused: is_asked(Verb::Pause) || is_asked(Verb::Release),
+                generation: object.metadata.generation.and_then(|it| u64::try_from(it).ok()),
+            },
+        })
+    }
+
+    fn seen(&self, names: &Names, object: &DynamicObject) -> Seen {
+        let metadata = &object.metadata;
+        let annotations = metadata.annotations.iter().flatten();
+        let others = annotations.filter(|(key, _)| *key != names.record()).map(|(key, value)| key.len() + value.len());
+        Seen {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            finalizers: metadata.finalizers.clone().unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            recorded: metadata.annotations.as_ref().is_some_and(|all| all.contains_key(names.record())),
+            witnessed: self.witness(object).is_some(),
+            others: others.sum(),
+        }
+    }
+
+    fn witness(&self, object: &DynamicObject) -> Option<u64> {
+        object.data.get("status")?.get(&self.status_field)?.get("seq")?.as_u64()
+    }
+
+    /// Patches the object, if it is still the one that was seen.
+    async fn patch(
+        &self,
+        id: &RecordId,
+        seen: &Seen,
+        mut patch: Value,
+        size: usize,
+    ) -> Result<DynamicObject, StoreError> {
+        patch["metadata"]["uid"] = json!(seen.uid);
+        patch["metadata"]["resourceVersion"] = json!(seen.resource_version);
+        let api = self.api(&id.resource);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let error = match api.patch(&id.resource.name, &params, &Patch::Merge(patch)).await {
+            Ok(object) => return Ok(object),
+            Err(error) => error,
+        };
+        match refusal::of_write(&error, size) {
+            Refusal::Means(error) => Err(error),
+            // Another object of that name, or one that nobody can change any more.
+            Refusal::Invalid(message) => {
+                let object = api.get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
+                let is_same = object.metadata.uid.as_ref() == Some(&seen.uid)
+                    && object.metadata.resource_version.as_ref() == Some(&seen.resource_version);
+                Err(if is_same { StoreError::Invalid(message) } else { StoreError::Conflict })
+            }
+        }
+    }
+
+    /// Takes everything of ours off an object that has lost its record: what is left of it is a finalizer and a sequence number.
+    ///
+    /// # Errors
+    /// As for [`Store::remove`].
+    pub async fn abandon(&self, id: &RecordId) -> Result<(), StoreError> {
+        let names = self.names(&id.machine)?;
+        let object = self.api(&id.resource).get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
+        let seen = self.seen(&names, &object);
+        let marked = seen.finalizers.iter().any(|it| it == names.finalizer());
+        if marked || seen.witnessed { self.forget(id, seen).await } else { Ok(()) }
+    }
+
+    async fn forget(&self, id: &RecordId, mut seen: Seen) -> Result<(), StoreError> {
+        let names = self.names(&id.machine)?;
+        let others: Vec<String> = seen.finalizers.iter().filter(|it| *it != names.finalizer()).cloned().collect();
+        let stays = !seen.deleting || !others.is_empty();
+        if seen.witnessed && stays {
+            seen = self.forget_witness(id, &seen).await?;
+        }
+        let patch = json!({ "metadata": { "annotations": { names.record(): null }, "finalizers": others } });
+        self.patch(id, &seen, patch, 0).await.map(drop)
+    }
+
+    /// Takes the mirrored sequence number out of the status, so that an object which stays does not look like one that lost its record.
+    async fn forget_witness(&self, id: &RecordId, seen: &Seen) -> Result<Seen, StoreError> {
+        let patch = json!({
+            "metadata": { "uid": seen.uid, "resourceVersion": seen.resource_version },
+            "status": { self.status_field.as_str(): { "seq": null } },
+        });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = self.api(&id.resource).patch_status(&id.resource.name, &params, &Patch::Merge(patch)).await;
+        match patched {
+            Ok(object) => Ok(self.seen(&self.names(&id.machine)?, &object)),
+            Err(error) => match refusal::of_write(&error, 0) {
+                // The record is still there, so nothing is in doubt: the caller tries again.
+                Refusal::Means(StoreError::Unknown(why)) => Err(StoreError::Unavailable(why)),
+                Refusal::Means(error) => Err(error),
+                Refusal::Invalid(message) => Err(StoreError::Invalid(message)),
+            },
+        }
+    }
+}
+
+impl std::fmt::Debug for AnnotationStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AnnotationStore").field("kind", &self.kind.kind).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for AnnotationStore {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        let names = self.names(&id.machine)?;
+        let object = self.api(&id.resource).get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
+        if let Some((annotation, value)) = &self.consumes
+            && object.metadata.annotations.as_ref().and_then(|all| all.get(annotation)) != Some(value)
+        {
+            return Err(StoreError::Conflict);
+        }
+        self.read(&names, &object)
+    }
+
+    async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        let names = self.names(&id.machine)?;
+        let seen = Seen::from_version(expected)?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| StoreError::Invalid(format!("an annotation is text, and the record is not: {error}")))?;
+        let size = seen.others + names.record().len() + text.len();
+        if size > ANNOTATIONS_LIMIT {
+            return Err(StoreError::TooLarge { size, limit: ANNOTATIONS_LIMIT });
+        }
+        let mut patch = json!({ "metadata": { "annotations": { names.record(): text } } });
+        if let Some((annotation, _)) = &self.consumes {
+            patch["metadata"]["annotations"][annotation] = Value::Null;
+        }
+        // Nobody may add a finalizer to an object that is being deleted.
+        let marks = !seen.deleting && !seen.finalizers.iter().any(|it| it == names.finalizer());
+        if marks {
+            let finalizers: Vec<&str> = seen.finalizers.iter().map(String::as_str).chain([names.finalizer()]).collect();
+            patch["metadata"]["finalizers"] = json!(finalizers);
+        }
+        let object = self.patch(id, &seen, patch, size).await?;
+        let loaded = self.read(&names, &object)?;
+        if marks && loaded.bytes.as_deref() != Some(bytes) {
+            // Something took the record out, and a finalizer without one would look like a record that was lost. If this fails, it does.
+            let patch = json!({ "metadata": { "finalizers": seen.finalizers } });
+            let object = self.patch(id, &self.seen(&names, &object), patch, 0).await?;
+            return self.read(&names, &object);
+        }
+        Ok(loaded)
+    }
+
+    async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
+        let seen = Seen::from_version(expected)?;
+        if !seen.recorded {
+            return Err(StoreError::Conflict);
+        }
+        self.forget(id, seen).await
+    }
+
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
+        let names = self.names(machine)?;
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &self.kind);
+        let mut found = Vec::new();
+        let mut page = ListParams::default().limit(500);
+        loop {
+            let list = match api.list_metadata(&page).await {
+                Ok(list) => list,
+                // The list has changed under a page that is too old: begin again.
+                Err(kube::Error::Api(status)) if status.code == 410 && page.continue_token.is_some() => {
+                    found.clear();
+                    page.continue_token = None;
+                    continue;
+                }
+                Err(error) => return Err(StoreError::Unavailable(error.to_string())),
+            };
+            let next = list.metadata.continue_.filter(|token| !token.is_empty());
+            let recorded = list.items.into_iter().filter_map(|object| {
+                object.metadata.annotations.as_ref()?.get(names.record())?;
+                Some(ResourceId::new(object.metadata.namespace.unwrap_or_default(), object.metadata.name?))
+            });
+            found.extend(recorded);
+            match next {
+                Some(token) => page.continue_token = Some(token),
+                None => return Ok(found),
+            }
+        }
+    }
+}
+
+/// The version of an object, with what a patch of that version needs to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) uid: String,
+    pub(crate) resource_version: String,
+    finalizers: Vec<String>,
+    deleting: bool,
+    recorded: bool,
+    witnessed: bool,
+    /// Bytes of keys and values of all annotations but the record.
+    others: usize,
+}
+
+impl Seen {
+    fn version(&self) -> Result<Version, StoreError> {
+        let token = serde_json::to_string(self)
+            .map_err(|error| StoreError::Invalid(format!("the object's version cannot be written: {error}")))?;
+        Ok(Version::new(token))
+    }
+
+    /// A version that this store did not issue is nobody's latest.
+    fn from_version(version: &Version) -> Result<Self, StoreError> {
+        serde_json::from_str(version.token()).map_err(|_| StoreError::Conflict)
+    }
+}

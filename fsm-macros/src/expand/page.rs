@@ -1,0 +1,86 @@
+//! What only rustdoc reads: the diagram and the edges on the machine's page, the skeleton on the trait's. Invariant: nobody who does not
+//! build documentation pays for it; the derive leaves a call that rustdoc alone expands.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, format_ident, quote};
+use syn::DeriveInput;
+use syn::ext::IdentExt as _;
+
+use super::Expansion;
+use crate::errors::Errors;
+use crate::model::{Model, Undo};
+use crate::{parse, validate};
+
+/// The diagram and the edges of a declaration, as one text.
+pub(crate) fn diagram(input: TokenStream) -> TokenStream {
+    text(input, |machine| format!("# State diagram\n\n{}\n{}", machine.drawing(), machine.edge_list()))
+}
+
+/// What an author pastes to begin with.
+pub(crate) fn skeleton(input: TokenStream) -> TokenStream {
+    text(input, |machine| {
+        format!(
+            "A skeleton to paste, in which every method is a plain `async fn` or `fn`:\n\n```text\n{}\n```",
+            machine.skeleton()
+        )
+    })
+}
+
+/// Errors were reported by the derive itself.
+fn text(input: TokenStream, write: impl FnOnce(&Expansion<'_>) -> String) -> TokenStream {
+    let mut errors = Errors::default();
+    let declaration =
+        syn::parse2::<DeriveInput>(input.clone()).ok().and_then(|it| parse::declaration(&it, &mut errors));
+    let model = declaration.map(|declaration| Model::new(declaration, &mut errors));
+    if let Some(model) = &model {
+        validate::validate(model, &mut errors);
+    }
+    let machine =
+        model.as_ref().filter(|_| errors.is_empty()).map(|model| Expansion { model, stub: false, declared: input });
+    machine.as_ref().map_or_else(String::new, write).to_token_stream()
+}
+
+impl Expansion<'_> {
+    /// The attribute that puts a text on a page of the documentation.
+    pub(super) fn on_the_page(&self, text: &str) -> Option<TokenStream> {
+        let (fsm, text, declared) = (self.fsm(), format_ident!("{text}"), &self.declared);
+        (!self.stub).then(|| quote!(#[cfg_attr(doc, doc = #fsm::#text! { #declared })]))
+    }
+
+    fn skeleton(&self) -> String {
+        let name = self.item("Transitions");
+        let methods = self.all_methods();
+        let methods: Vec<String> = methods.iter().map(super::transitions::Method::skeleton).collect();
+        format!("impl {name} for Provisioner {{\n    type Error = ProvisionError;\n\n{}\n}}", methods.join("\n"))
+    }
+
+    /// The edges as a list, for the type's page.
+    fn edge_list(&self) -> String {
+        let mut text =
+            String::from("# Transitions\n\n| from | transition | to | in doubt | undo |\n|---|---|---|---|---|\n");
+        for (index, state) in self.model.states().iter().enumerate() {
+            for transition in self.model.listed[index].iter().map(|it| &self.model.transitions[*it]) {
+                let to: Vec<String> =
+                    transition.to.iter().map(|to| format!("[`{}`]", self.model.states()[*to].ident.unraw())).collect();
+                let to = if to.is_empty() { "stays".to_owned() } else { to.join(" or ") };
+                let (in_doubt, undo) = match transition.contract() {
+                    Some(contract) => (
+                        format!("{:?}", contract.in_doubt).to_lowercase(),
+                        match &contract.undo {
+                            Undo::Method(method) => format!("`{}`", method.unraw()),
+                            Undo::Retain => "retain".to_owned(),
+                            Undo::None => "none".to_owned(),
+                        },
+                    ),
+                    None => ("no effect".to_owned(), String::new()),
+                };
+                text.push_str(&format!(
+                    "| [`{}`] | `{}` | {to} | {in_doubt} | {undo} |\n",
+                    state.ident.unraw(),
+                    transition.name.unraw()
+                ));
+            }
+        }
+        text
+    }
+}

@@ -4,6 +4,8 @@
 mod ahead;
 mod back;
 mod effects;
+#[cfg(test)]
+mod legality;
 
 use durable_fsm_graph::{Contract, Graph, Kind, Transition, Undo};
 

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod decide;
+mod load;
 mod pass;
 mod sightings;
 mod write;
@@ -136,6 +137,6 @@ impl<P: Probe> Drop for UnderWay<'_, P> {
 }
 
 /// A record that may not be changed, as it is reported: held without being written.
-pub(crate) fn held_unwritten(record: Option<Record>, held: Held) -> Report {
+pub(crate) fn held_unwritten(record: Option<Arc<Record>>, held: Held) -> Report {
     Report { ending: Ending::Held, record, unwritten: Some(held) }
 }

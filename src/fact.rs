@@ -2,16 +2,30 @@
 //! the fact; it is never replaced by a default.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::Each;
 
 /// Facts by name, as they stand in a record. The typed states are projections of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Facts(BTreeMap<String, Value>);
+///
+/// A clone shares them until one of the two is changed: a pass hands the same facts to guards, look-ups and methods.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts(Arc<BTreeMap<String, Value>>);
+
+impl Serialize for Facts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Facts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(|facts| Self(Arc::new(facts)))
+    }
+}
 
 /// A fact that cannot be read or stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +79,7 @@ impl Facts {
     /// # Errors
     /// [`FactError::Encode`].
     pub fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), FactError> {
-        self.0.insert(name.to_owned(), encode(name, value)?);
+        self.set(name, encode(name, value)?);
         Ok(())
     }
 
@@ -87,17 +101,21 @@ impl Facts {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
+        Arc::make_mut(&mut self.0).insert(name.to_owned(), value);
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        self.0.remove(name);
+        if self.0.contains_key(name) {
+            Arc::make_mut(&mut self.0).remove(name);
+        }
     }
 
     /// These facts, with the ones in `saved` in place of their namesakes.
     pub(crate) fn overlaid(&self, saved: &Facts) -> Facts {
         let mut facts = self.clone();
-        facts.0.extend(saved.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        if !saved.is_empty() {
+            Arc::make_mut(&mut facts.0).extend(saved.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
         facts
     }
 
@@ -115,14 +133,15 @@ impl Facts {
     }
 
     pub(crate) fn set_member(&mut self, fact: &str, subject: &str, value: Value) {
-        let entry = self.0.entry(fact.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new()));
+        let entry =
+            Arc::make_mut(&mut self.0).entry(fact.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new()));
         if let Value::Object(members) = entry {
             members.insert(subject.to_owned(), value);
         }
     }
 
     pub(crate) fn remove_member(&mut self, fact: &str, subject: &str) {
-        if let Some(Value::Object(members)) = self.0.get_mut(fact) {
+        if let Some(Value::Object(members)) = Arc::make_mut(&mut self.0).get_mut(fact) {
             members.remove(subject);
         }
     }
@@ -130,7 +149,7 @@ impl Facts {
 
 impl FromIterator<(String, Value)> for Facts {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(facts: I) -> Self {
-        Self(facts.into_iter().collect())
+        Self(Arc::new(facts.into_iter().collect()))
     }
 }
 

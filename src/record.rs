@@ -24,6 +24,7 @@ pub use decode::Unreadable;
 pub use event::{Event, Expected, Illegal, Resolution};
 pub(crate) use key::fingerprint_of;
 pub use key::{idempotency_key, owner_tag};
+pub(crate) use next::advance;
 pub(crate) use next::may_remove;
 pub use next::next;
 pub use stamp::Stamp;
@@ -309,12 +310,25 @@ impl Record {
         graph: &'static durable_fsm_graph::Graph<'static>,
     ) -> Result<(Self, Vec<u8>), serde_json::Error> {
         let mut written = self.clone();
-        written.seq += 1;
-        written.version = graph.version;
-        written.reader = graph.reader;
-        written.graph = key::fingerprint_of(graph).to_owned();
-        let bytes = serde_json::to_vec(&written)?;
+        let bytes = written.number_and_encode(graph)?;
         Ok((written, bytes))
+    }
+
+    /// As [`Record::encode_next`], in place.
+    pub(crate) fn number_and_encode(
+        &mut self,
+        graph: &'static durable_fsm_graph::Graph<'static>,
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        self.seq += 1;
+        self.version = graph.version;
+        self.reader = graph.reader;
+        let fingerprint = key::fingerprint_of(graph);
+        if self.graph != fingerprint {
+            fingerprint.clone_into(&mut self.graph);
+        }
+        let mut bytes = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut bytes, self)?;
+        Ok(bytes)
     }
 
     /// The live effect of this transition and subject; the latest, should there be one of an earlier life too.

@@ -105,8 +105,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         let record = planned.record;
         let name = |transition: usize| M::GRAPH.transitions.get(transition).map_or("", |step| step.name).to_owned();
         Ok(match planned.decision {
-            Err(report) => plan_of_ending(&report.ending, report.unwritten.as_ref(), report.record.as_ref()),
-            Ok(Decision::Stop(ending)) => plan_of_ending(&ending, None, record.as_ref()),
+            Err(report) => plan_of_ending(&report.ending, report.unwritten.as_ref(), report.record.as_deref()),
+            Ok(Decision::Stop(ending)) => plan_of_ending(&ending, None, record.as_deref()),
             Ok(Decision::Begin { transition, subject, action: Action::Run, .. }) => {
                 Plan::Run { transition: name(transition), subject }
             }
@@ -114,8 +114,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
                 Plan::Undo { transition: name(transition), subject }
             }
             Ok(Decision::TakeOver | Decision::SetAside) => {
-                let intent = record.and_then(|record| record.intent);
-                Plan::Resolve { transition: intent.map(|intent| intent.transition).unwrap_or_default() }
+                let intent = record.as_ref().and_then(|record| record.intent.as_ref());
+                Plan::Resolve { transition: intent.map(|intent| intent.transition.clone()).unwrap_or_default() }
             }
             Ok(Decision::Compute { transition }) => Plan::Run { transition: name(transition), subject: None },
             Ok(Decision::Hold { message, .. }) => Plan::Stop(message),
@@ -193,7 +193,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         if let Some(Held { reason, message, .. }) = unwritten {
             return Outcome::Held { reason, message };
         }
-        let Some(record) = record else {
+        let Some(record) = record.map(Arc::unwrap_or_clone) else {
             return if ending == Ending::Paused { Outcome::Paused } else { Outcome::Gone };
         };
         let index = M::GRAPH.state(&record.state).map_or(usize::MAX, |(index, _)| index);

@@ -112,6 +112,13 @@ pub trait Store: Send + Sync + 'static {
     fn exclusive(&self) -> bool {
         false
     }
+
+    /// The uid of the resource that had this version, where the store keeps records on the resources themselves. A pass for a namesake
+    /// that is gone by now ends there; without an answer it would begin that one's life again, on the resource that has taken its place.
+    fn uid_of(&self, version: &Version) -> Option<String> {
+        let _ = version;
+        None
+    }
 }
 
 #[async_trait]
@@ -134,6 +141,10 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
 
     fn exclusive(&self) -> bool {
         (**self).exclusive()
+    }
+
+    fn uid_of(&self, version: &Version) -> Option<String> {
+        (**self).uid_of(version)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use durable_fsm_graph::{Contract, ForEach, InDoubt, Kind, Order, Transition, Undo};
 
-use super::sightings::{self, Sightings};
+use super::sightings::{OpenEnd, Sightings};
 use crate::record::{Action, BlockedReason, Direction, HeldReason, Intent, Record, Stamp, Touched};
 use crate::steps::Steps;
 use crate::{FactError, RecordId};
@@ -68,9 +68,9 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    /// How long it takes until an attempt that was first seen under `mark` can no longer do anything.
-    fn until_quiet(&self, mark: &str, contract: &Contract<'_>) -> Option<Duration> {
-        let since = self.sightings.since(self.id, mark, self.monotonic);
+    /// How long it takes until an attempt that left this open can no longer do anything.
+    fn until_quiet(&self, open: OpenEnd<'_>, contract: &Contract<'_>) -> Option<Duration> {
+        let since = self.sightings.since(self.id, open, self.monotonic);
         let quiet = since + contract.timeout + contract.settle;
         quiet.checked_sub(self.monotonic).filter(|left| !left.is_zero())
     }
@@ -119,7 +119,7 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
 fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Result<Decision, FactError> {
     let (transition, step, contract) = find(around, &intent.transition)?;
     let forward = record.direction.is_forward();
-    let quiet_in = around.until_quiet(&sightings::of_intent(intent), contract);
+    let quiet_in = around.until_quiet(OpenEnd::Intent(intent), contract);
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
     // Only a repeat going forward may follow a holder that is known to be gone at once: the dead holder's request may still be
@@ -214,8 +214,7 @@ fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<De
     if contract.abort.is_none() {
         return Ok(None);
     }
-    let left =
-        around.until_quiet(&sightings::of_touched(touched), contract).or_else(|| around.until_retry(record, contract));
+    let left = around.until_quiet(OpenEnd::Touched(touched), contract).or_else(|| around.until_retry(record, contract));
     let subject = touched.subject.clone();
     Ok(Some(left.map_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }, wait)))
 }
@@ -255,9 +254,8 @@ fn unmake(
             let Some(live) = record.effect(step.name, Some(subject)) else {
                 return Err(FactError::Missing(format!("{} (the live effect of {subject})", step.name)));
             };
-            let left = around
-                .until_quiet(&sightings::of_effect(live), contract)
-                .or_else(|| around.until_retry(record, contract));
+            let left =
+                around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
             let subject = Some(subject.to_owned());
             Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait))
         }
@@ -271,9 +269,8 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         if matches!(contract.undo, Undo::None | Undo::Retain) {
             return Ok(Decision::Clear(touched.clone()));
         }
-        let left = around
-            .until_quiet(&sightings::of_touched(touched), contract)
-            .or_else(|| around.until_retry(record, contract));
+        let left =
+            around.until_quiet(OpenEnd::Touched(touched), contract).or_else(|| around.until_retry(record, contract));
         let action = if contract.abort.is_some() { Action::Abort } else { Action::Run };
         if action == Action::Run && contract.in_doubt == InDoubt::Hold {
             let message =
@@ -288,8 +285,7 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         if contract.undo == Undo::Retain {
             continue;
         }
-        let left =
-            around.until_quiet(&sightings::of_effect(live), contract).or_else(|| around.until_retry(record, contract));
+        let left = around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
         let subject = live.subject.clone();
         return Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait));
     }

@@ -1,6 +1,7 @@
 //! One pass for one resource. Invariant: what was learnt from an effect is kept until it is durable, or until somebody else has taken
 //! the intent over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use durable_fsm_graph::{Kind, Retry as Backoff};
@@ -9,15 +10,15 @@ use super::decide::{Decision, Ending, Surroundings, decide};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{BlockedReason, Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, next};
+use crate::record::{BlockedReason, Event, Held, HeldReason, Record, Stamp, advance};
 use crate::steps::Steps;
-use crate::{Class, FactError, Loaded, RecordId, Signals, StoreError, Version};
+use crate::{Class, FactError, RecordId, Signals, StoreError, Version};
 
 /// How a pass ended, and the record as it then was.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
     pub(crate) ending: Ending,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<Arc<Record>>,
     /// Set when the resource is held and the record does not say so, because it must not be written.
     pub(crate) unwritten: Option<Held>,
 }
@@ -26,7 +27,7 @@ pub(crate) struct Report {
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub(crate) decision: Result<Decision, Report>,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<Arc<Record>>,
 }
 
 /// Why a pass cannot go on.
@@ -48,16 +49,17 @@ pub(crate) struct Pass<'d, P> {
     pub(super) id: &'d RecordId,
     pub(super) holder: String,
     /// How many intents this call has tried to write.
-    intents: u32,
+    pub(super) intents: u32,
     pub(super) delete: bool,
-    pub(super) record: Record,
+    /// Shared with `base` until it is changed.
+    pub(super) record: Arc<Record>,
     /// The record as it was last read or written.
-    pub(super) base: Option<Record>,
+    pub(super) base: Option<Arc<Record>>,
     pub(super) version: Version,
     pub(super) stored: bool,
     pub(super) signals: Signals,
     /// The resource's generation when this pass began, where the store knows it.
-    generation: Option<u64>,
+    pub(super) generation: Option<u64>,
     /// The record differs from what is stored.
     pub(super) dirty: bool,
     /// What was learnt under our intent and is not durable yet.
@@ -107,76 +109,6 @@ impl<'d, P: Probe> Pass<'d, P> {
             Err(Halt::Store(error)) => Err(error),
             Err(Halt::Stop(report)) => Ok(Planned { record: report.record.clone(), decision: Err(*report) }),
         }
-    }
-
-    async fn load(
-        driver: &'d Driver<P>,
-        steps: &'d dyn Steps,
-        id: &'d RecordId,
-        holder: String,
-        delete: bool,
-    ) -> Result<Self, Halt> {
-        let at = |side| Crossing { id, transition: "", subject: None, site: Site::Load, side };
-        driver.probe.cross(&at(Side::Before)).await;
-        let loaded = driver.store.load(id).await;
-        driver.probe.cross(&at(Side::After)).await;
-        let loaded = match loaded {
-            Ok(loaded) => loaded,
-            Err(StoreError::Gone) => return Err(stop(Ending::Gone, None)),
-            Err(error) => return Err(Halt::Store(error)),
-        };
-        let now = Stamp::from(driver.clock.wall());
-        let stored = loaded.bytes.is_some();
-        let record = match read(steps, &loaded) {
-            Ok(Some(record)) => record,
-            Ok(None) => Record::initial(steps.graph(), steps.uid(), now),
-            Err(error) => {
-                let reason = match error {
-                    Unreadable::Lost(_) => HeldReason::RecordLost,
-                    _ => HeldReason::Unreadable,
-                };
-                let held = Held { reason, message: error.to_string(), since: now };
-                return Err(Halt::Stop(Box::new(held_unwritten(None, held))));
-            }
-        };
-        let mut pass = Self {
-            driver,
-            steps,
-            id,
-            holder,
-            intents: 0,
-            delete,
-            record,
-            base: None,
-            version: loaded.version,
-            stored,
-            signals: loaded.signals,
-            generation: loaded.signals.generation,
-            dirty: false,
-            learnt: Vec::new(),
-            about: ("", None),
-        };
-        pass.observe();
-        Ok(pass)
-    }
-
-    /// Reads the record again after somebody else has written it. What was learnt is applied to the new record, if the intent under
-    /// which it was learnt is still there and still this call's own.
-    pub(super) async fn reload(&mut self) -> Result<(), Halt> {
-        let learnt = std::mem::take(&mut self.learnt);
-        let about = self.about.clone();
-        let intent = self.base.as_ref().and_then(|base| base.intent.clone());
-        let (intents, generation) = (self.intents, self.generation);
-        *self = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
-        (self.intents, self.generation) = (intents, generation);
-        let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
-        if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
-            for event in learnt {
-                self.learn(event)?;
-            }
-            self.about = about;
-        }
-        Ok(())
     }
 
     /// Who holds the next intent: this call, and which of its intents. No two of them are alike, so that a write which is found in
@@ -337,18 +269,22 @@ impl<'d, P: Probe> Pass<'d, P> {
             (Some(_), Ending::Progressing(_) | Ending::Blocked(_) | Ending::Resting) => Ending::Held,
             (_, ending) => ending,
         };
-        Err(stop(ending, Some(self.record.clone())))
+        Err(stop(ending, Some(Arc::clone(&self.record))))
     }
 
     /// Applies an event that can be found again from the record.
     pub(super) fn apply(&mut self, event: Event) -> Result<(), Halt> {
-        match next(self.steps.graph(), &self.record, event) {
-            Ok(record) => {
-                self.record = record;
+        match advance(self.steps.graph(), Arc::make_mut(&mut self.record), event) {
+            Ok(()) => {
                 self.dirty = true;
                 Ok(())
             }
-            Err(illegal) => Err(self.unwritten(HeldReason::Unreadable, illegal.to_string())),
+            Err(illegal) => {
+                if let Some(base) = &self.base {
+                    self.record = Arc::clone(base);
+                }
+                Err(self.unwritten(HeldReason::Unreadable, illegal.to_string()))
+            }
         }
     }
 
@@ -361,12 +297,12 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     pub(super) fn unwritten(&self, reason: HeldReason, message: String) -> Halt {
         let held = Held { reason, message, since: self.now() };
-        Halt::Stop(Box::new(held_unwritten(Some(self.record.clone()), held)))
+        Halt::Stop(Box::new(held_unwritten(Some(Arc::clone(&self.record)), held)))
     }
 
     fn unreadable(&self, error: FactError) -> Report {
         let held = Held { reason: HeldReason::Unreadable, message: error.to_string(), since: self.now() };
-        held_unwritten(Some(self.record.clone()), held)
+        held_unwritten(Some(Arc::clone(&self.record)), held)
     }
 
     pub(super) async fn cross(&self, site: Site, side: Side) {
@@ -425,7 +361,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     pub(super) fn observe(&mut self) {
         self.driver.sightings.observe(self.id, &self.record, self.driver.clock.monotonic());
-        self.base = self.stored.then(|| self.record.clone());
+        self.base = self.stored.then(|| Arc::clone(&self.record));
     }
 }
 
@@ -435,28 +371,7 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 /// The backoff of transitions that declare none, because they have no effect.
 const DEFAULT_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
 
-/// The record in what was loaded; none if there is none and never was.
-fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Record>, Unreadable> {
-    let Some(bytes) = &loaded.bytes else {
-        let sign = match (loaded.marked, loaded.witness) {
-            (_, Some(seq)) => format!("its sequence number {seq} is still mirrored"),
-            (true, None) => "the finalizer is still there".to_owned(),
-            (false, None) => return Ok(None),
-        };
-        return Err(Unreadable::Lost(format!("there is none, and {sign}")));
-    };
-    let graph = steps.graph();
-    let record = Record::decode(graph, bytes)?;
-    record.check_owner(steps.uid())?;
-    if let Some(seq) = loaded.witness.filter(|seq| *seq > record.seq) {
-        return Err(Unreadable::Lost(format!("it has sequence number {}, and {seq} was written", record.seq)));
-    }
-    let (state, _) = graph.state(&record.state).ok_or_else(|| Unreadable::State(record.state.clone()))?;
-    steps.check(state, &record.facts)?;
-    Ok(Some(record))
-}
-
-fn stop(ending: Ending, record: Option<Record>) -> Halt {
+pub(super) fn stop(ending: Ending, record: Option<Arc<Record>>) -> Halt {
     Halt::Stop(Box::new(Report { ending, record, unwritten: None }))
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The rule is client-go's for leases: a holder is given its full time from the moment at which *we* first saw it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,30 +12,54 @@ use crate::record::{Effect, Intent, Record, Touched};
 
 /// For each record, when each of its open ends was first seen.
 #[derive(Debug, Default)]
-pub(crate) struct Sightings(Mutex<HashMap<RecordId, BTreeMap<String, Duration>>>);
+pub(crate) struct Sightings(Mutex<HashMap<RecordId, Vec<Sighting>>>);
+
+#[derive(Debug)]
+struct Sighting {
+    mark: Mark,
+    since: Duration,
+}
+
+/// What tells one open end of a record from every other, also from an earlier attempt at the same step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OpenEnd<'r> {
+    Intent(&'r Intent),
+    Live(&'r Effect),
+    Touched(&'r Touched),
+}
+
+#[derive(Debug)]
+enum Mark {
+    Intent { holder: String, attempt: u32, life: u64 },
+    Live { transition: String, subject: Option<String>, life: u64 },
+    Touched { transition: String, subject: Option<String>, life: u64, attempt: u32 },
+}
 
 impl Sightings {
     /// Takes note of a record as it is now; what is no longer in it is forgotten.
     pub(crate) fn observe(&self, id: &RecordId, record: &Record, now: Duration) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = all.entry(id.clone()).or_default();
-        let marks = record.intent.iter().map(of_intent);
-        let marks = marks.chain(record.undo.iter().map(of_effect)).chain(record.touched.iter().map(of_touched));
-        *seen = marks
-            .map(|mark| {
-                let since = seen.get(&mark).copied().unwrap_or(now);
-                (mark, since)
-            })
-            .collect();
-        if seen.is_empty() {
+        if record.intent.is_none() && record.undo.is_empty() && record.touched.is_empty() {
             all.remove(id);
+            return;
+        }
+        let seen = match all.get_mut(id) {
+            Some(seen) => seen,
+            None => all.entry(id.clone()).or_default(),
+        };
+        seen.retain(|sighting| open_ends(record).any(|end| end.is(&sighting.mark)));
+        for end in open_ends(record) {
+            if !seen.iter().any(|sighting| end.is(&sighting.mark)) {
+                seen.push(Sighting { mark: end.mark(), since: now });
+            }
         }
     }
 
-    /// When this mark was first seen; now, if it was not.
-    pub(crate) fn since(&self, id: &RecordId, mark: &str, now: Duration) -> Duration {
+    /// When this was first seen; now, if it was not.
+    pub(crate) fn since(&self, id: &RecordId, end: OpenEnd<'_>, now: Duration) -> Duration {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(id).and_then(|seen| seen.get(mark)).copied().unwrap_or(now)
+        let seen = all.get(id).and_then(|seen| seen.iter().find(|sighting| end.is(&sighting.mark)));
+        seen.map_or(now, |sighting| sighting.since)
     }
 
     /// The record is gone.
@@ -44,14 +68,37 @@ impl Sightings {
     }
 }
 
-pub(crate) fn of_intent(intent: &Intent) -> String {
-    format!("intent {} {} {}", intent.holder, intent.attempt, intent.life)
+fn open_ends(record: &Record) -> impl Iterator<Item = OpenEnd<'_>> {
+    let open = record.intent.iter().map(OpenEnd::Intent);
+    open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.touched.iter().map(OpenEnd::Touched))
 }
 
-pub(crate) fn of_effect(effect: &Effect) -> String {
-    format!("live {} {:?} {}", effect.transition, effect.subject, effect.life)
-}
+impl OpenEnd<'_> {
+    fn mark(self) -> Mark {
+        match self {
+            OpenEnd::Intent(it) => Mark::Intent { holder: it.holder.clone(), attempt: it.attempt, life: it.life },
+            OpenEnd::Live(it) => {
+                Mark::Live { transition: it.transition.clone(), subject: it.subject.clone(), life: it.life }
+            }
+            OpenEnd::Touched(it) => {
+                let (transition, subject) = (it.transition.clone(), it.subject.clone());
+                Mark::Touched { transition, subject, life: it.life, attempt: it.attempt }
+            }
+        }
+    }
 
-pub(crate) fn of_touched(touched: &Touched) -> String {
-    format!("touched {} {:?} {} {}", touched.transition, touched.subject, touched.life, touched.attempt)
+    fn is(self, mark: &Mark) -> bool {
+        match (self, mark) {
+            (OpenEnd::Intent(it), Mark::Intent { holder, attempt, life }) => {
+                it.life == *life && it.attempt == *attempt && it.holder == *holder
+            }
+            (OpenEnd::Live(it), Mark::Live { transition, subject, life }) => {
+                it.life == *life && it.transition == *transition && it.subject == *subject
+            }
+            (OpenEnd::Touched(it), Mark::Touched { transition, subject, life, attempt }) => {
+                it.life == *life && it.attempt == *attempt && it.transition == *transition && it.subject == *subject
+            }
+            _ => false,
+        }
+    }
 }

@@ -1,21 +1,22 @@
 //! Writing the record. Invariant: after a write of which nobody knows whether it happened, the record itself is asked; it was ours only
 //! if it is, byte for byte, what was sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::pass::{Halt, Pass};
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Event, HeldReason, Record, next};
+use crate::record::{Event, HeldReason, next};
 use crate::{Loaded, StoreError};
 
-/// How often a write is tried when the store is not there and something learnt would be lost.
-const TRIES: u32 = 6;
+/// How often a write is tried when the store is not there, or a read when it is out of date, and something learnt would be lost.
+pub(super) const TRIES: u32 = 6;
 
 impl<P: Probe> Pass<'_, P> {
     /// Writes the record. True if it is durable; false if somebody else has written, and the record was read again.
     pub(super) async fn write(&mut self, site: Site) -> Result<bool, Halt> {
-        let (written, bytes) = match self.record.encode_next(self.steps.graph()) {
-            Ok(encoded) => encoded,
+        let bytes = match Arc::make_mut(&mut self.record).number_and_encode(self.steps.graph()) {
+            Ok(bytes) => bytes,
             Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
         };
         let mut delay = Duration::from_millis(100);
@@ -24,10 +25,10 @@ impl<P: Probe> Pass<'_, P> {
             let result = self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await;
             self.cross(site, Side::After).await;
             match result {
-                Ok(loaded) => return self.keep(written, &bytes, loaded).map(|()| true),
+                Ok(loaded) => return self.keep(&bytes, loaded).map(|()| true),
                 Err(StoreError::Unknown(why)) => match self.driver.store.load(self.id).await {
                     Ok(loaded) if loaded.bytes.as_deref() == Some(&bytes) => {
-                        return self.keep(written, &bytes, loaded).map(|()| true);
+                        return self.keep(&bytes, loaded).map(|()| true);
                     }
                     // Nothing was written so far. Writing again makes the late one, if it is under way, a conflict.
                     Ok(loaded) if loaded.version == self.version && attempt < TRIES => {}
@@ -40,7 +41,7 @@ impl<P: Probe> Pass<'_, P> {
                     // Our own write, of which an earlier reply was lost, conflicts with itself.
                     let loaded = self.driver.store.load(self.id).await?;
                     if loaded.bytes.as_deref() == Some(&bytes) {
-                        return self.keep(written, &bytes, loaded).map(|()| true);
+                        return self.keep(&bytes, loaded).map(|()| true);
                     }
                     return self.reload().await.map(|()| false);
                 }
@@ -54,17 +55,16 @@ impl<P: Probe> Pass<'_, P> {
         Ok(false)
     }
 
-    /// Takes over what the store says it now holds.
-    fn keep(&mut self, written: Record, bytes: &[u8], loaded: Loaded) -> Result<(), Halt> {
+    /// Takes over what the store says it now holds: the record as it was sent.
+    fn keep(&mut self, bytes: &[u8], loaded: Loaded) -> Result<(), Halt> {
         if loaded.bytes.as_deref() != Some(bytes) {
             let message = "the store accepted the record and does not hold it; find what removes or changes it (an admission webhook, a conversion), then resolve with `retry`";
             return Err(self.unwritten(HeldReason::NotKept, message.to_owned()));
         }
         tracing::debug!(
-            machine = %self.id.machine, resource = %self.id.resource, seq = written.seq, state = %written.state,
-            event = written.history.last().map(String::as_str).unwrap_or_default(), "recorded"
+            machine = %self.id.machine, resource = %self.id.resource, seq = self.record.seq, state = %self.record.state,
+            event = self.record.history.last().map(String::as_str).unwrap_or_default(), "recorded"
         );
-        self.record = written;
         self.version = loaded.version;
         self.signals = loaded.signals;
         self.stored = true;
@@ -91,12 +91,15 @@ impl<P: Probe> Pass<'_, P> {
         let Ok(held) = next(self.steps.graph(), &base, event) else {
             return Err(self.unwritten(HeldReason::TooLarge, message));
         };
-        let (written, bytes) = match held.encode_next(self.steps.graph()) {
+        let (held, bytes) = match held.encode_next(self.steps.graph()) {
             Ok(encoded) => encoded,
             Err(error) => return Err(self.unwritten(HeldReason::TooLarge, error.to_string())),
         };
         match self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await {
-            Ok(loaded) => self.keep(written, &bytes, loaded),
+            Ok(loaded) => {
+                self.record = Arc::new(held);
+                self.keep(&bytes, loaded)
+            }
             Err(_) => Err(self.unwritten(HeldReason::TooLarge, message)),
         }
     }

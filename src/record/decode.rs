@@ -74,27 +74,24 @@ impl Record {
     /// # Errors
     /// [`Unreadable`], with the remedy in its text.
     pub fn decode(graph: &Graph<'_>, bytes: &[u8]) -> Result<Self, Unreadable> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|error| Unreadable::Damaged(error.to_string()))?;
-        let format = value.get("format").and_then(Value::as_u64);
-        match format {
-            Some(found) if found > u64::from(FORMAT) => return Err(Unreadable::Format { found }),
-            Some(1) => {}
-            _ => return Err(Unreadable::Damaged("it has no `format` that this library knows".to_owned())),
+        let decoded = serde_json::from_slice::<Record>(bytes);
+        match &decoded {
+            Ok(record) => {
+                check_head(
+                    graph,
+                    Some(u64::from(record.format)),
+                    Some(&record.machine),
+                    Some(u64::from(record.reader)),
+                )?;
+            }
+            // What does not decode may still say why: a newer version may have fields that this one cannot read.
+            Err(_) => {
+                let value: Value = serde_json::from_slice(bytes).map_err(damaged)?;
+                let number = |name: &str| value.get(name).and_then(Value::as_u64);
+                check_head(graph, number("format"), value.get("machine").and_then(Value::as_str), number("reader"))?;
+            }
         }
-        if let Some(found) = value.get("machine").and_then(Value::as_str)
-            && found != graph.name
-        {
-            return Err(Unreadable::Machine { found: found.to_owned(), expected: graph.name.to_owned() });
-        }
-        // Before the rest, because a newer version may have fields that this one cannot read.
-        if let Some(reader) = value.get("reader").and_then(Value::as_u64)
-            && reader > u64::from(graph.version)
-        {
-            let reader = u32::try_from(reader).unwrap_or(u32::MAX);
-            return Err(Unreadable::Reader { reader, version: graph.version });
-        }
-        // From the bytes, not from the value, because a value has lost repeated keys.
-        let record: Record = serde_json::from_slice(bytes).map_err(|error| Unreadable::Damaged(error.to_string()))?;
+        let record = decoded.map_err(damaged)?;
         record.check(graph)?;
         Ok(record)
     }
@@ -174,4 +171,32 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// Whether this library, this machine and this version of it may read the record at all.
+fn check_head(
+    graph: &Graph<'_>,
+    format: Option<u64>,
+    machine: Option<&str>,
+    reader: Option<u64>,
+) -> Result<(), Unreadable> {
+    match format {
+        Some(found) if found > u64::from(FORMAT) => return Err(Unreadable::Format { found }),
+        Some(found) if found == u64::from(FORMAT) => {}
+        _ => return Err(Unreadable::Damaged("it has no `format` that this library knows".to_owned())),
+    }
+    if let Some(found) = machine.filter(|found| *found != graph.name) {
+        return Err(Unreadable::Machine { found: found.to_owned(), expected: graph.name.to_owned() });
+    }
+    match reader.filter(|reader| *reader > u64::from(graph.version)) {
+        Some(reader) => {
+            let reader = u32::try_from(reader).unwrap_or(u32::MAX);
+            Err(Unreadable::Reader { reader, version: graph.version })
+        }
+        None => Ok(()),
+    }
+}
+
+fn damaged(error: serde_json::Error) -> Unreadable {
+    Unreadable::Damaged(error.to_string())
 }

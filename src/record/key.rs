@@ -60,14 +60,12 @@ pub(crate) fn fingerprint_of(graph: &'static Graph<'static>) -> &'static str {
 
 /// The first half of a hash over parts that cannot run into each other.
 fn hash(parts: &[&[u8]]) -> String {
-    let mut hasher = blake3::Hasher::new();
+    let mut bytes = Vec::with_capacity(256);
     for part in parts {
-        hasher.update(&(part.len() as u64).to_be_bytes());
-        hasher.update(part);
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
     }
-    let mut text = hasher.finalize().to_hex().to_string();
-    text.truncate(32);
-    text
+    blake3::hash(&bytes).to_hex()[..32].to_owned()
 }
 
 #[cfg(test)]

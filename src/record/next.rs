@@ -4,6 +4,8 @@
 mod ahead;
 mod back;
 mod effects;
+#[cfg(test)]
+mod legality;
 
 use durable_fsm_graph::{Contract, Graph, Kind, Transition, Undo};
 
@@ -16,8 +18,18 @@ use crate::machine::Made;
 /// # Errors
 /// [`Illegal`], if the event cannot happen to this record.
 pub fn next(graph: &Graph<'_>, record: &Record, event: Event) -> Result<Record, Illegal> {
+    let mut record = record.clone();
+    advance(graph, &mut record, event)?;
+    Ok(record)
+}
+
+/// As [`next()`], in place. After an error the record may be half changed: it is not to be used.
+///
+/// # Errors
+/// [`Illegal`], if the event cannot happen to this record.
+pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> Result<(), Illegal> {
     let name = event.name();
-    let mut change = Change { graph, record: record.clone(), event: name };
+    let mut change = Change { graph, record, event: name };
     match event {
         Event::Intended { transition, subject, action, holder, deadline, spec } => {
             change.intend(transition, subject, action, holder, deadline, spec)?;
@@ -50,7 +62,7 @@ pub fn next(graph: &Graph<'_>, record: &Record, event: Event) -> Result<Record, 
         Event::Paused(paused) => change.record.paused = paused,
         Event::Rebound { owner } => change.rebind(owner)?,
     }
-    Ok(change.record)
+    Ok(())
 }
 
 /// Whether the record may be removed: nothing is left to undo, and nothing is under way.
@@ -80,13 +92,13 @@ fn is_retained(graph: &Graph<'_>, effect: &Effect) -> bool {
 }
 
 /// A record that is being changed.
-struct Change<'g> {
+struct Change<'g, 'r> {
     graph: &'g Graph<'g>,
-    record: Record,
+    record: &'r mut Record,
     event: &'static str,
 }
 
-impl<'g> Change<'g> {
+impl<'g> Change<'g, '_> {
     pub(super) fn illegal<T>(&self, why: impl Into<String>) -> Result<T, Illegal> {
         Err(Illegal { event: self.event, why: why.into() })
     }

@@ -1,20 +1,23 @@
 //! The explorer: every place, every fault that can strike there, alone and together. Invariant: it goes from fewer faults to more, so the
 //! first counterexample has as few as any.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+mod search;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use durable_fsm_graph::{Graph, Undo};
 
 use super::oracle::{Oracle, Violation};
-use super::plan::{Fault, Label, Place, Plan};
+use super::plan::{Fault, Plan};
 use super::report::{Failure, Report};
-use super::run::{Rests, Rig, Run, run};
-use super::sim::{Point, Seen};
+use super::run::{Manner, Rig, run};
+use super::sim::{Joins, Point};
 use super::world::World;
-use crate::{Machine, Site};
+use crate::Machine;
+use search::{Covered, Ended, Search};
 
 /// An exploration of one world.
 #[must_use]
@@ -48,66 +51,6 @@ pub fn explore<W: World>() -> Explorer<W> {
         joined: true,
     }
 }
-
-/// What a run, or many, have covered.
-#[derive(Debug, Default)]
-struct Covered {
-    edges: BTreeSet<(usize, Option<usize>)>,
-    undone: BTreeSet<usize>,
-    aborted: BTreeSet<usize>,
-    faults: BTreeMap<(Place, Fault), u64>,
-    schedules: u64,
-    twice: u64,
-    ended_held: u64,
-}
-
-impl Covered {
-    fn add(&mut self, run: &Run, plan: &[(Point, Fault)]) {
-        self.edges.extend(&run.edges);
-        self.undone.extend(&run.undone);
-        self.aborted.extend(&run.aborted);
-        for (point, fault) in plan {
-            let place = match point.place {
-                Place::Await(site, _) => Place::Await(site, 0),
-                place => place,
-            };
-            *self.faults.entry((place, *fault)).or_default() += 1;
-        }
-        self.schedules += 1;
-        self.ended_held += u64::from(run.ended_held);
-    }
-
-    fn merge(&mut self, other: Covered) {
-        self.edges.extend(other.edges);
-        self.undone.extend(other.undone);
-        self.aborted.extend(other.aborted);
-        for (key, count) in other.faults {
-            *self.faults.entry(key).or_default() += count;
-        }
-        self.schedules += other.schedules;
-        self.twice += other.twice;
-        self.ended_held += other.ended_held;
-    }
-}
-
-/// What the threads of one depth share.
-struct Search<'s, W: World> {
-    explorer: &'s Explorer<W>,
-    clean: &'s Rests,
-    stop: AtomicBool,
-    /// Where runs with so many faults have been.
-    known: &'s [HashSet<u64>],
-    been: Mutex<HashSet<u64>>,
-    schedules: &'s AtomicU64,
-    begun: Instant,
-    found: Mutex<Option<Found>>,
-    depth: usize,
-}
-
-type Faults = Vec<(Point, Fault)>;
-
-/// A counterexample, and which schedule it was.
-type Found = (u64, Faults, Violation);
 
 impl<W: World> Explorer<W> {
     /// Up to so many faults in one run.
@@ -176,7 +119,8 @@ impl<W: World> Explorer<W> {
     }
 
     /// Also runs what follows after a run has come back to where runs with fewer faults have been: to a record that agrees in all but
-    /// numbering, times and prose, with the same things in the world, and nothing under way. Unless asked for, that is left out.
+    /// numbering, times and prose, with the same things in the world, and nothing under way. Unless asked for, a run ends there; but one in
+    /// a hundred goes on to its end.
     pub fn unabridged(mut self) -> Self {
         self.joined = false;
         self
@@ -214,14 +158,15 @@ impl<W: World> Explorer<W> {
                 }
             }
         }
-        let clean = run(&self.rig, &[], None, false);
+        let clean = run(&self.rig, &[], &Manner::default());
         if clean.violation.is_some() {
             points.clear();
         }
-        match run(&self.rig, &points, Some(&clean.rests), false).violation {
+        let manner = |verbose| Manner { clean: Some(&clean.rests), verbose, ..Manner::default() };
+        match run(&self.rig, &points, &manner(false)).violation {
             None => Ok(()),
             Some(violation) => {
-                let log = run(&self.rig, &points, Some(&clean.rests), true).log;
+                let log = run(&self.rig, &points, &manner(true)).log;
                 Err(self.failure(plan_of(&points, graph), violation, log, 1))
             }
         }
@@ -231,7 +176,7 @@ impl<W: World> Explorer<W> {
     #[must_use]
     pub fn timeline(&self, plan: &Plan) -> String {
         let points = plan.0.iter().filter_map(|(label, fault)| Some((Point::of(label, self.graph())?, *fault)));
-        let run = run(&self.rig, &points.collect::<Vec<_>>(), None, true);
+        let run = run(&self.rig, &points.collect::<Vec<_>>(), &Manner { verbose: true, ..Manner::default() });
         super::report::lines(&run.log)
     }
 
@@ -259,12 +204,12 @@ impl<W: World> Explorer<W> {
         }
         let begun = Instant::now();
         let schedules = AtomicU64::new(0);
-        let first = run(&self.rig, &[], None, false);
+        let first = run(&self.rig, &[], &Manner::default());
         let mut covered = Covered::default();
         covered.add(&first, &[]);
         schedules.fetch_add(1, Ordering::Relaxed);
         if let Some(violation) = first.violation {
-            let log = run(&self.rig, &[], None, true).log;
+            let log = run(&self.rig, &[], &Manner { verbose: true, ..Manner::default() }).log;
             return Err(self.failure(Plan::default(), violation, log, 1));
         }
         let clean = first.rests;
@@ -272,34 +217,27 @@ impl<W: World> Explorer<W> {
         let mut complete = 0;
         let mut cut = None;
         let mut by_depth = vec![1];
-        let mut known: Vec<HashSet<u64>> = vec![first.joins.iter().map(|(at, _)| *at).collect()];
+        let mut known: Vec<Arc<Joins>> = vec![Arc::new(first.joins.iter().map(|(at, _)| *at).collect())];
         for depth in 1..=self.faults {
-            let search = Search {
-                explorer: self,
-                clean: &clean,
-                stop: AtomicBool::new(false),
-                known: &known,
-                been: Mutex::default(),
-                schedules: &schedules,
-                begun,
-                found: Mutex::new(None),
-                depth,
-            };
             let before = schedules.load(Ordering::Relaxed);
-            let (more, part) = search.depth(&first.seen);
+            let ended = Search::new(self, &clean, &known, &schedules, begun, depth).run(&first.seen);
             by_depth.push(schedules.load(Ordering::Relaxed) - before);
+            let (more, been) = match ended {
+                Ended::Found { nth, plan, violation } => {
+                    let manner = Manner { clean: Some(&clean), verbose: true, ..Manner::default() };
+                    let log = run(&self.rig, &plan, &manner).log;
+                    return Err(self.failure(plan_of(&plan, self.graph()), violation, log, before + nth));
+                }
+                Ended::Cut { covered: more, part } => {
+                    covered.merge(more);
+                    cut = Some((depth, part));
+                    break;
+                }
+                Ended::Complete { covered, been } => (covered, been),
+            };
             covered.merge(more);
-            let found = search.found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if let Some((nth, faults, violation)) = found {
-                let log = run(&self.rig, &faults, Some(&clean), true).log;
-                return Err(self.failure(plan_of(&faults, self.graph()), violation, log, nth));
-            }
-            if search.stop.load(Ordering::Relaxed) {
-                cut = Some((depth, part));
-                break;
-            }
             complete = depth;
-            known.push(search.been.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+            known.push(Arc::new(been));
             if self.progress {
                 let (count, time) = (schedules.load(Ordering::Relaxed), begun.elapsed().as_secs_f32());
                 eprintln!("{}: {depth} faults complete, {count} schedules, {time:.1} s", self.graph().name);
@@ -362,126 +300,6 @@ impl<W: World> Explorer<W> {
             step.is_some_and(|step| step.name == name)
         });
         here && only & fault.bit() != 0
-    }
-}
-
-impl<W: World> Search<'_, W> {
-    /// All runs with exactly so many faults; how much of them was done.
-    fn depth(&self, seen: &[Seen]) -> (Covered, f64) {
-        let first = self.children(&[], seen);
-        let next = AtomicUsize::new(0);
-        let workers = self.explorer.threads.min(first.len().max(1));
-        let covered = std::thread::scope(|scope| {
-            let work = || {
-                let mut covered = Covered::default();
-                while !self.stop.load(Ordering::Relaxed) {
-                    let Some(plan) = first.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    self.below(plan.clone(), &mut covered);
-                }
-                covered
-            };
-            let handles: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
-            let mut all = work();
-            for handle in handles {
-                match handle.join() {
-                    Ok(covered) => all.merge(covered),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            all
-        });
-        let done = next.load(Ordering::Relaxed).min(first.len());
-        (covered, done as f64 / first.len().max(1) as f64)
-    }
-
-    /// This plan, and, if it has too few faults yet, all that begin with it.
-    fn below(&self, plan: Faults, covered: &mut Covered) {
-        if self.stop.load(Ordering::Relaxed) {
-            return;
-        }
-        let nth = self.schedules.fetch_add(1, Ordering::Relaxed) + 1;
-        let over = self.explorer.budget.is_some_and(|budget| nth > budget)
-            || self.explorer.time.is_some_and(|time| nth.is_multiple_of(16) && self.begun.elapsed() > time);
-        if self.explorer.progress && nth.is_multiple_of(20_000) {
-            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
-        }
-        if over {
-            self.stop.store(true, Ordering::Relaxed);
-            return;
-        }
-        let run = run(&self.explorer.rig, &plan, Some(self.clean), false);
-        if plan.len() == self.depth {
-            covered.add(&run, &plan);
-            if nth.is_multiple_of(100) {
-                self.again(&plan, &run, nth);
-                covered.twice += 1;
-            }
-        }
-        if let Some(violation) = run.violation {
-            self.report(nth, plan, violation);
-            return;
-        }
-        if plan.len() < self.depth {
-            let until = self.until_join(&plan, &run);
-            for child in self.children(&plan, until.get(run.fired_at..).unwrap_or_default()) {
-                self.below(child, covered);
-            }
-        } else if self.explorer.joined && self.depth < self.explorer.faults {
-            let mut been = self.been.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            been.extend(run.joins.iter().map(|(at, _)| *at));
-        }
-    }
-
-    /// The places up to where runs with fewer faults have been.
-    fn until_join<'r>(&self, plan: &Faults, run: &'r Run) -> &'r [Seen] {
-        if !self.explorer.joined {
-            return &run.seen;
-        }
-        let fewer = &self.known[..plan.len().min(self.known.len())];
-        let joins = |(at, _): &&(u64, usize)| fewer.iter().any(|known| known.contains(at));
-        let end = run.joins.iter().find(joins).map_or(run.seen.len(), |(_, end)| *end);
-        &run.seen[..end.min(run.seen.len())]
-    }
-
-    fn again(&self, plan: &Faults, before: &Run, nth: u64) {
-        let again = run(&self.explorer.rig, plan, Some(self.clean), false);
-        if again.digest != before.digest {
-            let mut pairs = again.seen.iter().zip(&before.seen);
-            let graph = self.explorer.graph();
-            let differs = pairs.find(|(one, other)| one.point != other.point).map(|(one, _)| one.point.label(graph));
-            let place = differs.map_or_else(|| "the end".to_owned(), |label: Label| label.to_string());
-            let message =
-                format!("the runs part at {place}; a hash map, a real clock or chance in the world does that");
-            self.report(nth, plan.clone(), Violation::new(Oracle::Nondeterministic, message));
-        }
-    }
-
-    fn report(&self, nth: u64, plan: Faults, violation: Violation) {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut found = self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if found.as_ref().is_none_or(|(other, _, _)| nth < *other) {
-            *found = Some((nth, plan, violation));
-        }
-    }
-
-    /// The plan, with one more fault at one of these places.
-    fn children(&self, plan: &[(Point, Fault)], seen: &[Seen]) -> Vec<Faults> {
-        let mut children = Vec::new();
-        for seen in seen {
-            for fault in Fault::ALL.iter().copied().filter(|fault| seen.menu & fault.bit() != 0) {
-                // After the last await of a method nothing is left to do: the method's own faults say the same.
-                let twice = seen.last_await
-                    && self.depth > 1
-                    && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));
-                if twice || !self.explorer.admits(&seen.point, fault) {
-                    continue;
-                }
-                let mut child = plan.to_vec();
-                child.push((seen.point.clone(), fault));
-                children.push(child);
-            }
-        }
-        children
     }
 }
 

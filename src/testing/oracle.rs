@@ -7,11 +7,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use durable_fsm_graph::{Graph, Kind, Undo};
 
-use super::sim::Core;
+use super::sim::{Core, Decoded};
 use super::world::Thing;
 use crate::Site;
 use crate::machine::Reply;
-use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record, idempotency_key};
+use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record};
 use crate::steps::Ask;
 
 /// What was violated.
@@ -76,9 +76,6 @@ pub(crate) struct Books {
     keys: BTreeMap<String, usize>,
     /// Keys of what was left behind on purpose.
     retained: BTreeSet<String>,
-    /// The key of each life that a record has named.
-    lives: BTreeMap<(String, Option<String>, u64), String>,
-    origin: String,
     /// An attempt of a controller has failed, and its next write has to say so.
     failed: [Option<(usize, u64)>; 2],
     /// What was reached: a transition, and the state it led to.
@@ -97,8 +94,6 @@ impl Books {
             calls: 0,
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
-            lives: BTreeMap::new(),
-            origin: String::new(),
             failed: [None; 2],
             edges: BTreeSet::new(),
             world: 0,
@@ -128,7 +123,6 @@ impl Books {
     pub(crate) fn check_write(&mut self, actor: usize, old: Option<&Record>, new: &Record) -> Option<Violation> {
         let history = |message: String| Some(Violation::new(Oracle::History, message));
         let edge = |message: String| Some(Violation::new(Oracle::Edge, message));
-        self.origin.clone_from(&new.origin);
         let failed = self.failed[actor].take();
         let expected = old.map_or(0, |old| old.seq) + 1;
         if new.seq != expected {
@@ -209,28 +203,6 @@ impl Books {
         reached.iter().any(|state| self.graph.states[*state].name == new.state)
     }
 
-    /// The key of one life.
-    fn key(&mut self, transition: &str, subject: Option<&str>, life: u64) -> String {
-        let (origin, machine) = (&self.origin, self.graph.name);
-        let entry = self.lives.entry((transition.to_owned(), subject.map(str::to_owned), life));
-        entry.or_insert_with(|| idempotency_key(origin, machine, transition, subject, life)).clone()
-    }
-
-    /// The keys of all that a record knows of.
-    fn known(&mut self, record: &Record) -> BTreeSet<String> {
-        let mut known = BTreeSet::new();
-        for it in &record.undo {
-            known.insert(self.key(&it.transition, it.subject.as_deref(), it.life));
-        }
-        for it in &record.touched {
-            known.insert(self.key(&it.transition, it.subject.as_deref(), it.life));
-        }
-        if let Some(it) = &record.intent {
-            known.insert(self.key(&it.transition, it.subject.as_deref(), it.life));
-        }
-        known
-    }
-
     /// Whether somebody has to undo what is under this key.
     fn is_owned(&self, key: &str) -> bool {
         let made_by = self.keys.get(key).and_then(|index| self.graph.transitions.get(*index));
@@ -245,8 +217,9 @@ impl Books {
     }
 
     /// What exists, against what is known.
-    pub(crate) fn check_world(&mut self, record: Option<&Record>, things: &[Thing]) -> Option<Violation> {
-        let known = record.map(|record| self.known(record)).unwrap_or_default();
+    pub(crate) fn check_world(&mut self, decoded: Option<&Decoded>, things: &[Thing]) -> Option<Violation> {
+        let record = decoded.map(|decoded| &decoded.record);
+        let known = decoded.map(|decoded| &*decoded.known).unwrap_or_default();
         let mut hasher = DefaultHasher::new();
         for thing in things {
             (thing.kind, &thing.detail, thing.key.as_ref().map(|key| known.contains(key))).hash(&mut hasher);
@@ -268,16 +241,15 @@ impl Books {
     }
 
     /// The record is about to be removed.
-    pub(crate) fn check_removal(&mut self, record: Option<&Record>, things: &[Thing]) -> Option<Violation> {
+    pub(crate) fn check_removal(&self, decoded: Option<&Decoded>, things: &[Thing]) -> Option<Violation> {
         let finalizer = |message: String| Some(Violation::new(Oracle::Finalizer, message));
-        let Some(record) = record else { return finalizer("there is no record".to_owned()) };
-        let retained: Vec<_> =
-            record.undo.iter().filter(|it| self.undo_of(&it.transition) == Some(Undo::Retain)).cloned().collect();
-        let kept: BTreeSet<_> =
-            retained.iter().map(|it| self.key(&it.transition, it.subject.as_deref(), it.life)).collect();
+        let Some(decoded) = decoded else { return finalizer("there is no record".to_owned()) };
+        let live = decoded.record.undo.iter().zip(decoded.live());
+        let retained = live.filter(|(it, _)| self.undo_of(&it.transition) == Some(Undo::Retain));
+        let kept: Vec<&String> = retained.map(|(_, key)| key).collect();
         for thing in things {
             if let Some(key) = &thing.key
-                && !kept.contains(key)
+                && !kept.contains(&key)
                 && self.is_owned(key)
                 && !self.is_retained(key)
             {
@@ -289,17 +261,20 @@ impl Books {
     }
 
     /// The record was removed.
-    pub(crate) fn removed(&mut self, record: Option<&Record>) {
-        for it in record.map(|record| record.undo.clone()).unwrap_or_default() {
-            let key = self.key(&it.transition, it.subject.as_deref(), it.life);
-            self.retained.insert(key);
-        }
+    pub(crate) fn removed(&mut self, decoded: Option<&Decoded>) {
+        self.retained.extend(decoded.map(Decoded::live).unwrap_or_default().iter().cloned());
     }
 }
 
 fn same_step(one: Option<&Intent>, other: Option<&Intent>) -> bool {
-    let step = |it: &Intent| (it.transition.clone(), it.subject.clone(), it.life, it.action);
-    one.map(step) == other.map(step)
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            (&one.transition, &one.subject, one.life, one.action)
+                == (&other.transition, &other.subject, other.life, other.action)
+        }
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 fn same(one: &Effect, other: &Effect) -> bool {
@@ -328,12 +303,13 @@ impl Core {
         }
     }
 
-    fn entitled(&mut self, site: Site, name: &str, ask: &Ask) -> Option<Violation> {
+    fn entitled(&self, site: Site, name: &str, ask: &Ask) -> Option<Violation> {
         let first =
             |why: &str| Some(Violation::new(Oracle::IntentFirst, format!("{} of `{name}`: {why}", site.name())));
         let exact =
             |why: &str| Some(Violation::new(Oracle::ExactResume, format!("{} of `{name}`: {why}", site.name())));
-        let Some(record) = &self.stored.record else { return first("there is no record") };
+        let Some(decoded) = &self.stored.decoded else { return first("there is no record") };
+        let record = &decoded.record;
         let Some(intent) = &record.intent else { return first("no intent is durable") };
         if intent.transition != name || intent.subject != ask.subject {
             return first(&format!("the durable intent is for `{}`", intent.transition));
@@ -353,7 +329,6 @@ impl Core {
             return first("the resource is held");
         }
         let each = self.graph.transitions[ask.transition].for_each().map(|for_each| for_each.fact);
-        let (life, subject) = (intent.life, intent.subject.clone());
         if action != Action::Abort && ask.facts != record.facts_of(intent, each) {
             return exact("the facts are not those of the record");
         }
@@ -361,15 +336,14 @@ impl Core {
         if ask.spec.as_ref() != spec {
             return exact("the spec is not the one that the intent was written with");
         }
-        let key = self.books.key(name, subject.as_deref(), life);
-        if key != ask.details.key {
+        if decoded.key_of_intent() != Some(&ask.details.key) {
             return first("the key is not that of the durable intent");
         }
         None
     }
 
     pub(crate) fn failed_call(&mut self, ask: &Ask) {
-        let seq = self.stored.record.as_ref().map_or(0, |record| record.seq);
+        let seq = self.stored.record().map_or(0, |record| record.seq);
         self.books.failed[self.actor] = Some((ask.transition, seq));
     }
 }

@@ -97,6 +97,10 @@ faults! {
     Removed = "removed",
     /// The mark is removed by hand, and the record is not.
     Unmarked = "unmarked",
+    /// Once it is gone, the resource is made again under its name, and a controller that has not heard of it acts for the old one.
+    MadeAgain = "made-again",
+    /// The undo is delivered once more, late.
+    Echo = "echo",
 }
 
 impl Fault {

@@ -80,6 +80,13 @@ fn stale_load() {
 }
 
 #[test]
+fn a_pass_for_a_namesake_that_is_gone() {
+    let failure = store::<Keyed>(StoreBug::Nameless);
+    assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::Quiescent, 1), "{failure}");
+    assert_eq!(failure.plan.0[0].1, Fault::MadeAgain);
+}
+
+#[test]
 fn commit_before_effect() {
     assert_found(&steps::<Keyed>(Bug::CommitFirst), Oracle::IntentFirst, "");
 }

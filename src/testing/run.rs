@@ -2,21 +2,21 @@
 //! and only the plan decides which and for how long.
 
 mod rests;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
-use super::sim::{Line, Point, Seen, Sim, SimClock, SimProbe, SimSteps, SimStore, Stop};
+use super::sim::{Joins, Line, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{Thing, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::{HeldReason, Resolution};
-use crate::steps::{Steps, Typed};
+use crate::record::{HeldReason, Record, Resolution};
+use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
 /// What stands between the driver and the simulation.
@@ -90,7 +90,8 @@ enum Rest {
     Resting,
     HeldInDoubt,
     Gone,
-    Failed,
+    /// Something was violated, or how it goes on is known.
+    Over,
 }
 
 struct Runner<'r, W: World> {
@@ -107,16 +108,34 @@ struct Runner<'r, W: World> {
     pause: Duration,
     rests: Rests,
     moved: bool,
+    /// What begins now is a pass for a resource that is gone.
+    outdated: bool,
 }
 
-/// Runs one plan. `clean` is what a run without faults leaves.
-pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option<&Rests>, verbose: bool) -> Run {
+/// How a plan is run.
+#[derive(Default)]
+pub(crate) struct Manner<'m> {
+    /// What a run without faults leaves.
+    pub(crate) clean: Option<&'m Rests>,
+    /// Where the run may end, because it was followed from there before.
+    pub(crate) known: &'m [Arc<Joins>],
+    /// Keeps a timeline.
+    pub(crate) verbose: bool,
+}
+
+/// Runs one plan.
+pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Manner<'_>) -> Run {
     let graph = <W::Machine as Machine>::GRAPH;
-    let sim = Sim::new(graph, plan, verbose);
+    let sim = Sim::new(graph, plan, manner.verbose);
+    let moved =
+        plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack | Fault::MadeAgain));
     {
         let mut core = sim.core();
         core.edits = rig.resources.len() - 1;
         core.stored.exclusive = rig.exclusive;
+        rig.resources[0].uid().clone_into(&mut core.first_uid);
+        core.moved = moved;
+        core.known = manner.known.to_vec();
     }
     let world = W::new(&sim);
     let (inventory, check) = (world.clone(), world.clone());
@@ -134,9 +153,10 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], clean: Option
         passes: 0,
         pause: longest.unwrap_or_default() + Duration::from_secs(1),
         rests: Vec::new(),
-        moved: plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack)),
+        moved,
+        outdated: false,
     };
-    let ended_held = runner.script(clean);
+    let ended_held = runner.script(manner.clean);
     runner.actors.iter_mut().for_each(|actor| actor.pass = None);
     let rests = std::mem::take(&mut runner.rests);
     drop(runner);
@@ -175,13 +195,25 @@ fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
 }
 
 impl<W: World> Runner<'_, W> {
-    /// The whole life of a resource. True if it ended held, as some contracts may.
+    /// The whole life of a resource, and where the plan wants it that of a second one of the same name. True if one ended held, as some
+    /// contracts may.
     fn script(&mut self, clean: Option<&Rests>) -> bool {
+        let held = self.live(clean);
+        if !self.sim.core().stored.gone || self.sim.core().is_over() || !self.is_made_again() {
+            return held;
+        }
+        self.sim.core().make_again();
+        self.act_for_the_old_one();
+        let held_again = self.live(clean);
+        held || held_again
+    }
+
+    fn live(&mut self, clean: Option<&Rests>) -> bool {
         let mut ended_held = false;
         loop {
             let stage = self.sim.core().edit;
             match self.settle(Rest::Resting) {
-                Rest::Failed => return ended_held,
+                Rest::Over => return ended_held,
                 Rest::Gone => break,
                 Rest::HeldInDoubt => ended_held = true,
                 Rest::Resting => {
@@ -201,13 +233,12 @@ impl<W: World> Runner<'_, W> {
                 drop(core);
                 match self.settle(Rest::Gone) {
                     Rest::Gone => break,
-                    Rest::Failed => return ended_held,
+                    Rest::Over => return ended_held,
                     _ => {
-                        let record = self.sim.core().stored.record.clone();
-                        let held = record.and_then(|record| record.held);
-                        let message =
-                            format!("a deletion ends held: {}", held.map(|it| it.message).unwrap_or_default());
-                        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                        let mut core = self.sim.core();
+                        let held = core.stored.record().and_then(|record| record.held.as_ref());
+                        let message = format!("a deletion ends held: {}", held.map_or("", |it| it.message.as_str()));
+                        core.violate(Violation::new(Oracle::Quiescent, message));
                         return ended_held;
                     }
                 }
@@ -227,8 +258,8 @@ impl<W: World> Runner<'_, W> {
             self.between();
             let wanted = self.wanted();
             let end = self.drive();
-            if self.sim.core().violation.is_some() {
-                return Rest::Failed;
+            if self.sim.core().is_over() {
+                return Rest::Over;
             }
             let tampered = self.sim.core().stored.tampered.take().is_some();
             let now = self.sim.now();
@@ -242,7 +273,7 @@ impl<W: World> Runner<'_, W> {
                     _ if tampered && self.sim.core().is_poisoned() => {
                         let message = format!("a record that cannot be honoured led to {:?}", report.ending);
                         self.sim.core().violate(Violation::new(Oracle::History, message));
-                        return Rest::Failed;
+                        return Rest::Over;
                     }
                     // Whatever was changed during the pass wakes the controller up again.
                     Ending::Resting if self.wanted() != wanted => {}
@@ -251,8 +282,13 @@ impl<W: World> Runner<'_, W> {
                         self.sim.advance_to(now + after.max(Duration::from_millis(1)));
                     }
                     Ending::Held => {
-                        let record = report.record.or_else(|| self.sim.core().stored.record.clone());
-                        let in_doubt = record.and_then(|it| it.held).is_some_and(|it| it.reason == HeldReason::InDoubt);
+                        let is_in_doubt = |record: &Record| {
+                            record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt)
+                        };
+                        let in_doubt = match &report.record {
+                            Some(record) => is_in_doubt(record),
+                            None => self.sim.core().stored.record().is_some_and(is_in_doubt),
+                        };
                         if in_doubt && !self.sim.core().deleting {
                             if !self.is_rolled_back() {
                                 return Rest::HeldInDoubt;
@@ -280,10 +316,10 @@ impl<W: World> Runner<'_, W> {
                 break;
             }
         }
-        let state = self.sim.core().stored.record.as_ref().map_or("nothing", |it| &it.state).to_owned();
+        let state = self.sim.core().stored.record().map_or("nothing", |it| &it.state).to_owned();
         let message = format!("it does not come to rest from {state}");
         self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
-        Rest::Failed
+        Rest::Over
     }
 
     /// Which spec is wanted, or none.
@@ -335,7 +371,7 @@ impl<W: World> Runner<'_, W> {
             }
             Fault::Newer => {
                 let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record.clone() {
+                if let Some(mut record) = core.stored.record().cloned() {
                     record.format += 1;
                     loaded.bytes = serde_json::to_vec(&record).ok();
                 }
@@ -343,7 +379,7 @@ impl<W: World> Runner<'_, W> {
             }
             Fault::Copied => {
                 let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record.clone() {
+                if let Some(mut record) = core.stored.record().cloned() {
                     record.owner = "the-uid-of-another".to_owned();
                     loaded.bytes = serde_json::to_vec(&record).ok();
                 }
@@ -360,147 +396,21 @@ impl<W: World> Runner<'_, W> {
         self.sim.core().pass_point(point, Fault::RollBack.bit()).is_some()
     }
 
-    fn restart(&mut self, actor: usize) {
-        {
-            let mut core = self.sim.core();
-            core.books.forget(actor);
-            core.draining = false;
-        }
-        self.actors[actor] = new_actor(self.rig, &self.sim, actor);
-    }
-
-    fn begin(&mut self, actor: usize) {
-        let core = self.sim.core();
-        let (edit, deleting) = (core.edit, core.deleting);
-        drop(core);
-        let resource = Arc::new(self.rig.resources[edit].clone());
-        let typed: Arc<dyn Steps> =
-            Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
-        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone() }));
-        let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
-        self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
-    }
-
-    /// One pass of the controller that leads, and of the other one where the plan lets it come between.
-    fn drive(&mut self) -> End {
-        let first = self.lead;
-        let mut current = first;
-        let mut ended = None;
-        // How many passes the other controller may still make while this one is paused.
-        let mut more = 0;
-        self.begin(first);
-        loop {
-            match self.poll(current) {
-                Polled::Ended(end) => {
-                    let waits = match &end {
-                        End::Report(report) => match report.ending {
-                            Ending::Progressing(after) | Ending::Blocked(after) => Some(after),
-                            _ => None,
-                        },
-                        End::Store | End::Crashed => Some(Duration::from_secs(1)),
-                    };
-                    if current == first {
-                        ended = Some(end);
-                    }
-                    let other = 1 - current;
-                    if self.actors[other].pass.is_none() {
-                        return ended.unwrap_or(End::Crashed);
-                    }
-                    match waits {
-                        Some(after) if more > 0 && self.sim.core().violation.is_none() => {
-                            more -= 1;
-                            let now = self.sim.now();
-                            self.sim.advance_to(now + after.max(Duration::from_millis(1)));
-                            self.begin(current);
-                        }
-                        _ => {
-                            more = 0;
-                            current = other;
-                            self.resume(current);
-                        }
-                    }
-                }
-                Polled::Stopped(stop) => {
-                    self.sim.core().suspended += 1;
-                    self.actors[current].stopped_at = self.sim.now();
-                    if stop == Stop::Pause {
-                        more = 20;
-                        let now = self.sim.now();
-                        self.sim.advance_to(now + self.pause);
-                    }
-                    current = 1 - current;
-                    if self.actors[current].pass.is_none() {
-                        self.begin(current);
-                    } else {
-                        self.resume(current);
-                    }
-                }
-                Polled::Stuck => {
-                    let message = "a method waits for something that never comes, and not for time".to_owned();
-                    self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
-                    return End::Crashed;
-                }
-            }
-            if self.sim.core().violation.is_some() {
-                return End::Crashed;
-            }
-        }
-    }
-
-    fn resume(&mut self, actor: usize) {
+    /// Whether the plan wants the resource, which is gone, to be made again.
+    fn is_made_again(&mut self) -> bool {
+        self.passes += 1;
+        let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
         let mut core = self.sim.core();
-        core.suspended -= 1;
-        let stopped = core.now - self.actors[actor].stopped_at;
-        core.paused[actor] += stopped;
+        let menu = if core.stored.exclusive { 0 } else { Fault::MadeAgain.bit() };
+        core.pass_point(point, menu).is_some()
     }
 
-    fn poll(&mut self, actor: usize) -> Polled {
-        self.sim.core().actor = actor;
-        for _ in 0..100_000 {
-            {
-                let mut core = self.sim.core();
-                core.wake = None;
-                core.yielded = false;
-            }
-            let Some(pass) = &mut self.actors[actor].pass else { return Polled::Stuck };
-            if let Poll::Ready(result) = pass.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                self.actors[actor].pass = None;
-                self.sim.core().books.forget(actor);
-                if self.actors[actor].draining {
-                    self.restart(actor);
-                }
-                self.sim.core().note(|| match &result {
-                    Ok(report) => format!("the pass ends: {:?}", report.ending),
-                    Err(error) => format!("the pass ends: {error}"),
-                });
-                return Polled::Ended(result.map_or(End::Store, |report| End::Report(Box::new(report))));
-            }
-            let (stop, yielded, wake) = {
-                let mut core = self.sim.core();
-                (core.stop.take(), core.yielded, core.wake)
-            };
-            match (stop, wake) {
-                (Some(Stop::Crash), _) => {
-                    self.restart(actor);
-                    return Polled::Ended(End::Crashed);
-                }
-                (Some(Stop::Drain), _) => {
-                    self.actors[actor].driver.stop();
-                    self.actors[actor].draining = true;
-                    self.sim.core().draining = true;
-                }
-                (Some(stop), _) => return Polled::Stopped(stop),
-                (None, _) if yielded => {}
-                (None, Some(wake)) => self.sim.advance_to(wake),
-                (None, None) => return Polled::Stuck,
-            }
-        }
-        Polled::Stuck
+    /// The other controller makes a pass for the resource that is gone, as it saw it last.
+    fn act_for_the_old_one(&mut self) {
+        self.lead = 1 - self.lead;
+        self.outdated = true;
+        drop(self.drive());
+        self.outdated = false;
+        self.lead = 1 - self.lead;
     }
-}
-
-enum Polled {
-    Ended(End),
-    Stopped(Stop),
-    Stuck,
 }

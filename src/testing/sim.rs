@@ -4,6 +4,7 @@
 mod calls;
 mod clock;
 mod crossings;
+mod decoded;
 mod joins;
 mod record;
 
@@ -16,7 +17,9 @@ use std::time::Duration;
 pub(crate) use calls::SimSteps;
 pub(crate) use clock::SimClock;
 pub(crate) use crossings::SimProbe;
+pub(crate) use decoded::Decoded;
 use durable_fsm_graph::Graph;
+pub(crate) use joins::Joins;
 pub(crate) use record::SimStore;
 use record::Stored;
 
@@ -136,6 +139,10 @@ pub(crate) struct Core {
     /// Which of the resource's specs holds.
     pub(crate) edit: usize,
     pub(crate) edits: usize,
+    /// The uid of the resource, as its author has it.
+    pub(crate) first_uid: String,
+    /// The version from which on the resource is another one of the same name.
+    pub(crate) made_again: Option<u64>,
     /// No faults, and no places: a pass that only checks.
     pub(crate) quiet: bool,
     pub(crate) violation: Option<Violation>,
@@ -153,6 +160,12 @@ pub(crate) struct Core {
     pub(crate) fired_at: usize,
     /// Where other runs may have been before, with the number of places passed by then.
     pub(crate) joins: Vec<(u64, usize)>,
+    /// Where other runs have been, and were followed to their end.
+    pub(crate) known: Vec<Arc<Joins>>,
+    /// The run has come to where another one was: how it goes on is known.
+    pub(crate) joined: bool,
+    /// The plan moves what is wanted, so that this run rests at other times than one without faults.
+    pub(crate) moved: bool,
 }
 
 impl Sim {
@@ -178,6 +191,8 @@ impl Sim {
                 deleting: false,
                 edit: 0,
                 edits: 0,
+                first_uid: String::new(),
+                made_again: None,
                 quiet: false,
                 violation: None,
                 log: verbose.then(Vec::new),
@@ -188,6 +203,9 @@ impl Sim {
                 draining: false,
                 fired_at: 0,
                 joins: Vec::new(),
+                known: Vec::new(),
+                joined: false,
+                moved: false,
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),
@@ -239,11 +257,11 @@ impl Sim {
         let check = self.0.check.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut core = self.core();
         let core = &mut *core;
-        if let Some(violation) = core.books.check_world(core.stored.record.as_ref(), &things) {
+        if let Some(violation) = core.books.check_world(core.stored.decoded.as_deref(), &things) {
             core.violate(violation);
         }
         if let Some(check) = check {
-            let at = super::world::At { record: core.stored.record.as_ref(), deleting: core.deleting, things: &things };
+            let at = super::world::At { record: core.stored.record(), deleting: core.deleting, things: &things };
             if let Err(message) = check(&at) {
                 core.violate(Violation::new(Oracle::Author, message));
             }
@@ -341,6 +359,11 @@ impl Core {
             seen.point.transition == transition && seen.point.place == place && seen.point.subject.as_deref() == subject
         };
         self.seen.iter().rev().find(same).map_or(1, |seen| seen.point.nth + 1)
+    }
+
+    /// Whether nothing is left to find out.
+    pub(crate) fn is_over(&self) -> bool {
+        self.joined || self.violation.is_some()
     }
 
     pub(crate) fn violate(&mut self, violation: Violation) {

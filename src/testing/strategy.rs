@@ -10,7 +10,7 @@ use proptest::test_runner::TestCaseError;
 
 use super::explore::{Explorer, plan_of};
 use super::plan::{Fault, Plan};
-use super::run::run;
+use super::run::{Manner, run};
 use super::sim::Point;
 use super::world::World;
 use crate::Machine;
@@ -35,7 +35,7 @@ impl<W: World> Explorer<W> {
     pub fn plan(&self, picks: &Picks) -> Plan {
         let mut faults: Vec<(Point, Fault)> = Vec::new();
         for pick in &picks.0 {
-            let run = run(self.as_rig(), &faults, None, false);
+            let run = run(self.as_rig(), &faults, &Manner::default());
             let menu: Vec<(Point, Fault)> = run.seen[run.fired_at.min(run.seen.len())..]
                 .iter()
                 .flat_map(|seen| {

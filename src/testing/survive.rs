@@ -36,7 +36,7 @@ impl Trouble {
             }
             Trouble::ReplyLost => Fault::ReplyLost.bit() | Fault::Hang.bit(),
             Trouble::RequestLost => Fault::RequestLost.bit(),
-            Trouble::Late => Fault::Late.bit() | Fault::Duplicate.bit() | Fault::Slow.bit(),
+            Trouble::Late => Fault::Late.bit() | Fault::Duplicate.bit() | Fault::Echo.bit() | Fault::Slow.bit(),
             Trouble::Refused => {
                 Fault::NotApplied.bit() | Fault::Throttled.bit() | Fault::Rejected.bit() | Fault::NotOurs.bit()
             }

@@ -5,7 +5,7 @@ pub mod named {
     use durable_fsm::Fsm;
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
 
-    use crate::resource::App;
+    use crate::worlds::resource::App;
 
     /// Two named things.
     #[derive(Fsm)]
@@ -77,7 +77,7 @@ pub mod lagging {
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
     use durable_fsm::{Fsm, Lookup};
 
-    use crate::resource::App;
+    use crate::worlds::resource::App;
 
     /// A network, and a machine in it.
     #[derive(Fsm)]
@@ -172,7 +172,7 @@ pub mod opaque {
     use durable_fsm::Fsm;
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
 
-    use crate::resource::App;
+    use crate::worlds::resource::App;
 
     /// A licence, and a mail that says so.
     #[derive(Fsm)]

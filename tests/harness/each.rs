@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Each, Fsm, Lookup};
 
-use crate::resource::App;
+use crate::worlds::resource::App;
 
 /// Keeps a set of members, and one container that is replaced.
 #[derive(Fsm)]
@@ -115,7 +115,7 @@ proptest::proptest! {
         second in proptest::collection::btree_set("[a-c]", 0..3),
         picks in durable_fsm::testing::picks(0..=4),
     ) {
-        let app = |image: &str, members: &BTreeSet<String>| App(crate::resource::Spec { image: image.to_owned(), members: members.clone() });
+        let app = |image: &str, members: &BTreeSet<String>| App(crate::worlds::resource::Spec { image: image.to_owned(), members: members.clone() });
         explore::<Cloud>().resources(vec![app("v1", &first), app("v2", &second)]).survives(&picks)?;
     }
 }

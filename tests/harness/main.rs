@@ -6,6 +6,7 @@ mod each;
 mod keyed;
 mod published;
 mod reports;
-mod resource;
 mod shapes;
 mod worker;
+#[path = "../worlds/mod.rs"]
+mod worlds;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Fsm, Wait};
 
-use crate::resource::App;
+use crate::worlds::resource::App;
 
 /// Every other shape.
 #[derive(Fsm)]

@@ -8,7 +8,7 @@ use crate::record::event::Illegal;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp, Touched};
 use crate::{Class, Facts};
 
-impl Change<'_> {
+impl Change<'_, '_> {
     pub(super) fn intend(
         &mut self,
         transition: String,

@@ -7,7 +7,7 @@ use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
 use crate::record::{Action, Direction, Effect, Held, HeldReason, Stamp, Touched};
 
-impl Change<'_> {
+impl Change<'_, '_> {
     pub(super) fn set_aside(&mut self) -> Result<(), Illegal> {
         let mut intent = self.take_intent(Action::Run)?;
         intent.in_doubt = true;

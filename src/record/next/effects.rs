@@ -7,7 +7,7 @@ use super::Change;
 use crate::record::{Effect, HISTORY, HeldReason, Intent, Retry, Stamp, Touched};
 use crate::{Class, Facts};
 
-impl Change<'_> {
+impl Change<'_, '_> {
     /// Adds the effect of an intent to the live ones, or renews it.
     ///
     /// Going forward its undo reads what it made from the record; on the way back nothing moves, and the entry keeps it.

@@ -29,6 +29,8 @@ pub(super) enum StoreBug {
     Reset,
     /// Reads the record before the last, as if it were the last.
     StaleLoad,
+    /// Does not tell whose record it is.
+    Nameless,
     /// Keeps something else than it was given.
     Forgets(fn(&mut Record)),
 }
@@ -37,7 +39,7 @@ pub(super) struct BadStore(pub(super) SimStore, pub(super) StoreBug);
 
 impl BadStore {
     fn durable(&self) -> Option<Record> {
-        self.0.0.core().stored.record.clone()
+        self.0.0.core().stored.record().cloned()
     }
 }
 
@@ -112,6 +114,10 @@ impl Store for BadStore {
 
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
         self.0.list(machine).await
+    }
+
+    fn uid_of(&self, version: &Version) -> Option<String> {
+        if matches!(self.1, StoreBug::Nameless) { None } else { self.0.uid_of(version) }
     }
 }
 

@@ -10,7 +10,7 @@ impl<W: World> Runner<'_, W> {
     /// A person resolves what is held, having looked: nothing of somebody else's is there.
     pub(super) fn operate(&mut self, resolution: Resolution) {
         let mut core = self.sim.core();
-        let Some(record) = core.stored.record.clone() else { return };
+        let Some(record) = core.stored.record().cloned() else { return };
         let at = Stamp::from(std::time::SystemTime::UNIX_EPOCH);
         let Ok(resolved) = next(
             core.graph,
@@ -54,7 +54,7 @@ impl<W: World> Runner<'_, W> {
         let mut things = self.sim.things();
         things.iter_mut().for_each(|thing| thing.key = None);
         things.sort();
-        let state = self.sim.core().stored.record.as_ref().map(|it| it.state.clone()).unwrap_or_default();
+        let state = self.sim.core().stored.record().map(|it| it.state.clone()).unwrap_or_default();
         let stage = self.rests.len();
         if let Some((expected, there)) = clean.and_then(|clean| clean.get(stage)).filter(|_| !self.moved)
             && *expected == state
@@ -70,7 +70,7 @@ impl<W: World> Runner<'_, W> {
         let things = self.sim.things();
         let mut core = self.sim.core();
         let core = &mut *core;
-        let at = At { record: core.stored.record.as_ref(), deleting: core.deleting, things: &things };
+        let at = At { record: core.stored.record(), deleting: core.deleting, things: &things };
         if let Err(message) = self.world.check_final(&at) {
             core.violate(Violation::new(Oracle::Author, message));
         }

@@ -21,6 +21,8 @@ use crate::{Class, Clock, FactError, Facts, Lookup, Site};
 pub(crate) struct SimSteps {
     pub(crate) inner: Arc<dyn Steps>,
     pub(crate) sim: Sim,
+    /// The uid of the resource that the pass is for.
+    pub(crate) uid: String,
 }
 
 /// What one request does when it is carried out.
@@ -107,7 +109,7 @@ impl SimSteps {
                 }
                 Box::pin(std::future::pending())
             }
-            Some(Fault::Duplicate) if site == Site::Effect => {
+            Some(fault @ (Fault::Duplicate | Fault::Echo)) if site == Site::Effect || fault == Fault::Echo => {
                 self.fly(site, &ask, method(&*self.inner, ask.clone()));
                 let call = request(ask.clone());
                 answered(ask, call)
@@ -193,7 +195,7 @@ impl Steps for SimSteps {
         self.inner.graph()
     }
     fn uid(&self) -> &str {
-        self.inner.uid()
+        &self.uid
     }
     fn generation(&self) -> u64 {
         self.inner.generation()
@@ -296,8 +298,11 @@ fn menu(site: Site, contract: &Contract<'_>) -> u64 {
         | Fault::Throttled.bit()
         | Fault::Rejected.bit()
         | Fault::NotOurs.bit();
-    let twice = site != Site::Effect || contract.in_doubt == InDoubt::Repeat;
-    if twice { always | Fault::Duplicate.bit() } else { always }
+    match (site, contract.in_doubt) {
+        (Site::Effect, InDoubt::Repeat) => always | Fault::Duplicate.bit(),
+        (Site::Effect, _) => always,
+        _ => always | Fault::Duplicate.bit() | Fault::Echo.bit(),
+    }
 }
 
 fn failure(class: Class, text: &str) -> Failure {

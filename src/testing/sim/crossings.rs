@@ -47,6 +47,9 @@ impl Sim {
             Side::After if site == Site::Load => None,
             Side::After => core.offer(Fault::CrashAfter.bit()),
         };
+        if core.joined {
+            return usize::MAX;
+        }
         let stop = match fault {
             None => return 0,
             Some(Fault::Delete) => {

@@ -1,8 +1,10 @@
 //! The one durable record of a run, as a store. Invariant: what the oracles see is what became durable, at the moment it did.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::{Core, Sim};
+use super::{Core, Decoded, Sim};
 use crate::record::Record;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
@@ -13,7 +15,7 @@ use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 pub(crate) struct Stored {
     pub(crate) bytes: Option<Vec<u8>>,
     /// The bytes, decoded.
-    pub(crate) record: Option<Record>,
+    pub(crate) decoded: Option<Arc<Decoded>>,
     pub(crate) version: u64,
     pub(crate) marked: bool,
     pub(crate) witness: Option<u64>,
@@ -147,6 +149,12 @@ impl Store for SimStore {
     fn exclusive(&self) -> bool {
         self.0.core().stored.exclusive
     }
+
+    fn uid_of(&self, version: &Version) -> Option<String> {
+        let core = self.0.core();
+        let version: u64 = version.token().parse().ok()?;
+        Some(core.uid(core.made_again.is_some_and(|since| version >= since)))
+    }
 }
 
 impl Sim {
@@ -167,6 +175,10 @@ impl Sim {
 }
 
 impl Stored {
+    pub(crate) fn record(&self) -> Option<&Record> {
+        self.decoded.as_ref().map(|decoded| &decoded.record)
+    }
+
     /// Whether there is nothing but the record.
     pub(super) fn is_calm(&self) -> bool {
         self.late.is_none() && self.tampered.is_none() && self.poisoned == [false; 2]
@@ -182,6 +194,20 @@ impl Core {
             witness: self.stored.witness,
             signals: Signals { deleting: self.deleting, paused: false, generation: None },
         }
+    }
+
+    /// The resource's uid, or that of the one which was made again in its place.
+    pub(crate) fn uid(&self, again: bool) -> String {
+        format!("{}{}", self.first_uid, if again { "-again" } else { "" })
+    }
+
+    /// Makes the resource again under its name.
+    pub(crate) fn make_again(&mut self) {
+        self.note(|| "the resource is made again".to_owned());
+        self.stored.version += 1;
+        self.stored.gone = false;
+        self.deleting = false;
+        self.made_again = Some(self.stored.version);
     }
 
     fn check_version(&self, expected: &Version) -> Result<(), StoreError> {
@@ -203,15 +229,16 @@ impl Core {
 
     /// Makes bytes durable, whatever was there.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let new = match serde_json::from_slice::<Record>(bytes) {
-            Ok(new) => new,
+        let decoded = match Decoded::of(bytes) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 self.violate(Violation::new(Oracle::History, format!("what was written is no record: {error}")));
                 return;
             }
         };
-        let old = self.stored.record.take();
-        if let Some(violation) = self.books.check_write(self.actor, old.as_ref(), &new) {
+        let new = &decoded.record;
+        let old = self.stored.decoded.take();
+        if let Some(violation) = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new) {
             self.violate(violation);
         }
         self.mix(new.seq);
@@ -227,7 +254,7 @@ impl Core {
         self.stored.bytes = Some(bytes.to_vec());
         self.stored.witness = Some(new.seq);
         self.stored.marked = true;
-        self.stored.record = Some(new);
+        self.stored.decoded = Some(decoded);
         self.books.writes += 1;
         self.note_join();
     }
@@ -241,15 +268,15 @@ impl Core {
             let message = "a record that cannot be honoured was removed".to_owned();
             self.violate(Violation::new(Oracle::History, message));
         }
-        if let Some(violation) = self.books.check_removal(self.stored.record.as_ref(), things) {
+        if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), things) {
             self.violate(violation);
         }
         self.note(|| "the record is removed".to_owned());
-        self.books.removed(self.stored.record.as_ref());
+        self.books.removed(self.stored.decoded.as_deref());
         self.stored.previous = None;
         self.stored.version += 1;
         self.stored.bytes = None;
-        self.stored.record = None;
+        self.stored.decoded = None;
         self.stored.marked = false;
         self.stored.witness = None;
         self.stored.gone = self.deleting;

@@ -1,0 +1,31 @@
+//! How many schedules the explorer runs in a second, and the deep explorations that are too long for a test.
+//!
+//! ```sh
+//! cargo bench --features testing --bench explore              # the speed, on four steps and on eight
+//! cargo bench --features testing --bench explore -- triples   # every three faults of the eight steps
+//! ```
+
+#[path = "../tests/worlds/mod.rs"]
+mod worlds;
+
+use durable_fsm::testing::{AssertOk, World, explore};
+
+fn main() {
+    // `cargo bench` adds `--bench`.
+    let asked = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    match asked.as_deref() {
+        None => {
+            measure::<worlds::keyed::Cloud>(2);
+            measure::<worlds::worker::Cloud>(2);
+        }
+        Some("keyed") => measure::<worlds::keyed::Cloud>(3),
+        Some("timeline") => println!("{}", explore::<worlds::keyed::Cloud>().timeline(&Default::default())),
+        Some("triples") => measure::<worlds::worker::Cloud>(3),
+        Some(other) => panic!("there is no `{other}`; say `triples`, `keyed` or nothing"),
+    }
+}
+
+/// Explores every combination of up to so many faults.
+fn measure<W: World>(faults: usize) {
+    println!("{}", explore::<W>().faults(faults).progress().run().assert_ok());
+}

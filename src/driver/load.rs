@@ -1,0 +1,135 @@
+//! Reading the record. Invariant: what cannot be honoured ends the pass; what is out of date costs nothing that was learnt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::decide::Ending;
+use super::pass::{Halt, Pass, stop};
+use super::write::TRIES;
+use super::{Driver, held_unwritten};
+use crate::probe::{Crossing, Probe, Side, Site};
+use crate::record::{Held, HeldReason, Intent, Record, Stamp, Unreadable};
+use crate::steps::Steps;
+use crate::{Loaded, RecordId, StoreError};
+
+impl<'d, P: Probe> Pass<'d, P> {
+    pub(super) async fn load(
+        driver: &'d Driver<P>,
+        steps: &'d dyn Steps,
+        id: &'d RecordId,
+        holder: String,
+        delete: bool,
+    ) -> Result<Self, Halt> {
+        let at = |side| Crossing { id, transition: "", subject: None, site: Site::Load, side };
+        driver.probe.cross(&at(Side::Before)).await;
+        let loaded = driver.store.load(id).await;
+        driver.probe.cross(&at(Side::After)).await;
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(StoreError::Gone) => return Err(stop(Ending::Gone, None)),
+            Err(error) => return Err(Halt::Store(error)),
+        };
+        if driver.store.uid_of(&loaded.version).is_some_and(|uid| uid != steps.uid()) {
+            // The resource that this pass is for is gone; another one has its name.
+            return Err(stop(Ending::Gone, None));
+        }
+        let now = Stamp::from(driver.clock.wall());
+        let stored = loaded.bytes.is_some();
+        let record = match read(steps, &loaded) {
+            Ok(Some(record)) => record,
+            Ok(None) => Record::initial(steps.graph(), steps.uid(), now),
+            Err(error) => {
+                let reason = match error {
+                    Unreadable::Lost(_) => HeldReason::RecordLost,
+                    _ => HeldReason::Unreadable,
+                };
+                let held = Held { reason, message: error.to_string(), since: now };
+                return Err(Halt::Stop(Box::new(held_unwritten(None, held))));
+            }
+        };
+        let mut pass = Self {
+            driver,
+            steps,
+            id,
+            holder,
+            intents: 0,
+            delete,
+            record: Arc::new(record),
+            base: None,
+            version: loaded.version,
+            stored,
+            signals: loaded.signals,
+            generation: loaded.signals.generation,
+            dirty: false,
+            learnt: Vec::new(),
+            about: ("", None),
+        };
+        pass.observe();
+        Ok(pass)
+    }
+
+    /// Reads the record again after somebody else has written it. What was learnt is applied to the new record, if the intent under
+    /// which it was learnt is still there and still this call's own.
+    pub(super) async fn reload(&mut self) -> Result<(), Halt> {
+        let read = self.load_later().await?;
+        let learnt = std::mem::take(&mut self.learnt);
+        let about = self.about.clone();
+        let intent = self.base.as_ref().and_then(|base| base.intent.clone());
+        let (intents, generation) = (self.intents, self.generation);
+        *self = read;
+        (self.intents, self.generation) = (intents, generation);
+        let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
+        if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
+            for event in learnt {
+                self.learn(event)?;
+            }
+            self.about = about;
+        }
+        Ok(())
+    }
+
+    /// Loads; while something is learnt and not written, until it is not older than what this pass knows already. A read that is out of
+    /// date would tell that our intent is not there, and what was learnt under it would be lost.
+    async fn load_later(&self) -> Result<Self, Halt> {
+        let (mut delay, mut attempt) = (Duration::from_millis(100), 1);
+        loop {
+            let read = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
+            let is_older = match (&self.base, &read.base) {
+                (Some(known), Some(read)) => read.origin == known.origin && read.seq < known.seq,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if self.learnt.is_empty() || !is_older {
+                return Ok(read);
+            }
+            if attempt == TRIES {
+                // Nothing is there, again and again: it was removed.
+                let why = "it answers with an older record than it gave before".to_owned();
+                return if read.stored { Err(StoreError::Unavailable(why).into()) } else { Ok(read) };
+            }
+            self.driver.clock.sleep(delay).await;
+            (delay, attempt) = (delay * 2, attempt + 1);
+        }
+    }
+}
+
+/// The record in what was loaded; none if there is none and never was.
+fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Record>, Unreadable> {
+    let Some(bytes) = &loaded.bytes else {
+        let sign = match (loaded.marked, loaded.witness) {
+            (_, Some(seq)) => format!("its sequence number {seq} is still mirrored"),
+            (true, None) => "the finalizer is still there".to_owned(),
+            (false, None) => return Ok(None),
+        };
+        return Err(Unreadable::Lost(format!("there is none, and {sign}")));
+    };
+    let graph = steps.graph();
+    let record = Record::decode(graph, bytes)?;
+    record.check_owner(steps.uid())?;
+    if let Some(seq) = loaded.witness.filter(|seq| *seq > record.seq) {
+        return Err(Unreadable::Lost(format!("it has sequence number {}, and {seq} was written", record.seq)));
+    }
+    let (state, _) = graph.state(&record.state).ok_or_else(|| Unreadable::State(record.state.clone()))?;
+    steps.check(state, &record.facts)?;
+    Ok(Some(record))
+}

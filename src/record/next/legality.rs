@@ -1,0 +1,342 @@
+//! What may happen to a record and what may not, event by event.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{may_remove, next};
+use crate::record::{
+    Action, Direction, Event, Expected, HISTORY, Held, HeldReason, Illegal, Record, Resolution, Stamp, Touched,
+};
+use crate::machine::Made;
+use crate::{Class, Each, Facts, Fsm, Resource, ResourceId};
+
+#[derive(Clone)]
+pub(crate) struct App;
+
+impl Resource for App {
+    type Spec = ();
+    fn id(&self) -> ResourceId {
+        ResourceId::new("", "app")
+    }
+    fn uid(&self) -> &str {
+        "uid-1"
+    }
+    fn spec(&self) -> &() {
+        &()
+    }
+}
+
+/// One step of each shape.
+#[derive(Fsm)]
+#[fsm(name = "test/legal", version = 1, resource = App, on_rejected = undo)]
+pub(crate) enum LegalFlow {
+    /// Nothing.
+    #[fsm(initial)]
+    #[transition(make -> Made1, in_doubt = repeat, undo = unmake)]
+    Requested,
+    /// One thing.
+    #[transition(keep -> Kept, in_doubt = repeat, undo = retain)]
+    Made1 { a: String },
+    /// And one that stays.
+    #[transition(place -> Here | There, in_doubt = repeat, undo = displace)]
+    Kept { k: String },
+    /// Placed here.
+    #[transition(tell_here -> Told, no_effect)]
+    Here { h: String },
+    /// Placed there.
+    #[transition(tell_there -> Told, no_effect)]
+    There { t: String },
+    /// All told.
+    #[fsm(resting)]
+    #[transition(add, for_each = members, in_doubt = repeat, undo = remove)]
+    #[transition(list, for_each = names, in_doubt = repeat, undo = none)]
+    Told { members: Each<String, String>, names: Each<String, String>, note: String },
+}
+
+fn at() -> Stamp {
+    Stamp::from(std::time::SystemTime::UNIX_EPOCH)
+}
+
+fn after(record: &Record, event: Event) -> Record {
+    next(&LegalFlow::GRAPH, record, event).unwrap()
+}
+
+#[track_caller]
+fn refused(record: &Record, event: Event) -> Illegal {
+    next(&LegalFlow::GRAPH, record, event).unwrap_err()
+}
+
+fn fresh() -> Record {
+    Record { seq: 1, ..Record::initial(&LegalFlow::GRAPH, "uid-1", at()) }
+}
+
+fn at_state(state: &str) -> Record {
+    Record { state: state.to_owned(), seq: 9, ..fresh() }
+}
+
+fn intent(transition: &str, subject: Option<&str>, action: Action) -> Event {
+    let (transition, subject) = (transition.to_owned(), subject.map(str::to_owned));
+    Event::Intended { transition, subject, action, holder: "h/0.1".to_owned(), deadline: at(), spec: json!(1) }
+}
+
+fn run(transition: &str) -> Event {
+    intent(transition, None, Action::Run)
+}
+
+fn reached(state: &str, fact: &str) -> Event {
+    let state = LegalFlow::GRAPH.state(state).unwrap().0;
+    Event::Reached { made: Made { state, facts: facts(fact) }, at: at() }
+}
+
+fn facts(fact: &str) -> Facts {
+    std::iter::once((fact.to_owned(), json!("x"))).collect()
+}
+
+fn failed(class: Class) -> Event {
+    Event::Failed { class, error: "no".to_owned(), at: at(), after: Duration::from_secs(1), generation: 0 }
+}
+
+fn touched(transition: &str, life: u64, in_doubt: bool, spec: Value) -> Touched {
+    Touched { transition: transition.to_owned(), subject: None, life, attempt: 2, in_doubt, spec }
+}
+
+fn held(reason: HeldReason) -> Option<Held> {
+    Some(Held { reason, message: String::new(), since: at() })
+}
+
+fn backward(record: Record) -> Record {
+    Record { direction: Direction::Deleting, ..record }
+}
+
+/// Its first thing is made, and live.
+fn made() -> Record {
+    after(&after(&fresh(), run("make")), reached("Made1", "a"))
+}
+
+/// It has a member, which is live.
+fn with_member() -> Record {
+    let begun = after(&at_state("Told"), intent("add", Some("ann"), Action::Run));
+    after(&begun, Event::Member { value: json!("ann-1"), at: at() })
+}
+
+#[test]
+fn an_intent_begins_only_where_its_transition_does() {
+    assert!(refused(&fresh(), run("keep")).to_string().contains("does not start at Requested"));
+    assert!(refused(&fresh(), run("nothing")).to_string().contains("no transition `nothing`"));
+    assert!(refused(&at_state("Here"), run("tell_here")).to_string().contains("has no effect"));
+    assert!(refused(&at_state("Told"), run("add")).to_string().contains("wrong kind of subject"));
+    refused(&fresh(), intent("make", Some("ann"), Action::Run));
+    refused(&after(&fresh(), run("make")), run("make"));
+    refused(&Record { held: held(HeldReason::NotOurs), ..fresh() }, run("make"));
+}
+
+#[test]
+fn a_life_goes_on_only_for_the_same_step_and_spec() {
+    let life = |record: &Record| {
+        let intent = record.intent.as_ref().unwrap();
+        (intent.life, intent.attempt, intent.in_doubt)
+    };
+    assert_eq!(life(&after(&fresh(), run("make"))), (2, 1, false));
+    let sent = |touched: Touched| Record { touched: vec![touched], ..at_state("Made1") };
+    assert_eq!(life(&after(&sent(touched("keep", 5, true, json!(1))), run("keep"))), (5, 3, true));
+    assert_eq!(life(&after(&sent(touched("keep", 5, true, json!(2))), run("keep"))), (10, 1, false));
+    assert_eq!(life(&after(&sent(touched("make", 5, true, json!(1))), run("keep"))), (10, 1, false));
+    let again = after(&with_member(), intent("add", Some("ann"), Action::Run));
+    assert_eq!(life(&again), (with_member().undo[0].life, 1, false), "while it lives, it is the same thing");
+}
+
+#[test]
+fn undo_and_abort_want_something_to_undo() {
+    assert!(refused(&made(), intent("make", None, Action::Undo)).to_string().contains("goes forward"));
+    assert!(refused(&backward(fresh()), intent("make", None, Action::Undo)).to_string().contains("not live"));
+    assert!(refused(&fresh(), intent("make", None, Action::Abort)).to_string().contains("never sent"));
+    assert!(refused(&backward(fresh()), run("make")).to_string().contains("never sent"));
+    let undoing = after(&backward(made()), intent("make", None, Action::Undo));
+    assert_eq!(undoing.intent.as_ref().unwrap().action, Action::Undo);
+    assert!(after(&undoing, Event::Undone { at: at() }).undo.is_empty());
+    assert!(refused(&after(&fresh(), run("make")), Event::Undone { at: at() }).to_string().contains("not its undo"));
+    refused(&fresh(), Event::Undone { at: at() });
+    // A member may be undone while the machine goes forward.
+    let undoing = after(&with_member(), intent("add", Some("ann"), Action::Undo));
+    let undone = after(&undoing, Event::Undone { at: at() });
+    assert!(undone.undo.is_empty() && undone.facts.subjects("members").is_empty());
+}
+
+#[test]
+fn an_outcome_wants_an_intent_of_its_kind() {
+    refused(&fresh(), reached("Made1", "a"));
+    let undoing = after(&backward(made()), intent("make", None, Action::Undo));
+    assert!(refused(&undoing, reached("Made1", "a")).to_string().contains("under way for Undo"));
+    refused(&after(&fresh(), run("make")), reached("Kept", "k"));
+    refused(&after(&fresh(), run("make")), Event::Member { value: json!(1), at: at() });
+    refused(&fresh(), Event::Withdrawn);
+    refused(&undoing, Event::SeenAbsent);
+    refused(&fresh(), Event::TakenOver { holder: "h".to_owned(), deadline: at() });
+}
+
+#[test]
+fn a_branch_says_where_it_led_and_an_edge_does_not() {
+    assert_eq!(made().undo[0].state, None);
+    let placed = after(&after(&at_state("Kept"), run("place")), reached("There", "t"));
+    assert_eq!((placed.state.as_str(), placed.undo[0].state.as_deref()), ("There", Some("There")));
+}
+
+#[test]
+fn a_step_without_effect_is_taken_only_when_nothing_else_is_under_way() {
+    let (to, facts) = (LegalFlow::GRAPH.state("Told").unwrap().0, facts("note"));
+    let tell = |transition: &str, state: usize| Event::Derived {
+        transition: transition.to_owned(),
+        made: Made { state, facts: facts.clone() },
+        at: at(),
+    };
+    let here = at_state("Here");
+    assert_eq!(after(&here, tell("tell_here", to)).state, "Told");
+    refused(&here, tell("tell_there", to));
+    refused(&here, tell("tell_here", 0));
+    refused(&backward(here.clone()), tell("tell_here", to));
+    refused(&Record { held: held(HeldReason::NotOurs), ..here.clone() }, tell("tell_here", to));
+    let open = after(&fresh(), run("make")).intent;
+    refused(&Record { intent: open, ..here }, tell("tell_here", to));
+    refused(&fresh(), tell("make", 1));
+}
+
+#[test]
+fn what_did_not_happen_leaves_a_mark_and_no_intent() {
+    let sent = after(&fresh(), run("make"));
+    let not_applied = after(&sent, failed(Class::NOT_APPLIED));
+    assert!(not_applied.intent.is_none() && not_applied.touched.len() == 1 && !not_applied.touched[0].in_doubt);
+    let unknown = after(&sent, failed(Class::Unknown));
+    assert!(unknown.intent.as_ref().unwrap().in_doubt && unknown.touched.is_empty());
+    let doubted = after(&unknown, failed(Class::NOT_APPLIED));
+    assert!(doubted.intent.as_ref().unwrap().in_doubt, "what a later attempt says does not clear it");
+    assert_eq!(doubted.retry.unwrap().count, 2);
+}
+
+#[test]
+fn a_failed_undo_is_tried_again() {
+    let undoing = after(&backward(made()), intent("make", None, Action::Undo));
+    assert!(after(&undoing, failed(Class::NOT_APPLIED)).intent.is_none());
+    assert!(after(&undoing, failed(Class::Unknown)).intent.is_some());
+    assert!(after(&undoing, failed(Class::Rejected)).intent.is_some());
+    let doubted = after(&undoing, failed(Class::Unknown));
+    assert!(after(&doubted, failed(Class::NOT_APPLIED)).intent.is_some());
+    assert!(!after(&undoing, failed(Class::NOT_APPLIED)).undo.is_empty());
+}
+
+#[test]
+fn a_refusal_rolls_back_only_a_first_attempt_going_forward() {
+    let sent = after(&fresh(), run("make"));
+    assert_eq!(after(&sent, failed(Class::Rejected)).direction, Direction::RollingBack);
+    let doubted = after(&sent, failed(Class::Unknown));
+    assert_eq!(after(&doubted, failed(Class::Rejected)).direction, Direction::Forward);
+    let undoing = after(&with_member(), intent("add", Some("ann"), Action::Undo));
+    assert_eq!(after(&undoing, failed(Class::Rejected)).direction, Direction::Forward);
+    // On the way back it says that nothing is there.
+    let resolving =
+        after(&Record { touched: vec![touched("make", 1, false, json!(1))], ..backward(fresh()) }, run("make"));
+    let nothing = after(&resolving, failed(Class::Rejected));
+    assert!(nothing.intent.is_none() && nothing.touched.is_empty() && nothing.retry.is_none());
+    assert!(nothing.blocked.is_none() && nothing.direction == Direction::Deleting);
+}
+
+#[test]
+fn a_look_up_that_fails_sends_nothing_and_says_nothing() {
+    let not_asked =
+        || Event::NotAsked { class: Class::Unknown, error: "no".to_owned(), at: at(), after: Duration::from_secs(1) };
+    let first = after(&after(&fresh(), run("make")), not_asked());
+    assert!(first.intent.is_none() && first.touched.is_empty());
+    assert_eq!(first.retry.unwrap().count, 1);
+    let doubted = after(&after(&fresh(), run("make")), failed(Class::Unknown));
+    assert!(after(&doubted, not_asked()).intent.is_some());
+    let undoing = after(&backward(made()), intent("make", None, Action::Undo));
+    assert!(after(&undoing, not_asked()).intent.is_some());
+    let again = Record { touched: vec![touched("make", 1, false, json!(1))], ..fresh() };
+    let again = after(&after(&again, run("make")), not_asked());
+    assert!(again.intent.is_none() && again.touched.len() == 1, "what was sent before stays touched");
+}
+
+#[test]
+fn a_member_is_dropped_only_where_nothing_undoes_it() {
+    let dropped = |transition: &str| Event::Dropped { transition: transition.to_owned(), subject: "ann".to_owned() };
+    assert!(refused(&with_member(), dropped("add")).to_string().contains("has an undo"));
+    assert!(refused(&with_member(), dropped("make")).to_string().contains("does not make members"));
+    let begun = after(&at_state("Told"), intent("list", Some("ann"), Action::Run));
+    let listed = after(&begun, Event::Member { value: json!("a"), at: at() });
+    assert_eq!(listed.facts.subjects("names"), ["ann"]);
+    assert!(after(&listed, dropped("list")).facts.subjects("names").is_empty());
+}
+
+#[test]
+fn what_is_retained_in_doubt_stays_listed() {
+    let cleared = |life| Event::Cleared { transition: "keep".to_owned(), subject: None, life };
+    let marks = vec![touched("keep", 3, false, json!(1)), touched("keep", 4, true, json!(2))];
+    let record = backward(Record { touched: marks, ..at_state("Made1") });
+    let certain = after(&record, cleared(3));
+    assert!(certain.undo.is_empty() && certain.touched.len() == 1, "it certainly did not happen");
+    let doubtful = after(&record, cleared(4));
+    assert!(doubtful.undo.len() == 1 && doubtful.undo[0].life == 4 && doubtful.touched.len() == 1);
+    let make = Event::Cleared { transition: "make".to_owned(), subject: None, life: 3 };
+    assert!(refused(&record, make).to_string().contains("has to be resolved"));
+}
+
+#[test]
+fn it_turns_back_once_and_never_forward() {
+    let turned = |direction| Event::Turned { direction, at: at() };
+    let back = after(&fresh(), turned(Direction::RollingBack));
+    assert_eq!(after(&back, turned(Direction::Deleting)).direction, Direction::Deleting);
+    refused(&back, turned(Direction::RollingBack));
+    refused(&back, turned(Direction::Forward));
+    refused(&backward(fresh()), turned(Direction::RollingBack));
+    refused(&backward(fresh()), turned(Direction::Deleting));
+    let again = after(&back, Event::RolledBack { at: at() });
+    assert!(again.direction.is_forward() && again.state == "Requested");
+    refused(&fresh(), Event::RolledBack { at: at() });
+    refused(&Record { direction: Direction::RollingBack, ..made() }, Event::RolledBack { at: at() });
+    let sent = Record { touched: vec![touched("make", 1, false, json!(1))], ..back.clone() };
+    refused(&sent, Event::RolledBack { at: at() });
+    refused(&Record { intent: after(&fresh(), run("make")).intent, ..back }, Event::RolledBack { at: at() });
+}
+
+#[test]
+fn a_record_is_removed_only_when_nothing_is_left() {
+    let may = |record: &Record| may_remove(&LegalFlow::GRAPH, record);
+    assert!(may(&fresh()).unwrap_err().to_string().contains("not to be deleted"));
+    assert!(may(&backward(fresh())).is_ok());
+    assert!(may(&backward(made())).unwrap_err().to_string().contains("`make` is not undone"));
+    assert!(may(&backward(after(&fresh(), run("make")))).unwrap_err().to_string().contains("under way"));
+    let sent = Record { touched: vec![touched("make", 1, false, json!(1))], ..backward(fresh()) };
+    assert!(may(&sent).unwrap_err().to_string().contains("not resolved"));
+    let kept = after(&after(&at_state("Made1"), run("keep")), reached("Kept", "k"));
+    assert!(kept.undo.len() == 1 && may(&backward(kept)).is_ok(), "what is retained stays behind");
+}
+
+#[test]
+fn an_operator_decides_what_is_open_and_nothing_else() {
+    let resolved = |resolution| Event::Resolved { resolution, expected: Expected::default(), at: at() };
+    assert!(refused(&fresh(), resolved(Resolution::Retry)).to_string().contains("nothing is held"));
+    let sent = after(&fresh(), run("make"));
+    let doubt = Record { held: held(HeldReason::InDoubt), ..after(&sent, failed(Class::Unknown)) };
+    assert!(refused(&doubt, resolved(Resolution::Retry)).to_string().contains("in doubt"));
+    let gone = after(&doubt, resolved(Resolution::NotApplied));
+    assert!(gone.intent.is_none() && gone.held.is_none() && gone.retry.is_none());
+    let applied = Resolution::Applied { state: "Made1".to_owned(), facts: facts("a") };
+    assert_eq!(after(&doubt, resolved(applied.clone())).state, "Made1");
+    let nowhere = Resolution::Applied { state: "Nowhere".to_owned(), facts: facts("a") };
+    refused(&doubt, resolved(nowhere));
+    let undoing = after(&backward(made()), intent("make", None, Action::Undo));
+    let stuck = Record { held: held(HeldReason::NotOurs), ..undoing };
+    assert!(refused(&stuck, resolved(Resolution::NotApplied)).to_string().contains("until it succeeds"));
+    refused(&stuck, resolved(applied));
+    assert!(after(&stuck, resolved(Resolution::Retry)).intent.is_some());
+    refused(&fresh(), Event::Rebound { owner: String::new() });
+}
+
+#[test]
+fn the_history_keeps_the_last_lines() {
+    let mut record = fresh();
+    for _ in 0..HISTORY + 3 {
+        record = after(&record, Event::Held { reason: HeldReason::NotOurs, message: String::new(), at: at() });
+    }
+    assert_eq!(record.history.len(), HISTORY);
+}

@@ -1,0 +1,271 @@
+//! One depth of an exploration, on several threads. Invariant: what it finds depends on the plans alone, never on which thread was faster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::Explorer;
+use crate::Site;
+use crate::testing::oracle::{Oracle, Violation};
+use crate::testing::plan::{Fault, Label, Place};
+use crate::testing::run::{Manner, Rests, Run, run};
+use crate::testing::sim::{Joins, Point, Seen};
+use crate::testing::world::World;
+
+/// What a run, or many, have covered.
+#[derive(Debug, Default)]
+pub(super) struct Covered {
+    pub(super) edges: BTreeSet<(usize, Option<usize>)>,
+    pub(super) undone: BTreeSet<usize>,
+    pub(super) aborted: BTreeSet<usize>,
+    pub(super) faults: BTreeMap<(Place, Fault), u64>,
+    pub(super) schedules: u64,
+    pub(super) twice: u64,
+    pub(super) ended_held: u64,
+}
+
+impl Covered {
+    pub(super) fn add(&mut self, run: &Run, plan: &[(Point, Fault)]) {
+        self.edges.extend(&run.edges);
+        self.undone.extend(&run.undone);
+        self.aborted.extend(&run.aborted);
+        for (point, fault) in plan {
+            let place = match point.place {
+                Place::Await(site, _) => Place::Await(site, 0),
+                place => place,
+            };
+            *self.faults.entry((place, *fault)).or_default() += 1;
+        }
+        self.schedules += 1;
+        self.ended_held += u64::from(run.ended_held);
+    }
+
+    pub(super) fn merge(&mut self, other: Covered) {
+        self.edges.extend(other.edges);
+        self.undone.extend(other.undone);
+        self.aborted.extend(other.aborted);
+        for (key, count) in other.faults {
+            *self.faults.entry(key).or_default() += count;
+        }
+        self.schedules += other.schedules;
+        self.twice += other.twice;
+        self.ended_held += other.ended_held;
+    }
+}
+
+/// What the threads of one depth share.
+pub(super) struct Search<'s, W: World> {
+    explorer: &'s Explorer<W>,
+    clean: &'s Rests,
+    stop: AtomicBool,
+    /// Where runs with so many faults have been.
+    known: &'s [Arc<Joins>],
+    been: Mutex<Joins>,
+    schedules: &'s AtomicU64,
+    begun: Instant,
+    found: Mutex<Option<Found>>,
+    /// The branch of what was found, so that nobody begins a later one; the largest number if nothing was.
+    found_in: AtomicUsize,
+    depth: usize,
+}
+
+/// All plans that begin with the same fault: what one thread explores at a time.
+struct Branch {
+    index: usize,
+    /// How many of its plans were run.
+    runs: u64,
+    covered: Covered,
+}
+
+type Faults = Vec<(Point, Fault)>;
+
+/// A counterexample: its branch, and which of the branch's plans it was.
+struct Found {
+    branch: usize,
+    nth: u64,
+    plan: Faults,
+    violation: Violation,
+}
+
+/// How the search of one depth has ended.
+pub(super) enum Ended {
+    /// A counterexample was found, as so many'th of this depth.
+    Found { nth: u64, plan: Faults, violation: Violation },
+    /// The budget was used up, when this part was done.
+    Cut { covered: Covered, part: f64 },
+    /// Everything was run; these are the places where runs have been.
+    Complete { covered: Covered, been: Joins },
+}
+
+impl<'s, W: World> Search<'s, W> {
+    /// The search of all runs with exactly `depth` faults. `known` is where runs with fewer have been.
+    pub(super) fn new(
+        explorer: &'s Explorer<W>,
+        clean: &'s Rests,
+        known: &'s [Arc<Joins>],
+        schedules: &'s AtomicU64,
+        begun: Instant,
+        depth: usize,
+    ) -> Self {
+        Self {
+            explorer,
+            clean,
+            stop: AtomicBool::new(false),
+            known,
+            been: Mutex::default(),
+            schedules,
+            begun,
+            found: Mutex::new(None),
+            found_in: AtomicUsize::new(usize::MAX),
+            depth,
+        }
+    }
+
+    /// Runs them. `seen` are the places that a run without faults passes.
+    pub(super) fn run(self, seen: &[Seen]) -> Ended {
+        let (branches, part) = self.branches(seen);
+        if let Some(Found { branch, nth, plan, violation }) =
+            self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
+        {
+            let earlier = branches.iter().filter(|other| other.index < branch).map(|other| other.runs);
+            return Ended::Found { nth: earlier.sum::<u64>() + nth, plan, violation };
+        }
+        let mut covered = Covered::default();
+        branches.into_iter().for_each(|branch| covered.merge(branch.covered));
+        if self.stop.into_inner() {
+            return Ended::Cut { covered, part };
+        }
+        Ended::Complete { covered, been: self.been.into_inner().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// All runs, by their first fault; and how much of them was done.
+    fn branches(&self, seen: &[Seen]) -> (Vec<Branch>, f64) {
+        let first = self.children(&[], seen);
+        let next = AtomicUsize::new(0);
+        let workers = self.explorer.threads.min(first.len().max(1));
+        let branches = std::thread::scope(|scope| {
+            let work = || {
+                let mut done = Vec::new();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(plan) = first.get(index) else { break };
+                    let mut branch = Branch { index, runs: 0, covered: Covered::default() };
+                    if !self.is_over(&branch) {
+                        self.below(plan.clone(), &mut branch);
+                        done.push(branch);
+                    }
+                }
+                done
+            };
+            let handles: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let mut all = work();
+            for handle in handles {
+                match handle.join() {
+                    Ok(branches) => all.extend(branches),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            all
+        });
+        let done = branches.len() as f64 / first.len().max(1) as f64;
+        (branches, done)
+    }
+
+    /// Whether nothing in this branch is wanted any more: the budget is used up, or an earlier branch has a counterexample. A later one
+    /// is no reason, so that what is found does not depend on which thread is faster.
+    fn is_over(&self, branch: &Branch) -> bool {
+        self.stop.load(Ordering::Relaxed) || branch.index >= self.found_in.load(Ordering::Relaxed)
+    }
+
+    /// This plan, and, if it has too few faults yet, all that begin with it.
+    fn below(&self, plan: Faults, branch: &mut Branch) {
+        if self.is_over(branch) {
+            return;
+        }
+        let nth = self.schedules.fetch_add(1, Ordering::Relaxed) + 1;
+        let over = self.explorer.budget.is_some_and(|budget| nth > budget)
+            || self.explorer.time.is_some_and(|time| nth.is_multiple_of(16) && self.begun.elapsed() > time);
+        if self.explorer.progress && nth.is_multiple_of(100_000) {
+            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
+        }
+        if over {
+            self.stop.store(true, Ordering::Relaxed);
+            return;
+        }
+        branch.runs += 1;
+        let run = run(&self.explorer.rig, &plan, &self.manner(&plan));
+        if plan.len() == self.depth {
+            branch.covered.add(&run, &plan);
+            if (branch.index as u64 + branch.runs).is_multiple_of(100) {
+                self.again(&plan, &run, branch);
+                branch.covered.twice += 1;
+            }
+        }
+        if let Some(violation) = run.violation {
+            self.report(branch, plan, violation);
+            return;
+        }
+        if plan.len() < self.depth {
+            for child in self.children(&plan, run.seen.get(run.fired_at..).unwrap_or_default()) {
+                self.below(child, branch);
+            }
+        } else if self.explorer.joined && self.depth < self.explorer.faults {
+            let mut been = self.been.lock().unwrap_or_else(PoisonError::into_inner);
+            been.extend(run.joins.iter().map(|(at, _)| *at));
+        }
+    }
+
+    /// A run ends where runs with fewer faults have been.
+    fn manner(&self, plan: &Faults) -> Manner<'_> {
+        let fewer = if self.explorer.joined { &self.known[..plan.len().min(self.known.len())] } else { &[] };
+        Manner { clean: Some(self.clean), known: fewer, verbose: false }
+    }
+
+    fn again(&self, plan: &Faults, before: &Run, branch: &Branch) {
+        // One that ended where another was goes on to its end: that shows whether it is the same from there on.
+        let whole = run(&self.explorer.rig, plan, &Manner { known: &[], ..self.manner(plan) });
+        if let Some(violation) = whole.violation {
+            self.report(branch, plan.clone(), violation);
+        }
+        let again = run(&self.explorer.rig, plan, &self.manner(plan));
+        if again.digest != before.digest {
+            let mut pairs = again.seen.iter().zip(&before.seen);
+            let graph = self.explorer.graph();
+            let differs = pairs.find(|(one, other)| one.point != other.point).map(|(one, _)| one.point.label(graph));
+            let place = differs.map_or_else(|| "the end".to_owned(), |label: Label| label.to_string());
+            let message =
+                format!("the runs part at {place}; a hash map, a real clock or chance in the world does that");
+            self.report(branch, plan.clone(), Violation::new(Oracle::Nondeterministic, message));
+        }
+    }
+
+    /// The first of the earliest branch counts.
+    fn report(&self, branch: &Branch, plan: Faults, violation: Violation) {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.as_ref().is_none_or(|other| branch.index < other.branch) {
+            self.found_in.fetch_min(branch.index, Ordering::Relaxed);
+            *found = Some(Found { branch: branch.index, nth: branch.runs, plan, violation });
+        }
+    }
+
+    /// The plan, with one more fault at one of these places.
+    fn children(&self, plan: &[(Point, Fault)], seen: &[Seen]) -> Vec<Faults> {
+        let mut children = Vec::new();
+        for seen in seen {
+            for fault in Fault::ALL.iter().copied().filter(|fault| seen.menu & fault.bit() != 0) {
+                // After the last await of a method nothing is left to do: the method's own faults say the same.
+                let twice = seen.last_await
+                    && self.depth > 1
+                    && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));
+                if twice || !self.explorer.admits(&seen.point, fault) {
+                    continue;
+                }
+                let mut child = plan.to_vec();
+                child.push((seen.point.clone(), fault));
+                children.push(child);
+            }
+        }
+        children
+    }
+}

@@ -1,0 +1,162 @@
+//! Whose turn it is. Invariant: controllers run one at a time, and hand over only at a crossing where the plan says so.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::{End, Runner, new_actor};
+use crate::driver::Ending;
+use crate::steps::{Steps, Typed};
+use crate::testing::oracle::{Oracle, Violation};
+use crate::testing::sim::{SimSteps, Stop};
+use crate::testing::world::World;
+
+impl<W: World> Runner<'_, W> {
+    pub(super) fn restart(&mut self, actor: usize) {
+        {
+            let mut core = self.sim.core();
+            core.books.forget(actor);
+            core.draining = false;
+        }
+        self.actors[actor] = new_actor(self.rig, &self.sim, actor);
+    }
+
+    fn begin(&mut self, actor: usize) {
+        let core = self.sim.core();
+        let (edit, deleting) = if self.outdated { (0, false) } else { (core.edit, core.deleting) };
+        let uid = core.uid(core.made_again.is_some() && !self.outdated);
+        drop(core);
+        let resource = Arc::new(self.rig.resources[edit].clone());
+        let typed: Arc<dyn Steps> =
+            Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
+        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid }));
+        let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
+        self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
+    }
+
+    /// One pass of the controller that leads, and of the other one where the plan lets it come between.
+    pub(super) fn drive(&mut self) -> End {
+        let first = self.lead;
+        let mut current = first;
+        let mut ended = None;
+        // How many passes the other controller may still make while this one is paused.
+        let mut more = 0;
+        self.begin(first);
+        loop {
+            match self.poll(current) {
+                Polled::Ended(end) => {
+                    let waits = match &end {
+                        End::Report(report) => match report.ending {
+                            Ending::Progressing(after) | Ending::Blocked(after) => Some(after),
+                            _ => None,
+                        },
+                        End::Store | End::Crashed => Some(Duration::from_secs(1)),
+                    };
+                    if current == first {
+                        ended = Some(end);
+                    }
+                    let other = 1 - current;
+                    if self.actors[other].pass.is_none() {
+                        return ended.unwrap_or(End::Crashed);
+                    }
+                    match waits {
+                        Some(after) if more > 0 && !self.sim.core().is_over() => {
+                            more -= 1;
+                            let now = self.sim.now();
+                            self.sim.advance_to(now + after.max(Duration::from_millis(1)));
+                            self.begin(current);
+                        }
+                        _ => {
+                            more = 0;
+                            current = other;
+                            self.resume(current);
+                        }
+                    }
+                }
+                Polled::Stopped(stop) => {
+                    self.sim.core().suspended += 1;
+                    self.actors[current].stopped_at = self.sim.now();
+                    if stop == Stop::Pause {
+                        more = 20;
+                        let now = self.sim.now();
+                        self.sim.advance_to(now + self.pause);
+                    }
+                    current = 1 - current;
+                    if self.actors[current].pass.is_none() {
+                        self.begin(current);
+                    } else {
+                        self.resume(current);
+                    }
+                }
+                Polled::Stuck => {
+                    let message = "a method waits for something that never comes, and not for time".to_owned();
+                    self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                    return End::Crashed;
+                }
+            }
+            if self.sim.core().is_over() {
+                return End::Crashed;
+            }
+        }
+    }
+
+    fn resume(&mut self, actor: usize) {
+        let mut core = self.sim.core();
+        core.suspended -= 1;
+        let stopped = core.now - self.actors[actor].stopped_at;
+        core.paused[actor] += stopped;
+    }
+
+    fn poll(&mut self, actor: usize) -> Polled {
+        self.sim.core().actor = actor;
+        for _ in 0..100_000 {
+            {
+                let mut core = self.sim.core();
+                core.wake = None;
+                core.yielded = false;
+            }
+            let Some(pass) = &mut self.actors[actor].pass else { return Polled::Stuck };
+            if let Poll::Ready(result) = pass.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                self.actors[actor].pass = None;
+                self.sim.core().books.forget(actor);
+                if self.actors[actor].draining {
+                    self.restart(actor);
+                }
+                self.sim.core().note(|| match &result {
+                    Ok(report) => format!("the pass ends: {:?}", report.ending),
+                    Err(error) => format!("the pass ends: {error}"),
+                });
+                return Polled::Ended(result.map_or(End::Store, |report| End::Report(Box::new(report))));
+            }
+            let (stop, yielded, wake, joined) = {
+                let mut core = self.sim.core();
+                (core.stop.take(), core.yielded, core.wake, core.joined)
+            };
+            if joined {
+                return Polled::Ended(End::Crashed);
+            }
+            match (stop, wake) {
+                (Some(Stop::Crash), _) => {
+                    self.restart(actor);
+                    return Polled::Ended(End::Crashed);
+                }
+                (Some(Stop::Drain), _) => {
+                    self.actors[actor].driver.stop();
+                    self.actors[actor].draining = true;
+                    self.sim.core().draining = true;
+                }
+                (Some(stop), _) => return Polled::Stopped(stop),
+                (None, _) if yielded => {}
+                (None, Some(wake)) => self.sim.advance_to(wake),
+                (None, None) => return Polled::Stuck,
+            }
+        }
+        Polled::Stuck
+    }
+}
+
+enum Polled {
+    Ended(End),
+    Stopped(Stop),
+    Stuck,
+}

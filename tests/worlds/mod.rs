@@ -1,0 +1,5 @@
+//! Machines in worlds of their own, which tests and benches share.
+
+pub mod keyed;
+pub mod resource;
+pub mod worker;

@@ -1,9 +1,11 @@
 //! The store and the controller against a real API server. Without one these tests fail, and say what to do about it.
 
+#[expect(dead_code, reason = "the test under fire and the bench use the rest")]
 mod cluster;
 mod controller;
 mod licence;
 mod operators;
+#[expect(dead_code, reason = "the test under fire uses the rest")]
 mod provider;
 mod store;
 mod tools;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{may_remove, next};
+use crate::machine::Made;
 use crate::record::{
     Action, Direction, Event, Expected, HISTORY, Held, HeldReason, Illegal, Record, Resolution, Stamp, Touched,
 };
-use crate::machine::Made;
 use crate::{Class, Each, Facts, Fsm, Resource, ResourceId};
 
 #[derive(Clone)]

@@ -3,8 +3,9 @@
 //!
 //! [`AnnotationStore`] keeps the records; [`Reconciler`] is the reconcile function: it carries out what operators ask for with annotations
 //! ([`Verb`]), makes a pass, and publishes status, conditions, Events and [`Metrics`]. [`predicate()`] keeps the controller from waking itself
-//! up. No leader election is needed: the API server decides who may act.
+//! up; [`classify()`] says what a failed request means for a transition that makes Kubernetes objects. No leader election is needed: the API server decides who may act.
 
+mod classify;
 mod metrics;
 mod names;
 mod predicate;
@@ -17,6 +18,7 @@ mod status;
 mod store;
 mod verb;
 
+pub use classify::classify;
 pub use metrics::Metrics;
 pub use names::Names;
 pub use predicate::predicate;

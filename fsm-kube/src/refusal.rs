@@ -44,10 +44,7 @@ pub(crate) fn of_write(error: &Error, size: usize) -> Refusal {
             // A server, or a proxy before it, that failed half-way.
             _ => StoreError::Unknown(text(error)),
         },
-        Error::Auth(_) | Error::BuildRequest(_) | Error::HttpError(_) | Error::TlsRequired => {
-            StoreError::Unavailable(text(error))
-        }
-        error if was_never_connected(error) => StoreError::Unavailable(text(error)),
+        error if was_never_sent(error) => StoreError::Unavailable(text(error)),
         error => StoreError::Unknown(text(error)),
     })
 }
@@ -57,8 +54,11 @@ fn has_cause(status: &Status, reason: &str, field: &str) -> bool {
     causes.into_iter().any(|cause| cause.reason == reason && cause.field == field)
 }
 
-/// Whether the connection was refused, so that no request can have been sent.
-fn was_never_connected(error: &Error) -> bool {
+/// Whether no request can have been sent: it could not be built, or the connection was refused.
+pub(crate) fn was_never_sent(error: &Error) -> bool {
+    if matches!(error, Error::Auth(_) | Error::BuildRequest(_) | Error::HttpError(_) | Error::TlsRequired) {
+        return true;
+    }
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {

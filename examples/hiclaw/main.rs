@@ -17,6 +17,9 @@ struct Arguments {
 enum Role {
     /// Reconciles one worker; what the demonstration runs as a process of its own, and kills.
     Controller(Controller),
+    /// Reconciles all workers of a Kubernetes cluster.
+    #[cfg(feature = "cluster")]
+    InCluster(hiclaw::cluster::ClusterController),
 }
 
 #[tokio::main]
@@ -24,6 +27,8 @@ async fn main() {
     let arguments = Arguments::parse();
     let result: Result<bool, Box<dyn std::error::Error>> = match arguments.role {
         Some(Role::Controller(controller)) => controller.run().await.map(|()| true).map_err(Into::into),
+        #[cfg(feature = "cluster")]
+        Some(Role::InCluster(controller)) => controller.run().await.map(|()| true).map_err(Into::into),
         None => arguments.demo.run().await.map_err(Into::into),
     };
     match result {

@@ -58,6 +58,10 @@ struct Seen {
 }
 
 impl Metrics {
+    /// The names under which the metrics are exposed, for alerts and dashboards. One appears when it first has something to tell.
+    pub const NAMES: [&'static str; 3] =
+        ["durable_fsm_resources", "durable_fsm_attempts_total", "durable_fsm_oldest_held_timestamp_seconds"];
+
     /// New metrics, all at zero.
     #[must_use]
     pub fn new() -> Self {
@@ -145,7 +149,7 @@ impl Probe for Metrics {
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use durable_fsm::ResourceId;
+    use durable_fsm::{Crossing, Probe as _, RecordId, ResourceId, Side, Site};
     use prometheus_client::registry::Registry;
 
     use super::Metrics;
@@ -174,5 +178,21 @@ mod tests {
         assert_eq!(exposed(&metrics)[1], r#"durable_fsm_oldest_held_timestamp_seconds{machine="m"} 3"#);
         metrics.forget("m", &b);
         assert!(exposed(&metrics).is_empty());
+    }
+
+    #[test]
+    fn the_metrics_have_the_names_that_are_told() {
+        let metrics = Metrics::new();
+        let id = RecordId { machine: "m".to_owned(), resource: ResourceId::new("n", "a") };
+        metrics.put("m", &id.resource, "RoomCreated", Reason::InDoubt, SystemTime::now());
+        let crossing =
+            Crossing { id: &id, transition: "close_room", subject: None, site: Site::Undo, side: Side::After };
+        metrics.attempted(&crossing, None);
+        let mut names: Vec<_> =
+            exposed(&metrics).iter().map(|line| line.split(['{', ' ']).next().unwrap().to_owned()).collect();
+        names.sort_unstable();
+        let mut told = Metrics::NAMES;
+        told.sort_unstable();
+        assert_eq!(names, told);
     }
 }

@@ -33,7 +33,7 @@ pub struct Urls {
     #[arg(long = "higress", env = "HICLAW_HIGRESS_URL")]
     pub higress: String,
     /// The Docker Engine, over TCP.
-    #[arg(long = "docker", env = "HICLAW_DOCKER_URL")]
+    #[arg(long = "docker", env = "HICLAW_DOCKER_URL", default_value = "http://127.0.0.1:2375")]
     pub docker: String,
     /// The S3 endpoint.
     #[arg(long = "s3", env = "HICLAW_S3_URL")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use durable_fsm::store::FileStore;
@@ -114,7 +114,8 @@ impl Controller {
         let id = RecordId { machine: WorkerFlow::GRAPH.name.to_owned(), resource: worker.id() };
         let record = store.load(&id).await?.bytes.unwrap_or_default();
         say(&format!("resume {}", blake3::hash(&record).to_hex()));
-        let provisioner = Provisioner { clients, vault, registration_token: self.registration_token };
+        let containers = Arc::new(clients.docker.clone());
+        let provisioner = Provisioner { clients, containers, vault, registration_token: self.registration_token };
         let runner = WorkerRunner::builder(provisioner, store).probe(crossings).build();
         loop {
             let outcome = runner.reconcile(&worker).await?;

@@ -4,7 +4,15 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::worker::Worker;
+
+const PASSWORD: &str = "WORKER_PASSWORD";
+const GATEWAY_KEY: &str = "WORKER_GATEWAY_KEY";
 
 /// A secret text.
 #[derive(Clone, PartialEq, Eq)]
@@ -39,66 +47,112 @@ pub struct Credentials {
     pub gateway_key: Secret,
 }
 
-/// A directory with one file of secrets for each worker, mode 0600.
+impl Credentials {
+    /// Random ones.
+    fn generate() -> io::Result<Self> {
+        Ok(Self { matrix_password: Secret::generate(16)?, gateway_key: Secret::generate(32)? })
+    }
+
+    /// The fields, as they are kept.
+    #[must_use]
+    pub fn fields(&self) -> [(&'static str, &Secret); 2] {
+        [(PASSWORD, &self.matrix_password), (GATEWAY_KEY, &self.gateway_key)]
+    }
+
+    /// The credentials of these fields, if they are all there.
+    #[must_use]
+    pub fn of_fields(field: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let secret = |name: &str| field(name).filter(|text| !text.is_empty()).map(Secret);
+        Some(Self { matrix_password: secret(PASSWORD)?, gateway_key: secret(GATEWAY_KEY)? })
+    }
+}
+
+/// Where secrets are kept.
+#[async_trait]
+pub trait Keeper: fmt::Debug + Send + Sync {
+    /// The secrets of a worker, if there are any.
+    async fn load(&self, worker: &Worker) -> io::Result<Option<Credentials>>;
+
+    /// Keeps these secrets, unless there are some by now; gives those that are kept, durably.
+    async fn keep(&self, worker: &Worker, made: Credentials) -> io::Result<Credentials>;
+}
+
+/// The workers' secrets.
 #[derive(Debug, Clone)]
-pub struct Vault(PathBuf);
+pub struct Vault(Arc<dyn Keeper>);
 
 impl Vault {
-    /// The vault in a directory, which is made if need be.
+    /// The vault that keeps its secrets there.
+    #[must_use]
+    pub fn new(keeper: impl Keeper + 'static) -> Self {
+        Self(Arc::new(keeper))
+    }
+
+    /// The vault in a directory, which is made if need be: one file for each worker, mode 0600. For one controller.
     ///
     /// # Errors
     /// The operating system's.
     pub fn open(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         fs::create_dir_all(&directory)?;
-        Ok(Self(directory))
+        Ok(Self::new(Directory(directory)))
     }
 
     /// The secrets of a worker: those that are there, or new ones that are durable when this returns.
     ///
     /// # Errors
-    /// The operating system's, or that the file is damaged.
-    pub fn credentials(&self, worker: &str) -> io::Result<Credentials> {
+    /// The keeper's, or that what is kept is damaged.
+    pub async fn credentials(&self, worker: &Worker) -> io::Result<Credentials> {
+        match self.0.load(worker).await? {
+            Some(credentials) => Ok(credentials),
+            None => self.0.keep(worker, Credentials::generate()?).await,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Directory(PathBuf);
+
+impl Directory {
+    fn path(&self, worker: &Worker) -> PathBuf {
+        // The name is one of a Kubernetes object; anything else is made harmless.
+        let is_harmless = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let name: String = worker.name.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
+        self.0.join(format!("{name}.env"))
+    }
+}
+
+#[async_trait]
+impl Keeper for Directory {
+    async fn load(&self, worker: &Worker) -> io::Result<Option<Credentials>> {
         let path = self.path(worker);
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                parse(&text).ok_or_else(|| io::Error::other(format!("{} is damaged; restore it", path.display())))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = Credentials { matrix_password: Secret::generate(16)?, gateway_key: Secret::generate(32)? };
-                self.save(&path, &made)?;
-                Ok(made)
-            }
-            Err(error) => Err(error),
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let field =
+            |name: &str| text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
+        match Credentials::of_fields(field) {
+            Some(credentials) => Ok(Some(credentials)),
+            None => Err(io::Error::other(format!("{} is damaged; restore it", path.display()))),
         }
     }
 
-    fn path(&self, worker: &str) -> PathBuf {
-        // The name is one of a Kubernetes object; anything else is made harmless.
-        let name: String =
-            worker.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
-        self.0.join(format!("{name}.env"))
-    }
-
-    fn save(&self, path: &Path, credentials: &Credentials) -> io::Result<()> {
+    async fn keep(&self, worker: &Worker, made: Credentials) -> io::Result<Credentials> {
+        let path = self.path(worker);
         let temporary = path.with_extension("tmp");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&temporary)?;
-        let (password, key) = (credentials.matrix_password.reveal(), credentials.gateway_key.reveal());
-        write!(file, "WORKER_PASSWORD={password}\nWORKER_GATEWAY_KEY={key}\n")?;
+        for (name, secret) in made.fields() {
+            writeln!(file, "{name}={}", secret.reveal())?;
+        }
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        File::open(&self.0)?.sync_all()
+        File::open(&self.0)?.sync_all()?;
+        Ok(made)
     }
-}
-
-fn parse(text: &str) -> Option<Credentials> {
-    let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
-        (!line.is_empty()).then(|| Secret(line.to_owned()))
-    };
-    Some(Credentials { matrix_password: field("WORKER_PASSWORD")?, gateway_key: field("WORKER_GATEWAY_KEY")? })
 }

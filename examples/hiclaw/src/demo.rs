@@ -60,7 +60,13 @@ impl Stage {
         let clients = Clients::new(&world.urls(), std::time::Duration::from_secs(5))?;
         let skills = ["browser", "calendar", "search"].map(str::to_owned).into();
         let spec = WorkerSpec { image: "hiclaw/worker:1.0".to_owned(), model: "qwen-max".to_owned(), skills };
-        let worker = Worker { name: "alice".to_owned(), uid: "7d9f6c1e".to_owned(), spec, deleting: false };
+        let worker = Worker {
+            namespace: "default".to_owned(),
+            name: "alice".to_owned(),
+            uid: "7d9f6c1e".to_owned(),
+            spec,
+            deleting: false,
+        };
         Ok(Self { world, clients, directory: tempfile::tempdir()?, worker })
     }
 

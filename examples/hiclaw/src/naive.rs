@@ -21,7 +21,7 @@ pub async fn create(
 ) -> Result<(), ClientError> {
     let name = &worker.name;
     step(1).await;
-    let credentials = vault.credentials(name).map_err(|error| ClientError::Address(error.to_string()))?;
+    let credentials = vault.credentials(worker).await.map_err(|error| ClientError::Address(error.to_string()))?;
     let registered = clients.matrix.register(name, credentials.matrix_password.reveal(), token).await?;
     let (Registered::New(session) | Registered::Ours(session)) = registered;
     step(2).await;

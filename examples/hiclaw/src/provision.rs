@@ -1,22 +1,20 @@
 //! What each step of the Worker does to the world. Invariant: whatever a step makes carries our mark, so that it can be found again, and so that
 //! nothing else is ever touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use durable_fsm::{Class, Classify, Lookup};
 use serde_json::json;
 
 use crate::clients::{ClientError, Clients, NewRoom, Registered, Session};
+use crate::containers::{Containers, Wanted};
 use crate::credentials::Vault;
 use crate::worker::{
     AccountRegistered, ConfigGenerated, ConfigPushed, ConsumerCreated, Ready, Requested, RoomCreated, RouteAuthorized,
     Worker, WorkerAttempt, WorkerSpec, WorkerTransitions,
 };
 
-/// The label under which a container carries its worker's mark.
-pub const OWNER_LABEL: &str = "io.hiclaw.owner";
-/// The label under which a container carries the key that it was made with.
-pub const KEY_LABEL: &str = "io.hiclaw.key";
 /// The route that workers use.
 pub const ROUTE: &str = "default";
 
@@ -25,6 +23,8 @@ pub const ROUTE: &str = "default";
 pub struct Provisioner {
     /// The servers.
     pub clients: Clients,
+    /// What runs the workers.
+    pub containers: Arc<dyn Containers>,
     /// The workers' secrets.
     pub vault: Vault,
     /// The token with which accounts are registered.
@@ -44,14 +44,23 @@ pub enum ProvisionError {
     /// The container's name is taken by something that is not ours.
     #[error("the container {0} is not ours; remove or rename it")]
     ForeignContainer(String),
+    /// What is being removed is not gone yet.
+    #[error("{0} is being removed and is not gone yet; it is asked for again")]
+    Removing(String),
+    /// The Kubernetes API.
+    #[cfg(feature = "cluster")]
+    #[error("the Kubernetes API failed")]
+    Kubernetes(#[from] kube::Error),
 }
 
 impl Classify for ProvisionError {
     fn classify(&self) -> Class {
         match self {
             ProvisionError::Client(error) => error.classify(),
-            ProvisionError::Vault(_) => Class::NOT_APPLIED,
+            ProvisionError::Vault(_) | ProvisionError::Removing(_) => Class::NOT_APPLIED,
             ProvisionError::ForeignContainer(_) => Class::NotOurs,
+            #[cfg(feature = "cluster")]
+            ProvisionError::Kubernetes(error) => durable_fsm_kube::classify(error),
         }
     }
 }
@@ -65,10 +74,6 @@ fn consumer_name(worker: &Worker) -> String {
     format!("worker-{}", worker.name)
 }
 
-fn container_name(worker: &Worker) -> String {
-    format!("hiclaw-worker-{}", worker.name)
-}
-
 fn alias(worker: &Worker, attempt: &WorkerAttempt) -> String {
     // With our mark in the name, a half-made alias is certainly ours.
     format!("hiclaw-worker-{}-{}", worker.name, &attempt.owner_tag()[..8])
@@ -76,13 +81,13 @@ fn alias(worker: &Worker, attempt: &WorkerAttempt) -> String {
 
 impl Provisioner {
     async fn session(&self, worker: &Worker) -> Result<Session, ProvisionError> {
-        let credentials = self.vault.credentials(&worker.name)?;
+        let credentials = self.vault.credentials(worker).await?;
         Ok(self.clients.matrix.login(&worker.name, credentials.matrix_password.reveal()).await?)
     }
 
     async fn write_config(&self, worker: &Worker, spec: &WorkerSpec, room: &str) -> Result<String, ProvisionError> {
         let prefix = format!("agents/{}/", worker.name);
-        let credentials = self.vault.credentials(&worker.name)?;
+        let credentials = self.vault.credentials(worker).await?;
         let session = self.session(worker).await?;
         let config = json!({
             "model": spec.model,
@@ -104,7 +109,7 @@ impl WorkerTransitions for Provisioner {
     ) -> Result<AccountRegistered, ProvisionError> {
         let name = &attempt.resource().name;
         // The password is durable before the server hears it; whoever has it owns the account.
-        let credentials = self.vault.credentials(name)?;
+        let credentials = self.vault.credentials(attempt.resource()).await?;
         let password = credentials.matrix_password.reveal();
         let registered = self.clients.matrix.register(name, password, &self.registration_token).await?;
         let (Registered::New(session) | Registered::Ours(session)) = registered;
@@ -165,7 +170,7 @@ impl WorkerTransitions for Provisioner {
         attempt: &WorkerAttempt,
     ) -> Result<ConsumerCreated, ProvisionError> {
         let worker = attempt.resource();
-        let credentials = self.vault.credentials(&worker.name)?;
+        let credentials = self.vault.credentials(worker).await?;
         let consumer = consumer_name(worker);
         self.clients.higress.ensure_consumer(&consumer, credentials.gateway_key.reveal()).await?;
         Ok(from.consumer_created(consumer))
@@ -250,15 +255,9 @@ impl WorkerTransitions for Provisioner {
         _subject: &String,
         attempt: &WorkerAttempt,
     ) -> Result<String, ProvisionError> {
-        let (worker, docker) = (attempt.resource(), &self.clients.docker);
-        let labels = BTreeMap::from([(OWNER_LABEL, attempt.owner_tag()), (KEY_LABEL, attempt.key())]);
-        let id = match docker.create(&container_name(worker), &attempt.spec().image, &labels).await {
-            Ok(id) => id,
-            Err(error) if error.is(409, "") => return Err(ProvisionError::ForeignContainer(container_name(worker))),
-            Err(error) => return Err(error.into()),
-        };
-        docker.start(&id).await?;
-        Ok(id)
+        let (worker, image) = (attempt.resource(), &attempt.spec().image);
+        let wanted = Wanted { worker, image, owner_tag: attempt.owner_tag(), key: attempt.key() };
+        self.containers.run(&wanted).await
     }
 
     async fn lookup_run_container(
@@ -267,11 +266,11 @@ impl WorkerTransitions for Provisioner {
         _subject: &String,
         attempt: &WorkerAttempt,
     ) -> Result<Lookup<String>, ProvisionError> {
-        let found = self.clients.docker.with_label(KEY_LABEL, attempt.key()).await?;
+        let found = self.containers.with_key(attempt.resource(), attempt.key()).await?;
         Ok(match found.as_slice() {
             [] => Lookup::Absent,
-            [it] if it.labels.get(OWNER_LABEL).map(String::as_str) != Some(attempt.owner_tag()) => Lookup::NotOurs,
-            [it] if it.state == "running" => Lookup::Ours(it.id.clone()),
+            [it] if it.owner_tag.as_deref() != Some(attempt.owner_tag()) => Lookup::NotOurs,
+            [it] if it.started => Lookup::Ours(it.id.clone()),
             _ => Lookup::Incomplete,
         })
     }
@@ -281,9 +280,9 @@ impl WorkerTransitions for Provisioner {
         _at: &Ready,
         _subject: &String,
         made: &String,
-        _attempt: &WorkerAttempt,
+        attempt: &WorkerAttempt,
     ) -> Result<(), ProvisionError> {
-        Ok(self.clients.docker.remove(made).await?)
+        self.containers.remove(attempt.resource(), made).await
     }
 
     async fn clear_containers(
@@ -292,8 +291,9 @@ impl WorkerTransitions for Provisioner {
         _subject: &String,
         attempt: &WorkerAttempt,
     ) -> Result<(), ProvisionError> {
-        for container in self.clients.docker.with_label(KEY_LABEL, attempt.key()).await? {
-            self.clients.docker.remove(&container.id).await?;
+        let worker = attempt.resource();
+        for container in self.containers.with_key(worker, attempt.key()).await? {
+            self.containers.remove(worker, &container.id).await?;
         }
         Ok(())
     }

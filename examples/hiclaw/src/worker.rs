@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// A worker that somebody wants.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Worker {
+    /// Its namespace.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
     /// Its name.
     pub name: String,
     /// Its uid.
@@ -18,6 +21,10 @@ pub struct Worker {
     /// Whether it is to be deleted.
     #[serde(default)]
     pub deleting: bool,
+}
+
+fn default_namespace() -> String {
+    "default".to_owned()
 }
 
 /// What is wanted of a worker.
@@ -35,7 +42,7 @@ impl Resource for Worker {
     type Spec = WorkerSpec;
 
     fn id(&self) -> ResourceId {
-        ResourceId::new("default", &self.name)
+        ResourceId::new(&self.namespace, &self.name)
     }
 
     fn uid(&self) -> &str {

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{ClientError, checked};
+use crate::containers::{self, Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
+use crate::provision::ProvisionError;
+use crate::worker::Worker;
 
 /// A Docker Engine.
 #[derive(Debug, Clone)]
@@ -88,6 +92,35 @@ impl Docker {
             return Ok(());
         }
         checked("docker", response).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl Containers for Docker {
+    async fn run(&self, wanted: &Wanted<'_>) -> Result<String, ProvisionError> {
+        let name = containers::name(wanted.worker);
+        let labels = BTreeMap::from([(OWNER_LABEL, wanted.owner_tag), (KEY_LABEL, wanted.key)]);
+        let id = match self.create(&name, wanted.image, &labels).await {
+            Ok(id) => id,
+            Err(error) if error.is(409, "") => return Err(ProvisionError::ForeignContainer(name)),
+            Err(error) => return Err(error.into()),
+        };
+        self.start(&id).await?;
+        Ok(id)
+    }
+
+    async fn with_key(&self, _: &Worker, key: &str) -> Result<Vec<Found>, ProvisionError> {
+        let found = self.with_label(KEY_LABEL, key).await?;
+        let told = |it: Container| Found {
+            owner_tag: it.labels.get(OWNER_LABEL).cloned(),
+            started: it.state == "running",
+            id: it.id,
+        };
+        Ok(found.into_iter().map(told).collect())
+    }
+
+    async fn remove(&self, _: &Worker, id: &str) -> Result<(), ProvisionError> {
+        Ok(Docker::remove(self, id).await?)
     }
 }
 

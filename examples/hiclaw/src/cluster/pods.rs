@@ -1,0 +1,122 @@
+//! A pod for each worker. Invariant: a pod is owned by its worker, and only the very pod that was asked for is deleted, by its uid.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
+use kube::{Api, Client, Resource as _};
+
+use super::WorkerObject;
+use crate::containers::{self, Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
+use crate::provision::ProvisionError;
+use crate::worker::Worker;
+
+/// The pods of a cluster.
+#[derive(Clone)]
+pub struct Pods(Client);
+
+impl Pods {
+    /// Pods, made and removed by this client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    fn of(&self, worker: &Worker) -> Api<Pod> {
+        Api::namespaced(self.0.clone(), &worker.namespace)
+    }
+}
+
+impl std::fmt::Debug for Pods {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pods").finish_non_exhaustive()
+    }
+}
+
+/// Whoever deletes the worker by force, past its finalizer, still takes the pod along.
+fn owner(worker: &Worker) -> OwnerReference {
+    OwnerReference {
+        api_version: WorkerObject::api_version(&()).into_owned(),
+        kind: WorkerObject::kind(&()).into_owned(),
+        name: worker.name.clone(),
+        uid: worker.uid.clone(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+fn pod(wanted: &Wanted<'_>) -> Pod {
+    let labels = [
+        (OWNER_LABEL, wanted.owner_tag),
+        (KEY_LABEL, wanted.key),
+        ("app.kubernetes.io/name", "hiclaw-worker"),
+        ("app.kubernetes.io/managed-by", "hiclaw-controller"),
+    ];
+    let labels: BTreeMap<_, _> = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let container =
+        Container { name: "worker".to_owned(), image: Some(wanted.image.to_owned()), ..Container::default() };
+    Pod {
+        metadata: ObjectMeta {
+            name: Some(containers::name(wanted.worker)),
+            labels: Some(labels),
+            owner_references: Some(vec![owner(wanted.worker)]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec {
+            containers: vec![container],
+            automount_service_account_token: Some(false),
+            ..PodSpec::default()
+        }),
+        status: None,
+    }
+}
+
+#[async_trait]
+impl Containers for Pods {
+    async fn run(&self, wanted: &Wanted<'_>) -> Result<String, ProvisionError> {
+        let (pods, pod) = (self.of(wanted.worker), pod(wanted));
+        let made = match pods.create(&PostParams::default(), &pod).await {
+            Ok(made) => made,
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
+                return Err(match pods.get_opt(&containers::name(wanted.worker)).await? {
+                    Some(other) if other.metadata.deletion_timestamp.is_none() => {
+                        ProvisionError::ForeignContainer(containers::name(wanted.worker))
+                    }
+                    _ => ProvisionError::Removing(containers::name(wanted.worker)),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(made.metadata.uid.unwrap_or_default())
+    }
+
+    async fn with_key(&self, worker: &Worker, key: &str) -> Result<Vec<Found>, ProvisionError> {
+        let selector = ListParams::default().labels(&format!("{KEY_LABEL}={key}"));
+        let told = |pod: Pod| Found {
+            owner_tag: pod.metadata.labels.as_ref().and_then(|labels| labels.get(OWNER_LABEL)).cloned(),
+            // One request makes it, and the kubelet starts it.
+            started: pod.metadata.deletion_timestamp.is_none(),
+            id: pod.metadata.uid.unwrap_or_default(),
+        };
+        Ok(self.of(worker).list(&selector).await?.items.into_iter().map(told).collect())
+    }
+
+    async fn remove(&self, worker: &Worker, id: &str) -> Result<(), ProvisionError> {
+        let (pods, name) = (self.of(worker), containers::name(worker));
+        let this = Preconditions { uid: Some(id.to_owned()), resource_version: None };
+        let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
+        match pods.delete(&name, &params).await {
+            Ok(_) => {}
+            // No pod of that name, or another one.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let rest = pods.get_opt(&name).await?;
+        match rest.filter(|pod| pod.metadata.uid.as_deref() == Some(id)) {
+            None => Ok(()),
+            Some(_) => Err(ProvisionError::Removing(name)),
+        }
+    }
+}

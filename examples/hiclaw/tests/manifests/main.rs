@@ -1,0 +1,109 @@
+//! The manifests fit the program: the custom resource is the Rust type, the arguments are ones that it knows, the alerts ask for metrics that
+//! it has, and the policies keep others away from the record. `UPDATE_MANIFESTS=1` writes the custom resource anew.
+
+mod policy;
+
+use std::path::PathBuf;
+
+use clap::Parser as _;
+use durable_fsm_kube::{Metrics, Names, RUNBOOK, Reason};
+use hiclaw::cluster::{ClusterController, WorkerObject};
+use hiclaw::worker::WorkerFlow;
+use kube::CustomResourceExt as _;
+use promql_parser::parser::{Expr, VectorSelector};
+use serde_json::Value;
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("manifests").join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(path(name)).unwrap()
+}
+
+fn documents(name: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&text(name)).unwrap()
+}
+
+#[test]
+fn the_custom_resource_is_the_rust_type() {
+    let heading =
+        "# Written from the Rust type; UPDATE_MANIFESTS=1 cargo test -p hiclaw --features cluster --test manifests\n";
+    let declared = serde_json::to_value(WorkerObject::crd()).unwrap();
+    if std::env::var_os("UPDATE_MANIFESTS").is_some() {
+        let yaml = heading.to_owned() + &serde_saphyr::to_string(&declared).unwrap();
+        std::fs::write(path("worker-crd.yaml"), yaml).unwrap();
+    }
+    assert_eq!(documents("worker-crd.yaml"), [declared], "write it anew with UPDATE_MANIFESTS=1");
+}
+
+#[derive(Debug, clap::Parser)]
+struct InCluster {
+    #[command(flatten)]
+    controller: ClusterController,
+}
+
+#[test]
+fn the_deployment_has_replicas_and_arguments_that_the_controller_knows() {
+    let [deployment] = documents("deployment.yaml").try_into().unwrap();
+    assert!(deployment["spec"]["replicas"].as_u64().unwrap() >= 2);
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let arguments: Vec<&str> = container["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!(arguments[0], "in-cluster");
+    let parsed = InCluster::try_parse_from(&arguments).unwrap().controller;
+    let port = u64::from(parsed.serve.port());
+    assert_eq!(container["ports"][0]["containerPort"], port);
+    let named = deployment["spec"]["template"]["spec"]["serviceAccountName"].as_str();
+    let account = documents("rbac.yaml").into_iter().find(|it| it["kind"] == "ServiceAccount").unwrap();
+    assert_eq!(account["metadata"]["name"].as_str(), named);
+    assert_eq!(account["metadata"]["namespace"], deployment["metadata"]["namespace"]);
+}
+
+/// The vector selectors of a query.
+fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
+    match expr {
+        Expr::Aggregate(it) => selectors(&it.expr),
+        Expr::Unary(it) => selectors(&it.expr),
+        Expr::Binary(it) => [selectors(&it.lhs), selectors(&it.rhs)].concat(),
+        Expr::Paren(it) => selectors(&it.expr),
+        Expr::Subquery(it) => selectors(&it.expr),
+        Expr::VectorSelector(it) => vec![it],
+        Expr::MatrixSelector(it) => vec![&it.vs],
+        Expr::Call(it) => it.args.args.iter().flat_map(|it| selectors(it)).collect(),
+        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn the_alerts_ask_for_metrics_that_are_there_and_name_pages_that_are_there() {
+    let phases: Vec<&str> = Reason::ALL.iter().map(|reason| reason.phase().name()).collect();
+
+    let [alerts] = documents("alerts.yaml").try_into().unwrap();
+    let rules = alerts["spec"]["groups"][0]["rules"].as_array().unwrap();
+    assert!(rules.len() >= 3);
+    for rule in rules {
+        let query = promql_parser::parser::parse(rule["expr"].as_str().unwrap()).unwrap();
+        let selectors = selectors(&query);
+        assert!(!selectors.is_empty());
+        for selector in selectors {
+            let name = selector.name.as_ref().unwrap();
+            assert!(Metrics::NAMES.contains(&name.as_str()), "{name} is none of {:?}", Metrics::NAMES);
+            let condition = selector.matchers.matchers.iter().find(|it| it.name == "condition");
+            assert!(condition.is_none_or(|it| phases.contains(&it.value.as_str())), "{condition:?}");
+        }
+        let page = rule["annotations"]["runbook_url"].as_str().unwrap().strip_prefix(RUNBOOK).unwrap();
+        let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/runbook");
+        assert!(std::path::Path::new(&format!("{pages}{page}")).is_file(), "{page}");
+    }
+}
+
+#[test]
+fn the_policies_name_what_the_library_names() {
+    let names = Names::of(WorkerFlow::GRAPH.name).unwrap();
+    let policy = text("policy.yaml");
+    let verbs = [durable_fsm_kube::Verb::Resolve, durable_fsm_kube::Verb::Rebind, durable_fsm_kube::Verb::Release];
+    let verbs = verbs.map(|verb| names.verb(verb));
+    for name in [names.record(), names.finalizer()].into_iter().chain(verbs.iter().map(String::as_str)) {
+        assert!(policy.contains(&format!("\"{name}\"")), "{name}");
+    }
+}

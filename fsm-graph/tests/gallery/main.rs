@@ -5,7 +5,7 @@ mod machines;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use durable_fsm_graph::{Graph, Overlay, Stopped, dot, mermaid, svg, terminal};
+use durable_fsm_graph::{Graph, Overlay, Step, Stopped, dot, mermaid, svg, terminal};
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -27,6 +27,12 @@ fn waiting() -> Overlay<'static> {
         resource: "tenant/acme",
         here: 4,
         done: &[0, 1, 2, 3],
+        walked: &[
+            Step { transition: 0, to: 1 },
+            Step { transition: 1, to: 2 },
+            Step { transition: 2, to: 3 },
+            Step { transition: 3, to: 4 },
+        ],
         since: Some(Duration::from_secs(134)),
         attempt: 3,
         last_error: Some("503 Service Unavailable: <upstream> is \"busy\""),
@@ -35,14 +41,29 @@ fn waiting() -> Overlay<'static> {
     }
 }
 
+/// A worker on its way back: two steps are undone, one is being undone, and two are still to be undone.
 fn undoing() -> Overlay<'static> {
     Overlay {
         undoing: true,
-        attempt: 1,
-        last_error: None,
-        stopped: Some(Stopped::Held("close_room: the room is not provably ours")),
-        pending_undo: &["close_room", "deactivate_account"],
+        attempt: 2,
+        under_way: Some(2),
+        in_doubt: true,
+        undone: &[3],
+        pending_undo: &[2, 1, 0],
         ..waiting()
+    }
+}
+
+/// The same, and a person has to look.
+fn held() -> Overlay<'static> {
+    Overlay {
+        in_doubt: false,
+        next_retry: None,
+        last_error: Some("412 Precondition Failed"),
+        stopped: Some(Stopped::Held(
+            "`create_consumer`: something of that name exists and is not provably ours: 412 Precondition Failed; remove or rename it, or give this resource another name, then resolve with `retry`",
+        )),
+        ..undoing()
     }
 }
 
@@ -74,13 +95,20 @@ fn live_pictures_are_current() {
     machines::worker().with(|graph| {
         live("live-worker", &waiting(), graph);
         live("live-undoing", &undoing(), graph);
+        live("live-held", &held(), graph);
+        let doubt = Overlay { under_way: Some(4), in_doubt: true, paused: true, next_retry: None, ..waiting() };
+        live("live-paused", &doubt, graph);
     });
     machines::team().with(|graph| {
         let blocked = Overlay {
             resource: "tenant/blue",
             here: 2,
             done: &[0, 1],
-            stopped: Some(Stopped::Blocked("quota: 10 of 10 rooms used")),
+            walked: &[Step { transition: 0, to: 1 }, Step { transition: 1, to: 2 }],
+            stopped: Some(Stopped::Blocked(
+                "`finish_invites` was rejected: quota: 10 of 10 rooms used; it is tried again when the spec or the version changes",
+            )),
+            next_retry: Some(Duration::from_secs(540)),
             ..Overlay::default()
         };
         live("live-team", &blocked, graph);

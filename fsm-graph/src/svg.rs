@@ -1,25 +1,16 @@
 //! SVG, without script and without a blank line, for rustdoc pages and for files.
 
+mod palette;
+
 use std::fmt::Write as _;
+
+use palette::Palette;
 
 use crate::edges::Way;
 use crate::layout::{self, Frame, Label, Layout, Line, Point};
 use crate::model::{Graph, Rest};
 use crate::overlay::{Back, Overlay, Standing, Stopped};
 use crate::text::{self, xml};
-
-/// The colours of a picture, and how it is wrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Palette {
-    /// rustdoc's own colours, whatever the theme.
-    Inline,
-    /// Light, or dark where the reader prefers that.
-    File,
-    #[cfg(feature = "png")]
-    Light,
-    #[cfg(feature = "png")]
-    Dark,
-}
 
 /// The picture for the type's rustdoc page: a `<div>` with rustdoc's own colours, in which every state links to its
 /// variant.
@@ -31,6 +22,8 @@ pub fn inline(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
 }
 
 /// The picture as a file of its own, which follows the reader's light or dark scheme.
+///
+/// It paints its own ground: a page with a theme of its own may be dark for a reader whose system is light.
 #[must_use]
 pub fn file(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     draw(graph, overlay, Palette::File)
@@ -41,11 +34,6 @@ pub fn file(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
 pub(crate) fn literal(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, dark: bool) -> String {
     draw(graph, overlay, if dark { Palette::Dark } else { Palette::Light })
 }
-
-const LIGHT: [&str; 9] =
-    ["#1f2328", "#59636e", "#f6f8fa", "#8c959f", "#cf222e", "#9a6700", "#1a7f37", "#dafbe1", "#0969da"];
-const DARK: [&str; 9] =
-    ["#e6edf3", "#9198a1", "#161b22", "#6e7681", "#f85149", "#d29922", "#3fb950", "#12261e", "#1f6feb"];
 
 fn draw(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, palette: Palette) -> String {
     let layout = layout::layout(graph, overlay);
@@ -127,7 +115,10 @@ impl Picture<'_> {
             self.out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{p}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"State diagram of {title}\">",
         );
-        self.style();
+        self.out.push_str(&palette::style(&p, self.palette));
+        if self.palette != Palette::Inline {
+            let _ = writeln!(self.out, "<rect class=\"{p}-page\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>");
+        }
         for (way, class) in [("a", "head"), ("f", "fhead"), ("b", "bhead"), ("g", "ghead")] {
             let _ = writeln!(
                 self.out,
@@ -141,83 +132,6 @@ impl Picture<'_> {
             let _ = writeln!(self.out, "<text class=\"{p}-{class}\" x=\"{NOTE_MARGIN}\" y=\"{y}\">{text}</text>");
         }
         let _ = writeln!(self.out, "<g transform=\"translate(0 {head})\">");
-    }
-
-    fn style(&mut self) {
-        let p = &self.prefix;
-        let variables = |colours: [&str; 9]| {
-            let names = ["ink", "dim", "box", "edge", "bad", "back", "good", "done", "here"];
-            names.iter().zip(colours).fold(String::new(), |mut all, (name, colour)| {
-                let _ = write!(all, "--{p}-{name}:{colour};");
-                all
-            })
-        };
-        let out = &mut self.out;
-        out.push_str("<style>\n");
-        let colours = match self.palette {
-            Palette::Inline => [
-                "var(--main-color,#222)",
-                "var(--right-side-color,#666)",
-                "var(--code-block-background-color,#f5f5f5)",
-                "var(--border-color,#999)",
-                "#d9534f",
-                "#b98500",
-                "#2f9e4f",
-                "rgba(47,158,79,.18)",
-                "#2f74d0",
-            ],
-            Palette::File => LIGHT,
-            #[cfg(feature = "png")]
-            Palette::Light => LIGHT,
-            #[cfg(feature = "png")]
-            Palette::Dark => DARK,
-        };
-        // Renderers without variables get each colour as it is.
-        let literal = !matches!(self.palette, Palette::Inline | Palette::File);
-        if !literal {
-            let _ = writeln!(out, ".{p}{{{}max-width:none}}", variables(colours));
-        }
-        if self.palette == Palette::File {
-            let _ = writeln!(out, "@media (prefers-color-scheme:dark){{.{p}{{{}}}}}", variables(DARK));
-        }
-        let [ink, dim, fill, edge, bad, back, good, done, here] = if literal {
-            colours.map(str::to_owned)
-        } else {
-            ["ink", "dim", "box", "edge", "bad", "back", "good", "done", "here"]
-                .map(|name| format!("var(--{p}-{name})"))
-        };
-        let font = "font-family:\"DejaVu Sans\",\"Segoe UI\",system-ui,sans-serif";
-        let _ = write!(
-            out,
-            ".{p} text{{{font};fill:{ink}}}
-.{p}-name{{font-size:13px;text-anchor:middle}}
-.{p}-label{{font-size:11px}}
-.{p} .{p}-dim{{fill:{dim}}}
-.{p} .{p}-live{{font-size:12px;font-weight:bold}}
-.{p} .{p}-note{{font-size:12px;fill:{dim}}}
-.{p}-box,.{p}-inner{{fill:{fill};stroke:{edge};stroke-width:1}}
-.{p}-inner{{fill:none}}
-.{p}-rest{{stroke:{good};stroke-width:1.5}}
-.{p}-bad{{stroke:{bad};stroke-width:1.5}}
-.{p}-done{{fill:{done};stroke:{good}}}
-.{p}-here{{fill:{here};stroke:{here};stroke-width:2}}
-.{p}-held{{fill:#cf222e;stroke:#cf222e;stroke-width:2}}
-.{p}-waits{{fill:#9a6700;stroke:#9a6700;stroke-width:2}}
-.{p} text.{p}-on{{fill:#fff;font-weight:bold}}
-.{p}-later{{opacity:.55}}
-.{p}-forward,.{p}-loop,.{p}-back,.{p}-failure,.{p}-rail,.{p}-undo{{fill:none;stroke:{dim};stroke-width:1.3}}
-.{p}-back,.{p}-undo{{stroke:{back};stroke-dasharray:5 3}}
-.{p}-failure,.{p}-rail{{stroke:{bad};stroke-width:1}}
-.{p}-walked{{stroke-width:2.4}}
-.{p}-forward.{p}-walked,.{p}-loop.{p}-walked{{stroke:{good}}}
-.{p}-undoing{{stroke-width:2.6}}
-.{p} .{p}-pending{{stroke:{back}}}
-.{p} .{p}-undone{{stroke:{back};stroke-width:1.3;stroke-dasharray:2 4}}
-.{p}-head{{fill:{dim}}}.{p}-fhead{{fill:{bad}}}.{p}-bhead{{fill:{back}}}.{p}-ghead{{fill:{good}}}
-.{p} a{{text-decoration:none}}
-</style>
-"
-        );
     }
 
     fn edges(&mut self, layout: &Layout) {

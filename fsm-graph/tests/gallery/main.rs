@@ -1,11 +1,21 @@
 //! The pictures of hard machines, against checked-in files. `UPDATE_DIAGRAMS=1` writes them.
 
+mod large;
 mod machines;
+mod page;
+#[cfg(feature = "png")]
+mod png;
+mod shapes;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use durable_fsm_graph::{Graph, Overlay, Step, Stopped, dot, mermaid, svg, terminal};
+
+/// Whether files are to be written instead of compared.
+fn updates() -> bool {
+    std::env::var_os("UPDATE_DIAGRAMS").is_some_and(|value| value == "1")
+}
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
@@ -13,7 +23,7 @@ fn golden(name: &str) -> PathBuf {
 
 fn check(name: &str, text: &str) {
     let path = golden(name);
-    if std::env::var_os("UPDATE_DIAGRAMS").is_some_and(|value| value == "1") {
+    if updates() {
         std::fs::write(path, text).expect("the golden folder can be written");
         return;
     }
@@ -102,6 +112,8 @@ fn live_pictures_are_current() {
     machines::team().with(|graph| {
         let blocked = Overlay {
             resource: "tenant/blue",
+            since: Some(Duration::from_secs(372)),
+            attempt: 1,
             here: 2,
             done: &[0, 1],
             walked: &[Step { transition: 0, to: 1 }, Step { transition: 1, to: 2 }],
@@ -144,33 +156,4 @@ fn a_current_file_passes_and_a_stale_one_says_how_to_renew_it() {
         assert!(message.contains("UPDATE_DIAGRAMS=1") && message.contains("TeamFlow"), "{message}");
     }
     std::fs::remove_dir_all(folder).expect("the folder is ours");
-}
-
-#[cfg(feature = "png")]
-#[test]
-fn png_has_the_size_of_the_picture_and_text_in_it() {
-    use durable_fsm_graph::png::{Scheme, write};
-
-    let size = |png: &[u8]| {
-        let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("four bytes"));
-        (number(16), number(20))
-    };
-    machines::worker().with(|graph| {
-        let once = write(graph, Some(&waiting()), Scheme::Light, 1.0).expect("a small picture");
-        let twice = write(graph, Some(&waiting()), Scheme::Dark, 2.0).expect("a small picture");
-        assert!(once.starts_with(b"\x89PNG"));
-        assert_eq!(size(&twice), (2 * size(&once).0, 2 * size(&once).1));
-        assert_eq!(once, write(graph, Some(&waiting()), Scheme::Light, 1.0).expect("the same again"));
-        assert!(write(graph, None, Scheme::Light, 1e9).is_err(), "a picture larger than memory is refused");
-        assert!(write(graph, None, Scheme::Light, f32::NAN).is_err());
-        let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        for (name, png) in [("light.png", once), ("dark.png", twice)] {
-            std::fs::write(folder.join(name), png).expect("the target folder can be written");
-        }
-    });
-    // Without its font every text would be missing, and this picture an empty box.
-    let named = |name: &str| {
-        machines::Machine::new("M").states(&[name]).with(|graph| write(graph, None, Scheme::Light, 1.0).expect("small"))
-    };
-    assert_ne!(named("WWWi"), named("iWWW"));
 }

@@ -4,6 +4,7 @@
 mod cluster;
 mod controller;
 mod licence;
+mod namesake;
 mod operators;
 #[expect(dead_code, reason = "the test under fire uses the rest")]
 mod provider;

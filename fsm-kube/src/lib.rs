@@ -6,6 +6,7 @@
 //! up; [`classify()`] says what a failed request means for a transition that makes Kubernetes objects. No leader election is needed: the API server decides who may act.
 
 mod classify;
+mod conditions;
 mod metrics;
 mod names;
 mod predicate;
@@ -26,7 +27,7 @@ pub use reason::{Phase, RUNBOOK, Reason};
 pub use reconciler::{Reconciler, Runs};
 pub use refusal::ANNOTATIONS_LIMIT;
 pub use request::{ResolveOutcome, ResolveRequest};
-pub use status::{FsmStatus, Summary};
+pub use status::FsmStatus;
 pub use store::{AnnotationStore, FIELD_MANAGER};
 pub use verb::Verb;
 

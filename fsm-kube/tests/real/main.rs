@@ -8,6 +8,7 @@ mod namesake;
 mod operators;
 #[expect(dead_code, reason = "the test under fire uses the rest")]
 mod provider;
+mod published;
 mod resent;
 mod store;
 mod tools;

@@ -1,5 +1,6 @@
 //! The store and the controller against a real API server. Without one these tests fail, and say what to do about it.
 
+mod adoption;
 #[expect(dead_code, reason = "the test under fire and the bench use the rest")]
 mod cluster;
 mod controller;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::publish::{NORMAL, WARNING};
 use super::{Reconciler, Runs, store_error};
+use crate::refusal::{self, Refusal};
 use crate::request::{self, Request};
 use crate::{FIELD_MANAGER, Verb};
 
@@ -129,8 +130,12 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         match self.store.api(&id.resource).patch(&id.resource.name, &params, &Patch::Merge(patch)).await {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+            Err(error) => match refusal::of_write(&error, 0) {
+                // It is read again.
+                Refusal::Means(StoreError::Conflict | StoreError::Gone) => Ok(()),
+                Refusal::Means(error) => Err(error),
+                Refusal::Invalid(message) => Err(StoreError::Invalid(message)),
+            },
         }
     }
 

@@ -1,6 +1,8 @@
 //! The oracles: what must hold for every machine, whatever goes wrong. Invariant: they judge by what is durable and by what exists,
 //! never by what a controller believes, and they demand no more than the declared contracts promise.
 
+mod holds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,10 +11,10 @@ use durable_fsm_graph::{Graph, Kind, Undo};
 
 use super::sim::{Core, Decoded};
 use super::world::Thing;
-use crate::Site;
-use crate::machine::Reply;
+use crate::machine::{Failure, Reply};
 use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record};
 use crate::steps::Ask;
+use crate::{Class, Site};
 
 /// What was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +32,8 @@ pub enum Oracle {
     SingleEffect,
     /// It comes to rest within bounds, once nothing goes wrong any more.
     Quiescent,
+    /// A person is asked only where a contract, the provider or the store gives a reason.
+    HeldForReason,
     /// Whatever exists is known to the record.
     Orphan,
     /// Once at rest, another pass changes nothing.
@@ -78,6 +82,10 @@ pub(crate) struct Books {
     retained: BTreeSet<String>,
     /// An attempt of a controller has failed, and its next write has to say so.
     failed: [Option<(usize, u64)>; 2],
+    /// What a controller was told, so that nothing about it is in doubt: the transition of its last attempt.
+    certain: [Option<usize>; 2],
+    /// Why a person may be asked, since that was done last.
+    reasons: BTreeSet<HeldReason>,
     /// What was reached: a transition, and the state it led to.
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
     /// A hash of what existed when the world was looked at last.
@@ -95,6 +103,8 @@ impl Books {
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
             failed: [None; 2],
+            certain: [None; 2],
+            reasons: BTreeSet::new(),
             edges: BTreeSet::new(),
             world: 0,
             undone: BTreeSet::new(),
@@ -113,6 +123,7 @@ impl Books {
     /// A controller has died, and with it what it alone knew.
     pub(crate) fn forget(&mut self, actor: usize) {
         self.failed[actor] = None;
+        self.certain[actor] = None;
     }
 
     fn undo_of(&self, transition: &str) -> Option<Undo<'static>> {
@@ -123,7 +134,7 @@ impl Books {
     pub(crate) fn check_write(&mut self, actor: usize, old: Option<&Record>, new: &Record) -> Option<Violation> {
         let history = |message: String| Some(Violation::new(Oracle::History, message));
         let edge = |message: String| Some(Violation::new(Oracle::Edge, message));
-        let failed = self.failed[actor].take();
+        let (failed, certain) = (self.failed[actor].take(), self.certain[actor].take());
         let expected = old.map_or(0, |old| old.seq) + 1;
         if new.seq != expected {
             return history(format!("seq {} was written where {expected} was due", new.seq));
@@ -136,6 +147,11 @@ impl Books {
         }
         if let Some(effect) = self.out_of_order(new).filter(|_| !begun) {
             return edge(effect);
+        }
+        if old.is_none_or(|old| old.held.is_none())
+            && let Some(violation) = self.check_hold(new, certain)
+        {
+            return Some(violation);
         }
         let old = old?;
         if new.origin != old.origin || new.machine != old.machine {
@@ -342,8 +358,37 @@ impl Core {
         None
     }
 
-    pub(crate) fn failed_call(&mut self, ask: &Ask) {
-        let seq = self.stored.record().map_or(0, |record| record.seq);
-        self.books.failed[self.actor] = Some((ask.transition, seq));
+    /// A method that may change the world has answered its caller.
+    pub(crate) fn answered(&mut self, site: Site, ask: &Ask, failure: Option<&Failure>) {
+        let intent = self.stored.record().and_then(|record| record.intent.as_ref());
+        let doubted = intent.is_none_or(|intent| intent.in_doubt);
+        let unknown = match failure {
+            None => false,
+            Some(Failure::Provider { class, .. }) => *class == Class::Unknown,
+            Some(Failure::Fact(_)) => true,
+        };
+        self.books.certain[self.actor] = (!doubted && !unknown).then_some(ask.transition);
+        if let Some(failure) = failure {
+            let seq = self.stored.record().map_or(0, |record| record.seq);
+            self.books.failed[self.actor] = Some((ask.transition, seq));
+            self.failed(site, ask, failure);
+        }
+    }
+
+    /// A method has failed: the timeline says so, and it may be a reason to hold.
+    pub(crate) fn failed(&mut self, site: Site, ask: &Ask, failure: &Failure) {
+        let name = self.graph.transitions.get(ask.transition).map_or("", |step| step.name);
+        match failure {
+            Failure::Provider { class, message } => {
+                if *class == Class::NotOurs {
+                    self.books.may_hold(HeldReason::NotOurs);
+                }
+                self.note(|| format!("{} of {name} fails: {} ({message})", site.name(), class.name()));
+            }
+            Failure::Fact(error) => {
+                self.books.may_hold(HeldReason::Unreadable);
+                self.note(|| format!("{} of {name} fails: {error}", site.name()));
+            }
+        }
     }
 }

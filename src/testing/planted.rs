@@ -10,7 +10,7 @@ use seams::{BadStore, Bug, StoreBug, bad_steps, stopped_clock};
 use super::run::Rig;
 use super::{Failure, Fault, Oracle, Place, World, explore};
 use crate::Site;
-use crate::record::{Action, Direction, Record};
+use crate::record::{Action, Direction, Held, HeldReason, Record};
 use std::sync::Arc;
 
 /// What is found, with up to two faults.
@@ -145,6 +145,41 @@ fn retry_count_not_persisted() {
     }
     let failure = forgetful::<Keyed>(forget);
     assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::History, 1), "{failure}");
+}
+
+fn hold(record: &mut Record, reason: HeldReason) {
+    record.blocked = None;
+    record.held = Some(Held { reason, message: String::new(), since: record.since });
+}
+
+#[test]
+fn every_doubt_is_held() {
+    fn hold_doubt(record: &mut Record) {
+        if record.retry.is_some() && record.intent.as_ref().is_some_and(|intent| intent.in_doubt) {
+            hold(record, HeldReason::InDoubt);
+        }
+    }
+    assert_found(&forgetful::<Keyed>(hold_doubt), Oracle::HeldForReason, "make_a/effect#1=reply-lost");
+}
+
+#[test]
+fn a_refusal_is_held_as_if_it_were_in_doubt() {
+    fn hold_refused(record: &mut Record) {
+        if record.retry.as_ref().is_some_and(|retry| retry.class == "not-applied") {
+            hold(record, HeldReason::InDoubt);
+        }
+    }
+    assert_found(&forgetful::<Opaque>(hold_refused), Oracle::HeldForReason, "buy/effect#1=not-applied");
+}
+
+#[test]
+fn a_rejection_is_held() {
+    fn hold_blocked(record: &mut Record) {
+        if record.blocked.is_some() {
+            hold(record, HeldReason::NotOurs);
+        }
+    }
+    assert_found(&forgetful::<Keyed>(hold_blocked), Oracle::HeldForReason, "make_a/effect#1=rejected");
 }
 
 #[test]

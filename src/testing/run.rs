@@ -363,11 +363,13 @@ impl<W: World> Runner<'_, W> {
             Fault::Delete => core.deleting = true,
             Fault::Edit => core.edit += 1,
             Fault::Unmarked => core.stored.marked = false,
-            Fault::Restored => core.stored.tampered = core.old_record(),
+            Fault::Restored => {
+                core.stored.tampered = core.old_record().map(|loaded| (loaded, HeldReason::RecordLost));
+            }
             Fault::Removed => {
                 let mut loaded = core.loaded();
                 loaded.bytes = None;
-                core.stored.tampered = Some(loaded);
+                core.stored.tampered = Some((loaded, HeldReason::RecordLost));
             }
             Fault::Newer => {
                 let mut loaded = core.loaded();
@@ -375,7 +377,7 @@ impl<W: World> Runner<'_, W> {
                     record.format += 1;
                     loaded.bytes = serde_json::to_vec(&record).ok();
                 }
-                core.stored.tampered = Some(loaded);
+                core.stored.tampered = Some((loaded, HeldReason::Unreadable));
             }
             Fault::Copied => {
                 let mut loaded = core.loaded();
@@ -383,7 +385,7 @@ impl<W: World> Runner<'_, W> {
                     record.owner = "the-uid-of-another".to_owned();
                     loaded.bytes = serde_json::to_vec(&record).ok();
                 }
-                core.stored.tampered = Some(loaded);
+                core.stored.tampered = Some((loaded, HeldReason::Unreadable));
             }
             _ => {}
         }

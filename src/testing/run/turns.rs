@@ -5,7 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{End, Runner, new_actor};
-use crate::driver::Ending;
+use crate::StoreError;
+use crate::driver::{Ending, Report};
 use crate::steps::{Steps, Typed};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::sim::{SimSteps, Stop};
@@ -107,6 +108,15 @@ impl<W: World> Runner<'_, W> {
         core.paused[actor] += stopped;
     }
 
+    /// A hold that is not in the record has to have a reason as well.
+    fn check_unwritten(&self, result: &Result<Report, StoreError>) {
+        let Some(held) = result.as_ref().ok().and_then(|report| report.unwritten.as_ref()) else { return };
+        let mut core = self.sim.core();
+        if let Some(violation) = core.books.check_unwritten(held) {
+            core.violate(violation);
+        }
+    }
+
     fn poll(&mut self, actor: usize) -> Polled {
         self.sim.core().actor = actor;
         for _ in 0..100_000 {
@@ -122,6 +132,7 @@ impl<W: World> Runner<'_, W> {
                 if self.actors[actor].draining {
                     self.restart(actor);
                 }
+                self.check_unwritten(&result);
                 self.sim.core().note(|| match &result {
                     Ok(report) => format!("the pass ends: {:?}", report.ending),
                     Err(error) => format!("the pass ends: {error}"),

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{Point, Sim, SimClock, Stop};
 use crate::machine::{Boxed, Failure, Reply};
+use crate::record::HeldReason;
 use crate::steps::{Ask, Steps};
 use crate::testing::plan::{Fault, Place};
 use crate::{Class, Clock, FactError, Facts, Lookup, Site};
@@ -65,34 +66,31 @@ impl SimSteps {
             Box::pin(async move {
                 let answer = call.await;
                 sim.check_world();
-                match &answer {
-                    Ok(made) => tell(&sim, &ask, made),
-                    Err(_) => sim.core().failed_call(&ask),
+                sim.core().answered(site, &ask, answer.as_ref().err());
+                if let Ok(made) = &answer {
+                    tell(&sim, &ask, made);
                 }
                 answer
             })
         };
-        let refused = |class: Class, text: &str| -> Request<A> {
-            sim.core().failed_call(&ask);
-            error(class, text)
-        };
         match fault {
-            Some(Fault::RequestLost) => refused(Class::Unknown, "the request was lost"),
-            Some(Fault::NotApplied) => refused(Class::NOT_APPLIED, "connection refused"),
+            Some(Fault::RequestLost) => answered(ask, error(Class::Unknown, "the request was lost")),
+            Some(Fault::NotApplied) => answered(ask, error(Class::NOT_APPLIED, "connection refused")),
             Some(Fault::Throttled) => {
                 let class = Class::NotApplied { retry_after: Some(Duration::from_secs(7)) };
-                refused(class, "too many requests")
+                answered(ask, error(class, "too many requests"))
             }
-            Some(Fault::Rejected) => refused(Class::Rejected, "not acceptable"),
-            Some(Fault::NotOurs) => refused(Class::NotOurs, "it belongs to somebody else"),
+            Some(Fault::Rejected) => answered(ask, error(Class::Rejected, "not acceptable")),
+            Some(Fault::NotOurs) => answered(ask, error(Class::NotOurs, "it belongs to somebody else")),
             Some(Fault::ReplyLost) => {
                 let call = method(&*self.inner, ask.clone());
-                Box::pin(async move {
-                    drop(call.await);
-                    sim.check_world();
-                    sim.core().failed_call(&ask);
-                    Err(failure(Class::Unknown, "the reply was lost"))
-                })
+                answered(
+                    ask,
+                    Box::pin(async move {
+                        drop(call.await);
+                        Err(failure(Class::Unknown, "the reply was lost"))
+                    }),
+                )
             }
             Some(Fault::Hang) => {
                 let call = method(&*self.inner, ask.clone());
@@ -168,25 +166,48 @@ impl SimSteps {
             }
             core.offer(menu)
         };
+        let told = |ask: Ask, call: Request<A>| -> Request<A> {
+            let sim = self.sim.clone();
+            Box::pin(async move {
+                let answer = call.await;
+                if let Err(failure) = &answer {
+                    sim.core().failed(site, &ask, failure);
+                }
+                answer
+            })
+        };
         match fault {
-            Some(Fault::RequestLost) => error(Class::Unknown, "no answer"),
+            Some(Fault::RequestLost) => told(ask, error(Class::Unknown, "no answer")),
             Some(Fault::Throttled) => {
-                error(Class::NotApplied { retry_after: Some(Duration::from_secs(7)) }, "too many requests")
+                let class = Class::NotApplied { retry_after: Some(Duration::from_secs(7)) };
+                told(ask, error(class, "too many requests"))
             }
             Some(Fault::Hang) => Box::pin(std::future::pending()),
             Some(Fault::Slow) => {
                 let timeout = self.contract(&ask).map_or(Duration::from_secs(60), |contract| contract.timeout);
                 let slow = SimClock(self.sim.clone()).sleep(timeout / 2);
-                Box::pin(async move {
-                    slow.await;
-                    call.await
-                })
+                told(
+                    ask,
+                    Box::pin(async move {
+                        slow.await;
+                        call.await
+                    }),
+                )
             }
             _ => {
-                let (transition, subject) = (ask.transition, ask.subject);
-                Box::pin(Inside { sim: self.sim.clone(), site, transition, subject, awaits: 0, call: Some(call) })
+                let (transition, subject) = (ask.transition, ask.subject.clone());
+                let sim = self.sim.clone();
+                told(ask, Box::pin(Inside { sim, site, transition, subject, awaits: 0, call: Some(call) }))
             }
         }
+    }
+
+    /// What cannot be decoded is a reason to hold.
+    fn readable<A>(&self, answer: Result<A, FactError>) -> Result<A, FactError> {
+        if answer.is_err() {
+            self.sim.core().books.may_hold(HeldReason::Unreadable);
+        }
+        answer
     }
 }
 
@@ -207,13 +228,13 @@ impl Steps for SimSteps {
         self.inner.spec()
     }
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
-        self.inner.check(state, facts)
+        self.readable(self.inner.check(state, facts))
     }
     fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
-        self.inner.guard(transition, facts)
+        self.readable(self.inner.guard(transition, facts))
     }
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
-        self.inner.wanted(transition, facts)
+        self.readable(self.inner.wanted(transition, facts))
     }
 
     fn run(&self, ask: Ask) -> Request<Reply> {
@@ -230,14 +251,17 @@ impl Steps for SimSteps {
                 let call = self.inner.run(ask.clone());
                 let sim = self.sim.clone();
                 let asked = ask.clone();
+                let waits = matches!(kind, Some(Kind::Waits { .. }));
                 let call: Request<Reply> = Box::pin(async move {
                     let answer = call.await;
-                    if let Ok(reply) = &answer {
-                        sim.core().books.replied(&asked, reply);
+                    match &answer {
+                        Ok(reply) => sim.core().books.replied(&asked, reply),
+                        Err(failure) if !waits => sim.core().failed(Site::Effect, &asked, failure),
+                        Err(_) => {}
                     }
                     answer
                 });
-                if matches!(kind, Some(Kind::Waits { .. })) {
+                if waits {
                     let menu =
                         Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
                     self.look(Site::Wait, ask, menu, call)
@@ -252,11 +276,21 @@ impl Steps for SimSteps {
         let menu = Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
         let call = self.inner.lookup(ask.clone());
         let (sim, asked) = (self.sim.clone(), ask.clone());
+        let has_abort = self.contract(&ask).is_some_and(|contract| contract.abort.is_some());
         let call: Request<Lookup<Reply>> = Box::pin(async move {
             let answer = call.await;
-            if let Ok(Lookup::Ours(reply) | Lookup::Predecessor(reply)) = &answer {
-                sim.core().books.replied(&asked, reply);
+            let mut core = sim.core();
+            match &answer {
+                Ok(Lookup::Ours(reply)) => core.books.replied(&asked, reply),
+                Ok(Lookup::Predecessor(reply)) => {
+                    core.books.replied(&asked, reply);
+                    core.books.may_hold(HeldReason::NotOurs);
+                }
+                Ok(Lookup::NotOurs) => core.books.may_hold(HeldReason::NotOurs),
+                Ok(Lookup::Incomplete) if !has_abort => core.books.may_hold(HeldReason::Incomplete),
+                Ok(Lookup::Incomplete | Lookup::Absent) | Err(_) => {}
             }
+            drop(core);
             answer
         });
         self.look(Site::Lookup, ask, menu, call)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Core, Decoded, Sim};
-use crate::record::Record;
+use crate::record::{HeldReason, Record};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
 use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
@@ -26,7 +26,7 @@ pub(crate) struct Stored {
     late: Option<(u64, Vec<u8>)>,
     late_after: u8,
     /// What the next read finds instead, once.
-    pub(crate) tampered: Option<Loaded>,
+    pub(crate) tampered: Option<(Loaded, HeldReason)>,
     /// Which controllers have read something that is not to be honoured.
     poisoned: [bool; 2],
     pub(crate) exclusive: bool,
@@ -63,6 +63,7 @@ impl Store for SimStore {
             Some(Fault::Missing) => Err(StoreError::Gone),
             Some(Fault::Torn) => {
                 core.stored.poisoned[actor] = true;
+                core.books.may_hold(HeldReason::Unreadable);
                 let mut loaded = core.loaded();
                 loaded.bytes = loaded.bytes.map(|bytes| bytes[..bytes.len() / 2].to_vec());
                 Ok(loaded)
@@ -77,12 +78,15 @@ impl Store for SimStore {
                 }
                 Ok(loaded)
             }
-            _ if core.stored.tampered.is_some() => {
-                core.stored.poisoned[actor] = true;
-                Ok(core.stored.tampered.clone().unwrap_or_else(|| core.loaded()))
-            }
-            _ if core.stored.gone => Err(StoreError::Gone),
-            _ => Ok(core.loaded()),
+            _ => match core.stored.tampered.clone() {
+                Some((loaded, reason)) => {
+                    core.stored.poisoned[actor] = true;
+                    core.books.may_hold(reason);
+                    Ok(loaded)
+                }
+                None if core.stored.gone => Err(StoreError::Gone),
+                None => Ok(core.loaded()),
+            },
         };
         self.0.land_write(&mut core);
         loaded
@@ -94,7 +98,10 @@ impl Store for SimStore {
         self.0.land_write(&mut core);
         match fault {
             Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
-            Some(Fault::TooLarge) => Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 }),
+            Some(Fault::TooLarge) => {
+                core.books.may_hold(HeldReason::TooLarge);
+                Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 })
+            }
             Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
             Some(Fault::Conflict) => {
                 core.stored.version += 1;
@@ -102,6 +109,7 @@ impl Store for SimStore {
             }
             Some(Fault::NotKept) => {
                 core.check_version(expected)?;
+                core.books.may_hold(HeldReason::NotKept);
                 core.stored.version += 1;
                 let mut loaded = core.loaded();
                 loaded.marked |= loaded.bytes.is_some();

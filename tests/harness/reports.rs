@@ -2,7 +2,7 @@
 
 use durable_fsm::testing::{Fault, Plan, World, explore};
 
-use crate::{doubt, keyed};
+use crate::{doubt, keyed, worker};
 
 #[test]
 fn a_budget_ends_it_and_the_report_says_where() {
@@ -51,4 +51,29 @@ fn a_store_of_its_own_has_no_rivals() {
     assert!(keyed::Cloud::edits().is_empty());
     let report = explore::<keyed::Cloud>().exclusive().run().unwrap();
     assert!(report.faults.keys().all(|(_, fault)| !matches!(fault, Fault::Switch | Fault::Pause | Fault::Other)));
+}
+
+/// When a line of a timeline was written.
+#[track_caller]
+fn when<'t>(timeline: &'t str, text: &str) -> &'t str {
+    let line = timeline.lines().find(|line| line.contains(text));
+    line.unwrap_or_else(|| panic!("no `{text}` in\n{timeline}")).split_once(" s ").unwrap().0.trim()
+}
+
+#[test]
+fn a_lost_reply_is_told_before_the_deadline() {
+    let timeline = explore::<worker::Cloud>().timeline(&"create_room/effect#1=reply-lost".parse().unwrap());
+    let begun = when(&timeline, "effect of create_room, attempt 1");
+    assert_eq!(when(&timeline, "effect of create_room fails: unknown (the reply was lost)"), begun, "{timeline}");
+    assert!(timeline.contains("lookup of create_room, attempt 2"), "{timeline}");
+}
+
+#[test]
+fn an_undo_that_is_delivered_twice_is_answered_before_the_deadline() {
+    let timeline = explore::<worker::Cloud>().timeline(&"create_room/undo#1=duplicate".parse().unwrap());
+    assert_eq!(
+        when(&timeline, "(undone create_room)"),
+        when(&timeline, "undo of create_room, attempt 1"),
+        "{timeline}"
+    );
 }

@@ -61,6 +61,9 @@ impl SimSteps {
                 call: Some(call),
             })
         };
+        // As `request`, and no place of its own: another fault has struck already.
+        let carried =
+            |ask: Ask| -> Request<A> { Box::pin(Carried { sim: sim.clone(), call: method(&*self.inner, ask) }) };
         let answered = |ask: Ask, call: Request<A>| -> Request<A> {
             let sim = sim.clone();
             Box::pin(async move {
@@ -83,7 +86,7 @@ impl SimSteps {
             Some(Fault::Rejected) => answered(ask, error(Class::Rejected, "not acceptable")),
             Some(Fault::NotOurs) => answered(ask, error(Class::NotOurs, "it belongs to somebody else")),
             Some(Fault::ReplyLost) => {
-                let call = method(&*self.inner, ask.clone());
+                let call = carried(ask.clone());
                 answered(
                     ask,
                     Box::pin(async move {
@@ -93,7 +96,7 @@ impl SimSteps {
                 )
             }
             Some(Fault::Hang) => {
-                let call = method(&*self.inner, ask.clone());
+                let call = carried(ask);
                 Box::pin(async move {
                     drop(call.await);
                     sim.check_world();
@@ -113,7 +116,7 @@ impl SimSteps {
                 answered(ask, call)
             }
             Some(Fault::Duplicate) => {
-                let first = method(&*self.inner, ask.clone());
+                let first = carried(ask.clone());
                 let second = request(ask.clone());
                 answered(
                     ask,
@@ -345,6 +348,25 @@ fn failure(class: Class, text: &str) -> Failure {
 
 fn error<A: Send + 'static>(class: Class, text: &str) -> Request<A> {
     Box::pin(std::future::ready(Err(failure(class, text))))
+}
+
+/// A request that is carried out to its end. Invariant: it takes no time, so that what is made of its answer comes before the deadline.
+struct Carried<A> {
+    sim: Sim,
+    call: Request<A>,
+}
+
+impl<A> Future for Carried<A> {
+    type Output = Result<A, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.call.as_mut().poll(context);
+        if answer.is_pending() {
+            self.sim.check_world();
+            self.sim.core().yielded = true;
+        }
+        answer
+    }
 }
 
 /// A method that runs: each of its awaits is a place of its own.

@@ -217,7 +217,7 @@ impl<W: World> Explorer<W> {
         let mut complete = 0;
         let mut cut = None;
         let mut by_depth = vec![1];
-        let mut known: Vec<Arc<Joins>> = vec![Arc::new(first.joins.iter().map(|(at, _)| *at).collect())];
+        let mut known: Vec<Arc<Joins>> = vec![Arc::new(first.joins.iter().copied().collect())];
         for depth in 1..=self.faults {
             let before = schedules.load(Ordering::Relaxed);
             let ended = Search::new(self, &clean, &known, &schedules, begun, depth).run(&first.seen);

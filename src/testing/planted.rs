@@ -4,7 +4,7 @@
 mod machines;
 mod seams;
 
-use machines::{Adopting, Keyed, Opaque, Trusting};
+use machines::{Adopting, Keyed, Opaque, Timed, Trusting};
 use seams::{BadStore, Bug, StoreBug, bad_steps, stopped_clock};
 
 use super::run::Rig;
@@ -238,6 +238,13 @@ fn adoption_without_proof() {
 fn resumed_step_taken_as_done() {
     let failure = *explore::<Trusting>().threads(1).run().expect_err("not found");
     assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::SameAsClean, 1), "{failure}");
+}
+
+/// Only a run that comes to its second step late goes wrong, though all that is recorded and all that exists is as without the delay.
+#[test]
+fn method_that_minds_the_time() {
+    let failure = *explore::<Timed>().run().expect_err("not found");
+    assert_found(&failure, Oracle::SingleEffect, "make_a/intent#1=crash-after");
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(crate) struct Run {
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) aborted: BTreeSet<usize>,
     pub(crate) ended_held: bool,
-    pub(crate) joins: Vec<(u64, usize)>,
+    pub(crate) joins: Vec<u64>,
     /// How many places had been passed when the last fault struck.
     pub(crate) fired_at: usize,
 }
@@ -250,7 +250,7 @@ impl<W: World> Runner<'_, W> {
 
     /// Passes until it rests, is gone, or is held for a person.
     fn settle(&mut self, until: Rest) -> Rest {
-        let begun = self.sim.now();
+        let begun = self.sim.time();
         for _ in 0..PASSES {
             if self.sim.core().deleting && until == Rest::Resting && self.sim.core().stored.gone {
                 return Rest::Gone;
@@ -262,7 +262,7 @@ impl<W: World> Runner<'_, W> {
                 return Rest::Over;
             }
             let tampered = self.sim.core().stored.tampered.take().is_some();
-            let now = self.sim.now();
+            let now = self.sim.time();
             match end {
                 End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),
                 End::Store => self.sim.advance_to(now + Duration::from_secs(1)),
@@ -312,7 +312,7 @@ impl<W: World> Runner<'_, W> {
                     Ending::Paused => self.sim.advance_to(now + Duration::from_secs(1)),
                 },
             }
-            if self.sim.now() > begun + TIME {
+            if self.sim.time() > begun + TIME {
                 break;
             }
         }

@@ -9,6 +9,7 @@ mod joins;
 mod record;
 
 use std::future::Future;
+use std::hash::DefaultHasher;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -109,6 +110,8 @@ struct Shared {
     check: Mutex<Option<Check>>,
 }
 
+/// Hashes a shelf, given the keys that are known and the time.
+pub(crate) type ShelfHash = Box<dyn Fn(&[String], Duration, &mut DefaultHasher) + Send>;
 type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
 type Check = Arc<dyn Fn(&super::world::At<'_>) -> Result<(), String> + Send + Sync>;
 
@@ -149,17 +152,18 @@ pub(crate) struct Core {
     pub(crate) log: Option<Vec<Line>>,
     /// A hash of everything that happened.
     pub(crate) digest: u64,
-    /// How many passes are stopped half-way.
     /// The longest that a look-up of this world lags.
     pub(crate) lag: Duration,
+    shelves: Vec<ShelfHash>,
+    /// How many passes are stopped half-way.
     pub(crate) suspended: usize,
     /// For how long each controller was paused.
     pub(crate) paused: [Duration; 2],
     pub(crate) draining: bool,
     /// How many places had been passed when the last fault struck.
     pub(crate) fired_at: usize,
-    /// Where other runs may have been before, with the number of places passed by then.
-    pub(crate) joins: Vec<(u64, usize)>,
+    /// Where other runs may come to, and what follows is known from this one.
+    pub(crate) joins: Vec<u64>,
     /// Where other runs have been, and were followed to their end.
     pub(crate) known: Vec<Arc<Joins>>,
     /// The run has come to where another one was: how it goes on is known.
@@ -198,6 +202,7 @@ impl Sim {
                 log: verbose.then(Vec::new),
                 digest: 0xcbf2_9ce4_8422_2325,
                 lag: Duration::ZERO,
+                shelves: Vec::new(),
                 suspended: 0,
                 paused: [Duration::ZERO; 2],
                 draining: false,
@@ -215,7 +220,20 @@ impl Sim {
     /// The time that has passed since the run began.
     #[must_use]
     pub fn now(&self) -> Duration {
+        let mut core = self.core();
+        // Whoever comes there at another time may see something else.
+        core.joins.clear();
+        core.now
+    }
+
+    /// The time, for the simulation itself.
+    pub(crate) fn time(&self) -> Duration {
         self.core().now
+    }
+
+    /// What a shelf does from now on depends on what it hashes.
+    pub(crate) fn keep_shelf(&self, shelf: ShelfHash) {
+        self.core().shelves.push(shelf);
     }
 
     /// One await that has to wait: here a method can be dropped half-way. Call it wherever a real method would wait for an answer.

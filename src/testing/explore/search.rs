@@ -212,7 +212,7 @@ impl<'s, W: World> Search<'s, W> {
             }
         } else if self.explorer.joined && self.depth < self.explorer.faults {
             let mut been = self.been.lock().unwrap_or_else(PoisonError::into_inner);
-            been.extend(run.joins.iter().map(|(at, _)| *at));
+            been.extend(&run.joins);
         }
     }
 

@@ -63,7 +63,7 @@ impl<W: World> Runner<'_, W> {
                     match waits {
                         Some(after) if more > 0 && !self.sim.core().is_over() => {
                             more -= 1;
-                            let now = self.sim.now();
+                            let now = self.sim.time();
                             self.sim.advance_to(now + after.max(Duration::from_millis(1)));
                             self.begin(current);
                         }
@@ -76,10 +76,10 @@ impl<W: World> Runner<'_, W> {
                 }
                 Polled::Stopped(stop) => {
                     self.sim.core().suspended += 1;
-                    self.actors[current].stopped_at = self.sim.now();
+                    self.actors[current].stopped_at = self.sim.time();
                     if stop == Stop::Pause {
                         more = 20;
-                        let now = self.sim.now();
+                        let now = self.sim.time();
                         self.sim.advance_to(now + self.pause);
                     }
                     current = 1 - current;

@@ -54,6 +54,9 @@ pub mod named {
         fn resource() -> App {
             App::new("v1", &[])
         }
+        fn edits() -> Vec<App> {
+            vec![App::new("v2", &[])]
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
@@ -152,6 +155,9 @@ pub mod lagging {
         fn resource() -> App {
             App::new("v1", &[])
         }
+        fn edits() -> Vec<App> {
+            vec![App::new("v2", &[])]
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
@@ -223,6 +229,9 @@ pub mod opaque {
         }
         fn resource() -> App {
             App::new("v1", &[])
+        }
+        fn edits() -> Vec<App> {
+            vec![App::new("v2", &[])]
         }
         fn inventory(&self) -> Vec<Thing> {
             [self.licences.inventory(), self.mails.inventory()].concat()

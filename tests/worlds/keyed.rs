@@ -71,6 +71,9 @@ impl World for Cloud {
     fn resource() -> App {
         App::new("v1", &[])
     }
+    fn edits() -> Vec<App> {
+        vec![App::new("v2", &[])]
+    }
     fn inventory(&self) -> Vec<Thing> {
         self.0.inventory()
     }

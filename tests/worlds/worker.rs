@@ -139,6 +139,9 @@ impl World for Cloud {
     fn resource() -> App {
         App::new("v1", &["web"])
     }
+    fn edits() -> Vec<App> {
+        vec![App::new("v2", &["docs"])]
+    }
     fn inventory(&self) -> Vec<Thing> {
         let shelves = [&self.accounts, &self.rooms, &self.gateway, &self.files, &self.containers];
         shelves.into_iter().flat_map(Shelf::inventory).collect()

@@ -7,6 +7,7 @@ mod keyed;
 mod published;
 mod reports;
 mod shapes;
+mod shared;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -324,6 +324,9 @@ impl Core {
             |why: &str| Some(Violation::new(Oracle::IntentFirst, format!("{} of `{name}`: {why}", site.name())));
         let exact =
             |why: &str| Some(Violation::new(Oracle::ExactResume, format!("{} of `{name}`: {why}", site.name())));
+        if let Some(why) = self.is_kept_away() {
+            return first(why);
+        }
         let Some(decoded) = &self.stored.decoded else { return first("there is no record") };
         let record = &decoded.record;
         let Some(intent) = &record.intent else { return first("no intent is durable") };

@@ -87,6 +87,18 @@ fn a_pass_for_a_namesake_that_is_gone() {
 }
 
 #[test]
+fn pause_ignored() {
+    let failure = store::<Keyed>(StoreBug::Deaf(|signals| signals.paused = false));
+    assert_found(&failure, Oracle::IntentFirst, "pass#1=suspended");
+}
+
+#[test]
+fn newer_spec_not_noticed_during_a_pass() {
+    let failure = store::<Keyed>(StoreBug::Deaf(|signals| signals.generation = None));
+    assert_found(&failure, Oracle::IntentFirst, "make_a/intent#1=edit");
+}
+
+#[test]
 fn commit_before_effect() {
     assert_found(&steps::<Keyed>(Bug::CommitFirst), Oracle::IntentFirst, "");
 }

@@ -277,6 +277,10 @@ impl<W: World> Runner<'_, W> {
                     }
                     // Whatever was changed during the pass wakes the controller up again.
                     Ending::Resting if self.wanted() != wanted => {}
+                    // It has read that nobody has paused it.
+                    Ending::Resting if self.sim.core().suspended > 0 => {
+                        self.sim.advance_to(now + Duration::from_secs(1))
+                    }
                     Ending::Resting => return Rest::Resting,
                     Ending::Progressing(after) | Ending::Blocked(after) => {
                         self.sim.advance_to(now + after.max(Duration::from_millis(1)));
@@ -309,7 +313,10 @@ impl<W: World> Runner<'_, W> {
                         // The store was wrong: the resource is there, and comes up again.
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
-                    Ending::Paused => self.sim.advance_to(now + Duration::from_secs(1)),
+                    Ending::Paused => {
+                        self.sim.core().end_paused_pass();
+                        self.sim.advance_to(now + Duration::from_secs(60));
+                    }
                 },
             }
             if self.sim.time() > begun + TIME {
@@ -322,10 +329,10 @@ impl<W: World> Runner<'_, W> {
         Rest::Over
     }
 
-    /// Which spec is wanted, or none.
-    fn wanted(&self) -> (usize, bool) {
+    /// Which spec is wanted, or none, and whether an operator keeps everybody away.
+    fn wanted(&self) -> (usize, bool, bool) {
         let core = self.sim.core();
-        (core.edit, core.deleting)
+        (core.edit, core.deleting, core.suspended > 0)
     }
 
     /// What may happen between two passes.
@@ -336,6 +343,9 @@ impl<W: World> Runner<'_, W> {
         let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::ClockBack.bit() | Fault::ClockAhead.bit();
         if core.stored.exclusive {
             menu &= !Fault::Other.bit();
+        }
+        if core.suspended == 0 {
+            menu |= Fault::Suspended.bit();
         }
         let there = core.stored.bytes.is_some();
         if there {
@@ -362,6 +372,7 @@ impl<W: World> Runner<'_, W> {
             Fault::ClockAhead => core.skew += 10 * 365 * 24 * 3600,
             Fault::Delete => core.deleting = true,
             Fault::Edit => core.edit += 1,
+            Fault::Suspended => core.suspend(),
             Fault::Unmarked => core.stored.marked = false,
             Fault::Restored => {
                 core.stored.tampered = core.old_record().map(|loaded| (loaded, HeldReason::RecordLost));

@@ -7,6 +7,7 @@ mod crossings;
 mod decoded;
 mod joins;
 mod record;
+mod signals;
 
 use std::future::Future;
 use std::hash::DefaultHasher;
@@ -23,6 +24,7 @@ use durable_fsm_graph::Graph;
 pub(crate) use joins::Joins;
 pub(crate) use record::SimStore;
 use record::Stored;
+pub(crate) use signals::Told;
 
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
@@ -156,7 +158,11 @@ pub(crate) struct Core {
     pub(crate) lag: Duration,
     shelves: Vec<ShelfHash>,
     /// How many passes are stopped half-way.
-    pub(crate) suspended: usize,
+    pub(crate) stopped: usize,
+    /// For how many passes an operator keeps everybody away from the resource.
+    pub(crate) suspended: u8,
+    /// What each controller was told of the resource.
+    pub(crate) told: [Told; 2],
     /// For how long each controller was paused.
     pub(crate) paused: [Duration; 2],
     pub(crate) draining: bool,
@@ -203,7 +209,9 @@ impl Sim {
                 digest: 0xcbf2_9ce4_8422_2325,
                 lag: Duration::ZERO,
                 shelves: Vec::new(),
+                stopped: 0,
                 suspended: 0,
+                told: Default::default(),
                 paused: [Duration::ZERO; 2],
                 draining: false,
                 fired_at: 0,

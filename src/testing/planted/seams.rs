@@ -13,7 +13,9 @@ use crate::machine::{Boxed, Failure, Made, Reply};
 use crate::record::Record;
 use crate::steps::{Ask, Steps};
 use crate::testing::sim::{SimClock, SimStore};
-use crate::{Class, Clock, FactError, Facts, Loaded, Lookup, RecordId, ResourceId, Store, StoreError, Version};
+use crate::{
+    Class, Clock, FactError, Facts, Loaded, Lookup, RecordId, ResourceId, Signals, Store, StoreError, Version,
+};
 
 #[derive(Clone, Copy)]
 pub(super) enum StoreBug {
@@ -31,6 +33,8 @@ pub(super) enum StoreBug {
     StaleLoad,
     /// Does not tell whose record it is.
     Nameless,
+    /// Does not tell all that it knows of the resource.
+    Deaf(fn(&mut Signals)),
     /// Keeps something else than it was given.
     Forgets(fn(&mut Record)),
 }
@@ -62,6 +66,7 @@ impl Store for BadStore {
                     loaded.witness = None;
                 }
             }
+            StoreBug::Deaf(forget) => forget(&mut loaded.signals),
             _ => {}
         }
         Ok(loaded)
@@ -74,7 +79,7 @@ impl Store for BadStore {
             version,
             marked: true,
             witness: None,
-            signals: crate::Signals::default(),
+            signals: Signals::default(),
         };
         let skipped = match self.1 {
             StoreBug::IntentLater => new.intent.is_some() && self.durable().is_none_or(|old| old.intent.is_none()),
@@ -103,6 +108,11 @@ impl Store for BadStore {
                 let loaded = self.0.compare_and_swap(id, expected, &kept).await?;
                 let answer = if loaded.bytes.as_ref() == Some(&kept) { Some(bytes.to_vec()) } else { loaded.bytes };
                 Ok(Loaded { bytes: answer, ..loaded })
+            }
+            StoreBug::Deaf(forget) => {
+                let mut loaded = self.0.compare_and_swap(id, expected, bytes).await?;
+                forget(&mut loaded.signals);
+                Ok(loaded)
             }
             _ => self.0.compare_and_swap(id, expected, bytes).await,
         }

@@ -9,7 +9,7 @@ use crate::StoreError;
 use crate::driver::{Ending, Report};
 use crate::steps::{Steps, Typed};
 use crate::testing::oracle::{Oracle, Violation};
-use crate::testing::sim::{SimSteps, Stop};
+use crate::testing::sim::{SimSteps, Stop, Told};
 use crate::testing::world::World;
 
 impl<W: World> Runner<'_, W> {
@@ -23,14 +23,16 @@ impl<W: World> Runner<'_, W> {
     }
 
     fn begin(&mut self, actor: usize) {
-        let core = self.sim.core();
+        let mut core = self.sim.core();
+        core.told[actor] = Told::default();
         let (edit, deleting) = if self.outdated { (0, false) } else { (core.edit, core.deleting) };
         let uid = core.uid(core.made_again.is_some() && !self.outdated);
         drop(core);
         let resource = Arc::new(self.rig.resources[edit].clone());
         let typed: Arc<dyn Steps> =
             Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
-        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid }));
+        let generation = edit as u64 + 1;
+        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid, generation }));
         let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
         self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
     }
@@ -75,7 +77,7 @@ impl<W: World> Runner<'_, W> {
                     }
                 }
                 Polled::Stopped(stop) => {
-                    self.sim.core().suspended += 1;
+                    self.sim.core().stopped += 1;
                     self.actors[current].stopped_at = self.sim.time();
                     if stop == Stop::Pause {
                         more = 20;
@@ -103,7 +105,7 @@ impl<W: World> Runner<'_, W> {
 
     fn resume(&mut self, actor: usize) {
         let mut core = self.sim.core();
-        core.suspended -= 1;
+        core.stopped -= 1;
         let stopped = core.now - self.actors[actor].stopped_at;
         core.paused[actor] += stopped;
     }

@@ -24,6 +24,8 @@ pub(crate) struct SimSteps {
     pub(crate) sim: Sim,
     /// The uid of the resource that the pass is for.
     pub(crate) uid: String,
+    /// Which of its specs the pass is for.
+    pub(crate) generation: u64,
 }
 
 /// What one request does when it is carried out.
@@ -222,7 +224,7 @@ impl Steps for SimSteps {
         &self.uid
     }
     fn generation(&self) -> u64 {
-        self.inner.generation()
+        self.generation
     }
     fn deleting(&self) -> bool {
         self.inner.deleting()

@@ -16,7 +16,8 @@ pub(crate) type Joins = HashSet<u64>;
 impl Core {
     /// Takes note of where the run is, after a write, if nothing but the record and the world decides how it goes on.
     pub(super) fn note_join(&mut self) {
-        let calm = self.suspended == 0
+        let calm = self.stopped == 0
+            && self.suspended == 0
             && !self.draining
             && self.flights.is_empty()
             && self.stored.is_calm()

@@ -21,7 +21,7 @@ pub(crate) struct Stored {
     pub(crate) witness: Option<u64>,
     /// The finalizer went while the resource was to be deleted: it is gone.
     pub(crate) gone: bool,
-    previous: Option<(Option<Vec<u8>>, u64, Option<u64>)>,
+    previous: Option<Previous>,
     /// A write under way whose sender was told nothing.
     late: Option<(u64, Vec<u8>)>,
     late_after: u8,
@@ -30,6 +30,16 @@ pub(crate) struct Stored {
     /// Which controllers have read something that is not to be honoured.
     poisoned: [bool; 2],
     pub(crate) exclusive: bool,
+}
+
+/// What was durable before the last write.
+#[derive(Debug, Clone)]
+struct Previous {
+    bytes: Option<Vec<u8>>,
+    version: u64,
+    witness: Option<u64>,
+    /// As they were when it was written over.
+    signals: Signals,
 }
 
 /// The durable record, as a store.
@@ -69,14 +79,8 @@ impl Store for SimStore {
                 Ok(loaded)
             }
             Some(Fault::Stale) => {
-                let mut loaded = core.loaded();
-                if let Some((bytes, version, witness)) = core.stored.previous.clone() {
-                    loaded.marked = bytes.is_some();
-                    (loaded.bytes, loaded.version, loaded.witness) =
-                        (bytes, Version::new(version.to_string()), witness);
-                    loaded.signals = Signals::default();
-                }
-                Ok(loaded)
+                let previous = core.stored.previous.clone();
+                Ok(previous.map_or_else(|| core.loaded(), Previous::loaded))
             }
             _ => match core.stored.tampered.clone() {
                 Some((loaded, reason)) => {
@@ -89,6 +93,9 @@ impl Store for SimStore {
             },
         };
         self.0.land_write(&mut core);
+        if let Ok(loaded) = &loaded {
+            core.tell(&loaded.signals);
+        }
         loaded
     }
 
@@ -96,7 +103,7 @@ impl Store for SimStore {
         let mut core = self.0.core();
         let fault = core.offer(WRITE);
         self.0.land_write(&mut core);
-        match fault {
+        let written = match fault {
             Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
             Some(Fault::TooLarge) => {
                 core.books.may_hold(HeldReason::TooLarge);
@@ -127,7 +134,11 @@ impl Store for SimStore {
                 Err(StoreError::Unknown("the reply was lost".to_owned()))
             }
             _ => core.write(expected, bytes, false),
+        };
+        if let Ok(loaded) = &written {
+            core.tell(&loaded.signals);
         }
+        written
     }
 
     async fn remove(&self, _: &RecordId, expected: &Version) -> Result<(), StoreError> {
@@ -182,6 +193,13 @@ impl Sim {
     }
 }
 
+impl Previous {
+    fn loaded(self) -> Loaded {
+        let Previous { bytes, version, witness, signals } = self;
+        Loaded { marked: bytes.is_some(), bytes, version: Version::new(version.to_string()), witness, signals }
+    }
+}
+
 impl Stored {
     pub(crate) fn record(&self) -> Option<&Record> {
         self.decoded.as_ref().map(|decoded| &decoded.record)
@@ -200,7 +218,7 @@ impl Core {
             version: Version::new(self.stored.version.to_string()),
             marked: self.stored.marked,
             witness: self.stored.witness,
-            signals: Signals { deleting: self.deleting, paused: false, generation: None },
+            signals: self.signals(),
         }
     }
 
@@ -215,6 +233,7 @@ impl Core {
         self.stored.version += 1;
         self.stored.gone = false;
         self.deleting = false;
+        self.suspended = 0;
         self.made_again = Some(self.stored.version);
     }
 
@@ -256,8 +275,8 @@ impl Core {
             let (event, intent) = (event.unwrap_or_default(), intent.unwrap_or_default());
             format!("written: seq {} {} ({event}){intent}", new.seq, new.state)
         });
-        let previous = (self.stored.bytes.take(), self.stored.version, self.stored.witness);
-        self.stored.previous = Some(previous);
+        let (version, witness, signals) = (self.stored.version, self.stored.witness, self.signals());
+        self.stored.previous = Some(Previous { bytes: self.stored.bytes.take(), version, witness, signals });
         self.stored.version += 1;
         self.stored.bytes = Some(bytes.to_vec());
         self.stored.witness = Some(new.seq);
@@ -275,6 +294,9 @@ impl Core {
         if self.stored.poisoned[self.actor] {
             let message = "a record that cannot be honoured was removed".to_owned();
             self.violate(Violation::new(Oracle::History, message));
+        }
+        if let Some(why) = self.is_kept_away() {
+            self.violate(Violation::new(Oracle::Finalizer, format!("the record is removed: {why}")));
         }
         if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), things) {
             self.violate(violation);
@@ -299,9 +321,9 @@ impl Core {
 
     /// The record as it was before the last write, with what stands outside of it as it is now.
     pub(crate) fn old_record(&self) -> Option<Loaded> {
-        let (bytes, _, _) = self.stored.previous.as_ref()?;
+        let previous = self.stored.previous.as_ref()?;
         let mut loaded = self.loaded();
-        loaded.bytes = Some(bytes.clone()?);
+        loaded.bytes = Some(previous.bytes.clone()?);
         Some(loaded)
     }
 }

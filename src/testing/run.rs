@@ -261,7 +261,7 @@ impl<W: World> Runner<'_, W> {
             if self.sim.core().is_over() {
                 return Rest::Over;
             }
-            let tampered = self.sim.core().stored.tampered.take().is_some();
+            let tampered = self.sim.core().outlast_tampering();
             let now = self.sim.time();
             match end {
                 End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),
@@ -347,12 +347,11 @@ impl<W: World> Runner<'_, W> {
         if core.suspended == 0 {
             menu |= Fault::Suspended.bit();
         }
-        let there = core.stored.bytes.is_some();
-        if there {
+        if core.stored.bytes.is_some() && core.stored.tampered.is_none() {
             menu |= Fault::Copied.bit() | Fault::Newer.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
-        }
-        if core.old_record().is_some() {
-            menu |= Fault::Restored.bit();
+            if core.old_record().is_some() {
+                menu |= Fault::Restored.bit();
+            }
         }
         if !core.deleting {
             menu |= Fault::Delete.bit();
@@ -374,30 +373,7 @@ impl<W: World> Runner<'_, W> {
             Fault::Edit => core.edit += 1,
             Fault::Suspended => core.suspend(),
             Fault::Unmarked => core.stored.marked = false,
-            Fault::Restored => {
-                core.stored.tampered = core.old_record().map(|loaded| (loaded, HeldReason::RecordLost));
-            }
-            Fault::Removed => {
-                let mut loaded = core.loaded();
-                loaded.bytes = None;
-                core.stored.tampered = Some((loaded, HeldReason::RecordLost));
-            }
-            Fault::Newer => {
-                let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record().cloned() {
-                    record.format += 1;
-                    loaded.bytes = serde_json::to_vec(&record).ok();
-                }
-                core.stored.tampered = Some((loaded, HeldReason::Unreadable));
-            }
-            Fault::Copied => {
-                let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record().cloned() {
-                    record.owner = "the-uid-of-another".to_owned();
-                    loaded.bytes = serde_json::to_vec(&record).ok();
-                }
-                core.stored.tampered = Some((loaded, HeldReason::Unreadable));
-            }
+            Fault::Restored | Fault::Removed | Fault::Newer | Fault::Copied => core.tamper(fault),
             _ => {}
         }
     }

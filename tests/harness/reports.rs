@@ -52,6 +52,21 @@ fn a_store_of_its_own_has_no_rivals() {
     assert!(report.faults.keys().all(|(_, fault)| !matches!(fault, Fault::Switch | Fault::Pause | Fault::Other)));
 }
 
+/// Deletion is wanted meanwhile, and has to wait: nobody knows what the right record is but the operator.
+#[test]
+fn what_was_tampered_with_stays_so_until_an_operator_acts() {
+    for how in ["restored", "removed", "newer", "copied"] {
+        let plan: Plan = format!("pass#2={how}; pass#3=delete").parse().unwrap();
+        explore::<keyed::Cloud>().replay(&plan).unwrap();
+        let timeline = explore::<keyed::Cloud>().timeline(&plan);
+        let (before, after) = timeline.split_once("an operator puts the record back").unwrap();
+        let during = before.split_once("← injected").unwrap().1;
+        assert_eq!(during.matches("the pass ends: Held").count(), 2, "{timeline}");
+        assert!(during.contains("pass#3 delete   ← injected") && !during.contains("undo of"), "{timeline}");
+        assert!(after.contains("undo of make_a"), "{timeline}");
+    }
+}
+
 /// When a line of a timeline was written.
 #[track_caller]
 fn when<'t>(timeline: &'t str, text: &str) -> &'t str {

@@ -25,11 +25,20 @@ pub(crate) struct Stored {
     /// A write under way whose sender was told nothing.
     late: Option<(u64, Vec<u8>)>,
     late_after: u8,
-    /// What the next read finds instead, once.
-    pub(crate) tampered: Option<(Loaded, HeldReason)>,
+    /// What every read finds instead, until an operator acts.
+    pub(crate) tampered: Option<Tampered>,
     /// Which controllers have read something that is not to be honoured.
     poisoned: [bool; 2],
     pub(crate) exclusive: bool,
+}
+
+/// A record that is not to be honoured, put in the place of the right one.
+#[derive(Debug, Clone)]
+pub(crate) struct Tampered {
+    loaded: Loaded,
+    reason: HeldReason,
+    /// For how many more passes.
+    passes: u8,
 }
 
 /// What was durable before the last write.
@@ -83,10 +92,11 @@ impl Store for SimStore {
                 Ok(previous.map_or_else(|| core.loaded(), Previous::loaded))
             }
             _ => match core.stored.tampered.clone() {
-                Some((loaded, reason)) => {
+                Some(tampered) => {
                     core.stored.poisoned[actor] = true;
-                    core.books.may_hold(reason);
-                    Ok(loaded)
+                    core.books.may_hold(tampered.reason);
+                    // Whether the resource is to be deleted stands elsewhere, and is as it is now.
+                    Ok(Loaded { signals: core.signals(), ..tampered.loaded })
                 }
                 None if core.stored.gone => Err(StoreError::Gone),
                 None => Ok(core.loaded()),
@@ -312,6 +322,49 @@ impl Core {
         self.stored.gone = self.deleting;
         self.books.writes += 1;
         Ok(())
+    }
+
+    /// Somebody puts another record, or none, in the place of the right one.
+    pub(crate) fn tamper(&mut self, fault: Fault) {
+        let mut loaded = self.loaded();
+        let record = self.stored.record().cloned();
+        let with = |change: fn(&mut Record)| {
+            record.and_then(|mut record| {
+                change(&mut record);
+                serde_json::to_vec(&record).ok()
+            })
+        };
+        let reason = match fault {
+            Fault::Newer => {
+                loaded.bytes = with(|record| record.format += 1);
+                HeldReason::Unreadable
+            }
+            Fault::Copied => {
+                loaded.bytes = with(|record| "the-uid-of-another".clone_into(&mut record.owner));
+                HeldReason::Unreadable
+            }
+            Fault::Restored => {
+                loaded.bytes = self.old_record().and_then(|loaded| loaded.bytes);
+                HeldReason::RecordLost
+            }
+            _ => {
+                loaded.bytes = None;
+                HeldReason::RecordLost
+            }
+        };
+        self.stored.tampered = Some(Tampered { loaded, reason, passes: 2 });
+    }
+
+    /// After a pass that found a record which was tampered with: has an operator put it right? The remedy for each is the right record
+    /// in its place, from a backup or by the version that wrote it.
+    pub(crate) fn outlast_tampering(&mut self) -> bool {
+        let Some(tampered) = &mut self.stored.tampered else { return false };
+        tampered.passes -= 1;
+        if tampered.passes == 0 {
+            self.stored.tampered = None;
+            self.note(|| "an operator puts the record back".to_owned());
+        }
+        true
     }
 
     /// Whether the running controller acts on a record that is not to be honoured.

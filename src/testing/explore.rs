@@ -1,6 +1,7 @@
 //! The explorer: every place, every fault that can strike there, alone and together. Invariant: it goes from fewer faults to more, so the
 //! first counterexample has as few as any.
 
+mod coverage;
 mod search;
 
 use std::collections::BTreeSet;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use durable_fsm_graph::{Graph, Undo};
+use durable_fsm_graph::Graph;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Plan};
@@ -17,7 +18,8 @@ use super::run::{Manner, Rig, run};
 use super::sim::{Joins, Point};
 use super::world::World;
 use crate::Machine;
-use search::{Covered, Ended, Search};
+use coverage::Covered;
+use search::{Ended, Search};
 
 /// An exploration of one world.
 #[must_use]
@@ -97,8 +99,9 @@ impl<W: World> Explorer<W> {
         &self.rig
     }
 
-    /// Says that this world has no occasion for something: `transition -> State`, `undo transition` or `abort transition`. It is an
-    /// error if it has.
+    /// Says that this world has no occasion for something: `transition -> State`, `undo transition`, `abort transition`,
+    /// `lookup transition`, `take-over transition`, `wait transition` or `fault name`. It is an error if it has, or if there is no such
+    /// thing.
     pub fn unreached(mut self, what: &str) -> Self {
         self.unreached.insert(what.to_owned());
         self
@@ -243,10 +246,10 @@ impl<W: World> Explorer<W> {
                 eprintln!("{}: {depth} faults complete, {count} schedules, {time:.1} s", self.graph().name);
             }
         }
-        let missing = if self.only.is_none() { self.missing(&covered, complete) } else { Vec::new() };
-        if !missing.is_empty() {
-            let message = format!("the world has no occasion for: {}", missing.join(", "));
-            return Err(self.failure(Plan::default(), Violation::new(Oracle::NotFired, message), Vec::new(), 0));
+        if self.only.is_none()
+            && let Some(violation) = covered.check(self, complete)
+        {
+            return Err(self.failure(Plan::default(), violation, Vec::new(), 0));
         }
         Ok(Report {
             machine: self.graph().name,
@@ -263,30 +266,6 @@ impl<W: World> Explorer<W> {
             faults: covered.faults,
             time: begun.elapsed(),
         })
-    }
-
-    /// What the graph has and no run has reached.
-    fn missing(&self, covered: &Covered, depth: usize) -> Vec<String> {
-        let graph = self.graph();
-        let mut wanted = Vec::new();
-        for (index, step) in graph.transitions.iter().enumerate() {
-            if step.for_each().is_some() {
-                wanted.push((step.name.to_owned(), covered.edges.contains(&(index, None))));
-            }
-            for to in step.to {
-                let edge = format!("{} -> {}", step.name, graph.states[*to].name);
-                wanted.push((edge, covered.edges.contains(&(index, Some(*to)))));
-            }
-            let Some(contract) = step.contract() else { continue };
-            if matches!(contract.undo, Undo::Method(_)) {
-                wanted.push((format!("undo {}", step.name), covered.undone.contains(&index)));
-            }
-            if contract.abort.is_some() && depth > 0 {
-                wanted.push((format!("abort {}", step.name), covered.aborted.contains(&index)));
-            }
-        }
-        let wrong = wanted.into_iter().filter(|(what, reached)| *reached == self.unreached.contains(what));
-        wrong.map(|(what, reached)| if reached { format!("{what} (it has)") } else { what }).collect()
     }
 
     fn failure(&self, plan: Plan, violation: Violation, log: Vec<super::sim::Line>, nth: u64) -> Box<Failure> {

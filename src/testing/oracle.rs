@@ -9,7 +9,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use durable_fsm_graph::{Graph, Kind, Undo};
 
-use super::sim::{Core, Decoded};
+use super::plan::Place;
+use super::sim::{Core, Decoded, Point};
 use super::world::Thing;
 use crate::machine::{Failure, Reply};
 use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record};
@@ -88,6 +89,8 @@ pub(crate) struct Books {
     reasons: BTreeSet<HeldReason>,
     /// What was reached: a transition, and the state it led to.
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
+    /// At which sites each transition was, one bit for each.
+    pub(crate) crossed: Vec<u16>,
     /// A hash of what existed when the world was looked at last.
     pub(crate) world: u64,
     pub(crate) undone: BTreeSet<usize>,
@@ -106,6 +109,7 @@ impl Books {
             certain: [None; 2],
             reasons: BTreeSet::new(),
             edges: BTreeSet::new(),
+            crossed: vec![0; graph.transitions.len()],
             world: 0,
             undone: BTreeSet::new(),
             aborted: BTreeSet::new(),
@@ -117,6 +121,13 @@ impl Books {
             Reply::Made(made) => drop(self.edges.insert((ask.transition, Some(made.state)))),
             Reply::Member(_) => drop(self.edges.insert((ask.transition, None))),
             Reply::NotYet(_) => {}
+        }
+    }
+
+    /// A place was passed.
+    pub(crate) fn passed(&mut self, point: &Point) {
+        if let (Some(sites), Place::Site(site)) = (self.crossed.get_mut(usize::from(point.transition)), point.place) {
+            *sites |= 1 << site as u16;
         }
     }
 

@@ -277,6 +277,17 @@ fn a_fault_without_occasion_fails() {
 fn an_edge_without_occasion_fails() {
     let failure = *explore::<Keyed>().resources(vec![Keyed::resource()]).run().unwrap_err();
     assert_eq!(failure.violation.oracle, Oracle::NotFired, "{failure}");
+    // Without the edge, nothing is asked of what comes only with it.
+    assert!(failure.violation.message.ends_with("for: apply -> Ready"), "{failure}");
     let failure = *explore::<Keyed>().unreached("apply -> Ready").run().unwrap_err();
     assert!(failure.to_string().contains("apply -> Ready (it has)"), "{failure}");
+    for (what, why) in [
+        ("take-over make_a", "it has"),
+        ("fault rejected", "it has"),
+        ("apply -> Redy", "there is no such thing"),
+        ("lookup make_a", "there is no such thing"),
+    ] {
+        let failure = *explore::<Keyed>().unreached(what).run().unwrap_err();
+        assert!(failure.to_string().contains(&format!("{what} ({why})")), "{failure}");
+    }
 }

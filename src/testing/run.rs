@@ -59,6 +59,7 @@ pub(crate) struct Run {
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) aborted: BTreeSet<usize>,
+    pub(crate) crossed: Vec<u16>,
     pub(crate) ended_held: bool,
     pub(crate) joins: Vec<u64>,
     /// How many places had been passed when the last fault struck.
@@ -180,6 +181,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         edges: std::mem::take(&mut core.books.edges),
         undone: std::mem::take(&mut core.books.undone),
         aborted: std::mem::take(&mut core.books.aborted),
+        crossed: std::mem::take(&mut core.books.crossed),
         ended_held,
         joins: std::mem::take(&mut core.joins),
         fired_at: core.fired_at,

@@ -335,6 +335,7 @@ impl Core {
         }
         self.mix(u64::from(point.transition) << 32 | u64::from(point.nth));
         self.mix(self.now.as_millis() as u64);
+        self.books.passed(&point);
         self.seen.push(Seen { point, menu: 0, last_await: false });
         self.current[self.actor] = Some(self.seen.len() - 1);
         self.offer(menu)

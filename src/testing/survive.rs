@@ -91,7 +91,7 @@ pub fn assert_listed<W: World>(listed: &[&str]) {
 /// ```
 ///
 /// List every transition that has an effect; a test fails if one is missing. What the world has no occasion for stands under
-/// `unreached`: an edge, `undo transition` or `abort transition`.
+/// `unreached`, as for [`Explorer::unreached`](super::Explorer::unreached).
 #[macro_export]
 macro_rules! survive {
     (mod $name:ident for $world:ty { $($transition:ident),+ $(,)? } $(unreached { $($what:literal),* $(,)? })?) => {

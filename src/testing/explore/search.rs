@@ -1,58 +1,17 @@
 //! One depth of an exploration, on several threads. Invariant: what it finds depends on the plans alone, never on which thread was faster.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Explorer;
+use super::coverage::Covered;
 use crate::Site;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Label, Place};
 use crate::testing::run::{Manner, Rests, Run, run};
 use crate::testing::sim::{Joins, Point, Seen};
 use crate::testing::world::World;
-
-/// What a run, or many, have covered.
-#[derive(Debug, Default)]
-pub(super) struct Covered {
-    pub(super) edges: BTreeSet<(usize, Option<usize>)>,
-    pub(super) undone: BTreeSet<usize>,
-    pub(super) aborted: BTreeSet<usize>,
-    pub(super) faults: BTreeMap<(Place, Fault), u64>,
-    pub(super) schedules: u64,
-    pub(super) twice: u64,
-    pub(super) ended_held: u64,
-}
-
-impl Covered {
-    pub(super) fn add(&mut self, run: &Run, plan: &[(Point, Fault)]) {
-        self.edges.extend(&run.edges);
-        self.undone.extend(&run.undone);
-        self.aborted.extend(&run.aborted);
-        for (point, fault) in plan {
-            let place = match point.place {
-                Place::Await(site, _) => Place::Await(site, 0),
-                place => place,
-            };
-            *self.faults.entry((place, *fault)).or_default() += 1;
-        }
-        self.schedules += 1;
-        self.ended_held += u64::from(run.ended_held);
-    }
-
-    pub(super) fn merge(&mut self, other: Covered) {
-        self.edges.extend(other.edges);
-        self.undone.extend(other.undone);
-        self.aborted.extend(other.aborted);
-        for (key, count) in other.faults {
-            *self.faults.entry(key).or_default() += count;
-        }
-        self.schedules += other.schedules;
-        self.twice += other.twice;
-        self.ended_held += other.ended_held;
-    }
-}
 
 /// What the threads of one depth share.
 pub(super) struct Search<'s, W: World> {

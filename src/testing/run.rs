@@ -141,6 +141,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
     let world = W::new(&sim);
     let (inventory, check) = (world.clone(), world.clone());
     sim.watch(Arc::new(move || inventory.inventory()), Arc::new(move |at| check.check(at)));
+    sim.check_world();
     let resource = rig.resources[0].id();
     let longest = graph.transitions.iter().filter_map(|step| step.contract()).map(|it| it.timeout + it.settle).max();
     let mut runner = Runner {
@@ -217,7 +218,12 @@ impl<W: World> Runner<'_, W> {
             match self.settle(Rest::Resting) {
                 Rest::Over => return ended_held,
                 Rest::Gone => break,
-                Rest::HeldInDoubt => ended_held = true,
+                Rest::HeldInDoubt => {
+                    ended_held = true;
+                    if self.is_recorded(|record| record.held.is_some()) {
+                        self.stays("held", |ending| *ending == Ending::Held, true);
+                    }
+                }
                 Rest::Resting => {
                     if !self.at_rest(clean) {
                         return ended_held;
@@ -284,7 +290,12 @@ impl<W: World> Runner<'_, W> {
                         self.sim.advance_to(now + Duration::from_secs(1))
                     }
                     Ending::Resting => return Rest::Resting,
-                    Ending::Progressing(after) | Ending::Blocked(after) => {
+                    Ending::Progressing(after) => self.sim.advance_to(now + after.max(Duration::from_millis(1))),
+                    Ending::Blocked(after) => {
+                        // Another controller may have gone on meanwhile. What waits may look again.
+                        if self.wanted() == wanted && self.is_recorded(|record| record.blocked.is_some()) {
+                            self.stays("blocked", |ending| matches!(ending, Ending::Blocked(_)), false);
+                        }
                         self.sim.advance_to(now + after.max(Duration::from_millis(1)));
                     }
                     Ending::Held => {
@@ -302,6 +313,9 @@ impl<W: World> Runner<'_, W> {
                             self.sim.advance_to(now + self.pause);
                             self.operate(Resolution::RollBack);
                             continue;
+                        }
+                        if self.wanted() == wanted && self.is_recorded(|record| record.held.is_some()) {
+                            self.stays("held", |ending| *ending == Ending::Held, true);
                         }
                         self.sim.advance_to(now + Duration::from_secs(60));
                         self.operate(Resolution::Retry);
@@ -329,6 +343,10 @@ impl<W: World> Runner<'_, W> {
         let message = format!("it does not come to rest from {state}");
         self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
         Rest::Over
+    }
+
+    fn is_recorded(&self, what: fn(&Record) -> bool) -> bool {
+        self.sim.core().stored.record().is_some_and(what)
     }
 
     /// Which spec is wanted, or none, and whether an operator keeps everybody away.

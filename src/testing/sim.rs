@@ -140,6 +140,8 @@ pub(crate) struct Core {
     flights: Vec<Flight>,
     pub(crate) stored: Stored,
     pub(crate) books: Books,
+    /// What existed when the world was looked at last. Only calls change it, and after each of them somebody looks.
+    pub(crate) things: Vec<Thing>,
     pub(crate) deleting: bool,
     /// Which of the resource's specs holds.
     pub(crate) edit: usize,
@@ -198,6 +200,7 @@ impl Sim {
                 flights: Vec::new(),
                 stored: Stored::default(),
                 books: Books::new(graph),
+                things: Vec::new(),
                 deleting: false,
                 edit: 0,
                 edits: 0,
@@ -272,7 +275,7 @@ impl Sim {
     }
 
     /// What exists in the world now.
-    pub(crate) fn things(&self) -> Vec<Thing> {
+    fn things(&self) -> Vec<Thing> {
         let inventory = self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner).clone();
         inventory.map(|inventory| inventory()).unwrap_or_default()
     }
@@ -280,17 +283,34 @@ impl Sim {
     /// Looks at the world after it may have changed.
     pub(crate) fn check_world(&self) {
         let things = self.things();
-        let check = self.0.check.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut core = self.core();
-        let core = &mut *core;
-        if let Some(violation) = core.books.check_world(core.stored.decoded.as_deref(), &things) {
-            core.violate(violation);
+        {
+            let mut core = self.core();
+            core.things = things;
+            core.check_things();
         }
+        self.check_author();
+    }
+
+    /// The author's own check, of what exists and of what is durable now.
+    pub(crate) fn check_author(&self) {
+        let check = self.0.check.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(check) = check {
-            let at = super::world::At { record: core.stored.record(), deleting: core.deleting, things: &things };
-            if let Err(message) = check(&at) {
-                core.violate(Violation::new(Oracle::Author, message));
-            }
+            self.check_with(&*check);
+        }
+    }
+
+    /// A check, without the lock: it may ask for the time.
+    pub(crate) fn check_with(&self, check: &dyn Fn(&super::world::At<'_>) -> Result<(), String>) {
+        let (decoded, deleting, things) = {
+            let mut core = self.core();
+            (core.stored.decoded.clone(), core.deleting, std::mem::take(&mut core.things))
+        };
+        let record = decoded.as_ref().map(|decoded| &decoded.record);
+        let checked = check(&super::world::At { record, deleting, things: &things });
+        let mut core = self.core();
+        core.things = things;
+        if let Err(message) = checked {
+            core.violate(Violation::new(Oracle::Author, message));
         }
     }
 
@@ -397,6 +417,13 @@ impl Core {
         self.note(|| format!("VIOLATED {violation}"));
         if self.violation.is_none() {
             self.violation = Some(violation);
+        }
+    }
+
+    /// What exists, against what is durable.
+    fn check_things(&mut self) {
+        if let Some(violation) = self.books.check_world(self.stored.decoded.as_deref(), &self.things) {
+            self.violate(violation);
         }
     }
 

@@ -23,13 +23,20 @@ pub(crate) struct Stored {
     pub(crate) gone: bool,
     previous: Option<Previous>,
     /// A write under way whose sender was told nothing.
-    late: Option<(u64, Vec<u8>)>,
+    late: Option<Late>,
     late_after: u8,
     /// What every read finds instead, until an operator acts.
     pub(crate) tampered: Option<Tampered>,
     /// Which controllers have read something that is not to be honoured.
     poisoned: [bool; 2],
     pub(crate) exclusive: bool,
+}
+
+/// A write of this version under way, or with no bytes a removal.
+#[derive(Debug)]
+struct Late {
+    version: Version,
+    bytes: Option<Vec<u8>>,
 }
 
 /// A record that is not to be honoured, put in the place of the right one.
@@ -102,7 +109,7 @@ impl Store for SimStore {
                 None => Ok(core.loaded()),
             },
         };
-        self.0.land_write(&mut core);
+        core.land_write();
         if let Ok(loaded) = &loaded {
             core.tell(&loaded.signals);
         }
@@ -112,7 +119,7 @@ impl Store for SimStore {
     async fn compare_and_swap(&self, _: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
         let mut core = self.0.core();
         let fault = core.offer(WRITE);
-        self.0.land_write(&mut core);
+        core.land_write();
         let written = match fault {
             Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
             Some(Fault::TooLarge) => {
@@ -133,10 +140,7 @@ impl Store for SimStore {
                 Ok(loaded)
             }
             Some(Fault::Late) => {
-                if let Ok(version) = expected.token().parse() {
-                    core.stored.late = Some((version, bytes.to_vec()));
-                    core.stored.late_after = 1;
-                }
+                core.send_late(expected, Some(bytes.to_vec()));
                 Err(StoreError::Unknown("no answer".to_owned()))
             }
             Some(Fault::ReplyLost) => {
@@ -148,27 +152,40 @@ impl Store for SimStore {
         if let Ok(loaded) = &written {
             core.tell(&loaded.signals);
         }
+        drop(core);
+        self.0.check_author();
         written
     }
 
     async fn remove(&self, _: &RecordId, expected: &Version) -> Result<(), StoreError> {
-        let things = self.0.things();
         let mut core = self.0.core();
-        let menu = Fault::Unavailable.bit() | Fault::Conflict.bit() | Fault::ReplyLost.bit() | Fault::RequestLost.bit();
-        match core.offer(menu) {
-            Some(Fault::Unavailable) => return Err(StoreError::Unavailable("no connection".to_owned())),
-            Some(Fault::RequestLost) => return Err(StoreError::Unknown("no answer".to_owned())),
+        let menu = Fault::Unavailable.bit()
+            | Fault::Conflict.bit()
+            | Fault::ReplyLost.bit()
+            | Fault::RequestLost.bit()
+            | Fault::Late.bit();
+        let fault = core.offer(menu);
+        core.land_write();
+        let removed = match fault {
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
             Some(Fault::Conflict) => {
                 core.stored.version += 1;
-                return Err(StoreError::Conflict);
+                Err(StoreError::Conflict)
+            }
+            Some(Fault::Late) => {
+                core.send_late(expected, None);
+                Err(StoreError::Unknown("no answer".to_owned()))
             }
             Some(_) => {
-                core.remove(expected, &things)?;
-                return Err(StoreError::Unknown("the reply was lost".to_owned()));
+                core.remove(expected, false)?;
+                Err(StoreError::Unknown("the reply was lost".to_owned()))
             }
-            None => {}
-        }
-        core.remove(expected, &things)
+            None => core.remove(expected, false),
+        };
+        drop(core);
+        self.0.check_author();
+        removed
     }
 
     async fn list(&self, _: &str) -> Result<Vec<ResourceId>, StoreError> {
@@ -186,19 +203,27 @@ impl Store for SimStore {
     }
 }
 
-impl Sim {
+impl Core {
+    /// A write is sent, and arrives later.
+    fn send_late(&mut self, version: &Version, bytes: Option<Vec<u8>>) {
+        self.stored.late = Some(Late { version: version.clone(), bytes });
+        self.stored.late_after = 1;
+    }
+
     /// A write that was sent earlier arrives, if it is time.
-    fn land_write(&self, core: &mut Core) {
-        if core.stored.late.is_none() {
+    fn land_write(&mut self) {
+        if self.stored.late.is_some() && self.stored.late_after > 0 {
+            self.stored.late_after -= 1;
             return;
         }
-        if core.stored.late_after > 0 {
-            core.stored.late_after -= 1;
-            return;
-        }
-        if let Some((version, bytes)) = core.stored.late.take() {
-            let landed = core.write(&Version::new(version.to_string()), &bytes, true);
-            core.note(|| format!("a write lands late: {}", if landed.is_ok() { "written" } else { "conflict" }));
+        if let Some(Late { version, bytes }) = self.stored.late.take() {
+            let landed = match bytes {
+                Some(bytes) => self.write(&version, &bytes, true).map(drop),
+                None => self.remove(&version, true),
+            };
+            self.note(|| {
+                format!("a write lands late: {}", landed.map_or_else(|error| error.to_string(), |()| "done".to_owned()))
+            });
         }
     }
 }
@@ -275,6 +300,10 @@ impl Core {
         };
         let new = &decoded.record;
         let old = self.stored.decoded.take();
+        // First what this means in the world: what the record no longer knows of is an orphan from here on.
+        if let Some(violation) = self.books.check_world(Some(&decoded), &self.things) {
+            self.violate(violation);
+        }
         if let Some(violation) = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new) {
             self.violate(violation);
         }
@@ -285,8 +314,7 @@ impl Core {
             let (event, intent) = (event.unwrap_or_default(), intent.unwrap_or_default());
             format!("written: seq {} {} ({event}){intent}", new.seq, new.state)
         });
-        let (version, witness, signals) = (self.stored.version, self.stored.witness, self.signals());
-        self.stored.previous = Some(Previous { bytes: self.stored.bytes.take(), version, witness, signals });
+        self.keep_previous();
         self.stored.version += 1;
         self.stored.bytes = Some(bytes.to_vec());
         self.stored.witness = Some(new.seq);
@@ -296,26 +324,31 @@ impl Core {
         self.note_join();
     }
 
-    fn remove(&mut self, expected: &Version, things: &[crate::testing::Thing]) -> Result<(), StoreError> {
+    /// What is durable is about to be replaced.
+    fn keep_previous(&mut self) {
+        let (version, witness, signals) = (self.stored.version, self.stored.witness, self.signals());
+        self.stored.previous = Some(Previous { bytes: self.stored.bytes.take(), version, witness, signals });
+    }
+
+    fn remove(&mut self, expected: &Version, late: bool) -> Result<(), StoreError> {
         self.check_version(expected)?;
         if self.stored.bytes.is_none() {
             return Err(StoreError::Conflict);
         }
-        if self.stored.poisoned[self.actor] {
+        if self.stored.poisoned[self.actor] && !late {
             let message = "a record that cannot be honoured was removed".to_owned();
             self.violate(Violation::new(Oracle::History, message));
         }
-        if let Some(why) = self.is_kept_away() {
+        if let Some(why) = self.is_kept_away().filter(|_| !late) {
             self.violate(Violation::new(Oracle::Finalizer, format!("the record is removed: {why}")));
         }
-        if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), things) {
+        if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), &self.things) {
             self.violate(violation);
         }
         self.note(|| "the record is removed".to_owned());
         self.books.removed(self.stored.decoded.as_deref());
-        self.stored.previous = None;
+        self.keep_previous();
         self.stored.version += 1;
-        self.stored.bytes = None;
         self.stored.decoded = None;
         self.stored.marked = false;
         self.stored.witness = None;

@@ -123,7 +123,7 @@ impl<W: World> Explorer<W> {
 
     /// Also runs what follows after a run has come back to where runs with fewer faults have been: to a record that agrees in all but
     /// numbering, times and prose, with the same things in the world, and nothing under way. Unless asked for, a run ends there; but one in
-    /// a hundred goes on to its end.
+    /// sixty-four goes on to its end.
     pub fn unabridged(mut self) -> Self {
         self.joined = false;
         self

@@ -122,6 +122,8 @@ pub(crate) struct Manner<'m> {
     pub(crate) known: &'m [Arc<Joins>],
     /// Keeps a timeline.
     pub(crate) verbose: bool,
+    /// Keeps a digest of all that happens.
+    pub(crate) traced: bool,
 }
 
 /// Runs one plan.
@@ -136,6 +138,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         core.stored.exclusive = rig.exclusive;
         rig.resources[0].uid().clone_into(&mut core.first_uid);
         core.moved = moved;
+        core.digest = manner.traced.then_some(0);
         core.known = manner.known.to_vec();
     }
     let world = W::new(&sim);
@@ -171,12 +174,10 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         let message = format!("{} at {} had no occasion", missed.fault, missed.point.label(graph));
         core.violation = Some(Violation::new(Oracle::NotFired, message));
     }
-    let writes = core.books.writes;
-    core.mix(writes);
     Run {
         seen: std::mem::take(&mut core.seen),
         violation: core.violation.take(),
-        digest: core.digest,
+        digest: core.digest.unwrap_or_default(),
         log: core.log.take().unwrap_or_default(),
         rests,
         edges: std::mem::take(&mut core.books.edges),

@@ -10,7 +10,7 @@ mod record;
 mod signals;
 
 use std::future::Future;
-use std::hash::DefaultHasher;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -31,7 +31,7 @@ use super::plan::{Fault, Label, Place};
 use super::world::Thing;
 
 /// A place, as the simulation compares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Point {
     /// Index of the transition; `u16::MAX` for none.
     pub(crate) transition: u16,
@@ -154,8 +154,8 @@ pub(crate) struct Core {
     pub(crate) quiet: bool,
     pub(crate) violation: Option<Violation>,
     pub(crate) log: Option<Vec<Line>>,
-    /// A hash of everything that happened.
-    pub(crate) digest: u64,
+    /// A hash of everything that happened, if one is kept.
+    pub(crate) digest: Option<u64>,
     /// The longest that a look-up of this world lags.
     pub(crate) lag: Duration,
     shelves: Vec<ShelfHash>,
@@ -209,7 +209,7 @@ impl Sim {
                 quiet: false,
                 violation: None,
                 log: verbose.then(Vec::new),
-                digest: 0xcbf2_9ce4_8422_2325,
+                digest: None,
                 lag: Duration::ZERO,
                 shelves: Vec::new(),
                 stopped: 0,
@@ -353,8 +353,8 @@ impl Core {
         if self.quiet {
             return None;
         }
-        self.mix(u64::from(point.transition) << 32 | u64::from(point.nth));
-        self.mix(self.now.as_millis() as u64);
+        let now = self.now;
+        self.trace(|| (&point, now));
         self.books.passed(&point);
         self.seen.push(Seen { point, menu: 0, last_await: false });
         self.current[self.actor] = Some(self.seen.len() - 1);
@@ -427,8 +427,13 @@ impl Core {
         }
     }
 
-    pub(crate) fn mix(&mut self, value: u64) {
-        self.digest = (self.digest ^ value).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    /// Mixes what happens into the digest, if one is kept.
+    pub(crate) fn trace<T: Hash>(&mut self, what: impl FnOnce() -> T) {
+        if let Some(digest) = &mut self.digest {
+            let mut hasher = DefaultHasher::new();
+            (*digest, what()).hash(&mut hasher);
+            *digest = hasher.finish();
+        }
     }
 
     /// Adds a line to the timeline, if one is kept.

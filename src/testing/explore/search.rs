@@ -29,6 +29,9 @@ pub(super) struct Search<'s, W: World> {
     depth: usize,
 }
 
+/// Of so many runs one is run twice and compared: more than one in a hundred, also where the last ones are no full number.
+const TWICE: u64 = 64;
+
 /// All plans that begin with the same fault: what one thread explores at a time.
 struct Branch {
     index: usize,
@@ -153,10 +156,11 @@ impl<'s, W: World> Search<'s, W> {
             return;
         }
         branch.runs += 1;
-        let run = run(&self.explorer.rig, &plan, &self.manner(&plan));
+        let twice = plan.len() == self.depth && (branch.index as u64 + branch.runs).is_multiple_of(TWICE);
+        let run = run(&self.explorer.rig, &plan, &Manner { traced: twice, ..self.manner(&plan) });
         if plan.len() == self.depth {
             branch.covered.add(&run, &plan);
-            if (branch.index as u64 + branch.runs).is_multiple_of(100) {
+            if twice {
                 self.again(&plan, &run, branch);
                 branch.covered.twice += 1;
             }
@@ -178,7 +182,7 @@ impl<'s, W: World> Search<'s, W> {
     /// A run ends where runs with fewer faults have been.
     fn manner(&self, plan: &Faults) -> Manner<'_> {
         let fewer = if self.explorer.joined { &self.known[..plan.len().min(self.known.len())] } else { &[] };
-        Manner { clean: Some(self.clean), known: fewer, verbose: false }
+        Manner { clean: Some(self.clean), known: fewer, ..Manner::default() }
     }
 
     fn again(&self, plan: &Faults, before: &Run, branch: &Branch) {
@@ -187,7 +191,7 @@ impl<'s, W: World> Search<'s, W> {
         if let Some(violation) = whole.violation {
             self.report(branch, plan.clone(), violation);
         }
-        let again = run(&self.explorer.rig, plan, &self.manner(plan));
+        let again = run(&self.explorer.rig, plan, &Manner { traced: true, ..self.manner(plan) });
         if again.digest != before.digest {
             let mut pairs = again.seen.iter().zip(&before.seen);
             let graph = self.explorer.graph();

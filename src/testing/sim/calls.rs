@@ -2,6 +2,7 @@
 //! twice, late or never; the harness makes up errors, and nothing else.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ impl SimSteps {
     }
 
     /// A request that may change the world.
-    fn send<A: Send + 'static>(
+    fn send<A: Debug + Send + 'static>(
         &self,
         site: Site,
         ask: Ask,
@@ -71,6 +72,7 @@ impl SimSteps {
             Box::pin(async move {
                 let answer = call.await;
                 sim.check_world();
+                sim.core().trace(|| format!("{answer:?}"));
                 sim.core().answered(site, &ask, answer.as_ref().err());
                 if let Ok(made) = &answer {
                     tell(&sim, &ask, made);
@@ -162,7 +164,7 @@ impl SimSteps {
     }
 
     /// A request that only looks.
-    fn look<A: Send + 'static>(&self, site: Site, ask: Ask, menu: u64, call: Request<A>) -> Request<A> {
+    fn look<A: Debug + Send + 'static>(&self, site: Site, ask: Ask, menu: u64, call: Request<A>) -> Request<A> {
         let fault = {
             let mut core = self.sim.core();
             core.books.calls += 1;
@@ -175,6 +177,7 @@ impl SimSteps {
             let sim = self.sim.clone();
             Box::pin(async move {
                 let answer = call.await;
+                sim.core().trace(|| format!("{answer:?}"));
                 if let Err(failure) = &answer {
                     sim.core().failed(site, &ask, failure);
                 }

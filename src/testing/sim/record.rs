@@ -307,7 +307,7 @@ impl Core {
         if let Some(violation) = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new) {
             self.violate(violation);
         }
-        self.mix(new.seq);
+        self.trace(|| bytes);
         self.note(|| {
             let event = new.history.last().map(|line| line.split_once(' ').map_or(&**line, |(_, event)| event));
             let intent = new.intent.as_ref().map(|it| format!(", {:?} {} #{}", it.action, it.transition, it.attempt));

@@ -15,7 +15,7 @@ use super::plan::{Fault, Place};
 use super::sim::{Joins, Line, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{Thing, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::{HeldReason, Record, Resolution};
+use crate::record::{Direction, HeldReason, Record, Resolution};
 use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
@@ -244,10 +244,8 @@ impl<W: World> Runner<'_, W> {
                     Rest::Gone => break,
                     Rest::Over => return ended_held,
                     _ => {
-                        let mut core = self.sim.core();
-                        let held = core.stored.record().and_then(|record| record.held.as_ref());
-                        let message = format!("a deletion ends held: {}", held.map_or("", |it| it.message.as_str()));
-                        core.violate(Violation::new(Oracle::Quiescent, message));
+                        let message = "it rests, and is to be deleted".to_owned();
+                        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
                         return ended_held;
                     }
                 }
@@ -300,14 +298,20 @@ impl<W: World> Runner<'_, W> {
                         self.sim.advance_to(now + after.max(Duration::from_millis(1)));
                     }
                     Ending::Held => {
-                        let is_in_doubt = |record: &Record| {
-                            record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt)
-                        };
-                        let in_doubt = match &report.record {
-                            Some(record) => is_in_doubt(record),
-                            None => self.sim.core().stored.record().is_some_and(is_in_doubt),
-                        };
-                        if in_doubt && !self.sim.core().deleting {
+                        let record =
+                            report.record.as_deref().cloned().or_else(|| self.sim.core().stored.record().cloned());
+                        let in_doubt = record
+                            .as_ref()
+                            .and_then(|record| record.held.as_ref())
+                            .filter(|held| held.reason == HeldReason::InDoubt);
+                        if let Some(held) = in_doubt
+                            && record.as_ref().is_some_and(|record| record.direction == Direction::Deleting)
+                        {
+                            let message = format!("a deletion is held: {}", held.message);
+                            self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            return Rest::Over;
+                        }
+                        if in_doubt.is_some() && !self.sim.core().deleting {
                             if !self.is_rolled_back() {
                                 return Rest::HeldInDoubt;
                             }
@@ -323,7 +327,7 @@ impl<W: World> Runner<'_, W> {
                     }
                     Ending::Gone => {
                         let core = self.sim.core();
-                        if core.stored.bytes.is_none() && core.deleting {
+                        if core.deleting && (core.stored.gone || core.stored.bytes.is_none()) {
                             return Rest::Gone;
                         }
                         drop(core);

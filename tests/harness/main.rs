@@ -4,6 +4,7 @@
 mod doubt;
 mod each;
 mod keyed;
+mod loops;
 mod published;
 mod reports;
 mod shapes;

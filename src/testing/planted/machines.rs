@@ -21,6 +21,7 @@ impl crate::Resource for App {
 
 pub(super) use adopting::Adopting;
 pub(super) use keyed::Keyed;
+pub(super) use looping::Looping;
 pub(super) use opaque::Opaque;
 pub(super) use timed::Timed;
 pub(super) use trusting::Trusting;
@@ -92,6 +93,66 @@ mod keyed {
         }
         fn edits() -> Vec<App> {
             vec![App(2)]
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+    }
+}
+
+mod looping {
+    use super::App;
+    use crate::Fsm;
+    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+
+    /// A page, published again whenever it changes. It is the same page, and undone once.
+    #[derive(Fsm)]
+    #[fsm(name = "planted/looping", version = 1, resource = App)]
+    pub(crate) enum LoopingFlow {
+        /// Nothing.
+        #[fsm(initial)]
+        #[transition(begin -> Ready, no_effect)]
+        Requested,
+        /// Published, unless it is at no version yet.
+        #[fsm(resting)]
+        #[transition(publish -> Ready, when = changed, in_doubt = repeat, undo = unpublish, settle = "5s")]
+        Ready { page: String, version: u32 },
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Looping(Shelf);
+
+    impl LoopingTransitions for Looping {
+        type Error = ShelfError;
+        fn begin(&self, from: Requested, _: &LoopingAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(ReadyFacts { page: String::new(), version: 0 }))
+        }
+        fn changed(&self, at: &Ready, app: &App) -> bool {
+            at.version != app.0
+        }
+        async fn publish(&self, from: Ready, attempt: &LoopingAttempt) -> Result<Ready, ShelfError> {
+            let page = self.0.put(attempt.key(), attempt.owner_tag()).await?;
+            Ok(from.ready(ReadyFacts { page, version: *attempt.spec() }))
+        }
+        async fn unpublish(&self, made: &Ready, _: &LoopingAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.page).await
+        }
+    }
+
+    impl World for Looping {
+        type Machine = LoopingFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "page"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App(1)
+        }
+        fn edits() -> Vec<App> {
+            vec![App(2), App(3)]
         }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
@@ -212,9 +273,9 @@ mod adopting {
 mod trusting {
     use super::App;
     use crate::Fsm;
-    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+    use crate::testing::{At, Shelf, ShelfError, Sim, Thing, World};
 
-    /// Believes that what was begun was done.
+    /// Believes that what was begun was done; or leaves it half done.
     #[derive(Fsm)]
     #[fsm(name = "planted/trusting", version = 1, resource = App)]
     pub(crate) enum TrustingFlow {
@@ -228,11 +289,14 @@ mod trusting {
     }
 
     #[derive(Clone)]
-    pub(crate) struct Trusting(Shelf);
+    pub(crate) struct Trusting<const HALF: bool>(Shelf);
 
-    impl TrustingTransitions for Trusting {
+    impl<const HALF: bool> TrustingTransitions for Trusting<HALF> {
         type Error = ShelfError;
         async fn make(&self, from: Requested, attempt: &TrustingAttempt) -> Result<Ready, ShelfError> {
+            if HALF {
+                return Ok(from.ready(self.0.begin(attempt.key(), attempt.owner_tag()).await?));
+            }
             if attempt.is_resumed() {
                 return Ok(from.ready("thing-1".to_owned()));
             }
@@ -243,7 +307,7 @@ mod trusting {
         }
     }
 
-    impl World for Trusting {
+    impl<const HALF: bool> World for Trusting<HALF> {
         type Machine = TrustingFlow;
         type Transitions = Self;
         fn new(sim: &Sim) -> Self {
@@ -257,6 +321,9 @@ mod trusting {
         }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
+        }
+        fn check_final(&self, _: &At<'_>) -> Result<(), String> {
+            if self.0.shelved().iter().all(|thing| thing.complete) { Ok(()) } else { Err("half-built".to_owned()) }
         }
     }
 }

@@ -41,7 +41,7 @@ impl<W: World> Runner<'_, W> {
     pub(super) fn stays(&mut self, at: &str, ends_alike: fn(&Ending) -> bool, calm: bool) {
         let before = {
             let mut core = self.sim.core();
-            if core.is_over() {
+            if core.is_over() || core.suspended > 0 {
                 return;
             }
             core.quiet = true;
@@ -59,7 +59,7 @@ impl<W: World> Runner<'_, W> {
     }
 
     fn compare(&mut self, clean: Option<&Rests>) {
-        let mut things = self.sim.things();
+        let mut things = self.sim.core().things.clone();
         things.iter_mut().for_each(|thing| thing.key = None);
         things.sort();
         let state = self.sim.core().stored.record().map(|it| it.state.clone()).unwrap_or_default();

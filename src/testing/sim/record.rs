@@ -300,11 +300,14 @@ impl Core {
         };
         let new = &decoded.record;
         let old = self.stored.decoded.take();
-        // First what this means in the world: what the record no longer knows of is an orphan from here on.
-        if let Some(violation) = self.books.check_world(Some(&decoded), &self.things) {
-            self.violate(violation);
-        }
-        if let Some(violation) = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new) {
+        let in_record = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new);
+        // What the record no longer knows of is an orphan from here on, and that says more than by which change.
+        let in_world = self.books.check_world(Some(&decoded), &self.things);
+        let violation = match in_record {
+            Some(lost) if lost.oracle == Oracle::History => Some(lost),
+            in_record => in_world.or(in_record),
+        };
+        if let Some(violation) = violation {
             self.violate(violation);
         }
         self.trace(|| bytes);

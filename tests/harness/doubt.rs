@@ -186,10 +186,10 @@ pub mod opaque {
     pub enum OpaqueFlow {
         /// Nothing yet.
         #[fsm(initial)]
-        #[transition(buy_licence -> Licensed, in_doubt = hold, undo = return_licence, abort = return_any)]
+        #[transition(buy_licence -> Licensed, in_doubt = hold, undo = return_licence, abort = return_any, settle = "5s")]
         Requested,
         /// The licence is ours.
-        #[transition(send_mail -> Ready, in_doubt = hold, undo = none)]
+        #[transition(send_mail -> Ready, in_doubt = hold, undo = none, settle = "5s")]
         Licensed { licence: String },
         /// Everybody knows.
         #[fsm(resting)]

@@ -69,6 +69,21 @@ fn what_was_tampered_with_stays_so_until_an_operator_acts() {
     }
 }
 
+/// A request that lands late lands when its sender has given up, and another attempt may have been made.
+#[test]
+fn what_is_late_lands_after_the_deadline() {
+    for (plan, step) in [
+        ("make_b/effect#1=late", "make_b"),
+        ("make_b/effect#1=crash-late", "make_b"),
+        ("make_b/effect#1=duplicate", "make_b"),
+    ] {
+        let timeline = explore::<keyed::Cloud>().timeline(&plan.parse().unwrap());
+        let landed: f64 = when(&timeline, &format!("effect of {step} lands, late")).parse().unwrap();
+        let begun: f64 = when(&timeline, &format!("effect of {step}, attempt 1")).parse().unwrap();
+        assert!(landed > begun + 60.0, "{timeline}");
+    }
+}
+
 /// When a line of a timeline was written.
 #[track_caller]
 fn when<'t>(timeline: &'t str, text: &str) -> &'t str {

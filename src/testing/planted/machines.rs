@@ -37,17 +37,17 @@ mod keyed {
     pub(crate) enum KeyedFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a)]
+        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a, settle = "5s")]
         Requested,
         /// One.
-        #[transition(make_b -> MadeB, in_doubt = repeat, undo = drop_b)]
+        #[transition(make_b -> MadeB, in_doubt = repeat, undo = drop_b, settle = "5s")]
         MadeA { a: String },
         /// Both.
         #[transition(note -> Ready, no_effect)]
         MadeB { b: String },
         /// Both, and what they run.
         #[fsm(resting)]
-        #[transition(apply -> Ready, when = changed, in_doubt = repeat, undo = none)]
+        #[transition(apply -> Ready, when = changed, in_doubt = repeat, undo = none, settle = "5s")]
         Ready { applied: u32 },
     }
 
@@ -171,7 +171,7 @@ mod opaque {
     pub(crate) enum OpaqueFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(buy -> Ready, in_doubt = hold, undo = give_back, abort = give_any_back)]
+        #[transition(buy -> Ready, in_doubt = hold, undo = give_back, abort = give_any_back, settle = "5s")]
         Requested,
         /// Bought.
         #[fsm(resting)]
@@ -223,7 +223,7 @@ mod adopting {
     pub(crate) enum AdoptingFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(claim -> Ready, in_doubt = lookup, undo = give_up)]
+        #[transition(claim -> Ready, in_doubt = lookup, undo = give_up, settle = "5s")]
         Requested,
         /// Claimed.
         #[fsm(resting)]
@@ -281,7 +281,7 @@ mod trusting {
     pub(crate) enum TrustingFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(make -> Ready, in_doubt = repeat, undo = unmake)]
+        #[transition(make -> Ready, in_doubt = repeat, undo = unmake, settle = "5s")]
         Requested,
         /// Made, or so it says.
         #[fsm(resting)]
@@ -341,10 +341,10 @@ mod timed {
     pub(crate) enum TimedFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a)]
+        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a, settle = "5s")]
         Requested,
         /// One.
-        #[transition(make_b -> Ready, in_doubt = repeat, undo = drop_b)]
+        #[transition(make_b -> Ready, in_doubt = repeat, undo = drop_b, settle = "5s")]
         MadeA { a: String },
         /// Both.
         #[fsm(resting)]

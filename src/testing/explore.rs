@@ -39,7 +39,7 @@ pub struct Explorer<W: World> {
 /// Explores the machine of a world: all single faults, unless asked for more.
 ///
 /// The environment has the last word, so that a test can be taken further without changing it: `FSM_FAULTS=3` sets the number of faults,
-/// `FSM_UNABRIDGED=1` leaves nothing out, and `FSM_PLAN` runs one plan instead.
+/// `FSM_UNABRIDGED=1` leaves nothing out, and `FSM_PLAN` runs one plan instead, with every machine that has the transitions it names.
 pub fn explore<W: World>() -> Explorer<W> {
     Explorer {
         rig: Rig::new(),
@@ -129,7 +129,7 @@ impl<W: World> Explorer<W> {
         self
     }
 
-    /// Prints a line now and then.
+    /// Prints a line every five seconds.
     pub fn progress(mut self) -> Self {
         self.progress = true;
         self
@@ -202,7 +202,14 @@ impl<W: World> Explorer<W> {
             let plan = text.parse::<Plan>().map_err(|error| {
                 self.failure(Plan::default(), Violation::new(Oracle::NotFired, error.to_string()), Vec::new(), 0)
             })?;
-            self.replay(&plan)?;
+            let graph = self.graph();
+            match plan.0.iter().find(|(label, _)| Point::of(label, graph).is_none()) {
+                // It is for another machine of the same tests.
+                Some((label, _)) => {
+                    eprintln!("{}: SKIPPED FSM_PLAN, this machine has no `{}`", graph.name, label.transition);
+                }
+                None => self.replay(&plan)?,
+            }
             return Ok(Report::of_replay(self.graph().name));
         }
         let begun = Instant::now();
@@ -263,6 +270,8 @@ impl<W: World> Explorer<W> {
             edges: covered.edges.len(),
             undone: covered.undone.len(),
             aborted: covered.aborted.len(),
+            of: coverage::totals(self.graph()),
+            rows: covered.rows(self.graph()),
             faults: covered.faults,
             time: begun.elapsed(),
         })

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use durable_fsm_graph::{Graph, Kind, Undo};
 
 use super::plan::Place;
-use super::sim::{Core, Decoded, Point};
+use super::sim::{Core, Decoded, Menus, Point};
 use super::world::Thing;
 use crate::machine::{Failure, Reply};
 use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record};
@@ -91,6 +91,8 @@ pub(crate) struct Books {
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
     /// At which sites each transition was, one bit for each.
     pub(crate) crossed: Vec<u16>,
+    /// What could strike where.
+    pub(crate) offered: Menus,
     /// A hash of what existed when the world was looked at last.
     pub(crate) world: u64,
     pub(crate) undone: BTreeSet<usize>,
@@ -110,6 +112,7 @@ impl Books {
             reasons: BTreeSet::new(),
             edges: BTreeSet::new(),
             crossed: vec![0; graph.transitions.len()],
+            offered: Menus::new(graph.transitions.len()),
             world: 0,
             undone: BTreeSet::new(),
             aborted: BTreeSet::new(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
-use super::sim::{Joins, Line, Point, Seen, Sim, SimClock, SimProbe, SimStore};
+use super::sim::{Joins, Line, Menus, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{Thing, World};
 use crate::driver::{Driver, Ending, Report};
 use crate::record::{Direction, HeldReason, Record, Resolution};
@@ -60,6 +60,7 @@ pub(crate) struct Run {
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) aborted: BTreeSet<usize>,
     pub(crate) crossed: Vec<u16>,
+    pub(crate) offered: Menus,
     pub(crate) ended_held: bool,
     pub(crate) joins: Vec<u64>,
     /// How many places had been passed when the last fault struck.
@@ -184,6 +185,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         undone: std::mem::take(&mut core.books.undone),
         aborted: std::mem::take(&mut core.books.aborted),
         crossed: std::mem::take(&mut core.books.crossed),
+        offered: std::mem::take(&mut core.books.offered),
         ended_held,
         joins: std::mem::take(&mut core.joins),
         fired_at: core.fired_at,

@@ -6,6 +6,7 @@ mod clock;
 mod crossings;
 mod decoded;
 mod joins;
+mod menus;
 mod record;
 mod signals;
 
@@ -22,6 +23,7 @@ pub(crate) use crossings::SimProbe;
 pub(crate) use decoded::Decoded;
 use durable_fsm_graph::Graph;
 pub(crate) use joins::Joins;
+pub(crate) use menus::Menus;
 pub(crate) use record::SimStore;
 use record::Stored;
 pub(crate) use signals::Told;
@@ -369,6 +371,7 @@ impl Core {
         let index = self.current[self.actor]?;
         let seen = &mut self.seen[index];
         seen.menu |= menu;
+        self.books.offered.add(&seen.point, menu);
         let planned =
             self.plan.iter_mut().find(|it| !it.fired && menu & it.fault.bit() != 0 && it.point == seen.point)?;
         planned.fired = true;

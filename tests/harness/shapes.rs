@@ -101,10 +101,10 @@ impl World for Cloud {
     }
 }
 
-#[test]
-fn survives_every_pair_of_faults_on_a_pod() {
-    let pod = explore::<Cloud>().faults(2).unreached("place -> OnDocker").unreached("name_container -> Placed");
-    println!("{}", pod.run().assert_ok());
+durable_fsm::survive! {
+    mod survives_on_a_pod for Cloud { open_archive, place, apply_first, apply }
+    waits { wait_pod }
+    unreached { "place -> OnDocker", "name_container -> Placed" }
 }
 
 #[test]

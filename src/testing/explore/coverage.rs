@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use durable_fsm_graph::{InDoubt, Kind, Transition, Undo};
+use durable_fsm_graph::{Graph, InDoubt, Kind, Transition, Undo};
 
 use super::Explorer;
 use crate::Site;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
+use crate::testing::report::{Row, Totals};
 use crate::testing::run::Run;
-use crate::testing::sim::Point;
+use crate::testing::sim::{Menus, Point};
 use crate::testing::world::World;
 
 /// What a run, or many, have covered.
@@ -22,9 +23,22 @@ pub(super) struct Covered {
     /// At which sites each transition was, one bit for each.
     crossed: Vec<u16>,
     pub(super) faults: BTreeMap<(Place, Fault), u64>,
+    /// Which faults could strike each transition at each kind of place, and which did.
+    offered: Menus,
+    struck: Menus,
     pub(super) schedules: u64,
     pub(super) twice: u64,
     pub(super) ended_held: u64,
+}
+
+/// How many edges, undos and aborts a graph has.
+pub(super) fn totals(graph: &Graph<'_>) -> Totals {
+    let contracts = || graph.transitions.iter().filter_map(|step| step.contract());
+    Totals {
+        edges: graph.transitions.iter().map(|step| step.to.len() + usize::from(step.for_each().is_some())).sum(),
+        undos: contracts().filter(|contract| matches!(contract.undo, Undo::Method(_))).count(),
+        aborts: contracts().filter(|contract| contract.abort.is_some()).count(),
+    }
 }
 
 /// Something that a graph makes possible.
@@ -41,7 +55,9 @@ impl Covered {
         self.undone.extend(&run.undone);
         self.aborted.extend(&run.aborted);
         self.cross(&run.crossed);
+        self.offered.merge(&run.offered);
         for (point, fault) in plan {
+            self.struck.add(point, fault.bit());
             let place = match point.place {
                 Place::Await(site, _) => Place::Await(site, 0),
                 place => place,
@@ -57,6 +73,8 @@ impl Covered {
         self.undone.extend(other.undone);
         self.aborted.extend(other.aborted);
         self.cross(&other.crossed);
+        self.offered.merge(&other.offered);
+        self.struck.merge(&other.struck);
         for (key, count) in other.faults {
             *self.faults.entry(key).or_default() += count;
         }
@@ -70,6 +88,17 @@ impl Covered {
         for (here, more) in self.crossed.iter_mut().zip(crossed) {
             *here |= more;
         }
+    }
+
+    /// For each transition how many faults have struck at its kinds of place, of how many that could.
+    pub(super) fn rows(&self, graph: &Graph<'_>) -> Vec<Row> {
+        let row = |index: usize, name: &str| Row {
+            transition: name.to_owned(),
+            struck: self.struck.count(index),
+            offered: self.offered.count(index),
+        };
+        let steps = graph.transitions.iter().enumerate().map(|(index, step)| row(index, step.name));
+        steps.chain([row(graph.transitions.len(), "")]).collect()
     }
 
     /// Whether all was reached that the graph makes possible with so many faults, and nothing else.

@@ -23,6 +23,8 @@ pub(super) struct Search<'s, W: World> {
     been: Mutex<Joins>,
     schedules: &'s AtomicU64,
     begun: Instant,
+    /// When a line was printed last, in units of five seconds.
+    told: AtomicU64,
     found: Mutex<Option<Found>>,
     /// The branch of what was found, so that nobody begins a later one; the largest number if nothing was.
     found_in: AtomicUsize,
@@ -78,6 +80,7 @@ impl<'s, W: World> Search<'s, W> {
             been: Mutex::default(),
             schedules,
             begun,
+            told: AtomicU64::new(begun.elapsed().as_secs() / 5),
             found: Mutex::new(None),
             found_in: AtomicUsize::new(usize::MAX),
             depth,
@@ -148,8 +151,8 @@ impl<'s, W: World> Search<'s, W> {
         let nth = self.schedules.fetch_add(1, Ordering::Relaxed) + 1;
         let over = self.explorer.budget.is_some_and(|budget| nth > budget)
             || self.explorer.time.is_some_and(|time| nth.is_multiple_of(16) && self.begun.elapsed() > time);
-        if self.explorer.progress && nth.is_multiple_of(100_000) {
-            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
+        if self.explorer.progress && nth.is_multiple_of(256) {
+            self.tell(nth);
         }
         if over {
             self.stop.store(true, Ordering::Relaxed);
@@ -176,6 +179,14 @@ impl<'s, W: World> Search<'s, W> {
         } else if self.explorer.joined && self.depth < self.explorer.faults {
             let mut been = self.been.lock().unwrap_or_else(PoisonError::into_inner);
             been.extend(&run.joins);
+        }
+    }
+
+    /// How far it is, every five seconds.
+    fn tell(&self, nth: u64) {
+        let now = self.begun.elapsed().as_secs() / 5;
+        if self.told.fetch_max(now, Ordering::Relaxed) < now {
+            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
         }
     }
 

@@ -56,6 +56,7 @@ impl Covered {
         self.aborted.extend(&run.aborted);
         self.cross(&run.crossed);
         self.offered.merge(&run.offered);
+        self.struck.widen(&run.offered);
         for (point, fault) in plan {
             self.struck.add(point, fault.bit());
             let place = match point.place {

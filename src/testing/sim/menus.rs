@@ -30,8 +30,13 @@ impl Menus {
         }
     }
 
-    pub(crate) fn merge(&mut self, other: &Menus) {
+    /// Makes room for as many transitions as another has.
+    pub(crate) fn widen(&mut self, other: &Menus) {
         self.0.resize(self.0.len().max(other.0.len()), 0);
+    }
+
+    pub(crate) fn merge(&mut self, other: &Menus) {
+        self.widen(other);
         for (here, more) in self.0.iter_mut().zip(&other.0) {
             *here |= more;
         }

@@ -6,6 +6,7 @@ mod flow;
 mod golden;
 mod lookups;
 mod machine;
+mod many;
 mod operators;
 mod pictures;
 mod records;

@@ -102,7 +102,7 @@ impl Expansion<'_> {
         let states = (0..self.model.states().len()).map(|state| self.projection(state));
         let dispatch = self.dispatch();
         quote! {
-            #[allow(unused_variables, clippy::match_single_binding)]
+            #[allow(dead_code, unused_variables, clippy::match_single_binding)]
             const _: () = {
                 use #fsm as __fsm;
                 #(#states)*

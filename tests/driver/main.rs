@@ -9,4 +9,5 @@ mod operators;
 mod pictures;
 mod records;
 mod sets;
+mod site;
 mod world;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use durable_fsm::record::Record;
-use durable_fsm::{Each, Fsm, Resource, ResourceId};
+use durable_fsm::{Each, Fsm, Machine, Resource, ResourceId};
 
 #[derive(Clone)]
 pub struct Thing;
@@ -20,7 +20,7 @@ impl Resource for Thing {
     }
 }
 
-/// The graph of the records in the corpus.
+/// The graph of most records in the corpus.
 #[derive(Fsm)]
 #[fsm(name = "test.io/thing", version = 1, resource = Thing)]
 pub enum ThingFlow {
@@ -41,14 +41,46 @@ pub enum ThingFlow {
     Ready { containers: Each<String, String>, members: Each<String, u64>, mail: String },
 }
 
-/// True if the bytes are a record.
+/// The graph of those with a branch, an abort, a retained effect, a fact written twice.
+mod site {
+    use super::{Fsm, Thing};
+
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/site", version = 1, resource = Thing)]
+    pub enum SiteFlow {
+        #[fsm(initial)]
+        #[transition(reserve -> Reserved, in_doubt = repeat, undo = retain)]
+        Requested,
+        #[transition(place -> Shared | Dedicated, in_doubt = lookup, undo = displace, abort = clear)]
+        Reserved { name: String },
+        #[transition(entitle_shared -> Entitled, no_effect)]
+        Shared { slot: String },
+        #[transition(entitle_dedicated -> Entitled, no_effect)]
+        Dedicated { host: String },
+        #[transition(open -> Open, in_doubt = repeat, undo = close)]
+        Entitled { title: String },
+        #[fsm(resting)]
+        #[transition(retitle -> Retitled, when = has_another_title, no_effect)]
+        Open { door: String },
+        #[fsm(resting)]
+        Retitled { title: String },
+    }
+}
+
+/// True if the bytes are a record of one of the machines.
 pub fn decode_record(bytes: &[u8]) -> bool {
-    match Record::decode(&ThingFlow::GRAPH, bytes) {
+    let (thing, site) = (decode::<ThingFlow>(bytes), decode::<site::SiteFlow>(bytes));
+    assert!(!(thing && site), "a record belongs to one machine");
+    thing || site
+}
+
+fn decode<M: Machine>(bytes: &[u8]) -> bool {
+    match Record::decode(M::GRAPH, bytes) {
         Ok(record) => {
-            let state = ThingFlow::GRAPH.state(&record.state).expect("a record that is read is in a known state").0;
-            drop(<ThingFlow as durable_fsm::Machine>::state(state, &record.facts));
+            let state = M::GRAPH.state(&record.state).expect("a record that is read is in a known state").0;
+            drop(M::state(state, &record.facts));
             let written = serde_json::to_vec(&record).expect("a record that is read can be written");
-            assert_eq!(Record::decode(&ThingFlow::GRAPH, &written).as_ref(), Ok(&record), "and read again");
+            assert_eq!(Record::decode(M::GRAPH, &written).as_ref(), Ok(&record), "and read again");
             true
         }
         Err(error) => {

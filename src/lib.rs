@@ -6,6 +6,7 @@
 extern crate self as durable_fsm;
 
 pub use durable_fsm_graph as graph;
+#[doc = include_str!("../docs/derive.md")]
 pub use durable_fsm_macros::Fsm;
 
 mod answer;
@@ -46,8 +47,7 @@ pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::machine::{
-        Answer, Call, Dispatch, Machine, Made, Next, Read, Reply, Sealed, State, Unknown, absent, decode, foreign,
-        subjects,
+        Answer, Call, Dispatch, Machine, Made, Next, Read, Reply, Sealed, State, absent, decode, foreign, subjects,
     };
     pub use crate::{Attempt, Classify, Each, FactError, Facts, Lookup, Resource, Wait};
     pub use core::ops::Deref;

@@ -388,24 +388,3 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
-
-/// The resource of a machine whose declaration names none: it only keeps one mistake from looking like many.
-#[doc(hidden)]
-#[derive(Debug, Clone)]
-pub struct Unknown;
-
-impl Resource for Unknown {
-    type Spec = ();
-
-    fn id(&self) -> crate::ResourceId {
-        crate::ResourceId::new("", "")
-    }
-
-    fn uid(&self) -> &str {
-        ""
-    }
-
-    fn spec(&self) -> &() {
-        &()
-    }
-}

@@ -21,7 +21,8 @@ impl Expansion<'_> {
             let ident = &it.ident;
             quote!(#index => #state::#ident(__fsm::decode(facts)?),)
         });
-        let unless_stub = |arms: fn(&Self) -> Vec<TokenStream>| if self.stub { Vec::new() } else { arms(self) };
+        let unless_stub =
+            |arms: fn(&Self) -> Vec<TokenStream>| if self.stub.is_some() { Vec::new() } else { arms(self) };
         let (runs, lookups) = (unless_stub(Self::runs), unless_stub(Self::lookups));
         let (undos, aborts) = (unless_stub(Self::undos), unless_stub(Self::aborts));
         let (guards, wanted) = (unless_stub(Self::guards), unless_stub(Self::wanted));

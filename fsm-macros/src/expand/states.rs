@@ -8,14 +8,14 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::{Expansion, snake};
-use crate::parse::FactDecl;
+use crate::parse::{FactDecl, StateDecl};
 
 impl Expansion<'_> {
     pub(super) fn states(&self) -> TokenStream {
         let each: Vec<_> = (0..self.model.states().len()).map(|state| self.state(state)).collect();
         let state_enum = self.state_enum();
         // After an error there are no lints to quiet.
-        let keep_alive = (!self.stub).then(|| self.keep_alive());
+        let keep_alive = self.stub.is_none().then(|| self.keep_alive());
         quote!(#keep_alive #(#each)* #state_enum)
     }
 
@@ -74,8 +74,9 @@ impl Expansion<'_> {
     pub(super) fn projection(&self, index: usize) -> TokenStream {
         let state = &self.model.states()[index];
         let (ident, data) = (&state.ident, self.data(index));
-        let start = state.initial.map(|_| {
-            let begin = if self.stub { quote!(::core::panic!()) } else { quote!(Self(__fsm::Sealed::new(#data {}))) };
+        let start = self.begins(index).then(|| {
+            let begin =
+                if self.stub.is_some() { quote!(::core::panic!()) } else { quote!(Self(__fsm::Sealed::new(#data {}))) };
             quote! {
                 #[doc = "Begins a chain of states."]
                 #[must_use]
@@ -131,6 +132,12 @@ impl Expansion<'_> {
         }
     }
 
+    /// Whether a chain of states can begin here. After a mistake with the marks it can everywhere.
+    fn begins(&self, index: usize) -> bool {
+        let initial = |state: &StateDecl| state.initial.is_some();
+        initial(&self.model.states()[index]) || self.stub.is_some() && !self.model.states().iter().any(initial)
+    }
+
     /// The state that knows the most of what this one knows, and nothing else; none, if it would know nothing.
     ///
     /// Each state leads to one that knows less, or as much and stands before it, so there is no circle.
@@ -178,7 +185,10 @@ impl Expansion<'_> {
 
     /// The pure step of each edge from this state, once for each target.
     fn edges(&self, from: usize) -> TokenStream {
-        let mut targets: Vec<usize> = Vec::new();
+        // After an error any edge may be one that was meant.
+        let mut targets: Vec<usize> =
+            if self.stub.is_some() { (0..self.model.states().len()).collect() } else { Vec::new() };
+        targets.retain(|to| !self.begins(from) || snake(&self.model.states()[*to].ident) != "start");
         for transition in self.model.transitions.iter().filter(|it| it.from == from) {
             for to in &transition.to {
                 if !targets.contains(to) {
@@ -224,14 +234,15 @@ impl Expansion<'_> {
                 .collect();
             let from = carries.then(|| quote!(let from = self.0.into_inner();));
             let doc = format!("The step to [`{}`].", ident.unraw());
+            let body = if self.stub.is_some() {
+                quote!(::core::panic!())
+            } else {
+                quote!(#from #open #ident(__fsm::Sealed::new(#data { #(#fields),* })))
+            };
             quote! {
                 #[doc = #doc]
                 #[must_use]
-                pub fn #method(self, #argument) -> #ident {
-                    #from
-                    #open
-                    #ident(__fsm::Sealed::new(#data { #(#fields),* }))
-                }
+                pub fn #method(self, #argument) -> #ident { #body }
             }
         });
         quote!(#(#edges)*)

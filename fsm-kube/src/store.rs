@@ -297,6 +297,10 @@ impl Store for AnnotationStore {
             }
         }
     }
+
+    fn uid_of(&self, version: &Version) -> Option<String> {
+        Seen::from_version(version).ok().map(|seen| seen.uid)
+    }
 }
 
 /// The version of an object, with what a patch of that version needs to know.

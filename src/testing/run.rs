@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
 use super::sim::{Joins, Line, Point, Seen, Sim, SimClock, SimProbe, SimStore};
-use super::world::{Thing, World};
+use super::world::{Change, Thing, World};
 use crate::driver::{Driver, Ending, Report};
 use crate::record::{HeldReason, Record, Resolution};
 use crate::steps::Steps;
@@ -139,6 +139,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
     }
     let world = W::new(&sim);
     let (inventory, check) = (world.clone(), world.clone());
+    sim.is_on(world.backend());
     sim.watch(Arc::new(move || inventory.inventory()), Arc::new(move |at| check.check(at)));
     let resource = rig.resources[0].id();
     let longest = graph.transitions.iter().filter_map(|step| step.contract()).map(|it| it.timeout + it.settle).max();
@@ -188,7 +189,10 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
 
 fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
     let clock = (rig.clock)(SimClock(sim.clone()));
-    let store = (rig.store)(SimStore(sim.clone()));
+    let store = match sim.backend() {
+        Some(backend) => backend.open(index),
+        None => (rig.store)(SimStore(sim.clone())),
+    };
     let driver = Driver::new(store, clock, SimProbe(sim.clone()), Duration::from_secs(600));
     sim.core().incarnations[index] = driver.incarnation().to_owned();
     Actor { driver: Arc::new(driver), pass: None, draining: false, stopped_at: Duration::ZERO }
@@ -203,6 +207,7 @@ impl<W: World> Runner<'_, W> {
             return held;
         }
         self.sim.core().make_again();
+        self.sim.change(Change::MadeAgain);
         self.act_for_the_old_one();
         let held_again = self.live(clean);
         held || held_again
@@ -222,15 +227,17 @@ impl<W: World> Runner<'_, W> {
                     }
                 }
             }
-            let mut core = self.sim.core();
-            if core.edit < core.edits && !ended_held {
-                if core.edit == stage {
-                    core.edit += 1;
+            let (edit, edits) = {
+                let core = self.sim.core();
+                (core.edit, core.edits)
+            };
+            if edit < edits && !ended_held {
+                if edit == stage {
+                    self.sim.edit();
                 }
             } else {
-                core.deleting = true;
-                core.note(|| "the resource is to be deleted".to_owned());
-                drop(core);
+                self.sim.core().note(|| "the resource is to be deleted".to_owned());
+                self.sim.delete();
                 match self.settle(Rest::Gone) {
                     Rest::Gone => break,
                     Rest::Over => return ended_held,
@@ -261,16 +268,18 @@ impl<W: World> Runner<'_, W> {
             if self.sim.core().is_over() {
                 return Rest::Over;
             }
-            let tampered = self.sim.core().stored.tampered.take().is_some();
+            let honoured = !self.sim.core().is_poisoned();
+            let tampered = self.sim.mend();
             let now = self.sim.now();
             match end {
                 End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),
                 End::Store => self.sim.advance_to(now + Duration::from_secs(1)),
                 End::Report(report) => match report.ending {
                     Ending::Held if report.unwritten.is_some() || tampered => {
+                        self.abandon(tampered);
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
-                    _ if tampered && self.sim.core().is_poisoned() => {
+                    _ if tampered && !honoured => {
                         let message = format!("a record that cannot be honoured led to {:?}", report.ending);
                         self.sim.core().violate(Violation::new(Oracle::History, message));
                         return Rest::Over;
@@ -331,6 +340,8 @@ impl<W: World> Runner<'_, W> {
     /// What may happen between two passes.
     fn between(&mut self) {
         self.passes += 1;
+        self.sim.change(Change::PassOver);
+        let is_own = self.sim.backend().is_some();
         let mut core = self.sim.core();
         core.actor = self.lead;
         let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::ClockBack.bit() | Fault::ClockAhead.bit();
@@ -340,6 +351,10 @@ impl<W: World> Runner<'_, W> {
         let there = core.stored.bytes.is_some();
         if there {
             menu |= Fault::Copied.bit() | Fault::Newer.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
+        }
+        if is_own {
+            // Without its mark a resource that is deleted is gone at once, and nobody can undo anything.
+            menu &= !Fault::Unmarked.bit();
         }
         if core.old_record().is_some() {
             menu |= Fault::Restored.bit();
@@ -353,37 +368,22 @@ impl<W: World> Runner<'_, W> {
         let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
         let Some(fault) = core.pass_point(point, menu) else { return };
         match fault {
-            Fault::Restart => {
+            Fault::Restart | Fault::Delete | Fault::Edit => {
                 drop(core);
-                self.restart(self.lead);
+                match fault {
+                    Fault::Delete => self.sim.delete(),
+                    Fault::Edit => self.sim.edit(),
+                    _ => self.restart(self.lead),
+                }
             }
             Fault::Other => self.lead = 1 - self.lead,
             Fault::ClockBack => core.skew -= 3600,
             Fault::ClockAhead => core.skew += 10 * 365 * 24 * 3600,
-            Fault::Delete => core.deleting = true,
-            Fault::Edit => core.edit += 1,
             Fault::Unmarked => core.stored.marked = false,
-            Fault::Restored => core.stored.tampered = core.old_record(),
-            Fault::Removed => {
-                let mut loaded = core.loaded();
-                loaded.bytes = None;
-                core.stored.tampered = Some(loaded);
-            }
-            Fault::Newer => {
-                let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record().cloned() {
-                    record.format += 1;
-                    loaded.bytes = serde_json::to_vec(&record).ok();
-                }
-                core.stored.tampered = Some(loaded);
-            }
-            Fault::Copied => {
-                let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record().cloned() {
-                    record.owner = "the-uid-of-another".to_owned();
-                    loaded.bytes = serde_json::to_vec(&record).ok();
-                }
-                core.stored.tampered = Some(loaded);
+            Fault::Restored | Fault::Removed | Fault::Newer | Fault::Copied => {
+                let tampered = core.tampered(fault);
+                drop(core);
+                self.sim.tamper(tampered);
             }
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! The simulation: virtual time, one durable record, and what goes wrong. Invariant: everything that a run does follows from its plan;
 //! there is no other source of time, order or chance.
 
+mod backend;
 mod calls;
 mod clock;
 mod crossings;
@@ -25,7 +26,7 @@ use record::Stored;
 
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
-use super::world::Thing;
+use super::world::{Backend, Thing};
 
 /// A place, as the simulation compares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,8 @@ struct Shared {
     core: Mutex<Core>,
     inventory: Mutex<Option<Inventory>>,
     check: Mutex<Option<Check>>,
+    /// What is behind the store, if it is one of the author's own.
+    backend: Mutex<Option<Arc<dyn Backend>>>,
 }
 
 type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
@@ -143,6 +146,10 @@ pub(crate) struct Core {
     pub(crate) first_uid: String,
     /// The version from which on the resource is another one of the same name.
     pub(crate) made_again: Option<u64>,
+    /// That one's uid, if it is not ours to choose.
+    pub(crate) uid_again: Option<String>,
+    /// Whether the next request of each controller is the first one after a crossing.
+    first_request: [bool; 2],
     /// No faults, and no places: a pass that only checks.
     pub(crate) quiet: bool,
     pub(crate) violation: Option<Violation>,
@@ -193,6 +200,8 @@ impl Sim {
                 edits: 0,
                 first_uid: String::new(),
                 made_again: None,
+                uid_again: None,
+                first_request: [false; 2],
                 quiet: false,
                 violation: None,
                 log: verbose.then(Vec::new),
@@ -209,6 +218,7 @@ impl Sim {
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),
+            backend: Mutex::new(None),
         }))
     }
 
@@ -242,6 +252,7 @@ impl Sim {
     pub(crate) fn unwatch(&self) {
         *self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.is_on(None);
         self.core().flights.clear();
     }
 
@@ -359,6 +370,11 @@ impl Core {
             seen.point.transition == transition && seen.point.place == place && seen.point.subject.as_deref() == subject
         };
         self.seen.iter().rev().find(same).map_or(1, |seen| seen.point.nth + 1)
+    }
+
+    /// Whether a pass that was polled waits for something that is decided here.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.stop.is_some() || self.yielded || self.wake.is_some() || self.joined
     }
 
     /// Whether nothing is left to find out.

@@ -25,6 +25,7 @@ impl Sim {
     fn cross(&self, crossing: &Crossing<'_>) -> usize {
         let mut core = self.core();
         let site = crossing.site;
+        let actor = core.actor;
         let fault = match crossing.side {
             Side::Before => {
                 let transition = core.graph.transition(crossing.transition);
@@ -42,6 +43,7 @@ impl Sim {
                 if core.edit >= core.edits {
                     menu &= !Fault::Edit.bit();
                 }
+                core.first_request[actor] = true;
                 core.pass_point(Point { transition, subject, place, nth }, menu)
             }
             Side::After if site == Site::Load => None,
@@ -52,12 +54,13 @@ impl Sim {
         }
         let stop = match fault {
             None => return 0,
-            Some(Fault::Delete) => {
-                core.deleting = true;
-                return 0;
-            }
-            Some(Fault::Edit) => {
-                core.edit += 1;
+            Some(fault @ (Fault::Delete | Fault::Edit)) => {
+                drop(core);
+                if fault == Fault::Delete {
+                    self.delete();
+                } else {
+                    self.edit();
+                }
                 return 0;
             }
             Some(Fault::Switch) => Stop::Switch,

@@ -22,7 +22,15 @@ impl Core {
         }
         let Some(decoded) = &self.stored.decoded else { return };
         let mut hasher = DefaultHasher::new();
-        (self.edit, self.deleting, self.made_again.is_some(), self.moved, self.books.world, decoded.outline)
+        (
+            self.edit,
+            self.deleting,
+            self.made_again.is_some(),
+            self.moved,
+            self.books.world,
+            self.stored.hidden,
+            decoded.outline,
+        )
             .hash(&mut hasher);
         if decoded.record.retry.is_some() || decoded.record.blocked.is_some() {
             // Only then does the time of day decide anything.

@@ -11,7 +11,7 @@ use crate::testing::plan::Fault;
 use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 
 /// What is durable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) bytes: Option<Vec<u8>>,
     /// The bytes, decoded.
@@ -21,15 +21,37 @@ pub(crate) struct Stored {
     pub(crate) witness: Option<u64>,
     /// The finalizer went while the resource was to be deleted: it is gone.
     pub(crate) gone: bool,
-    previous: Option<(Option<Vec<u8>>, u64, Option<u64>)>,
+    pub(super) previous: Option<(Option<Vec<u8>>, u64, Option<u64>)>,
     /// A write under way whose sender was told nothing.
     late: Option<(u64, Vec<u8>)>,
     late_after: u8,
     /// What the next read finds instead, once.
     pub(crate) tampered: Option<Loaded>,
     /// Which controllers have read something that is not to be honoured.
-    poisoned: [bool; 2],
+    pub(super) poisoned: [bool; 2],
+    /// What decides how a store of the author's own goes on; none while something is under way there.
+    pub(super) hidden: Option<u64>,
     pub(crate) exclusive: bool,
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self {
+            bytes: None,
+            decoded: None,
+            version: 0,
+            marked: false,
+            witness: None,
+            gone: false,
+            previous: None,
+            late: None,
+            late_after: 0,
+            tampered: None,
+            poisoned: [false; 2],
+            hidden: Some(0),
+            exclusive: false,
+        }
+    }
 }
 
 /// The durable record, as a store.
@@ -181,7 +203,7 @@ impl Stored {
 
     /// Whether there is nothing but the record.
     pub(super) fn is_calm(&self) -> bool {
-        self.late.is_none() && self.tampered.is_none() && self.poisoned == [false; 2]
+        self.late.is_none() && self.hidden.is_some() && self.tampered.is_none() && self.poisoned == [false; 2]
     }
 }
 
@@ -198,7 +220,10 @@ impl Core {
 
     /// The resource's uid, or that of the one which was made again in its place.
     pub(crate) fn uid(&self, again: bool) -> String {
-        format!("{}{}", self.first_uid, if again { "-again" } else { "" })
+        match &self.uid_again {
+            Some(uid) if again => uid.clone(),
+            _ => format!("{}{}", self.first_uid, if again { "-again" } else { "" }),
+        }
     }
 
     /// Makes the resource again under its name.
@@ -268,6 +293,12 @@ impl Core {
             let message = "a record that cannot be honoured was removed".to_owned();
             self.violate(Violation::new(Oracle::History, message));
         }
+        self.take_away(things);
+        Ok(())
+    }
+
+    /// Removes the record, whatever it was.
+    pub(super) fn take_away(&mut self, things: &[crate::testing::Thing]) {
         if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), things) {
             self.violate(violation);
         }
@@ -281,12 +312,28 @@ impl Core {
         self.stored.witness = None;
         self.stored.gone = self.deleting;
         self.books.writes += 1;
-        Ok(())
     }
 
     /// Whether the running controller acts on a record that is not to be honoured.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.stored.poisoned[self.actor]
+    }
+
+    /// What is found after somebody has changed the record by hand.
+    pub(crate) fn tampered(&self, how: Fault) -> Loaded {
+        let mut loaded = self.loaded();
+        let changed = |change: fn(&mut Record)| {
+            let mut record = self.stored.record()?.clone();
+            change(&mut record);
+            serde_json::to_vec(&record).ok()
+        };
+        loaded.bytes = match how {
+            Fault::Restored => return self.old_record().unwrap_or(loaded),
+            Fault::Newer => changed(|record| record.format += 1),
+            Fault::Copied => changed(|record| "the-uid-of-another".clone_into(&mut record.owner)),
+            _ => None,
+        };
+        loaded
     }
 
     /// The record as it was before the last write, with what stands outside of it as it is now.

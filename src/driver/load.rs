@@ -60,6 +60,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             stored,
             signals: loaded.signals,
             generation: loaded.signals.generation,
+            walked: 0,
             dirty: false,
             learnt: Vec::new(),
             about: ("", None),

@@ -5,9 +5,11 @@ mod backend;
 mod doubt;
 mod each;
 mod keyed;
+mod loops;
 mod published;
 mod reports;
 mod shapes;
+mod shared;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use durable_fsm::testing::{At, Backend, Change, Sim};
 use durable_fsm::{Resource, Store};
-use durable_fsm_kube::{AnnotationStore, Names};
+use durable_fsm_kube::{AnnotationStore, Names, Verb};
 use futures::FutureExt as _;
 use http::{Method, Request, header};
 use kube::client::Body;
@@ -201,8 +201,12 @@ impl Backend for Cluster {
         };
         match change {
             Change::PassOver => {
-                let seq = record(&self.names, Some(&object)).and_then(|text| serde_json::from_str::<Value>(text).ok());
-                if let Some(seq) = seq.map(|record| record["seq"].clone()) {
+                let text = record(&self.names, Some(&object)).unwrap_or_default();
+                let record = serde_json::from_str::<Value>(text).unwrap_or_default();
+                let before = object.pointer("/status/fsm/seq").and_then(Value::as_u64);
+                if let Some(seq) = record["seq"].as_u64().filter(|seq| before.is_none_or(|before| before < *seq))
+                    && record["owner"] == object["metadata"]["uid"]
+                {
                     let seen = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
                     let patch = json!({ "metadata": seen, "status": { "fsm": { "seq": seq } } });
                     self.ask(Method::PATCH, &format!("{}/status", self.path), &patch);
@@ -216,6 +220,10 @@ impl Backend for Cluster {
             Change::Record(bytes) => {
                 let text = bytes.map(|bytes| std::str::from_utf8(bytes).unwrap());
                 self.patch(&json!({ "metadata": { "annotations": { self.names.record(): text } } }));
+            }
+            Change::Paused(paused) => {
+                let asked = paused.then_some("by an operator");
+                self.patch(&json!({ "metadata": { "annotations": { self.names.verb(Verb::Pause): asked } } }));
             }
             Change::Unmarked | Change::Abandoned => {
                 let others = object["metadata"]["finalizers"].as_array().into_iter().flatten();
@@ -232,6 +240,10 @@ impl Backend for Cluster {
 
     fn uid(&self) -> String {
         self.uid.lock().unwrap().clone()
+    }
+
+    fn has_mark(&self) -> bool {
+        true
     }
 
     fn hidden(&self) -> Option<u64> {

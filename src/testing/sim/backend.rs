@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use super::{Core, Point, Sim, Stop};
+use crate::record::HeldReason;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
 use crate::testing::world::{Backend, Change};
@@ -30,14 +31,14 @@ impl Sim {
     /// called for every write that changes the record, before its sender has the answer. A write that arrives late is still that of
     /// the controller which has sent it.
     pub fn written(&self, controller: usize, record: Option<&[u8]>, marked: bool) {
-        let things = self.things();
         let hidden = self.backend().and_then(|backend| backend.hidden());
         let mut core = self.core();
-        let core = &mut *core;
         let running = std::mem::replace(&mut core.actor, controller);
         core.stored.hidden = hidden;
-        core.stored_by_a_controller(record, marked, &things);
+        core.stored_by_a_controller(record, marked);
         core.actor = running;
+        drop(core);
+        self.check_author();
     }
 
     /// What is behind the store, if it is one of the author's own.
@@ -59,6 +60,21 @@ impl Sim {
         core.uid_again = (change == Change::MadeAgain).then_some(uid).or(core.uid_again.take());
     }
 
+    /// What happens to a resource at any time.
+    pub(crate) fn befall(&self, fault: Fault) {
+        match fault {
+            Fault::Delete => self.delete(),
+            Fault::Edit => self.edit(),
+            Fault::Suspended => self.suspend(),
+            Fault::Unmarked => {
+                self.core().stored.marked = false;
+                self.change(Change::Unmarked);
+            }
+            Fault::Restored | Fault::Removed | Fault::Newer | Fault::Copied => self.tamper(fault),
+            _ => {}
+        }
+    }
+
     /// The resource is to be deleted from here on.
     pub(crate) fn delete(&self) {
         self.core().deleting = true;
@@ -74,31 +90,49 @@ impl Sim {
         self.change(Change::Edited(edit));
     }
 
-    /// The record is changed by hand; nobody may act on it until it is mended.
-    pub(crate) fn tamper(&self, loaded: crate::Loaded) {
-        if self.backend().is_some() {
-            self.core().stored.poisoned = [true; 2];
-            self.change(Change::Record(loaded.bytes.as_deref()));
+    /// Somebody puts another record, or none, in the place of the right one.
+    fn tamper(&self, fault: Fault) {
+        let mut core = self.core();
+        core.tamper(fault);
+        if let Some(tampered) = core.stored.tampered.take() {
+            drop(core);
+            self.change(Change::Record(tampered.loaded.bytes.as_deref()));
+            self.core().stored.tampered = Some(tampered);
         }
-        self.core().stored.tampered = Some(loaded);
     }
 
-    /// The record is again what it was before it was changed by hand. True if it was.
-    pub(crate) fn mend(&self) -> bool {
+    /// After a pass: whether the record was tampered with. If it is to be so no longer, it is put right.
+    pub(crate) fn outlast_tampering(&self) -> bool {
         let mut core = self.core();
-        let tampered = core.stored.tampered.take().is_some();
-        if tampered && self.backend().is_some() {
-            core.stored.poisoned = [false; 2];
+        let was = core.outlast_tampering();
+        if was && core.stored.tampered.is_none() {
             let bytes = core.stored.bytes.clone();
             drop(core);
             self.change(Change::Record(bytes.as_deref()));
         }
-        tampered
+        was
+    }
+
+    /// An operator pauses the resource.
+    fn suspend(&self) {
+        self.core().suspend();
+        self.change(Change::Paused(true));
+    }
+
+    /// After a pass that ended because the resource is paused.
+    pub(crate) fn end_paused_pass(&self) {
+        let mut core = self.core();
+        core.end_paused_pass();
+        let resumed = core.suspended == 0;
+        drop(core);
+        if resumed {
+            self.change(Change::Paused(false));
+        }
     }
 }
 
 impl Core {
-    fn stored_by_a_controller(&mut self, record: Option<&[u8]>, marked: bool, things: &[crate::testing::Thing]) {
+    fn stored_by_a_controller(&mut self, record: Option<&[u8]>, marked: bool) {
         let history = |message: &str| Violation::new(Oracle::History, message.to_owned());
         if self.stored.tampered.is_some() {
             self.violate(history("a record that cannot be honoured was written over"));
@@ -111,12 +145,17 @@ impl Core {
                 }
             }
             None => {
-                self.take_away(things);
+                self.take_away();
                 if marked {
                     self.violate(history("the record is removed, and the mark is not"));
                 }
             }
         }
+    }
+
+    /// Whether the record is there without its mark: a resource that is deleted now is gone, with whatever belongs to it.
+    pub(crate) fn is_exposed(&self) -> bool {
+        self.stored.bytes.is_some() && !self.stored.marked
     }
 
     /// What becomes of a request that is about to be sent.
@@ -130,9 +169,21 @@ impl Core {
         if self.stored.tampered.is_some() || self.stored.bytes.is_none() {
             menu &= !(Fault::Torn.bit() | Fault::Missing.bit());
         }
-        if std::mem::take(&mut self.first_request[self.actor]) {
-            return self.offer(menu);
+        let fault = if std::mem::take(&mut self.first_request[self.actor]) {
+            self.offer(menu)
+        } else {
+            self.pass_request(name, menu)
+        };
+        match fault {
+            Some(Fault::TooLarge) => self.books.may_hold(HeldReason::TooLarge),
+            Some(Fault::NotKept) => self.books.may_hold(HeldReason::NotKept),
+            _ => {}
         }
+        fault
+    }
+
+    /// A request that is not the first of its operation has a place of its own.
+    fn pass_request(&mut self, name: &'static str, mut menu: u64) -> Option<Fault> {
         let at = &self.seen[self.at()?].point;
         let site = match at.place {
             Place::Site(site) | Place::Await(site, _) | Place::Request(site, _) => site,

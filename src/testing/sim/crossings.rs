@@ -37,11 +37,17 @@ impl Sim {
                 if core.deleting {
                     menu &= !(Fault::Delete.bit() | Fault::Edit.bit());
                 }
+                if core.is_exposed() {
+                    menu &= !Fault::Delete.bit();
+                }
                 if core.stored.exclusive {
                     menu &= !(Fault::Switch.bit() | Fault::Pause.bit());
                 }
                 if core.edit >= core.edits {
                     menu &= !Fault::Edit.bit();
+                }
+                if core.suspended > 0 {
+                    menu &= !Fault::Suspended.bit();
                 }
                 core.first_request[actor] = true;
                 core.pass_point(Point { transition, subject, place, nth }, menu)
@@ -54,13 +60,9 @@ impl Sim {
         }
         let stop = match fault {
             None => return 0,
-            Some(fault @ (Fault::Delete | Fault::Edit)) => {
+            Some(fault @ (Fault::Delete | Fault::Edit | Fault::Suspended)) => {
                 drop(core);
-                if fault == Fault::Delete {
-                    self.delete();
-                } else {
-                    self.edit();
-                }
+                self.befall(fault);
                 return 0;
             }
             Some(Fault::Switch) => Stop::Switch,
@@ -79,8 +81,11 @@ fn before(site: Site) -> u64 {
     let moves = Fault::Switch.bit() | Fault::Pause.bit() | Fault::Delete.bit() | Fault::Edit.bit();
     match site {
         Site::Load => always,
-        Site::Effect | Site::Undo | Site::Abort | Site::Commit => always | moves | Fault::Drain.bit(),
-        Site::Intent | Site::TakeOver | Site::Lookup | Site::Wait | Site::Note | Site::Remove => always | moves,
+        Site::Effect | Site::Undo | Site::Abort => always | moves | Fault::Drain.bit(),
+        // The reply to a write tells that the resource is paused.
+        Site::Commit => always | moves | Fault::Drain.bit() | Fault::Suspended.bit(),
+        Site::Intent | Site::TakeOver | Site::Note => always | moves | Fault::Suspended.bit(),
+        Site::Lookup | Site::Wait | Site::Remove => always | moves,
     }
 }
 

@@ -36,6 +36,12 @@ pub trait Backend: Send + Sync + 'static {
     /// The uid of the resource that is there now, or was there last.
     fn uid(&self) -> String;
 
+    /// Whether the mark is something apart from the record, which somebody can remove alone, as a finalizer is. While it is not there, a
+    /// resource that is deleted is gone at once; so nobody deletes it then.
+    fn has_mark(&self) -> bool {
+        false
+    }
+
     /// A hash of all that decides how the store goes on, besides the record: runs that agree in it, in the record and in the world are taken
     /// to go on alike. None while a request is under way whose sender has given up.
     fn hidden(&self) -> Option<u64>;
@@ -54,6 +60,8 @@ pub enum Change<'a> {
     /// Its record is these bytes, or is removed, by hand. The mark stays as it is, and so does the mirrored sequence number, which tells an old
     /// record from the latest.
     Record(Option<&'a [u8]>),
+    /// An operator pauses it, or resumes it.
+    Paused(bool),
     /// Its mark is removed, and the record is not.
     Unmarked,
     /// A person takes the mark off a resource that has no record.

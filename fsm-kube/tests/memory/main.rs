@@ -41,6 +41,15 @@ fn three_effects_survive_every_pair_of_faults() {
     survives::<On<Bots, Lost>>(2);
 }
 
+/// Whether the record says that it is held is not known then, and not claimed.
+#[test]
+fn a_hold_that_may_have_been_written_is_read_back() {
+    for second in ["reply-lost", "request-lost", "duplicate", "late"] {
+        let plan = format!("register/commit#1=too-large; register/commit.patch#1={second}");
+        explore::<On<Bots, Lost>>().replay(&plan.parse().unwrap()).assert_ok();
+    }
+}
+
 #[test]
 fn eight_steps_survive_every_fault() {
     survives::<On<Cloud, Lost>>(1);

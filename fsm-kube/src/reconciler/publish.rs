@@ -37,7 +37,11 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             // A copied record says nothing about this object.
             let record = bytes.and_then(|bytes| Record::decode(M::GRAPH, &bytes).ok());
             let record = record.filter(|record| object.metadata.uid.as_ref() == Some(&record.owner));
-            let Some(summary) = Summary::of::<M>(outcome, record.as_ref()) else { return };
+            let Some(mut summary) = Summary::of::<M>(outcome, record.as_ref()) else { return };
+            if summary.reason == Reason::RecordLost && record.is_none() {
+                // Where nothing else is left to tell that there was a record, the next pass would begin anew.
+                summary.status.seq = Some(1);
+            }
             let state = summary.status.state.as_deref().unwrap_or_default();
             let recorded = record.as_ref().and_then(|record| record.held.as_ref()).map(|held| held.since.time());
             let since = recorded.or_else(|| self.held_since(&object)).unwrap_or_else(now);

@@ -58,7 +58,7 @@ async fn what_did_not_happen_is_tried_again_if_the_record_is_the_one_that_was_lo
     let asked = |seq: u64| json!({ "transition": "buy", "outcome": "not-applied", "seq": seq });
     resolve(&cluster, &annotation, asked(seq - 1)).await;
     assert!(matches!(cluster.settle(&licences, "alice").await, Outcome::Held { .. }));
-    assert!(events(&cluster, "alice").await.iter().any(|(_, note)| note.contains("refused: it is meant for")));
+    assert!(events(&cluster, "alice").await.iter().any(|(_, note)| note.contains("it is meant for sequence number")));
     resolve(&cluster, &annotation, asked(seq)).await;
     assert!(matches!(cluster.settle(&licences, "alice").await, Outcome::Resting(LicenceState::Bought(_))));
     assert_eq!(kinds(&cluster).await, ["licence"]);

@@ -14,6 +14,7 @@ mod order;
 #[expect(dead_code, reason = "the test under fire uses the rest")]
 mod provider;
 mod published;
+mod replica;
 mod resent;
 mod store;
 mod tools;

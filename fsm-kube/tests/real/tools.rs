@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, WorkerReconciler};
 use crate::controller::{condition, events};
+use crate::replica::Replica;
 use crate::worker::{Worker, WorkerState};
 
 /// A worker that is ready, and how many calls that took.
@@ -71,6 +72,28 @@ async fn a_replace_that_drops_record_and_finalizer_is_seen_by_the_status() {
     cluster.workers.delete("alice", &DeleteParams::default()).await.unwrap();
     assert!(matches!(cluster.settle(&reconciler, "alice").await, Outcome::Gone));
     assert!(cluster.shelf.live().is_empty());
+}
+
+#[tokio::test]
+async fn a_replace_during_the_first_pass_leaves_no_sign_and_is_seen_by_the_pass() {
+    let Some(cluster) = Cluster::join("replace-first").await else { return };
+    let worker = cluster.create("alice").await;
+    let replica = Replica::stopped_after(&cluster, &worker, "account").await;
+    let begun = cluster.workers.get("alice").await.unwrap();
+    let names = cluster.reconciler().names().clone();
+    let record = begun.annotations()[names.record()].clone();
+    let mut replaced = begun;
+    replaced.metadata.annotations = None;
+    replaced.metadata.finalizers = None;
+    cluster.workers.replace("alice", &PostParams::default(), &replaced).await.unwrap();
+    let outcome = replica.go_on().await;
+    assert!(matches!(outcome, Outcome::Held { reason: HeldReason::RecordLost, .. }));
+    // It is a sign from now on, also for a replica that was not there.
+    let (reconciler, calls) = (cluster.reconciler(), cluster.shelf.calls());
+    assert_eq!(calls, 1);
+    is_held(&cluster, &reconciler, "alice", HeldReason::RecordLost, "is still mirrored", calls).await;
+    cluster.patch("alice", json!({ "metadata": { "annotations": { names.record(): record } } })).await;
+    rests_with(&cluster, &reconciler, "alice", 8).await;
 }
 
 #[tokio::test]

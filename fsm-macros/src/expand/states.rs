@@ -226,13 +226,13 @@ impl Expansion<'_> {
                         quote!(#ident)
                     } else if known {
                         carries = true;
-                        quote!(#ident: from.#ident)
+                        quote!(#ident: __from.#ident)
                     } else {
                         quote!(#ident: __fsm::Each::new())
                     }
                 })
                 .collect();
-            let from = carries.then(|| quote!(let from = self.0.into_inner();));
+            let from = carries.then(|| quote!(let __from = self.0.into_inner();));
             let doc = format!("The step to [`{}`].", ident.unraw());
             let body = if self.stub.is_some() {
                 quote!(::core::panic!())

@@ -12,7 +12,7 @@ pub use listener::{Call, Calls, Listener};
 pub use matrix::{HalfRoom, Matrix};
 pub use oss::Oss;
 
-use crate::clients::Urls;
+use crate::clients::{Logins, Urls};
 
 /// All four servers, on free loopback ports, for as long as this lives.
 pub struct World {
@@ -29,14 +29,22 @@ pub struct World {
 }
 
 impl World {
-    /// Starts all four.
+    /// Starts all four; the homeserver's domain is `hiclaw.test`.
     ///
     /// # Errors
     /// A port cannot be had.
     pub async fn start() -> std::io::Result<Self> {
+        Self::with_domain("hiclaw.test").await
+    }
+
+    /// Starts all four, with a homeserver of this domain.
+    ///
+    /// # Errors
+    /// A port cannot be had.
+    pub async fn with_domain(domain: &str) -> std::io::Result<Self> {
         let calls = Calls::default();
         Ok(Self {
-            matrix: Matrix::start(&calls).await?,
+            matrix: Matrix::start(&calls, domain).await?,
             higress: Higress::start(&calls).await?,
             docker: Docker::start(&calls).await?,
             oss: Oss::start(&calls).await?,
@@ -52,6 +60,7 @@ impl World {
             higress: self.higress.listener.url(),
             docker: self.docker.listener.url(),
             s3: self.oss.listener.url(),
+            logins: Logins::default(),
         }
     }
 }

@@ -24,14 +24,14 @@ impl<W: World> Runner<'_, W> {
 
     fn begin(&mut self, actor: usize) {
         let mut core = self.sim.core();
-        core.told[actor] = Told::default();
         let (edit, deleting) = if self.outdated { (0, false) } else { (core.edit, core.deleting) };
+        let generation = edit as u64 + 1;
+        core.told[actor] = Told::nothing_of(generation);
         let uid = core.uid(core.made_again.is_some() && !self.outdated);
         drop(core);
         let resource = Arc::new(self.rig.resources[edit].clone());
         let typed: Arc<dyn Steps> =
             Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
-        let generation = edit as u64 + 1;
         let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid, generation }));
         let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
         self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));

@@ -7,9 +7,18 @@ use crate::Signals;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Told {
     paused: bool,
+    /// The generation of the resource that the pass was given.
+    given: u64,
     /// The generation that the pass began with.
     generation: Option<Option<u64>>,
     outdated: bool,
+}
+
+impl Told {
+    /// Nothing yet, of a resource of this generation.
+    pub(crate) fn nothing_of(given: u64) -> Self {
+        Self { given, ..Self::default() }
+    }
 }
 
 impl Core {
@@ -37,7 +46,9 @@ impl Core {
     pub(super) fn tell(&mut self, signals: &Signals) {
         let told = &mut self.told[self.actor];
         told.paused = signals.paused;
-        told.outdated = *told.generation.get_or_insert(signals.generation) != signals.generation;
+        let has_changed = *told.generation.get_or_insert(signals.generation) != signals.generation;
+        // A read that was out of date is no news to a pass that was given the latest spec.
+        told.outdated = has_changed && signals.generation != Some(told.given);
     }
 
     /// Why the running controller may not begin anything, if it was told so.

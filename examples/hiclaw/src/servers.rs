@@ -3,18 +3,20 @@
 mod docker;
 mod higress;
 mod listener;
+mod mail;
 mod matrix;
 mod oss;
 
 pub use docker::Docker;
 pub use higress::Higress;
 pub use listener::{Call, Calls, Listener};
+pub use mail::Mail;
 pub use matrix::{HalfRoom, Matrix};
 pub use oss::Oss;
 
 use crate::clients::Urls;
 
-/// All four servers, on free loopback ports, for as long as this lives.
+/// All five servers, on free loopback ports, for as long as this lives.
 pub struct World {
     /// The homeserver.
     pub matrix: Matrix,
@@ -24,12 +26,14 @@ pub struct World {
     pub docker: Docker,
     /// The object store.
     pub oss: Oss,
+    /// The mail server.
+    pub mail: Mail,
     /// Every call to any of them, in order.
     pub calls: Calls,
 }
 
 impl World {
-    /// Starts all four.
+    /// Starts all five.
     ///
     /// # Errors
     /// A port cannot be had.
@@ -40,11 +44,12 @@ impl World {
             higress: Higress::start(&calls).await?,
             docker: Docker::start(&calls).await?,
             oss: Oss::start(&calls).await?,
+            mail: Mail::start(&calls).await?,
             calls,
         })
     }
 
-    /// Where they are.
+    /// Where they are; the mail server has [an address](Mail::address) of its own.
     #[must_use]
     pub fn urls(&self) -> Urls {
         Urls {

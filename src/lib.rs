@@ -39,7 +39,7 @@ pub use machine::Machine;
 pub use outcome::{Outcome, Plan};
 pub use probe::{Crossing, Probe, Side, Silent, Site};
 pub use resource::{Resource, ResourceId};
-pub use runner::{Left, OperateError, Runner, RunnerBuilder};
+pub use runner::{Left, OperateError, Released, Runner, RunnerBuilder};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 
 /// What generated code names. Nothing here is covered by semantic versioning.

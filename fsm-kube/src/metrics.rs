@@ -84,8 +84,8 @@ impl Metrics {
         );
     }
 
-    /// A resource is now in this state, for this reason.
-    pub(crate) fn put(&self, machine: &str, id: &ResourceId, state: &str, reason: Reason, now: SystemTime) {
+    /// A resource is now in this state, for this reason; if it is held, at least since then.
+    pub(crate) fn put(&self, machine: &str, id: &ResourceId, state: &str, reason: Reason, since: SystemTime) {
         let at = Where {
             machine: machine.to_owned(),
             state: state.to_owned(),
@@ -95,8 +95,8 @@ impl Metrics {
         let key = (machine.to_owned(), id.clone());
         let mut seen = self.seen();
         let before = seen.remove(&key);
-        let held_since = (reason.phase() == Phase::Held)
-            .then(|| before.as_ref().and_then(|before| before.held_since).unwrap_or(now));
+        let known = before.as_ref().and_then(|before| before.held_since);
+        let held_since = (reason.phase() == Phase::Held).then(|| known.map_or(since, |known| known.min(since)));
         if let Some(before) = before {
             self.resources.get_or_create(&before.at).dec();
         }

@@ -11,7 +11,9 @@ use crate::FactError;
 #[non_exhaustive]
 pub enum Unreadable {
     /// The bytes are not a record.
-    #[error("the record is damaged ({0}); restore it from a backup, or release the resource and import it")]
+    #[error(
+        "the record is damaged ({0}); restore it from a backup, or release the resource, which drops the record and leaves what it made as it is"
+    )]
     Damaged(String),
     /// A newer library wrote it.
     #[error(
@@ -64,7 +66,9 @@ pub enum Unreadable {
     #[error("the record contradicts itself ({0}); it was edited by hand or forged: restore it from a backup")]
     Inconsistent(String),
     /// There was a record, and it is gone, or has gone back to an earlier one.
-    #[error("the record is lost ({0}); restore the latest record, or release the resource and import it")]
+    #[error(
+        "the record is lost ({0}); restore the latest record, or release the resource, which begins anew and leaves what was made as it is"
+    )]
     Lost(String),
 }
 

@@ -71,6 +71,8 @@ faults! {
     Delete = "delete",
     /// The resource's spec changes here.
     Edit = "edit",
+    /// An operator pauses the resource here, and resumes it when it has been left alone for a while.
+    Suspended = "suspended",
     /// Another controller makes one pass here.
     Switch = "switch",
     /// The controller is paused here, longer than any deadline, while another one acts.

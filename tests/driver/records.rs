@@ -127,8 +127,17 @@ async fn each_is_held_with_its_remedy_and_its_bytes_stay() {
                     || name.contains("set of"),
                 "{name}"
             );
+            // The way out that the messages name works for all of them.
+            let released = bench.runner.release(&durable_fsm::Resource::id(&thing)).await.unwrap();
+            assert_eq!(released.unreadable.is_some(), is_unreadable(&bytes), "{name}");
+            assert_eq!(bench.bytes(&thing).await, None, "{name}");
         }
     }
+}
+
+/// Whether the record itself cannot be read, as opposed to being another resource's or having facts of other types.
+fn is_unreadable(bytes: &[u8]) -> bool {
+    durable_fsm::record::Record::decode(&crate::machine::ThingFlow::GRAPH, bytes).is_err()
 }
 
 #[tokio::test]

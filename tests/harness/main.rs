@@ -4,9 +4,11 @@
 mod doubt;
 mod each;
 mod keyed;
+mod loops;
 mod published;
 mod reports;
 mod shapes;
+mod shared;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -42,6 +42,9 @@ impl Sim {
                 if core.edit >= core.edits {
                     menu &= !Fault::Edit.bit();
                 }
+                if core.suspended > 0 {
+                    menu &= !Fault::Suspended.bit();
+                }
                 core.pass_point(Point { transition, subject, place, nth }, menu)
             }
             Side::After if site == Site::Load => None,
@@ -60,6 +63,10 @@ impl Sim {
                 core.edit += 1;
                 return 0;
             }
+            Some(Fault::Suspended) => {
+                core.suspend();
+                return 0;
+            }
             Some(Fault::Switch) => Stop::Switch,
             Some(Fault::Pause) => Stop::Pause,
             Some(Fault::Drain) => Stop::Drain,
@@ -76,8 +83,11 @@ fn before(site: Site) -> u64 {
     let moves = Fault::Switch.bit() | Fault::Pause.bit() | Fault::Delete.bit() | Fault::Edit.bit();
     match site {
         Site::Load => always,
-        Site::Effect | Site::Undo | Site::Abort | Site::Commit => always | moves | Fault::Drain.bit(),
-        Site::Intent | Site::TakeOver | Site::Lookup | Site::Wait | Site::Note | Site::Remove => always | moves,
+        Site::Effect | Site::Undo | Site::Abort => always | moves | Fault::Drain.bit(),
+        // The reply to a write tells that the resource is paused.
+        Site::Commit => always | moves | Fault::Drain.bit() | Fault::Suspended.bit(),
+        Site::Intent | Site::TakeOver | Site::Note => always | moves | Fault::Suspended.bit(),
+        Site::Lookup | Site::Wait | Site::Remove => always | moves,
     }
 }
 

@@ -119,7 +119,7 @@ pub enum HumanFlow {
     Requested,
 
     /// The person has a Matrix account. The name that others see goes with it.
-    #[transition(set_display_name -> Named, in_doubt = repeat, undo = none, timeout = "2s", retry = "200ms..5m")]
+    #[transition(set_display_name -> Named, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
     AccountRegistered {
         /// The full Matrix id.
         user_id: String,
@@ -127,7 +127,7 @@ pub enum HumanFlow {
 
     /// Others see who it is. The mail can be neither repeated nor called back nor looked up: whoever reads it a second time believes
     /// that something is wrong, so a doubt about it waits for somebody who looks into the mail server's log.
-    #[transition(send_invitation -> Ready, when = has_address, in_doubt = hold, undo = none, timeout = "5s", retry = "200ms..5m")]
+    #[transition(send_invitation -> Ready, when = has_address, in_doubt = hold, undo = none, timeout = "5s", settle = "500ms", retry = "200ms..5m")]
     #[transition(skip_invitation -> Ready, no_effect)]
     Named {
         /// The display name that was set last.
@@ -141,7 +141,7 @@ pub enum HumanFlow {
     #[fsm(resting)]
     #[transition(grant_team, for_each = teams, in_doubt = repeat, undo = revoke_team, abort = withdraw_team, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
     #[transition(grant_worker, for_each = workers, in_doubt = repeat, undo = revoke_worker, abort = withdraw_worker, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(rename -> Ready, when = display_name_changed, in_doubt = repeat, undo = none, timeout = "2s", retry = "200ms..5m")]
+    #[transition(rename -> Ready, when = display_name_changed, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
     Ready {
         /// The message id of the mail with the initial password, if there was an address to send it to.
         invitation: Option<String>,

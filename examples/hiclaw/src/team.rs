@@ -105,7 +105,7 @@ pub enum TeamFlow {
     #[transition(admit_member, for_each = members, in_doubt = repeat, undo = dismiss_member, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
     #[transition(brief_member, for_each = briefs, in_doubt = repeat, undo = withdraw_brief, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
     #[transition(open_leader_room, for_each = leader_rooms, in_doubt = lookup, undo = close_leader_room, abort = clear_leader_rooms, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none, timeout = "2s", retry = "200ms..5m")]
+    #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
     Ready {
         /// The digest of the description that was written last.
         applied: String,

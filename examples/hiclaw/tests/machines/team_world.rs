@@ -174,4 +174,5 @@ durable_fsm::survive! {
     mod survives for Cloud {
         create_room, lay_out_storage, admit_member, brief_member, open_leader_room, apply_spec
     }
+    waits { await_members }
 }

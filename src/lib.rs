@@ -6,6 +6,7 @@
 extern crate self as durable_fsm;
 
 pub use durable_fsm_graph as graph;
+#[doc = include_str!("../docs/derive.md")]
 pub use durable_fsm_macros::Fsm;
 
 mod answer;
@@ -46,11 +47,11 @@ pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::machine::{
-        Boxed, Call, Dispatch, Failure, Machine, Made, Next, Reply, Sealed, State, Unknown, absent, decode, subjects,
+        Answer, Call, Dispatch, Machine, Made, Next, Read, Reply, Sealed, State, absent, decode, foreign, subjects,
     };
     pub use crate::{Attempt, Classify, Each, FactError, Facts, Lookup, Resource, Wait};
     pub use core::ops::Deref;
-    pub use core::result::Result::{self, Err, Ok};
+    pub use core::result::Result::Ok;
     pub use durable_fsm_graph as graph;
     pub use durable_fsm_macros::{diagram, skeleton};
     pub use std::boxed::Box;

@@ -25,7 +25,7 @@ pub use sim::Sim;
 pub use strategy::{Picks, picks};
 pub use survive::{Trouble, assert_listed, survives, survives_anywhere};
 pub use unit::{Attempt, state};
-pub use world::{At, Shelf, ShelfError, Shelved, Thing, World};
+pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, World};
 
 /// The guide's chapter, so that its code is compiled and run.
 #[cfg(doctest)]

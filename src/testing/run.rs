@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
-use super::sim::{Joins, Line, Menus, Point, Seen, Sim, SimClock, SimProbe, SimStore};
-use super::world::{Thing, World};
+use super::sim::{Joins, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
+use super::world::{Change, Thing, World};
 use crate::driver::{Driver, Ending, Report};
 use crate::record::{Direction, HeldReason, Record, Resolution};
 use crate::steps::Steps;
@@ -144,6 +144,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
     }
     let world = W::new(&sim);
     let (inventory, check) = (world.clone(), world.clone());
+    sim.is_on(world.backend());
     sim.watch(Arc::new(move || inventory.inventory()), Arc::new(move |at| check.check(at)));
     sim.check_world();
     let resource = rig.resources[0].id();
@@ -194,7 +195,10 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
 
 fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
     let clock = (rig.clock)(SimClock(sim.clone()));
-    let store = (rig.store)(SimStore(sim.clone()));
+    let store = match sim.backend() {
+        Some(backend) => Arc::new(Observed { store: backend.open(index), sim: sim.clone() }),
+        None => (rig.store)(SimStore(sim.clone())),
+    };
     let driver = Driver::new(store, clock, SimProbe(sim.clone()), Duration::from_secs(600));
     sim.core().incarnations[index] = driver.incarnation().to_owned();
     Actor { driver: Arc::new(driver), pass: None, draining: false, stopped_at: Duration::ZERO }
@@ -209,6 +213,7 @@ impl<W: World> Runner<'_, W> {
             return held;
         }
         self.sim.core().make_again();
+        self.sim.change(Change::MadeAgain);
         self.act_for_the_old_one();
         let held_again = self.live(clean);
         held || held_again
@@ -233,15 +238,17 @@ impl<W: World> Runner<'_, W> {
                     }
                 }
             }
-            let mut core = self.sim.core();
-            if core.edit < core.edits && !ended_held {
-                if core.edit == stage {
-                    core.edit += 1;
+            let (edit, edits) = {
+                let core = self.sim.core();
+                (core.edit, core.edits)
+            };
+            if edit < edits && !ended_held {
+                if edit == stage {
+                    self.sim.edit();
                 }
             } else {
-                core.deleting = true;
-                core.note(|| "the resource is to be deleted".to_owned());
-                drop(core);
+                self.sim.core().note(|| "the resource is to be deleted".to_owned());
+                self.sim.delete();
                 match self.settle(Rest::Gone) {
                     Rest::Gone => break,
                     Rest::Over => return ended_held,
@@ -270,13 +277,14 @@ impl<W: World> Runner<'_, W> {
             if self.sim.core().is_over() {
                 return Rest::Over;
             }
-            let tampered = self.sim.core().outlast_tampering();
+            let tampered = self.sim.outlast_tampering();
             let now = self.sim.time();
             match end {
                 End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),
                 End::Store => self.sim.advance_to(now + Duration::from_secs(1)),
                 End::Report(report) => match report.ending {
                     Ending::Held if report.unwritten.is_some() || tampered => {
+                        self.abandon(tampered);
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     _ if tampered && self.sim.core().is_poisoned() => {
@@ -288,6 +296,10 @@ impl<W: World> Runner<'_, W> {
                     Ending::Resting if self.wanted() != wanted => {}
                     // It has read that nobody has paused it.
                     Ending::Resting if self.sim.core().suspended > 0 => {
+                        self.sim.advance_to(now + Duration::from_secs(1))
+                    }
+                    // It has read that the mark is still there.
+                    Ending::Resting if self.sim.core().is_exposed() => {
                         self.sim.advance_to(now + Duration::from_secs(1))
                     }
                     Ending::Resting => return Rest::Resting,
@@ -337,7 +349,7 @@ impl<W: World> Runner<'_, W> {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     Ending::Paused => {
-                        self.sim.core().end_paused_pass();
+                        self.sim.end_paused_pass();
                         self.sim.advance_to(now + Duration::from_secs(60));
                     }
                 },
@@ -365,6 +377,8 @@ impl<W: World> Runner<'_, W> {
     /// What may happen between two passes.
     fn between(&mut self) {
         self.passes += 1;
+        self.sim.change(Change::PassOver);
+        let has_mark = self.sim.backend().is_none_or(|backend| backend.has_mark());
         let mut core = self.sim.core();
         core.actor = self.lead;
         let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::ClockBack.bit() | Fault::ClockAhead.bit();
@@ -380,8 +394,11 @@ impl<W: World> Runner<'_, W> {
                 menu |= Fault::Restored.bit();
             }
         }
+        if !has_mark || core.deleting || core.is_exposed() {
+            menu &= !Fault::Unmarked.bit();
+        }
         if !core.deleting {
-            menu |= Fault::Delete.bit();
+            menu |= if core.is_exposed() { 0 } else { Fault::Delete.bit() };
             if core.edit < core.edits {
                 menu |= Fault::Edit.bit();
             }
@@ -396,12 +413,10 @@ impl<W: World> Runner<'_, W> {
             Fault::Other => self.lead = 1 - self.lead,
             Fault::ClockBack => core.skew -= 3600,
             Fault::ClockAhead => core.skew += 10 * 365 * 24 * 3600,
-            Fault::Delete => core.deleting = true,
-            Fault::Edit => core.edit += 1,
-            Fault::Suspended => core.suspend(),
-            Fault::Unmarked => core.stored.marked = false,
-            Fault::Restored | Fault::Removed | Fault::Newer | Fault::Copied => core.tamper(fault),
-            _ => {}
+            _ => {
+                drop(core);
+                self.sim.befall(fault);
+            }
         }
     }
 

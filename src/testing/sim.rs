@@ -1,12 +1,14 @@
 //! The simulation: virtual time, one durable record, and what goes wrong. Invariant: everything that a run does follows from its plan;
 //! there is no other source of time, order or chance.
 
+mod backend;
 mod calls;
 mod clock;
 mod crossings;
 mod decoded;
 mod joins;
 mod menus;
+mod observed;
 mod record;
 mod signals;
 
@@ -24,13 +26,14 @@ pub(crate) use decoded::Decoded;
 use durable_fsm_graph::Graph;
 pub(crate) use joins::Joins;
 pub(crate) use menus::Menus;
+pub(crate) use observed::Observed;
 pub(crate) use record::SimStore;
 use record::Stored;
 pub(crate) use signals::Told;
 
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
-use super::world::Thing;
+use super::world::{Backend, Thing};
 
 /// A place, as the simulation compares it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -112,6 +115,8 @@ struct Shared {
     core: Mutex<Core>,
     inventory: Mutex<Option<Inventory>>,
     check: Mutex<Option<Check>>,
+    /// What is behind the store, if it is one of the author's own.
+    backend: Mutex<Option<Arc<dyn Backend>>>,
 }
 
 /// Hashes a shelf, given the keys that are known and the time.
@@ -152,6 +157,10 @@ pub(crate) struct Core {
     pub(crate) first_uid: String,
     /// The version from which on the resource is another one of the same name.
     pub(crate) made_again: Option<u64>,
+    /// That one's uid, if it is not ours to choose.
+    pub(crate) uid_again: Option<String>,
+    /// Whether the next request of each controller is the first one after a crossing.
+    first_request: [bool; 2],
     /// No faults, and no places: a pass that only checks.
     pub(crate) quiet: bool,
     pub(crate) violation: Option<Violation>,
@@ -208,6 +217,8 @@ impl Sim {
                 edits: 0,
                 first_uid: String::new(),
                 made_again: None,
+                uid_again: None,
+                first_request: [false; 2],
                 quiet: false,
                 violation: None,
                 log: verbose.then(Vec::new),
@@ -227,6 +238,7 @@ impl Sim {
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),
+            backend: Mutex::new(None),
         }))
     }
 
@@ -273,6 +285,7 @@ impl Sim {
     pub(crate) fn unwatch(&self) {
         *self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.is_on(None);
         self.core().flights.clear();
     }
 
@@ -409,6 +422,11 @@ impl Core {
             seen.point.transition == transition && seen.point.place == place && seen.point.subject.as_deref() == subject
         };
         self.seen.iter().rev().find(same).map_or(1, |seen| seen.point.nth + 1)
+    }
+
+    /// Whether a pass that was polled waits for something that is decided here.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.stop.is_some() || self.yielded || self.wake.is_some() || self.joined
     }
 
     /// Whether nothing is left to find out.

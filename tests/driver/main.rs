@@ -12,4 +12,5 @@ mod pictures;
 mod records;
 mod removed;
 mod sets;
+mod site;
 mod world;

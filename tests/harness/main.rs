@@ -1,6 +1,7 @@
 //! The harness, applied to machines of every shape.
 #![cfg(feature = "testing")]
 
+mod backend;
 mod doubt;
 mod each;
 mod keyed;

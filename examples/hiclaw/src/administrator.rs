@@ -33,7 +33,7 @@ pub enum Found {
     Nothing,
     /// The room.
     Room(String),
-    /// An alias that leads nowhere, or more than one room.
+    /// A room without its alias, an alias without its room, or more than one room.
     Rubble,
 }
 
@@ -60,13 +60,12 @@ impl Administrator {
     /// # Errors
     /// The server's.
     pub async fn find(&self, session: &Session, room: &MarkedRoom<'_>) -> Result<Found, ClientError> {
-        let mut rooms = self.matrix.rooms_of(session, room.mark).await?;
-        let alias = alias(session, room);
-        Ok(match (rooms.pop(), rooms.is_empty()) {
-            (Some(found), true) => Found::Room(found),
-            (Some(_), false) => Found::Rubble,
-            (None, _) if self.matrix.resolve(session, &alias).await?.is_some() => Found::Rubble,
-            (None, _) => Found::Nothing,
+        let rooms = self.matrix.rooms_of(session, room.mark).await?;
+        let target = self.matrix.resolve(session, &session.alias(room.alias)).await?;
+        Ok(match (rooms.as_slice(), target) {
+            ([], None) => Found::Nothing,
+            ([it], Some(target)) if *it == target => Found::Room(target),
+            _ => Found::Rubble,
         })
     }
 
@@ -76,7 +75,7 @@ impl Administrator {
     /// The server's.
     pub async fn close(&self, session: &Session, room: &MarkedRoom<'_>, id: &str) -> Result<(), ClientError> {
         self.matrix.empty_room(session, id).await?;
-        self.matrix.delete_alias(session, &alias(session, room)).await
+        self.matrix.delete_alias(session, &session.alias(room.alias)).await
     }
 
     /// Closes whatever there is of a room.
@@ -87,10 +86,6 @@ impl Administrator {
         for id in self.matrix.rooms_of(session, room.mark).await? {
             self.matrix.empty_room(session, &id).await?;
         }
-        self.matrix.delete_alias(session, &alias(session, room)).await
+        self.matrix.delete_alias(session, &session.alias(room.alias)).await
     }
-}
-
-fn alias(session: &Session, room: &MarkedRoom<'_>) -> String {
-    format!("#{}:{}", room.alias, session.server_name())
 }

@@ -9,6 +9,7 @@ pub mod administrator;
 pub mod clients;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+pub mod command;
 pub mod containers;
 pub mod controller;
 pub mod credentials;

@@ -14,7 +14,7 @@ pub use mail::Mail;
 pub use matrix::{HalfRoom, Matrix};
 pub use oss::Oss;
 
-use crate::clients::Urls;
+use crate::clients::{Logins, Urls};
 
 /// All five servers, on free loopback ports, for as long as this lives.
 pub struct World {
@@ -33,14 +33,22 @@ pub struct World {
 }
 
 impl World {
-    /// Starts all five.
+    /// Starts all five; the homeserver's domain is `hiclaw.test`.
     ///
     /// # Errors
     /// A port cannot be had.
     pub async fn start() -> std::io::Result<Self> {
+        Self::with_domain("hiclaw.test").await
+    }
+
+    /// Starts all five, with a homeserver of this domain.
+    ///
+    /// # Errors
+    /// A port cannot be had.
+    pub async fn with_domain(domain: &str) -> std::io::Result<Self> {
         let calls = Calls::default();
         Ok(Self {
-            matrix: Matrix::start(&calls).await?,
+            matrix: Matrix::start(&calls, domain).await?,
             higress: Higress::start(&calls).await?,
             docker: Docker::start(&calls).await?,
             oss: Oss::start(&calls).await?,
@@ -57,6 +65,7 @@ impl World {
             higress: self.higress.listener.url(),
             docker: self.docker.listener.url(),
             s3: self.oss.listener.url(),
+            logins: Logins::default(),
         }
     }
 }

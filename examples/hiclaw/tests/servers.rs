@@ -79,11 +79,11 @@ async fn a_consumer_in_an_allow_list_cannot_be_deleted() {
     let (_world, clients) = world().await;
     clients.higress.ensure_consumer("worker-alice", "k").await.unwrap();
     clients.higress.set_allowed("default", "worker-alice", true).await.unwrap();
-    let error = clients.higress.delete_consumer("worker-alice").await.unwrap_err();
+    let error = clients.higress.delete_consumer("worker-alice", "k").await.unwrap_err();
     assert!(matches!(&error, ClientError::Refused { status, .. } if status.as_u16() == 500), "{error}");
     clients.higress.set_allowed("default", "worker-alice", false).await.unwrap();
-    clients.higress.delete_consumer("worker-alice").await.unwrap();
-    clients.higress.delete_consumer("worker-alice").await.unwrap();
+    clients.higress.delete_consumer("worker-alice", "k").await.unwrap();
+    clients.higress.delete_consumer("worker-alice", "k").await.unwrap();
 }
 
 #[tokio::test]

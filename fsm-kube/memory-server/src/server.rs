@@ -1,10 +1,16 @@
+use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use kube::client::Body;
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tower::Service;
 
 use crate::content::{Content, Key};
 use crate::fault::{Delivery, Fault};
@@ -102,10 +108,26 @@ impl MemoryServer {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn client_named(&self, name: &str) -> kube::Client {
+        kube::Client::new(self.service(name), "default")
+    }
+
+    /// What is behind a client of this name: for a client with layers in between, or without a runtime. Unless a fault delays it, an answer
+    /// is there at the first poll.
+    #[must_use]
+    pub fn service(
+        &self,
+        name: &str,
+    ) -> impl Service<
+        Request<Body>,
+        Response = Response<impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static>,
+        Error = io::Error,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static {
         let name: Arc<str> = name.into();
         let shared = self.shared.clone();
-        let service = tower::service_fn(move |request| shared.clone().answer(name.clone(), request));
-        kube::Client::new(service, "default")
+        tower::service_fn(move |request| shared.clone().answer(name.clone(), request))
     }
 
     /// Decides, from now on, what becomes of each request, in the order of their arrival, before it is served. It is called for

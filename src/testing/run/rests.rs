@@ -4,7 +4,7 @@ use super::{End, Rests, Runner};
 use crate::driver::Ending;
 use crate::record::{Event, Expected, Resolution, Stamp, next};
 use crate::testing::oracle::{Oracle, Violation};
-use crate::testing::world::World;
+use crate::testing::world::{Change, World};
 
 impl<W: World> Runner<'_, W> {
     /// A person resolves what is held, having looked: nothing of somebody else's is there.
@@ -23,7 +23,15 @@ impl<W: World> Runner<'_, W> {
         core.note(|| format!("an operator resolves with {resolution:?}"));
         core.put(&bytes);
         drop(core);
+        self.sim.change(Change::Record(Some(&bytes)));
         self.sim.check_author();
+    }
+
+    /// A person has a resource let go of that is marked and has no record, and never had one: the mark came there without it.
+    pub(super) fn abandon(&mut self, tampered: bool) {
+        if !tampered && self.sim.core().stored.bytes.is_none() {
+            self.sim.change(Change::Abandoned);
+        }
     }
 
     /// What must hold whenever it rests. False if it does not.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{End, Runner, new_actor};
+use super::{End, Pass, Runner, new_actor};
 use crate::StoreError;
 use crate::driver::{Ending, Report};
 use crate::steps::{Steps, Typed};
 use crate::testing::oracle::{Oracle, Violation};
-use crate::testing::sim::{SimSteps, Stop, Told};
+use crate::testing::sim::{Sim, SimSteps, Stop, Told};
 use crate::testing::world::World;
 
 impl<W: World> Runner<'_, W> {
@@ -128,7 +128,7 @@ impl<W: World> Runner<'_, W> {
                 core.yielded = false;
             }
             let Some(pass) = &mut self.actors[actor].pass else { return Polled::Stuck };
-            if let Poll::Ready(result) = pass.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            if let Poll::Ready(result) = poll(&self.sim, pass) {
                 self.actors[actor].pass = None;
                 self.sim.core().books.forget(actor);
                 if self.actors[actor].draining {
@@ -166,6 +166,19 @@ impl<W: World> Runner<'_, W> {
         }
         Polled::Stuck
     }
+}
+
+/// Polls a pass, until it is over or the simulation has to decide how it goes on.
+fn poll(sim: &Sim, pass: &mut Pass) -> Poll<Result<Report, StoreError>> {
+    let Some(backend) = sim.backend() else {
+        return pass.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    };
+    let mut polled = Poll::Pending;
+    backend.drive(&mut |context| {
+        polled = pass.as_mut().poll(context);
+        if polled.is_ready() || sim.core().is_awaited() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    polled
 }
 
 enum Polled {

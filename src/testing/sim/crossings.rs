@@ -25,6 +25,7 @@ impl Sim {
     fn cross(&self, crossing: &Crossing<'_>) -> usize {
         let mut core = self.core();
         let site = crossing.site;
+        let actor = core.actor;
         let fault = match crossing.side {
             Side::Before => {
                 let transition = core.graph.transition(crossing.transition);
@@ -36,6 +37,9 @@ impl Sim {
                 if core.deleting {
                     menu &= !(Fault::Delete.bit() | Fault::Edit.bit());
                 }
+                if core.is_exposed() {
+                    menu &= !Fault::Delete.bit();
+                }
                 if core.stored.exclusive {
                     menu &= !(Fault::Switch.bit() | Fault::Pause.bit());
                 }
@@ -45,6 +49,7 @@ impl Sim {
                 if core.suspended > 0 {
                     menu &= !Fault::Suspended.bit();
                 }
+                core.first_request[actor] = true;
                 core.pass_point(Point { transition, subject, place, nth }, menu)
             }
             Side::After if site == Site::Load => None,
@@ -55,16 +60,9 @@ impl Sim {
         }
         let stop = match fault {
             None => return 0,
-            Some(Fault::Delete) => {
-                core.deleting = true;
-                return 0;
-            }
-            Some(Fault::Edit) => {
-                core.edit += 1;
-                return 0;
-            }
-            Some(Fault::Suspended) => {
-                core.suspend();
+            Some(fault @ (Fault::Delete | Fault::Edit | Fault::Suspended)) => {
+                drop(core);
+                self.befall(fault);
                 return 0;
             }
             Some(Fault::Switch) => Stop::Switch,

@@ -27,7 +27,15 @@ impl Core {
         }
         let Some(decoded) = &self.stored.decoded else { return };
         let mut hasher = DefaultHasher::new();
-        (self.edit, self.deleting, self.made_again.is_some(), self.moved, self.books.world, decoded.outline)
+        (
+            self.edit,
+            self.deleting,
+            self.made_again.is_some(),
+            self.moved,
+            self.books.world,
+            self.stored.hidden,
+            decoded.outline,
+        )
             .hash(&mut hasher);
         for shelf in &self.shelves {
             shelf(&decoded.known, self.now, &mut hasher);

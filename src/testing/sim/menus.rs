@@ -7,8 +7,8 @@ use crate::testing::plan::Place;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Menus(Vec<u64>);
 
-/// The sites, the awaits within each of them, and what is between passes.
-const KINDS: usize = 23;
+/// The sites, the awaits within each of them, what is between passes, and the requests of a store at each site.
+const KINDS: usize = 34;
 
 impl Menus {
     /// None yet, for so many transitions.
@@ -22,6 +22,7 @@ impl Menus {
             Place::Site(site) => site as usize,
             Place::Await(site, _) => 11 + site as usize,
             Place::Pass => 22,
+            Place::Request(site, _) => 23 + site as usize,
         };
         // What belongs to no transition comes last.
         let last = (self.0.len() / KINDS).saturating_sub(1);

@@ -11,7 +11,7 @@ use crate::testing::plan::Fault;
 use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 
 /// What is durable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) bytes: Option<Vec<u8>>,
     /// The bytes, decoded.
@@ -21,15 +21,37 @@ pub(crate) struct Stored {
     pub(crate) witness: Option<u64>,
     /// The finalizer went while the resource was to be deleted: it is gone.
     pub(crate) gone: bool,
-    previous: Option<Previous>,
+    pub(super) previous: Option<Previous>,
     /// A write under way whose sender was told nothing.
     late: Option<Late>,
     late_after: u8,
     /// What every read finds instead, until an operator acts.
     pub(crate) tampered: Option<Tampered>,
     /// Which controllers have read something that is not to be honoured.
-    poisoned: [bool; 2],
+    pub(super) poisoned: [bool; 2],
+    /// What decides how a store of the author's own goes on; none while something is under way there.
+    pub(super) hidden: Option<u64>,
     pub(crate) exclusive: bool,
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self {
+            bytes: None,
+            decoded: None,
+            version: 0,
+            marked: false,
+            witness: None,
+            gone: false,
+            previous: None,
+            late: None,
+            late_after: 0,
+            tampered: None,
+            poisoned: [false; 2],
+            hidden: Some(0),
+            exclusive: false,
+        }
+    }
 }
 
 /// A write of this version under way, or with no bytes a removal.
@@ -42,15 +64,15 @@ struct Late {
 /// A record that is not to be honoured, put in the place of the right one.
 #[derive(Debug, Clone)]
 pub(crate) struct Tampered {
-    loaded: Loaded,
-    reason: HeldReason,
+    pub(super) loaded: Loaded,
+    pub(super) reason: HeldReason,
     /// For how many more passes.
     passes: u8,
 }
 
 /// What was durable before the last write.
 #[derive(Debug, Clone)]
-struct Previous {
+pub(super) struct Previous {
     bytes: Option<Vec<u8>>,
     version: u64,
     witness: Option<u64>,
@@ -242,7 +264,7 @@ impl Stored {
 
     /// Whether there is nothing but the record.
     pub(super) fn is_calm(&self) -> bool {
-        self.late.is_none() && self.tampered.is_none() && self.poisoned == [false; 2]
+        self.late.is_none() && self.hidden.is_some() && self.tampered.is_none() && self.poisoned == [false; 2]
     }
 }
 
@@ -259,7 +281,10 @@ impl Core {
 
     /// The resource's uid, or that of the one which was made again in its place.
     pub(crate) fn uid(&self, again: bool) -> String {
-        format!("{}{}", self.first_uid, if again { "-again" } else { "" })
+        match &self.uid_again {
+            Some(uid) if again => uid.clone(),
+            _ => format!("{}{}", self.first_uid, if again { "-again" } else { "" }),
+        }
     }
 
     /// Makes the resource again under its name.
@@ -345,6 +370,12 @@ impl Core {
         if let Some(why) = self.is_kept_away().filter(|_| !late) {
             self.violate(Violation::new(Oracle::Finalizer, format!("the record is removed: {why}")));
         }
+        self.take_away();
+        Ok(())
+    }
+
+    /// Removes the record, whatever it was.
+    pub(super) fn take_away(&mut self) {
         if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), &self.things) {
             self.violate(violation);
         }
@@ -357,7 +388,6 @@ impl Core {
         self.stored.witness = None;
         self.stored.gone = self.deleting;
         self.books.writes += 1;
-        Ok(())
     }
 
     /// Somebody puts another record, or none, in the place of the right one.

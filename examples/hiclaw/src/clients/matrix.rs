@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::{ClientError, checked};
+use super::{ClientError, Urls, checked};
 
 /// A Matrix homeserver.
 #[derive(Debug, Clone)]
 pub struct Matrix {
     http: Client,
     base: String,
+    admin_token: Option<String>,
 }
 
 /// A logged-in user.
@@ -33,8 +34,9 @@ pub enum Registered {
 const MARKER: &str = "io.hiclaw.owner";
 
 impl Matrix {
-    pub(super) fn new(http: Client, base: &str) -> Self {
-        Self { http, base: base.trim_end_matches('/').to_owned() }
+    pub(super) fn new(http: Client, urls: &Urls) -> Self {
+        let admin_token = urls.logins.matrix_admin_token.clone();
+        Self { http, base: urls.matrix.trim_end_matches('/').to_owned(), admin_token }
     }
 
     fn url(&self, path: &str) -> String {
@@ -257,9 +259,15 @@ impl Matrix {
     /// # Errors
     /// The server's.
     pub async fn audit(&self) -> Result<(Value, Value), ClientError> {
-        let get = |path: &str| self.http.get(format!("{}/_synapse/admin/{path}", self.base)).send();
-        let rooms = checked("matrix", get("v1/rooms").await?).await?.json().await?;
-        let users = checked("matrix", get("v2/users").await?).await?.json().await?;
+        let get = |path: &str| {
+            let request = self.http.get(format!("{}/_synapse/admin/{path}?limit=10000", self.base));
+            match &self.admin_token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            }
+        };
+        let rooms = checked("matrix", get("v1/rooms").send().await?).await?.json().await?;
+        let users = checked("matrix", get("v2/users").send().await?).await?.json().await?;
         Ok((rooms, users))
     }
 }
@@ -270,7 +278,7 @@ pub struct NewRoom<'a> {
     pub name: &'a str,
     /// Its alias, without server; unique on the server.
     pub alias: Option<&'a str>,
-    /// Whom it is marked with.
+    /// The mark by which it is known as ours.
     pub owner: Option<&'a str>,
     /// Whom to invite.
     pub invite: &'a [&'a str],
@@ -286,6 +294,18 @@ impl Session {
     #[must_use]
     pub fn server_name(&self) -> &str {
         self.user_id.split_once(':').map_or("", |(_, server)| server)
+    }
+
+    /// The full id of another user of this user's server.
+    #[must_use]
+    pub fn user(&self, name: &str) -> String {
+        format!("@{name}:{}", self.server_name())
+    }
+
+    /// The full alias of a room of this user's server.
+    #[must_use]
+    pub fn alias(&self, name: &str) -> String {
+        format!("#{name}:{}", self.server_name())
     }
 
     /// The token, for the agent's configuration.

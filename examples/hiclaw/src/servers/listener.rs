@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// One call that a server has seen.
@@ -88,14 +89,14 @@ async fn log(State(at): State<Listening>, request: Request, next: Next) -> Respo
 pub struct Listener {
     address: SocketAddr,
     router: Router,
-    task: Option<JoinHandle<()>>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Listener {
     pub(super) async fn start(server: &'static str, calls: &Calls, router: Router) -> std::io::Result<Self> {
         let router = router.layer(from_fn_with_state(Listening { server, calls: calls.clone() }, log));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let mut started = Self { address: listener.local_addr()?, router, task: None };
+        let mut started = Self { address: listener.local_addr()?, router, running: None };
         started.serve(listener);
         Ok(started)
     }
@@ -106,10 +107,10 @@ impl Listener {
         format!("http://{}", self.address)
     }
 
-    /// Takes it down: connections are refused. What it knows, it keeps.
+    /// Takes it down: connections are closed, and new ones refused. What it knows, it keeps.
     pub async fn stop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
+        if let Some((stop, task)) = self.running.take() {
+            drop(stop);
             // The port is free only when the task has let go of it.
             drop(task.await);
         }
@@ -127,15 +128,15 @@ impl Listener {
 
     fn serve(&mut self, listener: TcpListener) {
         let router = self.router.clone();
-        self.task = Some(tokio::spawn(async move {
-            drop(axum::serve(listener, router).await);
-        }));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { drop(stopped.await) });
+        self.running = Some((stop, tokio::spawn(async move { drop(serving.await) })));
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        if let Some((_, task)) = &self.running {
             task.abort();
         }
     }

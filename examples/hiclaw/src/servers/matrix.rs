@@ -34,6 +34,7 @@ type Answer = (StatusCode, Json<Value>);
 
 #[derive(Default)]
 struct Homeserver {
+    domain: String,
     accounts: BTreeMap<String, Account>,
     tokens: BTreeMap<String, String>,
     rooms: BTreeMap<String, Room>,
@@ -62,8 +63,8 @@ struct Room {
 const TOKEN: &str = "registration-token";
 
 impl Matrix {
-    pub(super) async fn start(calls: &Calls) -> std::io::Result<Self> {
-        let state = Shared::default();
+    pub(super) async fn start(calls: &Calls, domain: &str) -> std::io::Result<Self> {
+        let state = Shared::new(Mutex::new(Homeserver { domain: domain.to_owned(), ..Homeserver::default() }));
         let router = Router::new()
             .route("/_matrix/client/v3/register", post(register))
             .route("/_matrix/client/v3/register/available", get(people::available))
@@ -144,7 +145,7 @@ impl Homeserver {
 async fn register(State(state): State<Shared>, Json(body): Json<Value>) -> Answer {
     let mut server = lock(&state);
     let name = text(&body, "username").to_owned();
-    let user = format!("@{name}:hiclaw.test");
+    let user = format!("@{name}:{}", server.domain);
     if server.accounts.contains_key(&user) {
         return error(400, "M_USER_IN_USE", "User ID already taken.");
     }
@@ -167,7 +168,7 @@ async fn register(State(state): State<Shared>, Json(body): Json<Value>) -> Answe
 async fn login(State(state): State<Shared>, Json(body): Json<Value>) -> Answer {
     let mut server = lock(&state);
     let name = body.pointer("/identifier/user").and_then(Value::as_str).unwrap_or_default();
-    let user = if name.starts_with('@') { name.to_owned() } else { format!("@{name}:hiclaw.test") };
+    let user = if name.starts_with('@') { name.to_owned() } else { format!("@{name}:{}", server.domain) };
     match server.accounts.get(&user) {
         Some(account) if !account.deactivated && account.password == text(&body, "password") => {
             let token = server.new_token(&user);
@@ -183,11 +184,11 @@ async fn create_room(State(state): State<Shared>, headers: HeaderMap, Json(body)
         Ok(user) => user,
         Err(answer) => return answer,
     };
-    let alias = body.get("room_alias_name").and_then(Value::as_str).map(|name| format!("#{name}:hiclaw.test"));
+    let alias = body.get("room_alias_name").and_then(Value::as_str).map(|name| format!("#{name}:{}", server.domain));
     if alias.as_ref().is_some_and(|alias| server.aliases.contains_key(alias)) {
         return error(400, "M_ROOM_IN_USE", "Room alias already taken");
     }
-    let id = format!("!room{}:hiclaw.test", server.next());
+    let id = format!("!room{}:{}", server.next(), server.domain);
     let crash = server.crash.take();
     if crash != Some(HalfRoom::AliasOnly) {
         let mut room = Room { creator: user.clone(), name: text(&body, "name").to_owned(), ..Room::default() };

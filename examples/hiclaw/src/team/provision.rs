@@ -82,11 +82,6 @@ fn keepers(prefix: &str) -> impl Iterator<Item = String> {
     SHARED.iter().map(move |it| format!("{prefix}shared/{it}/.keep")).chain([format!("{prefix}.keep")])
 }
 
-/// The Matrix id of a worker: its account has its name.
-fn user_id(admin: &Session, worker: &str) -> String {
-    format!("@{worker}:{}", admin.server_name())
-}
-
 /// The names of the rooms of one team. With our mark in the alias, a half-made one is certainly ours.
 struct Names {
     name: String,
@@ -120,7 +115,7 @@ impl TeamProvisioner {
     /// Lets a worker into a room.
     async fn admit(&self, admin: &Session, room: &str, worker: &Worker) -> Result<(), TeamError> {
         let matrix = &self.administrator.matrix;
-        matrix.invite(admin, room, &user_id(admin, &worker.name)).await?;
+        matrix.invite(admin, room, &admin.user(&worker.name)).await?;
         let join = async {
             let password = self.vault.credentials(worker).await?.matrix_password;
             let session = matrix.login(&worker.name, password.reveal()).await?;
@@ -218,7 +213,7 @@ impl TeamTransitions for TeamProvisioner {
         if let Some(worker) = self.ready(subject, attempt.resource()).await? {
             self.admit(&admin, &at.room_id, &worker).await?;
         }
-        Ok(user_id(&admin, subject))
+        Ok(admin.user(subject))
     }
 
     async fn dismiss_member(
@@ -290,7 +285,7 @@ impl TeamTransitions for TeamProvisioner {
             Found::Nothing => return Ok(Lookup::Absent),
         };
         let members = self.administrator.matrix.members(&admin, &room).await?.unwrap_or_default();
-        let joined = members.get(&user_id(&admin, subject)).is_some_and(|it| it == "join");
+        let joined = members.get(&admin.user(subject)).is_some_and(|it| it == "join");
         Ok(if joined { Lookup::Ours(room) } else { Lookup::Incomplete })
     }
 

@@ -146,7 +146,7 @@ async fn a_member_in_doubt_that_goes_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn what_a_crash_leaves_of_a_room_is_cleared_or_taken_up() {
+async fn what_a_crash_leaves_of_a_room_is_cleared() {
     for half in [HalfRoom::WithoutAlias, HalfRoom::AliasOnly] {
         let stage = Stage::new().await;
         stage.employ(&["ann"]).await;

@@ -13,7 +13,8 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn available(State(state): State<Shared>, Query(wanted): Query<Wanted>) -> Answer {
-    match lock(&state).accounts.contains_key(&format!("@{}:hiclaw.test", wanted.username)) {
+    let server = lock(&state);
+    match server.accounts.contains_key(&format!("@{}:{}", wanted.username, server.domain)) {
         true => error(400, "M_USER_IN_USE", "User ID already taken."),
         false => ok(json!({ "available": true })),
     }

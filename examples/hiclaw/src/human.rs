@@ -113,7 +113,7 @@ impl Resource for Human {
 pub enum HumanFlow {
     /// Nothing exists yet. The account is looked up rather than made again, because the look-up tells three cases apart: our own
     /// password opens it; that of a deleted namesake does; or it is somebody else's. Whether a namesake is the same person is for a
-    /// person to say, so such an account is held. A Matrix id is taken for ever, so the account is left behind, and listed.
+    /// person to say, so such an account is held until its password is [handed over](passwords::Passwords::hand_over). A Matrix id is taken for ever, so the account is left behind, and listed.
     #[fsm(initial)]
     #[transition(register_account -> AccountRegistered, in_doubt = lookup, undo = retain, predecessor = hold, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
     Requested,

@@ -64,6 +64,19 @@ impl Passwords {
         Ok(found)
     }
 
+    /// Gives the password of an earlier life of a person to a later one: the operator's word that both are the same person. When it
+    /// returns, that is durable.
+    ///
+    /// # Errors
+    /// There is no password of the earlier life, or there is one of the later.
+    pub fn hand_over(&self, name: &str, earlier: &str, later: &str) -> io::Result<()> {
+        if self.kept(name, later)?.is_some() {
+            return Err(io::Error::other(format!("{name} has a password of this life; nothing was handed over")));
+        }
+        fs::rename(self.path(name, earlier), self.path(name, later))?;
+        fs::File::open(&self.0)?.sync_all()
+    }
+
     /// A name that was made harmless has no dot in it, so no two persons have one file.
     fn path(&self, name: &str, owner_tag: &str) -> PathBuf {
         self.0.join(format!("{}.{owner_tag}.env", secret_file::harmless(name)))

@@ -222,8 +222,9 @@ impl HumanTransitions for HumanProvisioner {
         };
         let password = before.await.map_err(HumanError::unsent)?;
         let secret = match &password {
-            Some(password) => format!("Your initial password is {}; change it when you log in.", password.reveal()),
-            None => "Log in with the password that you have.".to_owned(),
+            // On a line of its own, which no encoding of mails breaks.
+            Some(password) => format!("Your initial password:\n\n{}\n\nChange it.\n", password.reveal()),
+            None => "Log in with the password that you have.\n".to_owned(),
         };
         let spec = attempt.spec();
         // The id is that of the attempt's key, so that an operator in doubt finds the mail in the server's log.
@@ -232,7 +233,7 @@ impl HumanTransitions for HumanProvisioner {
             to: spec.email.as_deref().unwrap_or_default(),
             message_id: &message_id,
             subject: "Your account",
-            text: &format!("{},\n\nyour account is {}. {secret}\n", spec.display_name, from.user_id),
+            text: &format!("{},\n\nyour account:\n\n{}\n\n{secret}", spec.display_name, from.user_id),
         };
         self.mail.send(&letter).await?;
         let display_name = from.display_name.clone();

@@ -31,6 +31,7 @@ pub struct Stage {
     pub roster: Roster,
     pub humans: HumanRunner<HumanProvisioner>,
     pub teams: TeamRunner<TeamProvisioner>,
+    pub passwords: Passwords,
     workers: WorkerRunner<Provisioner>,
     _secrets: TempDir,
 }
@@ -63,7 +64,7 @@ impl Stage {
             clients: clients.clone(),
             mail: Mail::new(world.mail.address(), "HiClaw <hiclaw@example.com>", Duration::from_millis(1500)),
             administrator,
-            passwords,
+            passwords: passwords.clone(),
             vault,
             roster: roster.clone(),
             registration_token: TOKEN.to_owned(),
@@ -75,6 +76,7 @@ impl Stage {
             world,
             clients,
             roster,
+            passwords,
             _secrets: secrets,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use durable_fsm::testing::{At, Shelf, ShelfError, Sim, Thing, World};
+use durable_fsm::testing::{AssertOk, At, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Lookup, Wait};
 use hiclaw::team::{
     MembersReady, Ready, Requested, RoomCreated, StorageLaidOut, StorageLaidOutFacts, Team, TeamAttempt, TeamFlow,
@@ -21,7 +21,7 @@ struct Cloud {
 }
 
 /// When the last worker is ready.
-const READY_AT: Duration = Duration::from_secs(30);
+const READY_AT: Duration = Duration::from_secs(4);
 
 impl TeamTransitions for Cloud {
     type Error = ShelfError;
@@ -153,9 +153,9 @@ impl World for Cloud {
         self.clone()
     }
     fn resource() -> Team {
-        team("ann", &["bob"])
+        team("ann", &[])
     }
-    /// The leader goes, and the worker leads.
+    /// Another leads.
     fn edits() -> Vec<Team> {
         vec![team("bob", &[])]
     }
@@ -175,4 +175,11 @@ durable_fsm::survive! {
         create_room, lay_out_storage, admit_member, brief_member, open_leader_room, apply_spec
     }
     waits { await_members }
+}
+
+/// The leader goes, a worker leads, and another one comes.
+#[test]
+fn survives_every_fault_while_members_come_and_go() {
+    let teams = vec![team("ann", &["bob", "cid"]), team("bob", &["cid", "dan"])];
+    println!("{}", explore::<Cloud>().resources(teams).run().assert_ok());
 }

@@ -38,27 +38,24 @@ pub trait Machine: Sized + Send + Sync + 'static {
 
 /// One typed state, such as `RoomCreated`.
 pub trait State: Sized + Send + 'static {
-    /// Its index in the machine's graph.
-    const INDEX: usize;
-
     /// Projects the state out of a record's facts.
     ///
     /// # Errors
     /// A fact is missing or does not decode.
     fn decode(facts: &Facts) -> Result<Self, FactError>;
 
-    /// Writes the facts that it adds.
+    /// Writes the facts that it adds, and gives its index in the machine's graph.
     ///
     /// # Errors
     /// A fact cannot be written as JSON.
-    fn add(&self, facts: &mut Facts) -> Result<(), FactError>;
+    fn add(&self, facts: &mut Facts) -> Result<usize, FactError>;
 }
 
 impl<S: State> Next for S {
     fn made(&self) -> Result<Made, FactError> {
         let mut facts = Facts::default();
-        self.add(&mut facts)?;
-        Ok(Made { state: S::INDEX, facts })
+        let state = self.add(&mut facts)?;
+        Ok(Made { state, facts })
     }
 }
 

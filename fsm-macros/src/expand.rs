@@ -77,13 +77,12 @@ pub(crate) fn snake(ident: &Ident) -> Ident {
         previous_lower = letter.is_lowercase() || letter.is_ascii_digit();
         name.extend(letter.to_lowercase());
     }
-    syn::parse_str::<Ident>(&name).map_or_else(
-        |_| Ident::new_raw(&name, ident.span()),
-        |mut plain| {
-            plain.set_span(ident.span());
-            plain
-        },
-    )
+    // No keyword has an underscore.
+    if name.contains('_') || syn::parse_str::<Ident>(&name).is_ok() {
+        Ident::new(&name, ident.span())
+    } else {
+        Ident::new_raw(&name, ident.span())
+    }
 }
 
 /// A machine on its way to code.
@@ -107,10 +106,13 @@ impl Expansion<'_> {
         let fsm = self.fsm();
         let states = (0..self.model.states().len()).map(|state| self.projection(state));
         let dispatch = self.dispatch();
+        // After an error there are no lints to quiet.
+        let keep_alive = self.stub.is_none().then(|| self.keep_alive());
         quote! {
             #[allow(dead_code, unused_variables, clippy::match_single_binding)]
             const _: () = {
                 use #fsm as __fsm;
+                #keep_alive
                 #(#states)*
                 #dispatch
             };

@@ -23,6 +23,8 @@ pub(crate) struct Model {
     pub(crate) listed: Vec<Vec<usize>>,
     /// For each state, all facts that can be read there, in the order in which they were declared.
     pub(crate) known: Vec<Vec<FactRef>>,
+    /// The names of these.
+    pub(crate) names: Vec<BTreeSet<String>>,
 }
 
 /// A fact, as the index of a state and of a field in it.
@@ -116,8 +118,8 @@ impl Model {
                 transitions.push(resolve(&declaration, from, typed, errors));
             }
         }
-        let mut model = Self { known: Vec::new(), declaration, transitions, listed };
-        model.known = model.follow();
+        let mut model = Self { known: Vec::new(), names: Vec::new(), declaration, transitions, listed };
+        (model.known, model.names) = model.follow();
         let again: Vec<(usize, Ident)> = model
             .declaration
             .states
@@ -219,10 +221,10 @@ impl Model {
     }
 
     /// What every path to a state has recorded: its own facts, and the intersection over its incoming edges, to a fixed point.
-    fn follow(&self) -> Vec<Vec<FactRef>> {
+    fn follow(&self) -> (Vec<Vec<FactRef>>, Vec<BTreeSet<String>>) {
         let states = self.states();
         let own = |state: usize| (0..states[state].facts.len()).map(move |field| (state, field));
-        let name = |fact: FactRef| states[fact.0].facts[fact.1].ident.to_string();
+        let name = |fact: FactRef| states[fact.0].facts[fact.1].ident.unraw().to_string();
         let everything: BTreeSet<String> = (0..states.len()).flat_map(own).map(name).collect();
         let mut names: Vec<BTreeSet<String>> = states
             .iter()
@@ -257,7 +259,7 @@ impl Model {
             }
         }
         // Each name once, by its first declaration; a state's own declaration goes before others.
-        names
+        let known = names
             .iter()
             .enumerate()
             .map(|(state, names)| {
@@ -272,7 +274,8 @@ impl Model {
                 facts.sort_unstable();
                 facts
             })
-            .collect()
+            .collect();
+        (known, names)
     }
 }
 

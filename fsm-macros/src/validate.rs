@@ -204,7 +204,8 @@ fn methods(model: &Model, errors: &mut Errors) {
 /// Names that generated items take.
 fn names(model: &Model, errors: &mut Errors) {
     let machine = &model.declaration.ident;
-    if model.foreign().contains_key(&machine.unraw().to_string()) {
+    let foreign = model.foreign();
+    if foreign.contains_key(&machine.unraw().to_string()) {
         errors.fatal(
             machine.span(),
             format!("the machine has the name of its resource, or of the type of a fact: call it `{machine}Flow`"),
@@ -238,7 +239,7 @@ fn names(model: &Model, errors: &mut Errors) {
         if prelude.contains(&state.ident.unraw().to_string().as_str()) {
             errors.fatal(state.ident.span(), format!("a state becomes a struct beside the enum, and `{}` would hide the type of that name; rename the state", state.ident));
         }
-        if let Some(used) = model.foreign().get(&state.ident.unraw().to_string()) {
+        if let Some(used) = foreign.get(&state.ident.unraw().to_string()) {
             errors.fatal(
                 state.ident.span(),
                 format!(

@@ -1,7 +1,5 @@
 //! The typed states, their edges, and the state enum.
 
-use std::collections::BTreeSet;
-
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
@@ -14,13 +12,11 @@ impl Expansion<'_> {
     pub(super) fn states(&self) -> TokenStream {
         let each: Vec<_> = (0..self.model.states().len()).map(|state| self.state(state)).collect();
         let state_enum = self.state_enum();
-        // After an error there are no lints to quiet.
-        let keep_alive = self.stub.is_none().then(|| self.keep_alive());
-        quote!(#keep_alive #(#each)* #state_enum)
+        quote!(#(#each)* #state_enum)
     }
 
     /// The declaration is read by the derive alone; this keeps rustc from calling it dead code.
-    fn keep_alive(&self) -> TokenStream {
+    pub(super) fn keep_alive(&self) -> TokenStream {
         let machine = &self.model.declaration.ident;
         // Each arm reads one state and makes the next: rustc does not count one that is made from itself.
         let states = self.model.states();
@@ -32,12 +28,10 @@ impl Expansion<'_> {
             quote!(#machine::#ident { #(#read),* } => #machine::#made { #(#fields: loop {}),* })
         });
         quote! {
-            const _: () = {
-                #[allow(dead_code, unreachable_code, unused_variables, clippy::diverging_sub_expression, clippy::empty_loop)]
-                fn declared(it: #machine) -> #machine {
-                    match it { #(#arms),* }
-                }
-            };
+            #[allow(dead_code, unreachable_code, unused_variables, clippy::diverging_sub_expression, clippy::empty_loop)]
+            fn declared(it: #machine) -> #machine {
+                match it { #(#arms),* }
+            }
         }
     }
 
@@ -87,13 +81,11 @@ impl Expansion<'_> {
         let steps = (start.is_some() || !edges.is_empty()).then(|| quote!(impl #ident { #start #edges }));
         // What another state knows is read as that state: one look at each fact, and not one for each fact and state.
         let base = self.base(index);
-        let inherited: Vec<String> = base
-            .map(|base| self.model.known[base].iter().map(|fact| self.model.fact(*fact).ident.to_string()).collect())
-            .unwrap_or_default();
+        let inherited = base.map(|base| &self.model.names[base]);
         let own = |fact: &FactDecl| state.facts.iter().any(|own| own.ident == fact.ident);
         let reads = self.model.known[index].iter().map(|fact| self.model.fact(*fact)).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            if !own(fact) && inherited.contains(&ident.to_string()) {
+            if !own(fact) && inherited.is_some_and(|names| names.contains(&key)) {
                 return quote!(#ident: base.#ident);
             }
             let read = match &fact.each {
@@ -119,14 +111,13 @@ impl Expansion<'_> {
                 fn deref(&self) -> &#data { &self.0 }
             }
             impl __fsm::State for #ident {
-                const INDEX: usize = #index;
                 fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
                     #base
                     __fsm::Ok(Self(__fsm::Sealed::new(#data { #(#reads),* })))
                 }
-                fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+                fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
                     #(#writes)*
-                    __fsm::Ok(())
+                    __fsm::Ok(#index)
                 }
             }
         }
@@ -142,14 +133,11 @@ impl Expansion<'_> {
     ///
     /// Each state leads to one that knows less, or as much and stands before it, so there is no circle.
     fn base(&self, index: usize) -> Option<usize> {
-        let names = |state: usize| -> BTreeSet<String> {
-            self.model.known[state].iter().map(|fact| self.model.fact(*fact).ident.to_string()).collect()
-        };
-        let known = names(index);
-        let candidates = (0..self.model.states().len()).map(|state| (state, names(state)));
+        let known = &self.model.names[index];
+        let candidates = self.model.names.iter().enumerate();
         candidates
             .filter(|(state, names)| {
-                !names.is_empty() && names.is_subset(&known) && (names.len() < known.len() || *state < index)
+                !names.is_empty() && names.is_subset(known) && (names.len() < known.len() || *state < index)
             })
             .max_by_key(|(_, names)| names.len())
             .map(|(state, _)| state)
@@ -196,8 +184,7 @@ impl Expansion<'_> {
                 }
             }
         }
-        let source: Vec<String> =
-            self.model.known[from].iter().map(|fact| self.model.fact(*fact).ident.to_string()).collect();
+        let source = &self.model.names[from];
         let edges = targets.into_iter().map(|to| {
             let target = &self.model.states()[to];
             let (ident, data) = (&target.ident, self.data(to));
@@ -221,18 +208,17 @@ impl Expansion<'_> {
                 .map(|fact| {
                     let fact = self.model.fact(*fact);
                     let ident = &fact.ident;
-                    let known = source.contains(&ident.to_string());
                     if names.contains(&ident) {
                         quote!(#ident)
-                    } else if known {
+                    } else if source.contains(&ident.unraw().to_string()) {
                         carries = true;
-                        quote!(#ident: from.#ident)
+                        quote!(#ident: __from.#ident)
                     } else {
                         quote!(#ident: __fsm::Each::new())
                     }
                 })
                 .collect();
-            let from = carries.then(|| quote!(let from = self.0.into_inner();));
+            let from = carries.then(|| quote!(let __from = self.0.into_inner();));
             let doc = format!("The step to [`{}`].", ident.unraw());
             let body = if self.stub.is_some() {
                 quote!(::core::panic!())

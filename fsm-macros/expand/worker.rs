@@ -1,56 +1,5 @@
 // Written by the derive; see `src/expand.rs`.
 
-const _: () = {
-    #[allow(
-        dead_code,
-        unreachable_code,
-        unused_variables,
-        clippy::diverging_sub_expression,
-        clippy::empty_loop
-    )]
-    fn declared(it: WorkerFlow) -> WorkerFlow {
-        match it {
-            WorkerFlow::Requested {} => {
-                WorkerFlow::AccountRegistered {
-                    user_id: loop {},
-                }
-            }
-            WorkerFlow::AccountRegistered { user_id } => {
-                WorkerFlow::RoomCreated {
-                    room_id: loop {},
-                }
-            }
-            WorkerFlow::RoomCreated { room_id } => {
-                WorkerFlow::ConsumerCreated {
-                    consumer: loop {},
-                }
-            }
-            WorkerFlow::ConsumerCreated { consumer } => {
-                WorkerFlow::RouteAuthorized {
-                    route: loop {},
-                }
-            }
-            WorkerFlow::RouteAuthorized { route } => {
-                WorkerFlow::ConfigGenerated {
-                    config: loop {},
-                }
-            }
-            WorkerFlow::ConfigGenerated { config } => {
-                WorkerFlow::ConfigPushed {
-                    prefix: loop {},
-                    skills: loop {},
-                }
-            }
-            WorkerFlow::ConfigPushed { prefix, skills } => {
-                WorkerFlow::Ready {
-                    applied: loop {},
-                    containers: loop {},
-                }
-            }
-            WorkerFlow::Ready { applied, containers } => WorkerFlow::Requested {},
-        }
-    }
-};
 ///Nothing exists yet.
 pub struct Requested(::durable_fsm::__private::Sealed<RequestedData>);
 ///What is known in [`Requested`]; read through it.
@@ -157,7 +106,7 @@ pub struct ReadyData {
     pub skills: Each<String, String>,
     ///The digest of the configuration that was pushed last.
     pub applied: String,
-    ///The container's id, by image and configuration.
+    ///The container's id, by the digest of its configuration.
     pub containers: Each<String, String>,
 }
 ///Where a resource of [`WorkerFlow`] is.
@@ -396,6 +345,55 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
 #[allow(dead_code, unused_variables, clippy::match_single_binding)]
 const _: () = {
     use ::durable_fsm::__private as __fsm;
+    #[allow(
+        dead_code,
+        unreachable_code,
+        unused_variables,
+        clippy::diverging_sub_expression,
+        clippy::empty_loop
+    )]
+    fn declared(it: WorkerFlow) -> WorkerFlow {
+        match it {
+            WorkerFlow::Requested {} => {
+                WorkerFlow::AccountRegistered {
+                    user_id: loop {},
+                }
+            }
+            WorkerFlow::AccountRegistered { user_id } => {
+                WorkerFlow::RoomCreated {
+                    room_id: loop {},
+                }
+            }
+            WorkerFlow::RoomCreated { room_id } => {
+                WorkerFlow::ConsumerCreated {
+                    consumer: loop {},
+                }
+            }
+            WorkerFlow::ConsumerCreated { consumer } => {
+                WorkerFlow::RouteAuthorized {
+                    route: loop {},
+                }
+            }
+            WorkerFlow::RouteAuthorized { route } => {
+                WorkerFlow::ConfigGenerated {
+                    config: loop {},
+                }
+            }
+            WorkerFlow::ConfigGenerated { config } => {
+                WorkerFlow::ConfigPushed {
+                    prefix: loop {},
+                    skills: loop {},
+                }
+            }
+            WorkerFlow::ConfigPushed { prefix, skills } => {
+                WorkerFlow::Ready {
+                    applied: loop {},
+                    containers: loop {},
+                }
+            }
+            WorkerFlow::Ready { applied, containers } => WorkerFlow::Requested {},
+        }
+    }
     impl Requested {
         ///Begins a chain of states.
         #[must_use]
@@ -415,22 +413,21 @@ const _: () = {
         }
     }
     impl __fsm::State for Requested {
-        const INDEX: usize = 0usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             __fsm::Ok(Self(__fsm::Sealed::new(RequestedData {})))
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
-            __fsm::Ok(())
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+            __fsm::Ok(0usize)
         }
     }
     impl AccountRegistered {
         ///The step to [`RoomCreated`].
         #[must_use]
         pub fn room_created(self, room_id: String) -> RoomCreated {
-            let from = self.0.into_inner();
+            let __from = self.0.into_inner();
             RoomCreated(
                 __fsm::Sealed::new(RoomCreatedData {
-                    user_id: from.user_id,
+                    user_id: __from.user_id,
                     room_id,
                 }),
             )
@@ -443,7 +440,6 @@ const _: () = {
         }
     }
     impl __fsm::State for AccountRegistered {
-        const INDEX: usize = 1usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             __fsm::Ok(
                 Self(
@@ -453,20 +449,20 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("user_id", &self.0.user_id)?;
-            __fsm::Ok(())
+            __fsm::Ok(1usize)
         }
     }
     impl RoomCreated {
         ///The step to [`ConsumerCreated`].
         #[must_use]
         pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
-            let from = self.0.into_inner();
+            let __from = self.0.into_inner();
             ConsumerCreated(
                 __fsm::Sealed::new(ConsumerCreatedData {
-                    user_id: from.user_id,
-                    room_id: from.room_id,
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
                     consumer,
                 }),
             )
@@ -479,7 +475,6 @@ const _: () = {
         }
     }
     impl __fsm::State for RoomCreated {
-        const INDEX: usize = 2usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             let base = <AccountRegistered as __fsm::State>::decode(facts)?
                 .0
@@ -493,21 +488,21 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("room_id", &self.0.room_id)?;
-            __fsm::Ok(())
+            __fsm::Ok(2usize)
         }
     }
     impl ConsumerCreated {
         ///The step to [`RouteAuthorized`].
         #[must_use]
         pub fn route_authorized(self, route: String) -> RouteAuthorized {
-            let from = self.0.into_inner();
+            let __from = self.0.into_inner();
             RouteAuthorized(
                 __fsm::Sealed::new(RouteAuthorizedData {
-                    user_id: from.user_id,
-                    room_id: from.room_id,
-                    consumer: from.consumer,
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
                     route,
                 }),
             )
@@ -520,7 +515,6 @@ const _: () = {
         }
     }
     impl __fsm::State for ConsumerCreated {
-        const INDEX: usize = 3usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             let base = <RoomCreated as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
@@ -533,22 +527,22 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("consumer", &self.0.consumer)?;
-            __fsm::Ok(())
+            __fsm::Ok(3usize)
         }
     }
     impl RouteAuthorized {
         ///The step to [`ConfigGenerated`].
         #[must_use]
         pub fn config_generated(self, config: String) -> ConfigGenerated {
-            let from = self.0.into_inner();
+            let __from = self.0.into_inner();
             ConfigGenerated(
                 __fsm::Sealed::new(ConfigGeneratedData {
-                    user_id: from.user_id,
-                    room_id: from.room_id,
-                    consumer: from.consumer,
-                    route: from.route,
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
                     config,
                 }),
             )
@@ -561,7 +555,6 @@ const _: () = {
         }
     }
     impl __fsm::State for RouteAuthorized {
-        const INDEX: usize = 4usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             let base = <ConsumerCreated as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
@@ -575,23 +568,23 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("route", &self.0.route)?;
-            __fsm::Ok(())
+            __fsm::Ok(4usize)
         }
     }
     impl ConfigGenerated {
         ///The step to [`ConfigPushed`].
         #[must_use]
         pub fn config_pushed(self, prefix: String) -> ConfigPushed {
-            let from = self.0.into_inner();
+            let __from = self.0.into_inner();
             ConfigPushed(
                 __fsm::Sealed::new(ConfigPushedData {
-                    user_id: from.user_id,
-                    room_id: from.room_id,
-                    consumer: from.consumer,
-                    route: from.route,
-                    config: from.config,
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config: __from.config,
                     prefix,
                     skills: __fsm::Each::new(),
                 }),
@@ -605,7 +598,6 @@ const _: () = {
         }
     }
     impl __fsm::State for ConfigGenerated {
-        const INDEX: usize = 5usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             let base = <RouteAuthorized as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
@@ -620,25 +612,25 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("config", &self.0.config)?;
-            __fsm::Ok(())
+            __fsm::Ok(5usize)
         }
     }
     impl ConfigPushed {
         ///The step to [`Ready`].
         #[must_use]
         pub fn ready(self, applied: String) -> Ready {
-            let from = self.0.into_inner();
+            let __from = self.0.into_inner();
             Ready(
                 __fsm::Sealed::new(ReadyData {
-                    user_id: from.user_id,
-                    room_id: from.room_id,
-                    consumer: from.consumer,
-                    route: from.route,
-                    config: from.config,
-                    prefix: from.prefix,
-                    skills: from.skills,
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config: __from.config,
+                    prefix: __from.prefix,
+                    skills: __from.skills,
                     applied,
                     containers: __fsm::Each::new(),
                 }),
@@ -652,7 +644,6 @@ const _: () = {
         }
     }
     impl __fsm::State for ConfigPushed {
-        const INDEX: usize = 6usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             let base = <ConfigGenerated as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
@@ -669,27 +660,27 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("prefix", &self.0.prefix)?;
-            __fsm::Ok(())
+            __fsm::Ok(6usize)
         }
     }
     impl Ready {
         ///The step to [`Ready`].
         #[must_use]
         pub fn ready(self, applied: String) -> Ready {
-            let from = self.0.into_inner();
+            let __from = self.0.into_inner();
             Ready(
                 __fsm::Sealed::new(ReadyData {
-                    user_id: from.user_id,
-                    room_id: from.room_id,
-                    consumer: from.consumer,
-                    route: from.route,
-                    config: from.config,
-                    prefix: from.prefix,
-                    skills: from.skills,
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config: __from.config,
+                    prefix: __from.prefix,
+                    skills: __from.skills,
                     applied,
-                    containers: from.containers,
+                    containers: __from.containers,
                 }),
             )
         }
@@ -701,7 +692,6 @@ const _: () = {
         }
     }
     impl __fsm::State for Ready {
-        const INDEX: usize = 7usize;
         fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             let base = <ConfigPushed as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
@@ -723,9 +713,9 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<()> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("applied", &self.0.applied)?;
-            __fsm::Ok(())
+            __fsm::Ok(7usize)
         }
     }
     impl __fsm::Machine for WorkerFlow {
@@ -936,7 +926,7 @@ impl WorkerFlow {
                         set(
                             "containers",
                             "Each<String,String>",
-                            "The container's id, by image and configuration.",
+                            "The container's id, by the digest of its configuration.",
                         ),
                     ],
                     &[

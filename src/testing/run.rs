@@ -296,11 +296,11 @@ impl<W: World> Runner<'_, W> {
                     Ending::Resting if self.wanted() != wanted => {}
                     // It has read that nobody has paused it.
                     Ending::Resting if self.sim.core().suspended > 0 => {
-                        self.sim.advance_to(now + Duration::from_secs(1))
+                        self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     // It has read that the mark is still there.
                     Ending::Resting if self.sim.core().is_exposed() => {
-                        self.sim.advance_to(now + Duration::from_secs(1))
+                        self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     Ending::Resting => return Rest::Resting,
                     Ending::Progressing(after) => self.sim.advance_to(now + after.max(Duration::from_millis(1))),

@@ -44,7 +44,6 @@ macro_rules! settings {
             pub struct $name;
 
             impl In for $name {
-                #[expect(clippy::needless_update, reason = "one of them sets every field")]
                 const SETTING: Setting = Setting { $($field: $value,)* ..Setting { answers: false, shared: false, bug: None } };
             }
         )*

@@ -2,6 +2,7 @@
 
 mod docker;
 mod higress;
+mod mail;
 mod matrix;
 mod oss;
 
@@ -13,6 +14,7 @@ use reqwest::{Response, StatusCode};
 
 pub use docker::{Container, Docker};
 pub use higress::Higress;
+pub use mail::{Letter, Mail, MailError};
 pub use matrix::{Matrix, NewRoom, Registered, Session};
 pub use oss::Oss;
 

@@ -23,7 +23,7 @@ pub struct Worker {
     pub deleting: bool,
 }
 
-fn default_namespace() -> String {
+pub(crate) fn default_namespace() -> String {
     "default".to_owned()
 }
 

@@ -1,5 +1,7 @@
 //! The homeserver's client.
 
+use std::collections::BTreeMap;
+
 use durable_fsm::Class;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -174,16 +176,9 @@ impl Matrix {
     /// # Errors
     /// The server's.
     pub async fn empty_room(&self, session: &Session, room: &str) -> Result<(), ClientError> {
-        let members = match self.get(&format!("rooms/{room}/members"), session).await {
-            Ok(members) => members,
-            // We are not in it any more: an earlier call has done this.
-            Err(error) if error.is(403, "M_FORBIDDEN") || error.is(404, "M_UNKNOWN") => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let others = members.get("chunk").and_then(Value::as_array).into_iter().flatten();
-        for user in
-            others.filter_map(|it| it.get("state_key").and_then(Value::as_str)).filter(|it| *it != session.user_id)
-        {
+        // We are not in it any more: an earlier call has done this.
+        let Some(members) = self.members(session, room).await? else { return Ok(()) };
+        for user in members.keys().filter(|it| **it != session.user_id) {
             match self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await {
                 Ok(_) => {}
                 Err(error) if error.is(403, "M_FORBIDDEN") => {}
@@ -191,6 +186,77 @@ impl Matrix {
             }
         }
         self.post(&format!("rooms/{room}/leave"), Some(session), &json!({})).await.map(drop)
+    }
+
+    /// Who is in a room or invited to it, with the membership that each has; none if we are not in it, or nobody is.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn members(
+        &self,
+        session: &Session,
+        room: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, ClientError> {
+        let answer = match self.get(&format!("rooms/{room}/members"), session).await {
+            Ok(answer) => answer,
+            Err(error) if error.is(403, "M_FORBIDDEN") || error.is(404, "M_UNKNOWN") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let chunk = answer.get("chunk").and_then(Value::as_array).into_iter().flatten();
+        let member = |event: &Value| {
+            let membership = event.pointer("/content/membership")?.as_str()?;
+            Some((event.get("state_key")?.as_str()?.to_owned(), membership.to_owned()))
+        };
+        // Whoever has left is listed too.
+        Ok(Some(chunk.filter_map(member).filter(|(_, it)| it != "leave").collect()))
+    }
+
+    /// Invites somebody who is neither in the room nor invited.
+    ///
+    /// # Errors
+    /// The server's; 403 if we are not in the room, or they are banned from it.
+    pub async fn invite(&self, session: &Session, room: &str, user: &str) -> Result<(), ClientError> {
+        // The refusal of somebody who is there reads like that of somebody who is banned, and differs from server to server.
+        let there = self.members(session, room).await?.and_then(|mut members| members.remove(user));
+        if there.is_some_and(|membership| membership != "ban") {
+            return Ok(());
+        }
+        self.post(&format!("rooms/{room}/invite"), Some(session), &json!({ "user_id": user })).await.map(drop)
+    }
+
+    /// Puts somebody out of a room, or calls their invitation back; whoever is not there is out.
+    ///
+    /// # Errors
+    /// The server's; 403 if they have no less power than we.
+    pub async fn expel(&self, session: &Session, room: &str, user: &str) -> Result<(), ClientError> {
+        let there = self.members(session, room).await?.and_then(|mut members| members.remove(user));
+        if there.is_none_or(|membership| membership == "ban") {
+            return Ok(());
+        }
+        self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await.map(drop)
+    }
+
+    /// Whether nobody has, or ever had, an account of this name.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn is_available(&self, name: &str) -> Result<bool, ClientError> {
+        let request = self.http.get(self.url(&format!("register/available?username={}", encoded(name))));
+        match checked("matrix", request.send().await?).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is(400, "M_USER_IN_USE") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets the user's own display name.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn set_display_name(&self, session: &Session, name: &str) -> Result<(), ClientError> {
+        let url = self.url(&format!("profile/{}/displayname", encoded(&session.user_id)));
+        let request = self.http.put(url).bearer_auth(&session.token).json(&json!({ "displayname": name }));
+        checked("matrix", request.send().await?).await.map(drop)
     }
 
     /// All rooms that have members, and all accounts, as the server's administrator sees them.

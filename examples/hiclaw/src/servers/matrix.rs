@@ -1,6 +1,8 @@
 //! A Matrix homeserver, as Synapse answers. An account's name is taken for ever; a room has no transaction id, so every `createRoom` makes
 //! another room; and a crash inside it leaves half of one.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -47,6 +49,7 @@ struct Homeserver {
 #[derive(Default)]
 struct Account {
     password: String,
+    display_name: String,
     deactivated: bool,
 }
 
@@ -66,20 +69,31 @@ impl Matrix {
         let state = Shared::new(Mutex::new(Homeserver { domain: domain.to_owned(), ..Homeserver::default() }));
         let router = Router::new()
             .route("/_matrix/client/v3/register", post(register))
+            .route("/_matrix/client/v3/register/available", get(people::available))
             .route("/_matrix/client/v3/login", post(login))
+            .route("/_matrix/client/v3/profile/{user}/displayname", put(people::set_display_name))
             .route("/_matrix/client/v3/createRoom", post(create_room))
             .route("/_matrix/client/v3/joined_rooms", get(joined_rooms))
             .route("/_matrix/client/v3/directory/room/{alias}", get(resolve).delete(delete_alias))
             .route("/_matrix/client/v3/rooms/{room}/join", post(join))
+            .route("/_matrix/client/v3/rooms/{room}/invite", post(people::invite))
             .route("/_matrix/client/v3/rooms/{room}/leave", post(leave))
             .route("/_matrix/client/v3/rooms/{room}/kick", post(kick))
             .route("/_matrix/client/v3/rooms/{room}/members", get(members))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}/", get(read_state))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}", put(write_state).get(read_state))
             .route("/_synapse/admin/v1/rooms", get(admin_rooms))
+            .route("/_synapse/admin/v1/rooms/{room}/members", get(people::members_of))
             .route("/_synapse/admin/v2/users", get(admin_users))
             .with_state(state.clone());
         Ok(Self { listener: Listener::start("matrix", calls, router).await?, state })
+    }
+
+    /// Changes a user's password, as the person may do in their client. False if there is no such account.
+    #[must_use]
+    pub fn change_password(&self, user: &str, password: &str) -> bool {
+        let mut server = lock(&self.state);
+        server.accounts.get_mut(user).map(|account| password.clone_into(&mut account.password)).is_some()
     }
 
     /// Lets the next `createRoom` crash half-way, and answer nothing that a client could use.
@@ -161,7 +175,9 @@ async fn register(State(state): State<Shared>, Json(body): Json<Value>) -> Answe
         }
         _ => return (StatusCode::UNAUTHORIZED, Json(asked(json!([])))),
     }
-    server.accounts.insert(user.clone(), Account { password: text(&body, "password").to_owned(), deactivated: false });
+    server
+        .accounts
+        .insert(user.clone(), Account { password: text(&body, "password").to_owned(), ..Account::default() });
     let token = server.new_token(&user);
     ok(json!({ "user_id": user, "access_token": token, "device_id": "D" }))
 }
@@ -350,7 +366,10 @@ async fn admin_rooms(State(state): State<Shared>) -> Answer {
 
 async fn admin_users(State(state): State<Shared>) -> Answer {
     let server = lock(&state);
-    let users: Vec<_> =
-        server.accounts.iter().map(|(user, it)| json!({ "name": user, "deactivated": it.deactivated })).collect();
+    let users: Vec<_> = server
+        .accounts
+        .iter()
+        .map(|(user, it)| json!({ "name": user, "displayname": it.display_name, "deactivated": it.deactivated }))
+        .collect();
     ok(json!({ "users": users, "total": users.len() }))
 }

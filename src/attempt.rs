@@ -47,7 +47,7 @@ impl<R: Resource> Attempt<R> {
     }
 
     /// The idempotency key: 32 hex digits, a hash of origin, machine, transition, subject and life. In an undo, an abort and a
-    /// look-up it is the key under which the thing was made.
+    /// look-up it is the key under which the thing was made. Empty in a transition without effect, which makes nothing.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.details.key

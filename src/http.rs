@@ -14,6 +14,8 @@
 //! | 400, 401, 403, 404, 405, 413, 415, 422 and other 4xx | rejected | it was looked at and turned down; it will be again as things stand |
 //! | 1xx, 2xx, 3xx taken for an error | unknown | the provider accepted something |
 //!
+//! A `reqwest::Error` that was made of a status has no headers any more: use [`classify_status`] where `Retry-After` counts.
+//!
 //! Where your provider says more (an error code in the body, say), classify by that and use this for the rest.
 
 use std::time::{Duration, SystemTime};

@@ -1,6 +1,6 @@
-// Of two definitions of a link Markdown takes the first: rustdoc's front page carries its picture with it, and
+// Of two definitions of a link Markdown takes the first: rustdoc's front page carries its pictures with it, and
 // leads to the repository where it cannot.
-#![cfg_attr(doc, doc = include_str!("../docs/worker.uri.md"))]
+#![cfg_attr(doc, doc = include_str!("../docs/pictures.uri.md"))]
 #![cfg_attr(doc, doc = "[gallery]: https://github.com/durable-fsm/durable-fsm/blob/main/docs/gallery.md\n")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -10,6 +10,7 @@
 extern crate self as durable_fsm;
 
 pub use durable_fsm_graph as graph;
+#[doc = include_str!("../docs/derive.md")]
 pub use durable_fsm_macros::Fsm;
 
 mod answer;
@@ -43,18 +44,18 @@ pub use machine::Machine;
 pub use outcome::{Outcome, Plan};
 pub use probe::{Crossing, Probe, Side, Silent, Site};
 pub use resource::{Resource, ResourceId};
-pub use runner::{Left, OperateError, Runner, RunnerBuilder};
+pub use runner::{Left, OperateError, Released, Runner, RunnerBuilder};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 
 /// What generated code names. Nothing here is covered by semantic versioning.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::machine::{
-        Boxed, Call, Dispatch, Failure, Machine, Made, Next, Reply, Sealed, State, Unknown, absent, decode, subjects,
+        Answer, Call, Dispatch, Machine, Made, Next, Read, Reply, Sealed, State, absent, decode, foreign, subjects,
     };
     pub use crate::{Attempt, Classify, Each, FactError, Facts, Lookup, Resource, Wait};
     pub use core::ops::Deref;
-    pub use core::result::Result::{self, Err, Ok};
+    pub use core::result::Result::Ok;
     pub use durable_fsm_graph as graph;
     pub use durable_fsm_macros::{diagram, skeleton};
     pub use std::boxed::Box;

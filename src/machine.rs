@@ -1,6 +1,8 @@
 //! The traits that the derive implements. Invariant: a typed state exists only if it was decoded from a record or built by a
 //! declared edge from such a state.
 
+mod method;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::ops::Deref;
@@ -12,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::method::Method;
 use crate::attempt::Attempt;
 use crate::each::{subject_text, subject_value};
 use crate::fact::encode;
@@ -35,29 +38,24 @@ pub trait Machine: Sized + Send + Sync + 'static {
 
 /// One typed state, such as `RoomCreated`.
 pub trait State: Sized + Send + 'static {
-    /// The machine it belongs to.
-    type Machine: Machine;
-    /// Its index in the machine's graph.
-    const INDEX: usize;
-
     /// Projects the state out of a record's facts.
     ///
     /// # Errors
     /// A fact is missing or does not decode.
     fn decode(facts: &Facts) -> Result<Self, FactError>;
 
-    /// Writes the facts that it adds.
+    /// Writes the facts that it adds, and gives its index in the machine's graph.
     ///
     /// # Errors
     /// A fact cannot be written as JSON.
-    fn add(&self, facts: &mut Facts) -> Result<(), FactError>;
+    fn add(&self, facts: &mut Facts) -> Result<usize, FactError>;
 }
 
 impl<S: State> Next for S {
     fn made(&self) -> Result<Made, FactError> {
         let mut facts = Facts::default();
-        self.add(&mut facts)?;
-        Ok(Made { state: S::INDEX, facts })
+        let state = self.add(&mut facts)?;
+        Ok(Made { state, facts })
     }
 }
 
@@ -105,6 +103,12 @@ impl<T> Deref for Sealed<T> {
 
 /// A boxed future, as the generated dispatch returns it.
 pub type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What a dispatch returns.
+pub type Answer<T> = Boxed<Result<T, Failure>>;
+
+/// What is read from facts.
+pub type Read<T> = Result<T, FactError>;
 
 /// Calls the transitions `T` of a machine by index. Implemented by the derive for every `T` that implements the machine's
 /// transitions trait.
@@ -179,18 +183,9 @@ pub struct Call<R: Resource> {
     pub(crate) attempt: Attempt<R>,
 }
 
-/// What a method of the transitions answers, boxed.
-#[doc(hidden)]
-pub type Answer<'a, A, E> = Pin<Box<dyn Future<Output = Result<A, E>> + Send + 'a>>;
-
-/// A method that takes its state: an effect, a wait, a look-up.
-type Taking<T, S, R, A, E> = for<'a> fn(&'a T, S, &'a Attempt<R>) -> Answer<'a, A, E>;
-/// A method that looks at what a transition made: an undo, an abort.
-type Seeing<T, S, R, E> = for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Answer<'a, (), E>;
-/// A method for one subject of a set.
-type ForSubject<T, S, U, R, A, E> = for<'a> fn(&'a T, &'a S, &'a U, &'a Attempt<R>) -> Answer<'a, A, E>;
-/// The undo of one member of a set.
-type OfMember<T, S, U, M, R, E> = for<'a> fn(&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>) -> Answer<'a, (), E>;
+/// The undo of one arm of a branch, which is given the generated enum.
+type OfArm<T, S, R, E> =
+    for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
 
 /// The generated dispatch hands each method over as a function; decoding, calling and encoding are compiled here, once.
 #[doc(hidden)]
@@ -203,10 +198,10 @@ impl<R: Resource> Call<R> {
     pub fn effect<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: Taking<T, S, R, N, E>,
+        method: impl for<'a> Method<'a, (&'a T, S, &'a Attempt<R>), Answer = Result<N, E>>,
     ) -> Boxed<Result<Reply, Failure>> {
         Box::pin(async move {
-            let next = classified(method(&transitions, self.state()?, &self.attempt).await)?;
+            let next = classified(method.call((&*transitions, self.state()?, &self.attempt)).await)?;
             Ok(Reply::Made(next.made()?))
         })
     }
@@ -214,10 +209,10 @@ impl<R: Resource> Call<R> {
     pub fn wait<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: Taking<T, S, R, Wait<N>, E>,
+        method: impl for<'a> Method<'a, (&'a T, S, &'a Attempt<R>), Answer = Result<Wait<N>, E>>,
     ) -> Boxed<Result<Reply, Failure>> {
         Box::pin(async move {
-            Ok(match classified(method(&transitions, self.state()?, &self.attempt).await)? {
+            Ok(match classified(method.call((&*transitions, self.state()?, &self.attempt)).await)? {
                 Wait::Done(next) => Reply::Made(next.made()?),
                 Wait::NotYet => Reply::NotYet(None),
                 Wait::NotYetFor(time) => Reply::NotYet(Some(time)),
@@ -240,11 +235,11 @@ impl<R: Resource> Call<R> {
     pub fn member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Serialize + Send + 'static, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: ForSubject<T, S, U, R, M, E>,
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<M, E>>,
     ) -> Boxed<Result<Reply, Failure>> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
-            let made = classified(method(&transitions, &at, &subject, &self.attempt).await)?;
+            let made = classified(method.call((&*transitions, &at, &subject, &self.attempt)).await)?;
             Ok(Reply::Member(encode("member", &made)?))
         })
     }
@@ -252,10 +247,10 @@ impl<R: Resource> Call<R> {
     pub fn find<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: Taking<T, S, R, Lookup<N>, E>,
+        method: impl for<'a> Method<'a, (&'a T, S, &'a Attempt<R>), Answer = Result<Lookup<N>, E>>,
     ) -> Boxed<Result<Lookup<Reply>, Failure>> {
         Box::pin(async move {
-            let found = classified(method(&transitions, self.state()?, &self.attempt).await)?;
+            let found = classified(method.call((&*transitions, self.state()?, &self.attempt)).await)?;
             Ok(found.try_map(|next| next.made().map(Reply::Made))?)
         })
     }
@@ -269,11 +264,11 @@ impl<R: Resource> Call<R> {
     >(
         self,
         transitions: Arc<T>,
-        method: ForSubject<T, S, U, R, Lookup<M>, E>,
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<Lookup<M>, E>>,
     ) -> Boxed<Result<Lookup<Reply>, Failure>> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
-            let found = classified(method(&transitions, &at, &subject, &self.attempt).await)?;
+            let found = classified(method.call((&*transitions, &at, &subject, &self.attempt)).await)?;
             Ok(found.try_map(|made| encode("member", &made).map(Reply::Member))?)
         })
     }
@@ -282,7 +277,19 @@ impl<R: Resource> Call<R> {
     pub fn undo<T: Send + Sync + 'static, S: State + Sync, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: Seeing<T, S, R, E>,
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a Attempt<R>), Answer = Result<(), E>>,
+    ) -> Boxed<Result<(), Failure>> {
+        Box::pin(async move {
+            let state = self.state()?;
+            classified(method.call((&*transitions, &state, &self.attempt)).await)
+        })
+    }
+
+    /// The undo of one arm of a branch.
+    pub fn undo_arm<T: Send + Sync + 'static, S: State + Sync, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: OfArm<T, S, R, E>,
     ) -> Boxed<Result<(), Failure>> {
         Box::pin(async move {
             let state = self.state()?;
@@ -293,22 +300,22 @@ impl<R: Resource> Call<R> {
     pub fn undo_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Member, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: OfMember<T, S, U, M, R, E>,
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>), Answer = Result<(), E>>,
     ) -> Boxed<Result<(), Failure>> {
         Box::pin(async move {
             let (at, subject, made) = (self.state()?, self.subject()?, self.made()?);
-            classified(method(&transitions, &at, &subject, &made, &self.attempt).await)
+            classified(method.call((&*transitions, &at, &subject, &made, &self.attempt)).await)
         })
     }
 
     pub fn abort_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: ForSubject<T, S, U, R, (), E>,
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<(), E>>,
     ) -> Boxed<Result<(), Failure>> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
-            classified(method(&transitions, &at, &subject, &self.attempt).await)
+            classified(method.call((&*transitions, &at, &subject, &self.attempt)).await)
         })
     }
 
@@ -344,6 +351,12 @@ pub fn absent<T: Send + 'static>(what: &'static str) -> Boxed<Result<T, Failure>
     Box::pin(std::future::ready(Err(Failure::Fact(FactError::Foreign(what.to_owned())))))
 }
 
+/// The answer to a state that the machine does not have.
+#[doc(hidden)]
+pub fn foreign<S>() -> Read<S> {
+    Err(FactError::Foreign("the state".to_owned()))
+}
+
 #[doc(hidden)]
 pub fn decode<S: State>(facts: &Facts) -> Result<S, FactError> {
     S::decode(facts)
@@ -371,25 +384,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// The resource of a machine whose declaration names none: it only keeps one mistake from looking like many.
-#[doc(hidden)]
-#[derive(Debug, Clone)]
-pub struct Unknown;
-
-impl Resource for Unknown {
-    type Spec = ();
-
-    fn id(&self) -> crate::ResourceId {
-        crate::ResourceId::new("", "")
-    }
-
-    fn uid(&self) -> &str {
-        ""
-    }
-
-    fn spec(&self) -> &() {
-        &()
-    }
 }

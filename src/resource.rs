@@ -39,6 +39,9 @@ pub trait Resource: Clone + Send + Sync + 'static {
 
     /// A number that changes when the spec changes, such as `metadata.generation`. A blocked resource is released when
     /// it changes. By default a hash of the spec.
+    ///
+    /// Where the store knows the resource's generation ([`Signals::generation`](crate::Signals)), it is that one or the default: a pass for a resource
+    /// whose generation is lower than the store's is for one that is out of date, and does nothing.
     fn generation(&self) -> u64 {
         let json = serde_json::to_vec(self.spec()).unwrap_or_default();
         let hash = blake3::hash(&json);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use build::RunnerBuilder;
-pub use operate::{Left, OperateError};
+pub use operate::{Left, OperateError, Released};
 use tokio::task::JoinSet;
 
 use crate::driver::{Decision, Driver, Ending, Report};

@@ -20,12 +20,12 @@ pub use conformance::{Broken, StoreFixture, check as check_store, store_conforma
 pub use explore::{Explorer, explore};
 pub use oracle::{Oracle, Violation};
 pub use plan::{Fault, Label, Place, Plan, PlanError};
-pub use report::{AssertOk, Failure, Report};
+pub use report::{AssertOk, Failure, Report, Row, Totals};
 pub use sim::Sim;
 pub use strategy::{Picks, picks};
-pub use survive::{Trouble, assert_listed, survives};
+pub use survive::{Trouble, assert_listed, survives, survives_anywhere};
 pub use unit::{Attempt, state};
-pub use world::{At, Shelf, ShelfError, Shelved, Thing, World};
+pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, World};
 
 /// The guide's chapter, so that its code is compiled and run.
 #[cfg(doctest)]

@@ -1,16 +1,57 @@
 //! Mistakes and what the compiler says of them: one mistake, one message, on the right token, with the fix in it.
 //!
-//! The texts are those of rustc 1.95. `TRYBUILD=overwrite cargo test --test ui` writes them anew.
+//! The texts belong to one version of rustc, [`TEXTS_OF`]: every release words some of its own differently. Another compiler is told so, and compiles
+//! only what has to pass. `TRYBUILD=overwrite cargo test --all-features --test ui` writes the texts anew.
+
+use std::io::Write as _;
+
+/// The compiler whose texts are checked in.
+const TEXTS_OF: &str = "1.95.";
+
+/// The version of the compiler that runs the cases, such as `1.95.0 (59807616e 2026-04-14)`.
+fn compiler() -> String {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = std::process::Command::new(rustc).arg("--version").output().expect("rustc runs");
+    let text = String::from_utf8(output.stdout).expect("rustc writes UTF-8");
+    text.trim().trim_start_matches("rustc ").to_owned()
+}
 
 #[test]
 fn mistakes_are_explained() {
     let cases = trybuild::TestCases::new();
-    cases.compile_fail("tests/ui/fail/*.rs");
     cases.pass("tests/ui/pass/*.rs");
+    let compiler = compiler();
+    if compiler.starts_with(TEXTS_OF) {
+        cases.compile_fail("tests/ui/fail/*.rs");
+    } else {
+        // Not through the test harness, which would keep it to itself.
+        let note = format!(
+            "tests/ui/fail is skipped: its texts are those of rustc {TEXTS_OF}x, and this is rustc {compiler}\n"
+        );
+        std::io::stderr().write_all(note.as_bytes()).expect("a note on stderr");
+    }
 }
 
+/// More messages than one, and why.
+const SEVERAL: [(&str, usize); 10] = [
+    ("three_mistakes", 3),
+    ("impl_three_mistakes", 3),
+    ("two_overwrites", 2),
+    ("two_unknown_state_keys", 2),
+    ("two_unknown_enum_keys", 3),
+    // It can be neither written nor read: one message for each, both on its type.
+    ("fact_that_is_secret", 2),
+    // The derive cannot know the name of an undo that is not declared.
+    ("impl_missing_undo_and_its_method", 2),
+    // It cannot see what else is in the module, so rustc says it of every item.
+    ("two_machines_in_one_module", 4),
+    ("state_named_like_an_import", 6),
+    // rustc's, and ours that says what to call it.
+    ("enum_named_like_its_resource", 2),
+];
+
 #[test]
-fn three_mistakes_give_three_messages_and_every_other_gives_one() {
+fn each_mistake_gives_one_message() {
     let mut counted = 0;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ui/fail")).unwrap() {
         let path = entry.unwrap().path();
@@ -20,14 +61,9 @@ fn three_mistakes_give_three_messages_and_every_other_gives_one() {
         let text = std::fs::read_to_string(&path).unwrap();
         let errors = text.lines().filter(|line| line.starts_with("error")).count();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let expected = match name.as_str() {
-            "three_mistakes" => 3,
-            // It can be neither written nor read: one message for each, both on its type.
-            "fact_that_is_secret" => 2,
-            _ => 1,
-        };
+        let expected = SEVERAL.iter().find(|(case, _)| *case == name).map_or(1, |(_, errors)| *errors);
         assert_eq!(errors, expected, "{name}:\n{text}");
         counted += 1;
     }
-    assert!(counted >= 70, "{counted}");
+    assert!(counted >= 135, "{counted}");
 }

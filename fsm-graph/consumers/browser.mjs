@@ -17,6 +17,7 @@ function chromium(...more) {
   return execFileSync("chromium", [...flags.split(" "), `--user-data-dir=${profile}`, ...more], {
     stdio: ["ignore", "pipe", "ignore"],
     maxBuffer: 1 << 26,
+    timeout: 120_000,
   }).toString();
 }
 

@@ -40,6 +40,7 @@ for (const name of machines) {
   const page = execFileSync("chromium", [...flags.split(" "), `--user-data-dir=${folder}/${name}`, `file://${folder}/page.html`], {
     stdio: ["ignore", "pipe", "ignore"],
     maxBuffer: 1 << 26,
+    timeout: 120_000,
   }).toString();
   const found = Buffer.from(page.match(/@@([\w+/=]+)@@/)?.[1] ?? "", "base64").toString();
   if (!found.startsWith("<svg")) {

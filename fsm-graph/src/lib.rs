@@ -34,6 +34,8 @@ mod properties;
 pub mod svg;
 pub mod terminal;
 mod text;
+#[doc(hidden)]
+pub mod written;
 
 pub use golden::assert_current;
 pub use model::{

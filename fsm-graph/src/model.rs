@@ -204,62 +204,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-impl<'a> State<'a> {
-    /// A state from its values in the order of its fields: what the derive writes, as for [`Contract::of`].
-    #[doc(hidden)]
-    #[must_use]
-    #[expect(clippy::too_many_arguments, reason = "one for each field, written by the derive")]
-    pub const fn of(
-        name: &'a str,
-        doc: &'a str,
-        initial: bool,
-        rest: Rest,
-        failed: bool,
-        facts: &'a [Fact<'a>],
-        known: &'a [&'a str],
-        transitions: &'a [usize],
-    ) -> Self {
-        Self { name, doc, initial, rest, failed, facts, known, transitions }
-    }
-}
-
-impl<'a> Fact<'a> {
-    /// A fact from its values in the order of its fields: what the derive writes, as for [`Contract::of`].
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn of(name: &'a str, ty: &'a str, doc: &'a str, each: bool) -> Self {
-        Self { name, ty, doc, each }
-    }
-}
-
-impl<'a> Contract<'a> {
-    /// A contract from its values in the order of its fields, with all times in milliseconds: what the derive writes, in few words because
-    /// the compiler reads them again at every change.
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn of(
-        in_doubt: InDoubt,
-        undo: Undo<'a>,
-        abort: Option<&'a str>,
-        [timeout, settle, base, max]: [u64; 4],
-        look_first: bool,
-        predecessor: Predecessor,
-        for_each: Option<ForEach<'a>>,
-    ) -> Self {
-        let retry = Retry { base: Duration::from_millis(base), max: Duration::from_millis(max) };
-        let (timeout, settle) = (Duration::from_millis(timeout), Duration::from_millis(settle));
-        Self { in_doubt, undo, abort, timeout, settle, retry, look_first, predecessor, for_each }
-    }
-}
-
 impl<'a> Transition<'a> {
-    /// A transition from its values in the order of its fields: what the derive writes, as for [`Contract::of`].
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn of(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>, kind: Kind<'a>) -> Self {
-        Self { name, from, to, guard, kind }
-    }
-
     /// The contract, if this transition is an effect.
     #[must_use]
     pub fn contract(&self) -> Option<&Contract<'a>> {

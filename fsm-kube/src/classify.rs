@@ -15,10 +15,25 @@ use crate::refusal::was_never_sent;
 /// | no connection; the request could not be built or authenticated | not applied | it was never sent |
 /// | 429 | not applied | refused before the work; the seconds that the server names are honoured |
 /// | 409 `AlreadyExists` | unknown | an earlier attempt may have made it: the contract of the transition finds out whose it is |
-/// | 409 otherwise | not applied | the object has changed; the precondition was checked before the write |
+/// | 409 otherwise | unknown | the object has changed since it was read, and what changed it may be this very request, sent twice |
 /// | 400, 401, 403, 404, 405, 410, 413, 415, 422 and other 4xx but 408 | rejected | it was looked at and turned down; it will be again as things stand |
 /// | 408, 5xx | unknown | a server, or a proxy before it, that failed half-way |
 /// | anything else: the connection broke, the answer does not decode | unknown | the answer is lost |
+/// A client that `kube` makes sends a request again, up to 15 times, when it is answered with 429, 503 or 504, and tells only the last answer. After
+/// a 503 or 504 whose request was carried out all the same, the last may be a refusal: 409 because the object is there, and 403
+/// because the quota is used up by that object. The first is unknown in this table; that the second is not, holds only where nothing is sent twice, so
+/// let transitions use a client of their own that leaves trying again to the machine:
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut config = kube::Config::infer().await?;
+/// config.default_retry = false;
+/// let client = kube::Client::try_from(config)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The store needs no such client: whatever answer its last sending gets, the driver reads the record back.
 ///
 /// ```
 /// use durable_fsm::{Class, Classify};
@@ -45,9 +60,8 @@ pub fn classify(error: &Error) -> Class {
                 let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
                 Class::NotApplied { retry_after: (seconds > 0).then(|| Duration::from_secs(seconds.into())) }
             }
-            409 if status.reason == "AlreadyExists" => Class::Unknown,
-            409 => Class::NOT_APPLIED,
-            408 => Class::Unknown,
+            // An earlier sending of the same request may be what this one conflicts with.
+            408 | 409 => Class::Unknown,
             400..=499 => Class::Rejected,
             _ => Class::Unknown,
         },
@@ -85,7 +99,7 @@ mod tests {
             (api(429, "TooManyRequests", 7), after(7)),
             (api(429, "TooManyRequests", 0), Class::NOT_APPLIED),
             (api(409, "AlreadyExists", 0), Class::Unknown),
-            (api(409, "Conflict", 0), Class::NOT_APPLIED),
+            (api(409, "Conflict", 0), Class::Unknown),
             (api(408, "Timeout", 0), Class::Unknown),
             (api(401, "Unauthorized", 0), Class::Rejected),
             (api(403, "Forbidden", 0), Class::Rejected),

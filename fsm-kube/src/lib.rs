@@ -1,11 +1,7 @@
-//! The Kubernetes side of `durable-fsm`: the record in an annotation of the resource itself, and the glue for a controller that many
-//! replicas can run.
-//!
-//! [`AnnotationStore`] keeps the records; [`Reconciler`] is the reconcile function: it carries out what operators ask for with annotations
-//! ([`Verb`]), makes a pass, and publishes status, conditions, Events and [`Metrics`]. [`predicate()`] keeps the controller from waking itself
-//! up; [`classify()`] says what a failed request means for a transition that makes Kubernetes objects. No leader election is needed: the API server decides who may act.
+#![doc = include_str!("../README.md")]
 
 mod classify;
+mod conditions;
 mod metrics;
 mod names;
 mod predicate;
@@ -26,7 +22,7 @@ pub use reason::{Phase, RUNBOOK, Reason};
 pub use reconciler::{Reconciler, Runs};
 pub use refusal::ANNOTATIONS_LIMIT;
 pub use request::{ResolveOutcome, ResolveRequest};
-pub use status::{FsmStatus, Summary};
+pub use status::FsmStatus;
 pub use store::{AnnotationStore, FIELD_MANAGER};
 pub use verb::Verb;
 

@@ -22,7 +22,8 @@ use crate::reason::{Phase, Reason};
 /// | `durable_fsm_attempts_total{machine, transition, class}` | attempts at effects, undos and aborts; `class` is `ok`, `unknown`, `not-applied`, `rejected` or `not-ours` |
 /// | `durable_fsm_oldest_held_timestamp_seconds{machine}` | since when the oldest held resource is held, in seconds since 1970; 0 if none is |
 ///
-/// Each replica counts what it has reconciled itself. Cheap to clone; every clone is the same.
+/// Each replica counts what it has reconciled itself. Since when a resource is held stands in its record or its conditions, so a restart does not
+/// make it young again. Cheap to clone; every clone is the same.
 #[derive(Clone, Default)]
 pub struct Metrics {
     resources: Family<Where, Gauge>,
@@ -84,8 +85,8 @@ impl Metrics {
         );
     }
 
-    /// A resource is now in this state, for this reason.
-    pub(crate) fn put(&self, machine: &str, id: &ResourceId, state: &str, reason: Reason, now: SystemTime) {
+    /// A resource is now in this state, for this reason; if it is held, at least since then.
+    pub(crate) fn put(&self, machine: &str, id: &ResourceId, state: &str, reason: Reason, since: SystemTime) {
         let at = Where {
             machine: machine.to_owned(),
             state: state.to_owned(),
@@ -95,8 +96,8 @@ impl Metrics {
         let key = (machine.to_owned(), id.clone());
         let mut seen = self.seen();
         let before = seen.remove(&key);
-        let held_since = (reason.phase() == Phase::Held)
-            .then(|| before.as_ref().and_then(|before| before.held_since).unwrap_or(now));
+        let known = before.as_ref().and_then(|before| before.held_since);
+        let held_since = (reason.phase() == Phase::Held).then(|| known.map_or(since, |known| known.min(since)));
         if let Some(before) = before {
             self.resources.get_or_create(&before.at).dec();
         }

@@ -13,6 +13,8 @@ pub struct Names {
     stem: String,
     record: String,
     finalizer: String,
+    /// Others set this finalizer too.
+    shares_finalizer: bool,
 }
 
 impl Names {
@@ -22,7 +24,8 @@ impl Names {
     /// [`StoreError::Invalid`] if the machine's name makes no annotation key.
     pub fn of(machine: &str) -> Result<Self, StoreError> {
         let stem = if machine.contains('/') { machine.to_owned() } else { format!("durable-fsm.io/{machine}") };
-        let names = Self { record: format!("{stem}-record"), finalizer: format!("{stem}-cleanup"), stem };
+        let (record, finalizer) = (format!("{stem}-record"), format!("{stem}-cleanup"));
+        let names = Self { stem, record, finalizer, shares_finalizer: false };
         // The longest of the names that derive from the stem.
         check(&names.finalizer, &names.stem)?;
         Ok(names)
@@ -34,10 +37,15 @@ impl Names {
         Self { record: record.into(), ..self }
     }
 
-    /// Uses this finalizer, such as one that an operator sets already.
+    /// Uses this finalizer, which others may set too: an operator's own, that its objects have from before there were records.
+    ///
+    /// Such a finalizer without a record is no sign that a record was lost; that is told by the sequence number in the status alone. An object
+    /// that has the finalizer and no record begins its life; one that is being deleted then has nothing of ours to undo, and its
+    /// finalizer is left to whoever set it. Otherwise it is taken off as soon as everything is undone, so do clean-up of your own before that. Two machines on
+    /// one object need two finalizers.
     #[must_use]
     pub fn with_finalizer(self, finalizer: impl Into<String>) -> Self {
-        Self { finalizer: finalizer.into(), ..self }
+        Self { finalizer: finalizer.into(), shares_finalizer: true, ..self }
     }
 
     /// The annotation with the record.
@@ -50,6 +58,11 @@ impl Names {
     #[must_use]
     pub fn finalizer(&self) -> &str {
         &self.finalizer
+    }
+
+    /// Whether others may set the finalizer too, so that it says nothing about a record.
+    pub(crate) fn shares_finalizer(&self) -> bool {
+        self.shares_finalizer
     }
 
     /// The annotation with which an operator asks for something.

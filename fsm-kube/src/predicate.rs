@@ -1,4 +1,5 @@
-//! Which changes of an object wake a controller up. Invariant: no write of our own does, and nothing that a pass would act on is missed.
+//! Which changes of an object wake a controller up. Invariant: nothing that a pass would act on is missed; of our own writes those wake it up that
+//! add or remove record, finalizer or a request, and no other.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -6,8 +7,11 @@ use kube::Resource;
 
 use crate::{Names, Verb};
 
-/// A property that changes with the generation, a deletion, an operator's request, or the loss of record or finalizer, and not with our own
-/// writes of record and status. For `kube::runtime::WatchStreamExt::predicate_filter`.
+/// A property that changes with the object itself, its generation, a deletion, an operator's request, or the coming and going of record and
+/// finalizer. For `kube::runtime::WatchStreamExt::predicate_filter`.
+///
+/// Of the controller's own writes the first one wakes it up, which brings record and finalizer, and so does one that takes a request off that it
+/// has carried out: one pass more, that finds nothing to do. A record that changes wakes nobody up, and a status does not either.
 ///
 /// kube's own `predicates::generation` would hide the requests.
 pub fn predicate<K: Resource>(names: Names) -> impl Fn(&K) -> Option<u64> + Clone {

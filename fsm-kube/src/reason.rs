@@ -110,6 +110,11 @@ impl Reason {
         }
     }
 
+    /// The reason of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// What kind of reason it is.
     #[must_use]
     pub const fn phase(self) -> Phase {

@@ -3,13 +3,15 @@
 
 mod publish;
 mod requests;
+mod wait;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use durable_fsm::{Machine, OperateError, Outcome, Probe, RecordId, Resource as _, Runner, StoreError};
+use durable_fsm::{Machine, OperateError, Outcome, Probe, RecordId, Resource as _, ResourceId, Runner, StoreError};
 use kube::runtime::controller::Action;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
@@ -24,64 +26,7 @@ impl<T, M: durable_fsm::__private::Dispatch<T>> Runs<T> for M {}
 /// Reconciles objects of kind `K` with machine `M`: carries out what operators ask for, makes one pass, and publishes where the resource
 /// is. Cheap to clone.
 ///
-/// It is the reconcile function of a `kube::runtime::Controller`, or a call inside one of yours:
-///
-/// ```no_run
-/// # mod worker {
-/// # use durable_fsm::{Class, Classify, Fsm};
-/// # use kube::CustomResource;
-/// # use schemars::JsonSchema;
-/// # use serde::{Deserialize, Serialize};
-/// # #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
-/// # #[kube(group = "example.io", version = "v1", kind = "Worker", namespaced)]
-/// # pub struct WorkerSpec {}
-/// # durable_fsm_kube::resource!(Worker, WorkerSpec);
-/// # #[derive(Fsm)]
-/// # #[fsm(name = "example.io/worker", version = 1, resource = Worker)]
-/// # pub enum WorkerFlow {
-/// #     #[fsm(initial)]
-/// #     #[transition(register -> Registered, in_doubt = repeat, undo = deregister)]
-/// #     Requested,
-/// #     #[fsm(resting)]
-/// #     Registered { user_id: String },
-/// # }
-/// # pub struct Provisioner;
-/// # #[derive(Debug, thiserror::Error)]
-/// # #[error("no")]
-/// # pub struct No;
-/// # impl Classify for No {}
-/// # impl WorkerTransitions for Provisioner {
-/// #     type Error = No;
-/// #     async fn register(&self, from: Requested, _: &WorkerAttempt) -> Result<Registered, No> { Ok(from.registered(String::new())) }
-/// #     async fn deregister(&self, _: &Registered, _: &WorkerAttempt) -> Result<(), No> { Ok(()) }
-/// # }
-/// # }
-/// # use worker::*;
-/// use std::sync::Arc;
-///
-/// use durable_fsm_kube::{AnnotationStore, Reconciler, predicate};
-/// use futures::StreamExt;
-/// use kube::runtime::{Controller, WatchStreamExt, reflector, watcher};
-///
-/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = kube::Client::try_default().await?;
-/// let store = AnnotationStore::of::<Worker>(client.clone());
-/// let reconciler = Reconciler::<Worker, WorkerFlow, _>::new(Provisioner, store)?;
-///
-/// let (reader, writer) = reflector::store();
-/// let workers = watcher(kube::Api::<Worker>::all(client), watcher::Config::default())
-///     .default_backoff()
-///     .reflect(writer)
-///     .applied_objects()
-///     .predicate_filter(predicate(reconciler.names().clone()), Default::default());
-/// Controller::for_stream(workers, reader)
-///     .shutdown_on_signal()
-///     .run(Reconciler::reconcile, Reconciler::error_policy, Arc::new(reconciler))
-///     .for_each(|_| std::future::ready(()))
-///     .await;
-/// # Ok(())
-/// # }
-/// ```
+/// It is the reconcile function of a `kube::runtime::Controller`, or a call inside one of yours; the [crate]'s page has both.
 pub struct Reconciler<K, M: Machine, T, P = Metrics> {
     runner: Runner<M, T, P>,
     store: AnnotationStore,
@@ -89,7 +34,20 @@ pub struct Reconciler<K, M: Machine, T, P = Metrics> {
     /// Who publishes Events: one name for each process.
     reporter: String,
     metrics: Metrics,
+    warned: Arc<Mutex<BTreeMap<ResourceId, Warning>>>,
     kind: PhantomData<fn() -> K>,
+}
+
+/// A warning that was published: the object's uid, the reason and the note.
+type Warning = (String, String, String);
+
+/// What a pass was for.
+#[derive(Debug, Clone)]
+struct Reconciled {
+    /// The object, which may be gone by now, and another have its name.
+    uid: Option<String>,
+    /// The generation of the spec, which may have changed by now.
+    generation: Option<i64>,
 }
 
 impl<K, M: Machine, T, P> Clone for Reconciler<K, M, T, P> {
@@ -100,6 +58,7 @@ impl<K, M: Machine, T, P> Clone for Reconciler<K, M, T, P> {
             names: self.names.clone(),
             reporter: self.reporter.clone(),
             metrics: self.metrics.clone(),
+            warned: Arc::clone(&self.warned),
             kind: PhantomData,
         }
     }
@@ -123,12 +82,6 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     }
 }
 
-/// How long a resource that a person has to look at is left alone, should no event tell that it was mended.
-const HELD_FOR: Duration = Duration::from_secs(300);
-
-/// How long a resource is left alone after the API server has failed.
-const FAILED_FOR: Duration = Duration::from_secs(5);
-
 impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     /// A reconciler around a runner that was built elsewhere, on this store.
     ///
@@ -137,7 +90,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     pub fn of(runner: Runner<M, T, P>, store: AnnotationStore, metrics: Metrics) -> Result<Self, StoreError> {
         let names = store.names(M::GRAPH.name)?;
         let reporter = format!("{FIELD_MANAGER}-{:08x}", fastrand::u32(..));
-        Ok(Self { runner, store, names, reporter, metrics, kind: PhantomData })
+        Ok(Self { runner, store, names, reporter, metrics, warned: Arc::default(), kind: PhantomData })
     }
 
     /// The runner.
@@ -156,6 +109,10 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
+
+    fn warned(&self) -> MutexGuard<'_, BTreeMap<ResourceId, Warning>> {
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<K, M, T, P> Reconciler<K, M, T, P>
@@ -167,17 +124,21 @@ where
 {
     /// Reconciles one object, and says when to come back. The object is read again first: what a watch has delivered may be old.
     ///
+    /// Whatever happens, a resource is looked at again: one that rests, is paused or seems to be gone after 10 to 12 minutes, one that is
+    /// held after 5 to 6, all others when the record says so. A watch event that was missed delays what it would have told by that much
+    /// and no longer. Of one that is really gone a controller then says that it no longer knows it (`ObjectNotFound`), and that is all.
+    ///
     /// # Errors
     /// The store's. What the author's methods fail with is recorded, and shows in the status.
     pub async fn reconcile(object: Arc<K>, this: Arc<Self>) -> Result<Action, StoreError> {
         this.pass(&object).await.map(|(action, _)| action)
     }
 
-    /// What to do after an error of the API server: try again in a few seconds.
+    /// What to do after an error of the API server: try again in 5 to 10 seconds.
     #[must_use]
     pub fn error_policy(_: Arc<K>, error: &StoreError, _: Arc<Self>) -> Action {
         tracing::warn!(%error, "the API server failed");
-        Action::requeue(FAILED_FOR + FAILED_FOR.mul_f64(fastrand::f64()))
+        Action::requeue(wait::after_failure(fastrand::f64()))
     }
 
     /// As [`reconcile`](Self::reconcile), for a reconcile function of your own that also wants to know how the pass ended.
@@ -201,29 +162,59 @@ where
     }
 
     async fn pass_over(&self, id: &RecordId) -> Result<(Action, Outcome<M::State>), StoreError> {
-        let Some(resource) = self.look_and_operate(id).await? else {
-            self.metrics.forget(&id.machine, &id.resource);
-            return Ok((Action::await_change(), Outcome::Gone));
+        let Some((resource, of)) = self.look_and_operate(id).await? else {
+            self.forget(id);
+            return Ok((Self::look_again(&Outcome::Gone), Outcome::Gone));
         };
         debug_assert_eq!(resource.id(), id.resource, "the machine's resource is the object");
         let outcome = match self.runner.reconcile(&resource).await {
             Ok(outcome) => outcome,
             Err(StoreError::Invalid(why)) => {
-                self.publish_invalid(id, &why).await;
+                self.publish_invalid(id, &of, &why).await;
                 return Err(StoreError::Invalid(why));
             }
             Err(error) => return Err(error),
         };
-        self.publish(id, &outcome).await;
-        let action = match &outcome {
-            Outcome::Held { .. } => Action::requeue(HELD_FOR),
-            outcome => outcome.requeue_after().map_or_else(Action::await_change, Action::requeue),
+        if matches!(outcome, Outcome::Gone) {
+            return Ok((self.after_end(id, &of).await, outcome));
+        }
+        self.publish(id, &of, &outcome).await;
+        Ok((Self::look_again(&outcome), outcome))
+    }
+
+    fn look_again(outcome: &Outcome<M::State>) -> Action {
+        Action::requeue(wait::after(outcome, fastrand::f64()))
+    }
+
+    /// What to do when nothing of ours is left. Somebody else's finalizer may still be there.
+    async fn after_end(&self, id: &RecordId, of: &Reconciled) -> Action {
+        self.metrics.forget(&id.machine, &id.resource);
+        let Ok(Some(object)) = self.store.api(&id.resource).get_opt(&id.resource.name).await else {
+            self.forget(id);
+            return Self::look_again(&Outcome::Gone);
         };
-        Ok((action, outcome))
+        if object.metadata.uid != of.uid {
+            // Another object has its name already.
+            return Action::requeue(Duration::ZERO);
+        }
+        let is_ending = object.metadata.deletion_timestamp.is_some();
+        if is_ending && object.metadata.finalizers.iter().flatten().any(|it| it == self.names.finalizer()) {
+            let note = format!(
+                "it is being deleted and has no record, so nothing is undone; whoever set the finalizer {} takes it off",
+                self.names.finalizer()
+            );
+            self.announce_once(id, &object, "NothingRecorded", &note).await;
+        }
+        Self::look_again(&Outcome::Gone)
+    }
+
+    fn forget(&self, id: &RecordId) {
+        self.metrics.forget(&id.machine, &id.resource);
+        self.warned().remove(&id.resource);
     }
 
     /// Reads the object and carries out what is asked for on it, until nothing is; then gives the resource. None if it is gone.
-    async fn look_and_operate(&self, id: &RecordId) -> Result<Option<M::Resource>, StoreError> {
+    async fn look_and_operate(&self, id: &RecordId) -> Result<Option<(M::Resource, Reconciled)>, StoreError> {
         loop {
             let api = self.store.api(&id.resource);
             let object = match api.get(&id.resource.name).await {
@@ -234,12 +225,13 @@ where
             if self.operate(id, &object).await? {
                 continue;
             }
+            let of = Reconciled { uid: object.metadata.uid.clone(), generation: object.metadata.generation };
             let typed: Result<K, _> = object.try_parse();
             return match typed {
-                Ok(object) => Ok(Some(object.into())),
+                Ok(object) => Ok(Some((object.into(), of))),
                 Err(error) => {
                     let why = format!("it is no {}: {error}", std::any::type_name::<K>());
-                    self.publish_invalid(id, &why).await;
+                    self.publish_invalid(id, &of, &why).await;
                     Err(StoreError::Invalid(why))
                 }
             };

@@ -39,6 +39,8 @@ pub(crate) fn of_write(error: &Error, size: usize) -> Refusal {
                 StoreError::TooLarge { size, limit: ANNOTATIONS_LIMIT }
             }
             422 => return Refusal::Invalid(status.message.clone()),
+            // The server gave up waiting for the request, and so does whoever stands before it, who may have passed it on.
+            408 => StoreError::Unknown(text(error)),
             // Refused before anything was done: malformed, not authenticated, not allowed, too many requests.
             400..=499 => StoreError::Unavailable(text(error)),
             // A server, or a proxy before it, that failed half-way.
@@ -117,11 +119,12 @@ mod tests {
         let unknown = |error: &StoreError| matches!(error, StoreError::Unknown(_));
         let unavailable = |error: &StoreError| matches!(error, StoreError::Unavailable(_));
         type Means = fn(&StoreError) -> bool;
-        let rows: [(u16, Means); 13] = [
+        let rows: [(u16, Means); 14] = [
             (400, unavailable),
             (401, unavailable),
             (403, unavailable),
             (404, |error| *error == StoreError::Gone),
+            (408, unknown),
             (409, |error| *error == StoreError::Conflict),
             (410, unavailable),
             (413, |error| matches!(error, StoreError::TooLarge { size: 7, limit: 3_145_728 })),

@@ -60,7 +60,7 @@ impl AnnotationStore {
     }
 
     /// Looks for the mirrored sequence number in this field of the status, instead of in `fsm`. Two machines on one object need
-    /// two fields.
+    /// two fields; the conditions, which are there once, then tell the worst of both.
     #[must_use]
     pub fn mirrored_in(mut self, field: impl Into<String>) -> Self {
         self.status_field = field.into();
@@ -112,7 +112,7 @@ impl AnnotationStore {
         Ok(Loaded {
             bytes: annotation(names.record()).map(|text| text.clone().into_bytes()),
             version: seen.version()?,
-            marked: seen.finalizers.iter().any(|it| it == names.finalizer()),
+            marked: seen.marked(names),
             witness: self.witness(object),
             signals: Signals {
                 deleting: seen.deleting,
@@ -177,8 +177,7 @@ impl AnnotationStore {
         let names = self.names(&id.machine)?;
         let object = self.api(&id.resource).get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
         let seen = self.seen(&names, &object);
-        let marked = seen.finalizers.iter().any(|it| it == names.finalizer());
-        if marked || seen.witnessed { self.forget(id, seen).await } else { Ok(()) }
+        if seen.marked(&names) || seen.witnessed { self.forget(id, seen).await } else { Ok(()) }
     }
 
     async fn forget(&self, id: &RecordId, mut seen: Seen) -> Result<(), StoreError> {
@@ -297,6 +296,10 @@ impl Store for AnnotationStore {
             }
         }
     }
+
+    fn uid_of(&self, version: &Version) -> Option<String> {
+        Seen::from_version(version).ok().map(|seen| seen.uid)
+    }
 }
 
 /// The version of an object, with what a patch of that version needs to know.
@@ -313,6 +316,12 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Whether a finalizer says that there is a record, or was one.
+    fn marked(&self, names: &Names) -> bool {
+        let has_finalizer = self.finalizers.iter().any(|it| it == names.finalizer());
+        has_finalizer && (self.recorded || !names.shares_finalizer())
+    }
+
     fn version(&self) -> Result<Version, StoreError> {
         let token = serde_json::to_string(self)
             .map_err(|error| StoreError::Invalid(format!("the object's version cannot be written: {error}")))?;

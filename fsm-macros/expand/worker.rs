@@ -1,92 +1,10 @@
 // Written by the derive; see `src/expand.rs`.
 
-const _: () = {
-    #[allow(
-        dead_code,
-        unreachable_code,
-        clippy::diverging_sub_expression,
-        clippy::empty_loop
-    )]
-    fn declared(it: WorkerFlow) -> WorkerFlow {
-        match it {
-            WorkerFlow::Requested {} => {
-                WorkerFlow::AccountRegistered {
-                    user_id: loop {},
-                }
-            }
-            WorkerFlow::AccountRegistered { user_id } => {
-                let _ = user_id;
-                WorkerFlow::RoomCreated {
-                    room_id: loop {},
-                }
-            }
-            WorkerFlow::RoomCreated { room_id } => {
-                let _ = room_id;
-                WorkerFlow::ConsumerCreated {
-                    consumer: loop {},
-                }
-            }
-            WorkerFlow::ConsumerCreated { consumer } => {
-                let _ = consumer;
-                WorkerFlow::RouteAuthorized {
-                    route: loop {},
-                }
-            }
-            WorkerFlow::RouteAuthorized { route } => {
-                let _ = route;
-                WorkerFlow::ConfigGenerated {
-                    config: loop {},
-                }
-            }
-            WorkerFlow::ConfigGenerated { config } => {
-                let _ = config;
-                WorkerFlow::ConfigPushed {
-                    prefix: loop {},
-                    skills: loop {},
-                }
-            }
-            WorkerFlow::ConfigPushed { prefix, skills } => {
-                let _ = prefix;
-                let _ = skills;
-                WorkerFlow::Ready {
-                    applied: loop {},
-                    containers: loop {},
-                }
-            }
-            WorkerFlow::Ready { applied, containers } => {
-                let _ = applied;
-                let _ = containers;
-                WorkerFlow::Requested {}
-            }
-        }
-    }
-};
 ///Nothing exists yet.
 pub struct Requested(::durable_fsm::__private::Sealed<RequestedData>);
 ///What is known in [`Requested`]; read through it.
 #[allow(dead_code)]
 pub struct RequestedData {}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl Requested {
-    ///Begins a chain of states.
-    #[must_use]
-    pub fn start() -> Self {
-        Self(::durable_fsm::__private::Sealed::new(RequestedData {}))
-    }
-    ///The step to [`AccountRegistered`].
-    #[must_use]
-    pub fn account_registered(self, user_id: String) -> AccountRegistered {
-        let from = self.0.into_inner();
-        AccountRegistered(
-            ::durable_fsm::__private::Sealed::new(AccountRegisteredData { user_id }),
-        )
-    }
-}
 ///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
 pub struct AccountRegistered(::durable_fsm::__private::Sealed<AccountRegisteredData>);
 ///What is known in [`AccountRegistered`]; read through it.
@@ -94,25 +12,6 @@ pub struct AccountRegistered(::durable_fsm::__private::Sealed<AccountRegisteredD
 pub struct AccountRegisteredData {
     ///The full Matrix id.
     pub user_id: String,
-}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl AccountRegistered {
-    ///The step to [`RoomCreated`].
-    #[must_use]
-    pub fn room_created(self, room_id: String) -> RoomCreated {
-        let from = self.0.into_inner();
-        RoomCreated(
-            ::durable_fsm::__private::Sealed::new(RoomCreatedData {
-                user_id: from.user_id,
-                room_id,
-            }),
-        )
-    }
 }
 ///The worker has its room.
 pub struct RoomCreated(::durable_fsm::__private::Sealed<RoomCreatedData>);
@@ -123,26 +22,6 @@ pub struct RoomCreatedData {
     pub user_id: String,
     ///The room's id, which the server chose.
     pub room_id: String,
-}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl RoomCreated {
-    ///The step to [`ConsumerCreated`].
-    #[must_use]
-    pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
-        let from = self.0.into_inner();
-        ConsumerCreated(
-            ::durable_fsm::__private::Sealed::new(ConsumerCreatedData {
-                user_id: from.user_id,
-                room_id: from.room_id,
-                consumer,
-            }),
-        )
-    }
 }
 ///The gateway knows the worker's key.
 pub struct ConsumerCreated(::durable_fsm::__private::Sealed<ConsumerCreatedData>);
@@ -155,27 +34,6 @@ pub struct ConsumerCreatedData {
     pub room_id: String,
     ///The consumer's name.
     pub consumer: String,
-}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl ConsumerCreated {
-    ///The step to [`RouteAuthorized`].
-    #[must_use]
-    pub fn route_authorized(self, route: String) -> RouteAuthorized {
-        let from = self.0.into_inner();
-        RouteAuthorized(
-            ::durable_fsm::__private::Sealed::new(RouteAuthorizedData {
-                user_id: from.user_id,
-                room_id: from.room_id,
-                consumer: from.consumer,
-                route,
-            }),
-        )
-    }
 }
 ///The worker may use the AI route.
 pub struct RouteAuthorized(::durable_fsm::__private::Sealed<RouteAuthorizedData>);
@@ -190,28 +48,6 @@ pub struct RouteAuthorizedData {
     pub consumer: String,
     ///The route that allows it.
     pub route: String,
-}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl RouteAuthorized {
-    ///The step to [`ConfigGenerated`].
-    #[must_use]
-    pub fn config_generated(self, config: String) -> ConfigGenerated {
-        let from = self.0.into_inner();
-        ConfigGenerated(
-            ::durable_fsm::__private::Sealed::new(ConfigGeneratedData {
-                user_id: from.user_id,
-                room_id: from.room_id,
-                consumer: from.consumer,
-                route: from.route,
-                config,
-            }),
-        )
-    }
 }
 ///The configuration is made; its secrets are added when it is pushed.
 pub struct ConfigGenerated(::durable_fsm::__private::Sealed<ConfigGeneratedData>);
@@ -228,30 +64,6 @@ pub struct ConfigGeneratedData {
     pub route: String,
     ///A digest of what the configuration depends on.
     pub config: String,
-}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl ConfigGenerated {
-    ///The step to [`ConfigPushed`].
-    #[must_use]
-    pub fn config_pushed(self, prefix: String) -> ConfigPushed {
-        let from = self.0.into_inner();
-        ConfigPushed(
-            ::durable_fsm::__private::Sealed::new(ConfigPushedData {
-                user_id: from.user_id,
-                room_id: from.room_id,
-                consumer: from.consumer,
-                route: from.route,
-                config: from.config,
-                prefix,
-                skills: ::durable_fsm::__private::Each::new(),
-            }),
-        )
-    }
 }
 ///The configuration is in the store; skills are pushed one by one.
 pub struct ConfigPushed(::durable_fsm::__private::Sealed<ConfigPushedData>);
@@ -272,32 +84,6 @@ pub struct ConfigPushedData {
     pub prefix: String,
     ///The object of each skill.
     pub skills: Each<String, String>,
-}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl ConfigPushed {
-    ///The step to [`Ready`].
-    #[must_use]
-    pub fn ready(self, applied: String) -> Ready {
-        let from = self.0.into_inner();
-        Ready(
-            ::durable_fsm::__private::Sealed::new(ReadyData {
-                user_id: from.user_id,
-                room_id: from.room_id,
-                consumer: from.consumer,
-                route: from.route,
-                config: from.config,
-                prefix: from.prefix,
-                skills: from.skills,
-                applied,
-                containers: ::durable_fsm::__private::Each::new(),
-            }),
-        )
-    }
 }
 ///The container runs. Rests here until the spec changes.
 pub struct Ready(::durable_fsm::__private::Sealed<ReadyData>);
@@ -320,34 +106,8 @@ pub struct ReadyData {
     pub skills: Each<String, String>,
     ///The digest of the configuration that was pushed last.
     pub applied: String,
-    ///The container's id, by image and configuration.
+    ///The container's id, by the digest of its configuration.
     pub containers: Each<String, String>,
-}
-#[allow(
-    dead_code,
-    unused_variables,
-    clippy::must_use_candidate,
-    clippy::too_many_arguments
-)]
-impl Ready {
-    ///The step to [`Ready`].
-    #[must_use]
-    pub fn ready(self, applied: String) -> Ready {
-        let from = self.0.into_inner();
-        Ready(
-            ::durable_fsm::__private::Sealed::new(ReadyData {
-                user_id: from.user_id,
-                room_id: from.room_id,
-                consumer: from.consumer,
-                route: from.route,
-                config: from.config,
-                prefix: from.prefix,
-                skills: from.skills,
-                applied,
-                containers: from.containers,
-            }),
-        )
-    }
 }
 ///Where a resource of [`WorkerFlow`] is.
 #[allow(dead_code, clippy::large_enum_variant)]
@@ -582,9 +342,70 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
     ///Whether `apply_spec` is to run: what is recorded against what is wanted.
     fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool;
 }
-#[allow(unused_variables, clippy::match_single_binding)]
+#[allow(dead_code, unused_variables, clippy::match_single_binding)]
 const _: () = {
     use ::durable_fsm::__private as __fsm;
+    #[allow(
+        dead_code,
+        unreachable_code,
+        unused_variables,
+        clippy::diverging_sub_expression,
+        clippy::empty_loop
+    )]
+    fn declared(it: WorkerFlow) -> WorkerFlow {
+        match it {
+            WorkerFlow::Requested {} => {
+                WorkerFlow::AccountRegistered {
+                    user_id: loop {},
+                }
+            }
+            WorkerFlow::AccountRegistered { user_id } => {
+                WorkerFlow::RoomCreated {
+                    room_id: loop {},
+                }
+            }
+            WorkerFlow::RoomCreated { room_id } => {
+                WorkerFlow::ConsumerCreated {
+                    consumer: loop {},
+                }
+            }
+            WorkerFlow::ConsumerCreated { consumer } => {
+                WorkerFlow::RouteAuthorized {
+                    route: loop {},
+                }
+            }
+            WorkerFlow::RouteAuthorized { route } => {
+                WorkerFlow::ConfigGenerated {
+                    config: loop {},
+                }
+            }
+            WorkerFlow::ConfigGenerated { config } => {
+                WorkerFlow::ConfigPushed {
+                    prefix: loop {},
+                    skills: loop {},
+                }
+            }
+            WorkerFlow::ConfigPushed { prefix, skills } => {
+                WorkerFlow::Ready {
+                    applied: loop {},
+                    containers: loop {},
+                }
+            }
+            WorkerFlow::Ready { applied, containers } => WorkerFlow::Requested {},
+        }
+    }
+    impl Requested {
+        ///Begins a chain of states.
+        #[must_use]
+        pub fn start() -> Self {
+            Self(__fsm::Sealed::new(RequestedData {}))
+        }
+        ///The step to [`AccountRegistered`].
+        #[must_use]
+        pub fn account_registered(self, user_id: String) -> AccountRegistered {
+            AccountRegistered(__fsm::Sealed::new(AccountRegisteredData { user_id }))
+        }
+    }
     impl __fsm::Deref for Requested {
         type Target = RequestedData;
         fn deref(&self) -> &RequestedData {
@@ -592,13 +413,24 @@ const _: () = {
         }
     }
     impl __fsm::State for Requested {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 0usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             __fsm::Ok(Self(__fsm::Sealed::new(RequestedData {})))
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
-            __fsm::Ok(())
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+            __fsm::Ok(0usize)
+        }
+    }
+    impl AccountRegistered {
+        ///The step to [`RoomCreated`].
+        #[must_use]
+        pub fn room_created(self, room_id: String) -> RoomCreated {
+            let __from = self.0.into_inner();
+            RoomCreated(
+                __fsm::Sealed::new(RoomCreatedData {
+                    user_id: __from.user_id,
+                    room_id,
+                }),
+            )
         }
     }
     impl __fsm::Deref for AccountRegistered {
@@ -608,9 +440,7 @@ const _: () = {
         }
     }
     impl __fsm::State for AccountRegistered {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 1usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
             __fsm::Ok(
                 Self(
                     __fsm::Sealed::new(AccountRegisteredData {
@@ -619,9 +449,23 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("user_id", &self.0.user_id)?;
-            __fsm::Ok(())
+            __fsm::Ok(1usize)
+        }
+    }
+    impl RoomCreated {
+        ///The step to [`ConsumerCreated`].
+        #[must_use]
+        pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
+            let __from = self.0.into_inner();
+            ConsumerCreated(
+                __fsm::Sealed::new(ConsumerCreatedData {
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer,
+                }),
+            )
         }
     }
     impl __fsm::Deref for RoomCreated {
@@ -631,21 +475,37 @@ const _: () = {
         }
     }
     impl __fsm::State for RoomCreated {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 2usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
+            let base = <AccountRegistered as __fsm::State>::decode(facts)?
+                .0
+                .into_inner();
             __fsm::Ok(
                 Self(
                     __fsm::Sealed::new(RoomCreatedData {
-                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                        user_id: base.user_id,
                         room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("room_id", &self.0.room_id)?;
-            __fsm::Ok(())
+            __fsm::Ok(2usize)
+        }
+    }
+    impl ConsumerCreated {
+        ///The step to [`RouteAuthorized`].
+        #[must_use]
+        pub fn route_authorized(self, route: String) -> RouteAuthorized {
+            let __from = self.0.into_inner();
+            RouteAuthorized(
+                __fsm::Sealed::new(RouteAuthorizedData {
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route,
+                }),
+            )
         }
     }
     impl __fsm::Deref for ConsumerCreated {
@@ -655,22 +515,37 @@ const _: () = {
         }
     }
     impl __fsm::State for ConsumerCreated {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 3usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
+            let base = <RoomCreated as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
                 Self(
                     __fsm::Sealed::new(ConsumerCreatedData {
-                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
-                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
+                        user_id: base.user_id,
+                        room_id: base.room_id,
                         consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("consumer", &self.0.consumer)?;
-            __fsm::Ok(())
+            __fsm::Ok(3usize)
+        }
+    }
+    impl RouteAuthorized {
+        ///The step to [`ConfigGenerated`].
+        #[must_use]
+        pub fn config_generated(self, config: String) -> ConfigGenerated {
+            let __from = self.0.into_inner();
+            ConfigGenerated(
+                __fsm::Sealed::new(ConfigGeneratedData {
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config,
+                }),
+            )
         }
     }
     impl __fsm::Deref for RouteAuthorized {
@@ -680,23 +555,40 @@ const _: () = {
         }
     }
     impl __fsm::State for RouteAuthorized {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 4usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
+            let base = <ConsumerCreated as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
                 Self(
                     __fsm::Sealed::new(RouteAuthorizedData {
-                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
-                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
-                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
+                        user_id: base.user_id,
+                        room_id: base.room_id,
+                        consumer: base.consumer,
                         route: __fsm::Facts::get::<String>(facts, "route")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("route", &self.0.route)?;
-            __fsm::Ok(())
+            __fsm::Ok(4usize)
+        }
+    }
+    impl ConfigGenerated {
+        ///The step to [`ConfigPushed`].
+        #[must_use]
+        pub fn config_pushed(self, prefix: String) -> ConfigPushed {
+            let __from = self.0.into_inner();
+            ConfigPushed(
+                __fsm::Sealed::new(ConfigPushedData {
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config: __from.config,
+                    prefix,
+                    skills: __fsm::Each::new(),
+                }),
+            )
         }
     }
     impl __fsm::Deref for ConfigGenerated {
@@ -706,24 +598,43 @@ const _: () = {
         }
     }
     impl __fsm::State for ConfigGenerated {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 5usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
+            let base = <RouteAuthorized as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
                 Self(
                     __fsm::Sealed::new(ConfigGeneratedData {
-                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
-                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
-                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
-                        route: __fsm::Facts::get::<String>(facts, "route")?,
+                        user_id: base.user_id,
+                        room_id: base.room_id,
+                        consumer: base.consumer,
+                        route: base.route,
                         config: __fsm::Facts::get::<String>(facts, "config")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("config", &self.0.config)?;
-            __fsm::Ok(())
+            __fsm::Ok(5usize)
+        }
+    }
+    impl ConfigPushed {
+        ///The step to [`Ready`].
+        #[must_use]
+        pub fn ready(self, applied: String) -> Ready {
+            let __from = self.0.into_inner();
+            Ready(
+                __fsm::Sealed::new(ReadyData {
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config: __from.config,
+                    prefix: __from.prefix,
+                    skills: __from.skills,
+                    applied,
+                    containers: __fsm::Each::new(),
+                }),
+            )
         }
     }
     impl __fsm::Deref for ConfigPushed {
@@ -733,26 +644,45 @@ const _: () = {
         }
     }
     impl __fsm::State for ConfigPushed {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 6usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
+            let base = <ConfigGenerated as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
                 Self(
                     __fsm::Sealed::new(ConfigPushedData {
-                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
-                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
-                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
-                        route: __fsm::Facts::get::<String>(facts, "route")?,
-                        config: __fsm::Facts::get::<String>(facts, "config")?,
+                        user_id: base.user_id,
+                        room_id: base.room_id,
+                        consumer: base.consumer,
+                        route: base.route,
+                        config: base.config,
                         prefix: __fsm::Facts::get::<String>(facts, "prefix")?,
                         skills: __fsm::Facts::each::<String, String>(facts, "skills")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("prefix", &self.0.prefix)?;
-            __fsm::Ok(())
+            __fsm::Ok(6usize)
+        }
+    }
+    impl Ready {
+        ///The step to [`Ready`].
+        #[must_use]
+        pub fn ready(self, applied: String) -> Ready {
+            let __from = self.0.into_inner();
+            Ready(
+                __fsm::Sealed::new(ReadyData {
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config: __from.config,
+                    prefix: __from.prefix,
+                    skills: __from.skills,
+                    applied,
+                    containers: __from.containers,
+                }),
+            )
         }
     }
     impl __fsm::Deref for Ready {
@@ -762,19 +692,18 @@ const _: () = {
         }
     }
     impl __fsm::State for Ready {
-        type Machine = WorkerFlow;
-        const INDEX: usize = 7usize;
-        fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
+            let base = <ConfigPushed as __fsm::State>::decode(facts)?.0.into_inner();
             __fsm::Ok(
                 Self(
                     __fsm::Sealed::new(ReadyData {
-                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
-                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
-                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
-                        route: __fsm::Facts::get::<String>(facts, "route")?,
-                        config: __fsm::Facts::get::<String>(facts, "config")?,
-                        prefix: __fsm::Facts::get::<String>(facts, "prefix")?,
-                        skills: __fsm::Facts::each::<String, String>(facts, "skills")?,
+                        user_id: base.user_id,
+                        room_id: base.room_id,
+                        consumer: base.consumer,
+                        route: base.route,
+                        config: base.config,
+                        prefix: base.prefix,
+                        skills: base.skills,
                         applied: __fsm::Facts::get::<String>(facts, "applied")?,
                         containers: __fsm::Facts::each::<
                             String,
@@ -784,19 +713,16 @@ const _: () = {
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
             facts.put("applied", &self.0.applied)?;
-            __fsm::Ok(())
+            __fsm::Ok(7usize)
         }
     }
     impl __fsm::Machine for WorkerFlow {
         type Resource = Worker;
         type State = WorkerState;
         const GRAPH: &'static __fsm::graph::Graph<'static> = &Self::GRAPH;
-        fn state(
-            index: usize,
-            facts: &__fsm::Facts,
-        ) -> __fsm::Result<WorkerState, __fsm::FactError> {
+        fn state(index: usize, facts: &__fsm::Facts) -> __fsm::Read<WorkerState> {
             __fsm::Ok(
                 match index {
                     0usize => WorkerState::Requested(__fsm::decode(facts)?),
@@ -807,11 +733,7 @@ const _: () = {
                     5usize => WorkerState::ConfigGenerated(__fsm::decode(facts)?),
                     6usize => WorkerState::ConfigPushed(__fsm::decode(facts)?),
                     7usize => WorkerState::Ready(__fsm::decode(facts)?),
-                    _ => {
-                        return __fsm::Err(
-                            __fsm::FactError::Foreign(__fsm::String::from("the state")),
-                        );
-                    }
+                    _ => return __fsm::foreign(),
                 },
             )
         }
@@ -821,84 +743,18 @@ const _: () = {
             t: __fsm::Arc<T>,
             transition: usize,
             call: __fsm::Call<Worker>,
-        ) -> __fsm::Boxed<__fsm::Result<__fsm::Reply, __fsm::Failure>> {
+        ) -> __fsm::Answer<__fsm::Reply> {
             match transition {
-                0usize => {
-                    call.effect(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.register_account(from, attempt),
-                        ),
-                    )
-                }
-                1usize => {
-                    call.effect(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.create_room(from, attempt),
-                        ),
-                    )
-                }
-                2usize => {
-                    call.effect(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.create_consumer(from, attempt),
-                        ),
-                    )
-                }
-                3usize => {
-                    call.effect(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.authorize_route(from, attempt),
-                        ),
-                    )
-                }
-                4usize => {
-                    call.derive(
-                        &*t,
-                        |t: &T, from, attempt| t.generate_config(from, attempt),
-                    )
-                }
-                5usize => {
-                    call.effect(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.push_config(from, attempt),
-                        ),
-                    )
-                }
-                6usize => {
-                    call.member(
-                        t,
-                        |t: &T, at, subject, attempt| __fsm::Box::pin(
-                            t.push_skill(at, subject, attempt),
-                        ),
-                    )
-                }
-                7usize => {
-                    call.derive(
-                        &*t,
-                        |t: &T, from, attempt| t.enter_service(from, attempt),
-                    )
-                }
-                8usize => {
-                    call.member(
-                        t,
-                        |t: &T, at, subject, attempt| __fsm::Box::pin(
-                            t.run_container(at, subject, attempt),
-                        ),
-                    )
-                }
-                9usize => {
-                    call.effect(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.apply_spec(from, attempt),
-                        ),
-                    )
-                }
+                0usize => call.effect(t, T::register_account),
+                1usize => call.effect(t, T::create_room),
+                2usize => call.effect(t, T::create_consumer),
+                3usize => call.effect(t, T::authorize_route),
+                4usize => call.derive(&*t, T::generate_config),
+                5usize => call.effect(t, T::push_config),
+                6usize => call.member(t, T::push_skill),
+                7usize => call.derive(&*t, T::enter_service),
+                8usize => call.member(t, T::run_container),
+                9usize => call.effect(t, T::apply_spec),
                 _ => __fsm::absent("the transition"),
             }
         }
@@ -906,24 +762,10 @@ const _: () = {
             t: __fsm::Arc<T>,
             transition: usize,
             call: __fsm::Call<Worker>,
-        ) -> __fsm::Boxed<__fsm::Result<__fsm::Lookup<__fsm::Reply>, __fsm::Failure>> {
+        ) -> __fsm::Answer<__fsm::Lookup<__fsm::Reply>> {
             match transition {
-                1usize => {
-                    call.find(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.lookup_create_room(from, attempt),
-                        ),
-                    )
-                }
-                8usize => {
-                    call.find_member(
-                        t,
-                        |t: &T, at, subject, attempt| __fsm::Box::pin(
-                            t.lookup_run_container(at, subject, attempt),
-                        ),
-                    )
-                }
+                1usize => call.find(t, T::lookup_create_room),
+                8usize => call.find_member(t, T::lookup_run_container),
                 _ => __fsm::absent("the look-up"),
             }
         }
@@ -931,56 +773,14 @@ const _: () = {
             t: __fsm::Arc<T>,
             transition: usize,
             call: __fsm::Call<Worker>,
-        ) -> __fsm::Boxed<__fsm::Result<(), __fsm::Failure>> {
+        ) -> __fsm::Answer<()> {
             match transition {
-                1usize => {
-                    call.undo(
-                        t,
-                        |t: &T, made, attempt| __fsm::Box::pin(
-                            t.close_room(made, attempt),
-                        ),
-                    )
-                }
-                2usize => {
-                    call.undo(
-                        t,
-                        |t: &T, made, attempt| __fsm::Box::pin(
-                            t.delete_consumer(made, attempt),
-                        ),
-                    )
-                }
-                3usize => {
-                    call.undo(
-                        t,
-                        |t: &T, made, attempt| __fsm::Box::pin(
-                            t.deauthorize_route(made, attempt),
-                        ),
-                    )
-                }
-                5usize => {
-                    call.undo(
-                        t,
-                        |t: &T, made, attempt| __fsm::Box::pin(
-                            t.remove_config(made, attempt),
-                        ),
-                    )
-                }
-                6usize => {
-                    call.undo_member(
-                        t,
-                        |t: &T, at, subject, made, attempt| __fsm::Box::pin(
-                            t.remove_skill(at, subject, made, attempt),
-                        ),
-                    )
-                }
-                8usize => {
-                    call.undo_member(
-                        t,
-                        |t: &T, at, subject, made, attempt| __fsm::Box::pin(
-                            t.stop_container(at, subject, made, attempt),
-                        ),
-                    )
-                }
+                1usize => call.undo(t, T::close_room),
+                2usize => call.undo(t, T::delete_consumer),
+                3usize => call.undo(t, T::deauthorize_route),
+                5usize => call.undo(t, T::remove_config),
+                6usize => call.undo_member(t, T::remove_skill),
+                8usize => call.undo_member(t, T::stop_container),
                 _ => __fsm::absent("the undo"),
             }
         }
@@ -988,24 +788,10 @@ const _: () = {
             t: __fsm::Arc<T>,
             transition: usize,
             call: __fsm::Call<Worker>,
-        ) -> __fsm::Boxed<__fsm::Result<(), __fsm::Failure>> {
+        ) -> __fsm::Answer<()> {
             match transition {
-                1usize => {
-                    call.undo(
-                        t,
-                        |t: &T, from, attempt| __fsm::Box::pin(
-                            t.clear_rooms(from, attempt),
-                        ),
-                    )
-                }
-                8usize => {
-                    call.abort_member(
-                        t,
-                        |t: &T, at, subject, attempt| __fsm::Box::pin(
-                            t.clear_containers(at, subject, attempt),
-                        ),
-                    )
-                }
+                1usize => call.undo(t, T::clear_rooms),
+                8usize => call.abort_member(t, T::clear_containers),
                 _ => __fsm::absent("the abort"),
             }
         }
@@ -1014,7 +800,7 @@ const _: () = {
             transition: usize,
             facts: &__fsm::Facts,
             resource: &Worker,
-        ) -> __fsm::Result<bool, __fsm::FactError> {
+        ) -> __fsm::Read<bool> {
             __fsm::Ok(
                 match transition {
                     9usize => t.spec_changed(&__fsm::decode(facts)?, resource),
@@ -1027,7 +813,7 @@ const _: () = {
             transition: usize,
             facts: &__fsm::Facts,
             resource: &Worker,
-        ) -> __fsm::Result<__fsm::BTreeSet<__fsm::String>, __fsm::FactError> {
+        ) -> __fsm::Read<__fsm::BTreeSet<__fsm::String>> {
             match transition {
                 6usize => __fsm::subjects(t.skills(&__fsm::decode(facts)?, resource)),
                 8usize => __fsm::subjects(t.containers(&__fsm::decode(facts)?, resource)),
@@ -1039,8 +825,8 @@ const _: () = {
 impl WorkerFlow {
     ///The graph: states, edges and contracts, as declared.
     pub const GRAPH: ::durable_fsm::__private::graph::Graph<'static> = {
-        use ::durable_fsm::__private::graph as g;
-        g::Graph {
+        use ::durable_fsm::__private::graph::written::*;
+        Graph {
             name: "hiclaw.io/worker",
             title: "WorkerFlow",
             version: 1u32,
@@ -1048,106 +834,73 @@ impl WorkerFlow {
             doc: "Provisions one worker: account, room, gateway access, configuration, skills, container.",
             undo_on_rejected: false,
             states: &[
-                g::State::of(
+                state(
                     "Requested",
                     "Nothing exists yet.",
-                    true,
-                    g::Rest::Passing,
-                    false,
+                    PASSING + INITIAL,
                     &[],
                     &[],
                     &[0usize],
                 ),
-                g::State::of(
+                state(
                     "AccountRegistered",
                     "The worker has a Matrix account. The id stays taken for ever, so the account is retained.",
-                    false,
-                    g::Rest::Passing,
-                    false,
-                    &[g::Fact::of("user_id", "String", "The full Matrix id.", false)],
+                    PASSING,
+                    &[fact("user_id", "String", "The full Matrix id.")],
                     &["user_id"],
                     &[1usize],
                 ),
-                g::State::of(
+                state(
                     "RoomCreated",
                     "The worker has its room.",
-                    false,
-                    g::Rest::Passing,
-                    false,
+                    PASSING,
                     &[
-                        g::Fact::of(
+                        fact(
                             "room_id",
                             "String",
                             "The room's id, which the server chose.",
-                            false,
                         ),
                     ],
                     &["user_id", "room_id"],
                     &[2usize],
                 ),
-                g::State::of(
+                state(
                     "ConsumerCreated",
                     "The gateway knows the worker's key.",
-                    false,
-                    g::Rest::Passing,
-                    false,
-                    &[g::Fact::of("consumer", "String", "The consumer's name.", false)],
+                    PASSING,
+                    &[fact("consumer", "String", "The consumer's name.")],
                     &["user_id", "room_id", "consumer"],
                     &[3usize],
                 ),
-                g::State::of(
+                state(
                     "RouteAuthorized",
                     "The worker may use the AI route.",
-                    false,
-                    g::Rest::Passing,
-                    false,
-                    &[
-                        g::Fact::of(
-                            "route",
-                            "String",
-                            "The route that allows it.",
-                            false,
-                        ),
-                    ],
+                    PASSING,
+                    &[fact("route", "String", "The route that allows it.")],
                     &["user_id", "room_id", "consumer", "route"],
                     &[4usize],
                 ),
-                g::State::of(
+                state(
                     "ConfigGenerated",
                     "The configuration is made; its secrets are added when it is pushed.",
-                    false,
-                    g::Rest::Passing,
-                    false,
+                    PASSING,
                     &[
-                        g::Fact::of(
+                        fact(
                             "config",
                             "String",
                             "A digest of what the configuration depends on.",
-                            false,
                         ),
                     ],
                     &["user_id", "room_id", "consumer", "route", "config"],
                     &[5usize],
                 ),
-                g::State::of(
+                state(
                     "ConfigPushed",
                     "The configuration is in the store; skills are pushed one by one.",
-                    false,
-                    g::Rest::Passing,
-                    false,
+                    PASSING,
                     &[
-                        g::Fact::of(
-                            "prefix",
-                            "String",
-                            "Where the worker's objects lie.",
-                            false,
-                        ),
-                        g::Fact::of(
-                            "skills",
-                            "Each<String,String>",
-                            "The object of each skill.",
-                            true,
-                        ),
+                        fact("prefix", "String", "Where the worker's objects lie."),
+                        set("skills", "Each<String,String>", "The object of each skill."),
                     ],
                     &[
                         "user_id",
@@ -1160,24 +913,20 @@ impl WorkerFlow {
                     ],
                     &[6usize, 7usize],
                 ),
-                g::State::of(
+                state(
                     "Ready",
                     "The container runs. Rests here until the spec changes.",
-                    false,
-                    g::Rest::Resting,
-                    false,
+                    RESTING,
                     &[
-                        g::Fact::of(
+                        fact(
                             "applied",
                             "String",
                             "The digest of the configuration that was pushed last.",
-                            false,
                         ),
-                        g::Fact::of(
+                        set(
                             "containers",
                             "Each<String,String>",
-                            "The container's id, by image and configuration.",
-                            true,
+                            "The container's id, by the digest of its configuration.",
                         ),
                     ],
                     &[
@@ -1195,161 +944,80 @@ impl WorkerFlow {
                 ),
             ],
             transitions: &[
-                g::Transition::of(
+                effect(
                     "register_account",
                     0usize,
                     &[1usize],
-                    ::core::option::Option::None,
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Repeat,
-                            g::Undo::Retain,
-                            ::core::option::Option::None,
-                            [2000, 0, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::None,
-                        ),
-                    ),
+                    None,
+                    contract(REPEAT, RETAIN, None, [2000, 0, 200, 300000]),
                 ),
-                g::Transition::of(
+                effect(
                     "create_room",
                     1usize,
                     &[2usize],
-                    ::core::option::Option::None,
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Lookup,
-                            g::Undo::Method("close_room"),
-                            ::core::option::Option::Some("clear_rooms"),
-                            [2000, 500, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::None,
-                        ),
+                    None,
+                    contract(
+                        LOOKUP,
+                        by("close_room"),
+                        Some("clear_rooms"),
+                        [2000, 500, 200, 300000],
                     ),
                 ),
-                g::Transition::of(
+                effect(
                     "create_consumer",
                     2usize,
                     &[3usize],
-                    ::core::option::Option::None,
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Repeat,
-                            g::Undo::Method("delete_consumer"),
-                            ::core::option::Option::None,
-                            [2000, 0, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::None,
-                        ),
-                    ),
+                    None,
+                    contract(REPEAT, by("delete_consumer"), None, [2000, 0, 200, 300000]),
                 ),
-                g::Transition::of(
+                effect(
                     "authorize_route",
                     3usize,
                     &[4usize],
-                    ::core::option::Option::None,
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Repeat,
-                            g::Undo::Method("deauthorize_route"),
-                            ::core::option::Option::None,
-                            [2000, 0, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::None,
-                        ),
+                    None,
+                    contract(
+                        REPEAT,
+                        by("deauthorize_route"),
+                        None,
+                        [2000, 0, 200, 300000],
                     ),
                 ),
-                g::Transition::of(
-                    "generate_config",
-                    4usize,
-                    &[5usize],
-                    ::core::option::Option::None,
-                    g::Kind::NoEffect,
-                ),
-                g::Transition::of(
+                no_effect("generate_config", 4usize, &[5usize], None),
+                effect(
                     "push_config",
                     5usize,
                     &[6usize],
-                    ::core::option::Option::None,
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Repeat,
-                            g::Undo::Method("remove_config"),
-                            ::core::option::Option::None,
-                            [2000, 0, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::None,
-                        ),
-                    ),
+                    None,
+                    contract(REPEAT, by("remove_config"), None, [2000, 0, 200, 300000]),
                 ),
-                g::Transition::of(
+                effect(
                     "push_skill",
                     6usize,
                     &[],
-                    ::core::option::Option::None,
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Repeat,
-                            g::Undo::Method("remove_skill"),
-                            ::core::option::Option::None,
-                            [2000, 0, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::Some(g::ForEach {
-                                fact: "skills",
-                                order: g::Order::MakeFirst,
-                            }),
-                        ),
-                    ),
+                    None,
+                    contract(REPEAT, by("remove_skill"), None, [2000, 0, 200, 300000])
+                        .make_first("skills"),
                 ),
-                g::Transition::of(
-                    "enter_service",
-                    6usize,
-                    &[7usize],
-                    ::core::option::Option::None,
-                    g::Kind::NoEffect,
-                ),
-                g::Transition::of(
+                no_effect("enter_service", 6usize, &[7usize], None),
+                effect(
                     "run_container",
                     7usize,
                     &[],
-                    ::core::option::Option::None,
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Lookup,
-                            g::Undo::Method("stop_container"),
-                            ::core::option::Option::Some("clear_containers"),
+                    None,
+                    contract(
+                            LOOKUP,
+                            by("stop_container"),
+                            Some("clear_containers"),
                             [2000, 500, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::Some(g::ForEach {
-                                fact: "containers",
-                                order: g::Order::UndoFirst,
-                            }),
-                        ),
-                    ),
+                        )
+                        .undo_first("containers"),
                 ),
-                g::Transition::of(
+                effect(
                     "apply_spec",
                     7usize,
                     &[7usize],
-                    ::core::option::Option::Some("spec_changed"),
-                    g::Kind::Effect(
-                        g::Contract::of(
-                            g::InDoubt::Repeat,
-                            g::Undo::None,
-                            ::core::option::Option::None,
-                            [2000, 0, 200, 300000],
-                            true,
-                            g::Predecessor::Hold,
-                            ::core::option::Option::None,
-                        ),
-                    ),
+                    Some("spec_changed"),
+                    contract(REPEAT, NOTHING, None, [2000, 0, 200, 300000]),
                 ),
             ],
         }

@@ -1,6 +1,8 @@
 //! All mistakes of one machine, each on its own token. Invariant: reporting one never stops the search for others.
 
 use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::Ident;
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -34,5 +36,13 @@ impl Errors {
 
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.found.into_iter().map(|error| error.to_compile_error()).collect()
+    }
+
+    /// As [`Errors::into_tokens`], with the first one as the value of a constant. A type that depends on the constant is erroneous, which
+    /// rustc reports no second time: it is taken for any type, and can be used in any way.
+    pub(crate) fn into_constant(self, name: &Ident) -> TokenStream {
+        let mut errors = self.found.into_iter().map(|error| error.to_compile_error());
+        let first = errors.next();
+        quote!(#[doc(hidden)] #[allow(dead_code, non_upper_case_globals)] const #name: usize = #first; #(#errors)*)
     }
 }

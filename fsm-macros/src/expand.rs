@@ -6,12 +6,13 @@ mod drawing;
 mod graph;
 mod page;
 mod states;
+mod stub;
 mod transitions;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt as _;
-use syn::{DeriveInput, Ident};
+use syn::{DeriveInput, Ident, Type};
 
 pub(crate) use page::{diagram, skeleton};
 
@@ -28,14 +29,18 @@ pub(crate) fn derive(input: TokenStream) -> TokenStream {
     };
     let mut errors = Errors::default();
     let Some(declaration) = parse::declaration(&input, &mut errors) else { return errors.into_tokens() };
-    let model = Model::new(declaration, &mut errors);
+    let mut model = Model::new(declaration, &mut errors);
     validate::validate(&model, &mut errors);
-    if errors.is_fatal() {
-        return errors.into_tokens();
+    if errors.is_empty() {
+        return Expansion { model: &model, stub: None, declared }.machine();
     }
-    let stub = !errors.is_empty();
-    let errors = errors.into_tokens();
-    let machine = Expansion { model: &model, stub, declared }.machine();
+    let constant = format_ident!("__{}Mistake", model.declaration.ident.unraw());
+    let unknown: Type = syn::parse_quote!(<[(); #constant] as ::core::iter::Iterator>::Item);
+    model.blur(&unknown);
+    let fatal = errors.is_fatal();
+    let errors = errors.into_constant(&constant);
+    let machine = Expansion { model: &model, stub: Some(unknown), declared };
+    let machine = if fatal { machine.names() } else { machine.machine() };
     quote!(#errors #machine)
 }
 
@@ -62,7 +67,7 @@ pub(crate) fn pascal(ident: &Ident, suffix: &str) -> Ident {
 }
 
 /// `RoomCreated` is `room_created`.
-fn snake(ident: &Ident) -> Ident {
+pub(crate) fn snake(ident: &Ident) -> Ident {
     let mut name = String::new();
     let mut previous_lower = false;
     for letter in ident.unraw().to_string().chars() {
@@ -72,27 +77,27 @@ fn snake(ident: &Ident) -> Ident {
         previous_lower = letter.is_lowercase() || letter.is_ascii_digit();
         name.extend(letter.to_lowercase());
     }
-    syn::parse_str::<Ident>(&name).map_or_else(
-        |_| Ident::new_raw(&name, ident.span()),
-        |mut plain| {
-            plain.set_span(ident.span());
-            plain
-        },
-    )
+    // No keyword has an underscore.
+    if name.contains('_') || syn::parse_str::<Ident>(&name).is_ok() {
+        Ident::new(&name, ident.span())
+    } else {
+        Ident::new_raw(&name, ident.span())
+    }
 }
 
 /// A machine on its way to code.
 struct Expansion<'m> {
     model: &'m Model,
-    /// There were errors: what the author has not written is not to be missed too.
-    stub: bool,
+    /// There were errors: what the author has not written is not to be missed too. Stands for a type that is not known.
+    stub: Option<Type>,
     /// The declaration, as it was given.
     declared: TokenStream,
 }
 
 impl Expansion<'_> {
     fn machine(&self) -> TokenStream {
-        let parts = [self.states(), self.branches(), self.transitions_trait(), self.private(), self.graph()];
+        let parts =
+            [self.states(), self.branches(), self.aliases(), self.transitions_trait(), self.private(), self.graph()];
         quote!(#(#parts)*)
     }
 
@@ -101,10 +106,13 @@ impl Expansion<'_> {
         let fsm = self.fsm();
         let states = (0..self.model.states().len()).map(|state| self.projection(state));
         let dispatch = self.dispatch();
+        // After an error there are no lints to quiet.
+        let keep_alive = self.stub.is_none().then(|| self.keep_alive());
         quote! {
-            #[allow(unused_variables, clippy::match_single_binding)]
+            #[allow(dead_code, unused_variables, clippy::match_single_binding)]
             const _: () = {
                 use #fsm as __fsm;
+                #keep_alive
                 #(#states)*
                 #dispatch
             };

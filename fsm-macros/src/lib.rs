@@ -13,7 +13,7 @@ mod validate;
 
 use proc_macro::TokenStream;
 
-/// Makes a machine of an enum. The documentation stands on the re-export in `durable-fsm`.
+/// Its reference, with every attribute, stands on the re-export in `durable-fsm`.
 // `serde` is registered so that such an attribute on a fact is refused with our own text instead of rustc's.
 #[proc_macro_derive(Fsm, attributes(fsm, transition, serde))]
 pub fn derive_fsm(input: TokenStream) -> TokenStream {

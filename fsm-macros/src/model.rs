@@ -1,10 +1,13 @@
 //! One machine, resolved: names to indices, defaults filled in, facts followed along the edges. Invariant: every index is in range, and
 //! whatever could not be resolved was reported and replaced by something that expands.
 
-use std::collections::BTreeSet;
+mod contract;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use durable_fsm_graph::{InDoubt, Order, Predecessor};
+use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::{Ident, Type};
 
@@ -20,6 +23,8 @@ pub(crate) struct Model {
     pub(crate) listed: Vec<Vec<usize>>,
     /// For each state, all facts that can be read there, in the order in which they were declared.
     pub(crate) known: Vec<Vec<FactRef>>,
+    /// The names of these.
+    pub(crate) names: Vec<BTreeSet<String>>,
 }
 
 /// A fact, as the index of a state and of a field in it.
@@ -33,6 +38,8 @@ pub(crate) struct Transition {
     pub(crate) to: Vec<usize>,
     pub(crate) guard: Option<Ident>,
     pub(crate) kind: Kind,
+    /// It contradicts itself or leads nowhere, so nothing is known of what its method gives.
+    pub(crate) loose: bool,
 }
 
 /// What it does to the world.
@@ -69,6 +76,8 @@ pub(crate) struct ForEach {
     pub(crate) subject: Type,
     pub(crate) member: Type,
     pub(crate) order: Order,
+    /// The fact is not a set of this state, so the types are unknown.
+    pub(crate) broken: bool,
 }
 
 impl Transition {
@@ -109,8 +118,8 @@ impl Model {
                 transitions.push(resolve(&declaration, from, typed, errors));
             }
         }
-        let mut model = Self { known: Vec::new(), declaration, transitions, listed };
-        model.known = model.follow();
+        let mut model = Self { known: Vec::new(), names: Vec::new(), declaration, transitions, listed };
+        (model.known, model.names) = model.follow();
         let again: Vec<(usize, Ident)> = model
             .declaration
             .states
@@ -124,6 +133,45 @@ impl Model {
             model.list_again(from, &name, errors);
         }
         model
+    }
+
+    /// The names of the types that the declaration uses, each with what is of it: no generated item can have such a name.
+    pub(crate) fn foreign(&self) -> BTreeMap<String, String> {
+        let mut names = BTreeMap::new();
+        for fact in self.declaration.states.iter().flat_map(|state| &state.facts) {
+            for name in type_names(&fact.ty) {
+                names.entry(name).or_insert_with(|| format!("the fact `{}`", fact.ident.unraw()));
+            }
+        }
+        for name in self.declaration.resource.iter().flat_map(type_names) {
+            names.entry(name).or_insert_with(|| "the resource".to_owned());
+        }
+        names
+    }
+
+    /// Puts an erroneous type, which rustc takes for any, where a type is not known: what uses it is not a mistake too.
+    pub(crate) fn blur(&mut self, unknown: &Type) {
+        let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let written = |ty: &Type| quote::quote!(#ty).to_string();
+        for fact in self.declaration.states.iter().flat_map(|state| &state.facts) {
+            types.entry(fact.ident.to_string()).or_default().insert(written(&fact.ty));
+        }
+        for fact in self.declaration.states.iter_mut().flat_map(|state| &mut state.facts) {
+            if fact.broken || types.get(&fact.ident.to_string()).is_some_and(|types| types.len() > 1) {
+                fact.ty = unknown.clone();
+                fact.each = None;
+            }
+        }
+        for transition in &mut self.transitions {
+            if let Kind::Effect(contract) = &mut transition.kind
+                && let Some(set) = contract.for_each.as_mut().filter(|set| set.broken)
+            {
+                (set.subject, set.member) = (unknown.clone(), unknown.clone());
+            }
+        }
+        let machine = self.declaration.ident.unraw().to_string();
+        let resource = self.declaration.resource.take().filter(|resource| !type_names(resource).contains(&machine));
+        self.declaration.resource = Some(resource.unwrap_or_else(|| unknown.clone()));
     }
 
     pub(crate) fn states(&self) -> &[StateDecl] {
@@ -146,6 +194,9 @@ impl Model {
                 ),
             };
             errors.at(name.span(), text);
+            // Its method may be written already.
+            let (name, kind) = (name.clone(), Kind::NoEffect);
+            self.transitions.push(Transition { name, from, to: vec![from], guard: None, kind, loose: true });
             return;
         };
         let Some(for_each) = self.transitions[index].for_each() else {
@@ -157,8 +208,9 @@ impl Model {
             errors.at(
                 name.span(),
                 format!(
-                    "`{name}` keeps the set `{fact}`, which not every path to {} has recorded",
-                    self.states()[from].ident
+                    "`{name}` keeps the set `{fact}`, which not every path to {} has recorded: remove this, or lead every path through {}",
+                    self.states()[from].ident,
+                    self.states()[self.transitions[index].from].ident
                 ),
             );
             return;
@@ -169,10 +221,10 @@ impl Model {
     }
 
     /// What every path to a state has recorded: its own facts, and the intersection over its incoming edges, to a fixed point.
-    fn follow(&self) -> Vec<Vec<FactRef>> {
+    fn follow(&self) -> (Vec<Vec<FactRef>>, Vec<BTreeSet<String>>) {
         let states = self.states();
         let own = |state: usize| (0..states[state].facts.len()).map(move |field| (state, field));
-        let name = |fact: FactRef| states[fact.0].facts[fact.1].ident.to_string();
+        let name = |fact: FactRef| states[fact.0].facts[fact.1].ident.unraw().to_string();
         let everything: BTreeSet<String> = (0..states.len()).flat_map(own).map(name).collect();
         let mut names: Vec<BTreeSet<String>> = states
             .iter()
@@ -207,7 +259,7 @@ impl Model {
             }
         }
         // Each name once, by its first declaration; a state's own declaration goes before others.
-        names
+        let known = names
             .iter()
             .enumerate()
             .map(|(state, names)| {
@@ -222,16 +274,38 @@ impl Model {
                 facts.sort_unstable();
                 facts
             })
-            .collect()
+            .collect();
+        (known, names)
     }
 }
 
+/// The names in a type that are looked up where it stands: those that no `::` leads to.
+fn type_names(ty: &Type) -> Vec<String> {
+    fn walk(tokens: TokenStream, names: &mut Vec<String>) {
+        let mut inside_path = false;
+        for token in tokens {
+            match &token {
+                TokenTree::Ident(name) if !inside_path => names.push(name.unraw().to_string()),
+                TokenTree::Group(group) => walk(group.stream(), names),
+                _ => {}
+            }
+            inside_path = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ':');
+        }
+    }
+    let mut names = Vec::new();
+    walk(quote::quote!(#ty), &mut names);
+    names
+}
+
 fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, errors: &mut Errors) -> Transition {
-    let kind = kind(declaration, from, typed, errors);
+    let (kind, mut loose) = contract::kind(declaration, from, typed, errors);
     let is_set = matches!(&kind, Kind::Effect(contract) if contract.for_each.is_some());
     let mut to: Vec<usize> = Vec::new();
     for target in &typed.targets {
-        let index = find_state(declaration, from, target, errors);
+        let index = find_state(declaration, target, errors).unwrap_or_else(|| {
+            loose = true;
+            (from + 1).min(declaration.states.len() - 1)
+        });
         if to.contains(&index) {
             errors.at(target.span(), format!("{target} stands twice among the targets of `{}`", typed.name));
         } else {
@@ -249,18 +323,21 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
         if !typed.broken {
             errors.at(typed.name.span(), format!("`{0}` has no target: write `{0} -> Target, …`", typed.name));
         }
+        loose = true;
         to.push((from + 1).min(declaration.states.len() - 1));
     }
     if is_set && let Some(guard) = &typed.when {
         errors.at(guard.span(), "a `for_each` transition has no guard: its wanted set says when it runs");
     }
-    Transition { name: typed.name.clone(), from, to, guard: typed.when.clone().filter(|_| !is_set), kind }
+    let guard = typed.when.clone().filter(|_| !is_set);
+    Transition { name: typed.name.clone(), from, to, guard, kind, loose }
 }
 
-fn find_state(declaration: &Declaration, from: usize, target: &Ident, errors: &mut Errors) -> usize {
+/// The state of this name, or the one that was probably meant.
+fn find_state(declaration: &Declaration, target: &Ident, errors: &mut Errors) -> Option<usize> {
     let states = &declaration.states;
     if let Some(index) = states.iter().position(|state| state.ident == *target) {
-        return index;
+        return Some(index);
     }
     let names: Vec<String> = states.iter().map(|state| state.ident.to_string()).collect();
     let meant = suggest::nearest(&target.to_string(), names.iter().map(String::as_str));
@@ -269,135 +346,5 @@ fn find_state(declaration: &Declaration, from: usize, target: &Ident, errors: &m
         None => format!("no state {target}; the states are {}", names.join(", ")),
     };
     errors.at(target.span(), text);
-    meant.and_then(|meant| names.iter().position(|name| name == meant)).unwrap_or((from + 1).min(states.len() - 1))
-}
-
-const IN_DOUBT: &str = "say what happens when its outcome is in doubt: `in_doubt = repeat` (call again with the same idempotency key, because the provider names or keys the thing), `in_doubt = lookup` (ask the provider, and call again only when the thing is absent) or `in_doubt = hold` (stop until an operator says)";
-const UNDO: &str = "say how it is undone: `undo = method_name`, `undo = retain` (the thing is left behind on purpose, and listed) or `undo = none` (it made nothing of its own)";
-const NO_EFFECT: &str =
-    "; if it touches nothing outside the record, say `no_effect` instead, and if it only looks, `waits`";
-
-fn kind(declaration: &Declaration, from: usize, typed: &TransitionDecl, errors: &mut Errors) -> Kind {
-    let name = &typed.name;
-    if let (Some(_), Some(waits)) = (typed.no_effect, typed.waits) {
-        errors.at(waits, "`waits` and `no_effect` exclude each other: what waits looks at the world");
-    }
-    if let Some(flag) = typed.no_effect.or(typed.waits) {
-        let word = if typed.no_effect.is_some() { "no_effect" } else { "waits" };
-        let keys = [&typed.in_doubt, &typed.undo, &typed.abort, &typed.for_each, &typed.order, &typed.predecessor];
-        if let Some(key) = keys.into_iter().flatten().next() {
-            errors.at(
-                key.span(),
-                format!("`{name}` is `{word}`, so there is nothing to resolve or undo; remove this, or `{word}`"),
-            );
-        } else if typed.timeout.is_some()
-            || typed.settle.is_some()
-            || typed.retry.is_some()
-            || typed.look_first.is_some()
-        {
-            errors.at(
-                flag,
-                format!("`{name}` is `{word}` and takes neither `timeout`, `settle`, `retry` nor `look_first`"),
-            );
-        }
-        if typed.no_effect.is_some() {
-            if typed.within.is_some() {
-                errors.at(name.span(), "`within` bounds a transition that `waits`");
-            }
-            return Kind::NoEffect;
-        }
-        return Kind::Waits { within: typed.within };
-    }
-    if typed.within.is_some() {
-        errors.at(name.span(), "`within` bounds a transition that `waits`; an effect has a `timeout`");
-    }
-    let in_doubt = match &typed.in_doubt {
-        Some(value) if value == "repeat" => InDoubt::Repeat,
-        Some(value) if value == "lookup" => InDoubt::Lookup,
-        Some(value) if value == "hold" => InDoubt::Hold,
-        Some(value) => {
-            errors.at(value.span(), format!("no contract `{value}`; `in_doubt` takes `repeat`, `lookup` or `hold`"));
-            InDoubt::Lookup
-        }
-        None => {
-            if !typed.broken {
-                let both = if typed.undo.is_none() { format!("; and {UNDO}") } else { String::new() };
-                errors.at(name.span(), format!("`{name}` touches the world: {IN_DOUBT}{both}{NO_EFFECT}"));
-            }
-            InDoubt::Lookup
-        }
-    };
-    let undo = match &typed.undo {
-        Some(value) if value == "retain" => Undo::Retain,
-        Some(value) if value == "none" => Undo::None,
-        Some(method) => Undo::Method(method.clone()),
-        None => {
-            if !typed.broken && typed.in_doubt.is_some() {
-                errors.at(name.span(), format!("`{name}` touches the world: {UNDO}{NO_EFFECT}"));
-            }
-            Undo::None
-        }
-    };
-    if in_doubt == InDoubt::Hold
-        && typed.abort.is_none()
-        && let Undo::Method(method) = &undo
-    {
-        errors.at(method.span(), format!("`{name}` is held when in doubt and has an undo, so a deletion could wait for an operator for ever: add `abort = method_name`, which removes whatever an attempt may have made"));
-    }
-    let for_each = typed.for_each.as_ref().and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
-    Kind::Effect(Box::new(Contract {
-        in_doubt,
-        undo,
-        abort: typed.abort.clone(),
-        timeout: typed.timeout.unwrap_or(Duration::from_secs(60)),
-        settle: typed.settle.unwrap_or(if in_doubt == InDoubt::Lookup {
-            Duration::from_secs(5)
-        } else {
-            Duration::ZERO
-        }),
-        retry: typed.retry.unwrap_or((Duration::from_secs(1), Duration::from_secs(300))),
-        look_first: typed.look_first.as_ref().is_none_or(syn::LitBool::value),
-        predecessor: match &typed.predecessor {
-            Some(value) if value == "adopt" => Predecessor::Adopt,
-            Some(value) if value == "hold" => Predecessor::Hold,
-            Some(value) => {
-                errors.at(value.span(), "`predecessor` takes `adopt` or `hold`");
-                Predecessor::Hold
-            }
-            None => Predecessor::Hold,
-        },
-        for_each,
-    }))
-}
-
-fn for_each(state: &StateDecl, fact: &Ident, typed: &TransitionDecl, errors: &mut Errors) -> Option<ForEach> {
-    let order = match &typed.order {
-        Some(value) if value == "undo_first" => Order::UndoFirst,
-        Some(value) if value == "make_first" => Order::MakeFirst,
-        Some(value) => {
-            errors.at(value.span(), "`order` takes `make_first` or `undo_first`");
-            Order::MakeFirst
-        }
-        None => Order::MakeFirst,
-    };
-    let unknown = (syn::parse_quote!(()), syn::parse_quote!(()));
-    let (subject, member) = match state.facts.iter().find(|it| it.ident == *fact) {
-        Some(found) => match &found.each {
-            Some(types) => types.clone(),
-            None => {
-                errors.at(fact.span(), format!("`{fact}` is not a set; give it the type `Each<Subject, Made>`"));
-                unknown
-            }
-        },
-        None => {
-            let names: Vec<String> = state.facts.iter().map(|it| it.ident.unraw().to_string()).collect();
-            let hint = match suggest::nearest(&fact.to_string(), names.iter().map(String::as_str)) {
-                Some(meant) => format!(": did you mean `{meant}`?"),
-                None => format!("; declare `{fact}: Each<Subject, Made>` on this state"),
-            };
-            errors.at(fact.span(), format!("{} has no fact `{fact}`{hint}", state.ident));
-            unknown
-        }
-    };
-    Some(ForEach { fact: fact.clone(), subject, member, order })
+    meant.and_then(|meant| names.iter().position(|name| name == meant))
 }

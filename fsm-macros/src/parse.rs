@@ -1,19 +1,17 @@
 //! Attributes to typed values. Invariant: every value keeps the token it came from.
 
-use std::time::Duration;
+mod keys;
+mod transition;
 
 use proc_macro2::Span;
-use syn::ext::IdentExt as _;
-use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
+use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
-use syn::{
-    Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, LitBool, LitInt, LitStr, Path, Token, Type,
-    Visibility,
-};
+use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, LitStr, Path, Type, Visibility};
 
+use self::keys::{flag, once};
+use self::transition::Parsed;
+pub(crate) use self::transition::TransitionDecl;
 use crate::errors::Errors;
-use crate::{span, suggest};
 
 /// The enum as its author wrote it.
 pub(crate) struct Declaration {
@@ -51,48 +49,9 @@ pub(crate) struct FactDecl {
     pub(crate) doc: String,
     /// Subject and member, for `Each<Subject, Member>`.
     pub(crate) each: Option<(Type, Type)>,
-}
-
-/// One `#[transition(…)]`.
-pub(crate) struct TransitionDecl {
-    pub(crate) name: Ident,
-    pub(crate) targets: Vec<Ident>,
-    pub(crate) in_doubt: Option<Ident>,
-    pub(crate) undo: Option<Ident>,
-    pub(crate) abort: Option<Ident>,
-    pub(crate) when: Option<Ident>,
-    pub(crate) for_each: Option<Ident>,
-    pub(crate) order: Option<Ident>,
-    pub(crate) predecessor: Option<Ident>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) settle: Option<Duration>,
-    pub(crate) within: Option<Duration>,
-    pub(crate) retry: Option<(Duration, Duration)>,
-    pub(crate) look_first: Option<LitBool>,
-    pub(crate) no_effect: Option<Span>,
-    pub(crate) waits: Option<Span>,
-    /// A key was not understood; what it stands for is not missed too.
+    /// Its type cannot be used.
     pub(crate) broken: bool,
-    /// Whether any key is given: a bare name lists a `for_each` transition again.
-    pub(crate) bare: bool,
 }
-
-const KEYS: [&str; 14] = [
-    "in_doubt",
-    "undo",
-    "abort",
-    "when",
-    "for_each",
-    "order",
-    "predecessor",
-    "timeout",
-    "settle",
-    "within",
-    "retry",
-    "look_first",
-    "no_effect",
-    "waits",
-];
 
 /// Reads the enum; what cannot be read is reported and left out.
 pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<Declaration> {
@@ -117,7 +76,17 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         debug: false,
         states: Vec::new(),
     };
-    container(&mut declaration, &input.attrs, errors);
+    let known = container(&mut declaration, &input.attrs, errors);
+    for attr in &input.attrs {
+        if attr.path().is_ident("transition") {
+            errors.at(
+                attr.path().span(),
+                "a transition stands on the state that it starts from: move it to that variant",
+            );
+        } else if attr.path().is_ident("serde") {
+            errors.at(attr.path().span(), "a record names the machine, its states and its facts itself; `serde` attributes have no effect here: remove it");
+        }
+    }
     for variant in &data.variants {
         declaration.states.push(state(variant, errors));
     }
@@ -125,79 +94,94 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         errors.at(input.ident.span(), "a machine needs at least one state, marked `#[fsm(initial)]`");
         return None;
     }
-    let missing = |what: &str, example: &str| {
-        syn::Error::new(input.ident.span(), format!("the machine has no {what}: write `#[fsm({example})]` on the enum"))
-    };
-    let example = "name = \"example.io/worker\", version = 1, resource = Worker";
-    match (&declaration.name, declaration.version, &declaration.resource) {
-        (Some(_), Some(_), Some(_)) => {}
-        (None, None, None) => errors.push(missing("name, version and resource", example)),
-        (name, version, resource) => {
-            if name.is_none() {
-                errors.push(missing("name", "name = \"example.io/worker\", …"));
-            }
-            if version.is_none() {
-                errors.push(missing("version", "version = 1, …"));
-            }
-            if resource.is_none() {
-                errors.push(missing("resource", "resource = Worker, …"));
-            }
-        }
-    }
-    if declaration.resource.is_none() {
-        declaration.resource = Some(stand_in(&declaration.krate));
+    if known {
+        missing(&declaration, errors);
     }
     Some(declaration)
 }
 
-fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Errors) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("fsm")) {
-        let parsed = attr.parse_nested_meta(|meta| {
-            let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
-            match key.as_str() {
-                "name" => declaration.name = Some(meta.value()?.parse()?),
-                "version" => declaration.version = Some(number(&meta.value()?.parse()?, errors)),
-                "reader" => declaration.reader = Some(number(&meta.value()?.parse()?, errors)),
-                "resource" => declaration.resource = Some(meta.value()?.parse()?),
-                "crate" => declaration.krate = meta.value()?.parse::<LitStr>()?.parse()?,
-                "on_rejected" => {
-                    let value: Ident = meta.value()?.parse()?;
-                    if value != "undo" {
-                        return Err(syn::Error::new(
-                            value.span(),
-                            "`on_rejected` takes `undo`; without it a rejected effect blocks the resource",
-                        ));
-                    }
-                    declaration.undo_on_rejected = true;
-                }
-                "debug" => declaration.debug = true,
-                other => {
-                    let keys = ["name", "version", "reader", "resource", "crate", "on_rejected", "debug"];
-                    errors.push(meta.error(unknown(other, &keys)));
-                    // What it stands for is not missed too, and what follows is read.
-                    if meta.input.peek(Token![=]) {
-                        meta.value()?.parse::<Expr>()?;
-                    }
-                    declaration.name.get_or_insert_with(|| LitStr::new("?", Span::call_site()));
-                    declaration.version.get_or_insert(1);
-                }
+/// The keys of the enum. False if one was not understood: what it stands for is not missed too.
+fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Errors) -> bool {
+    let (mut version, mut reader, mut krate, mut on_rejected, mut debug) = (None, None, None, None, None);
+    let known = fsm_keys(attrs, errors, |key, value| match key.to_string().as_str() {
+        "name" => once(key, &mut declaration.name, keys::text(key, value, "example.io/worker")?),
+        "version" => once(key, &mut version, keys::number(key, value)?),
+        "reader" => once(key, &mut reader, keys::number(key, value)?),
+        "resource" => match value {
+            Some(value) => once(key, &mut declaration.resource, value.parse()?),
+            None => Err(syn::Error::new(key.span(), "`resource` needs a type: `resource = Worker`")),
+        },
+        "crate" => once(key, &mut krate, keys::text(key, value, "::other_name")?.parse()?),
+        "on_rejected" => {
+            let value = keys::word(key, value)?;
+            if value != "undo" {
+                let text = "`on_rejected` takes `undo`; without it a rejected effect blocks the resource";
+                return Err(syn::Error::new(value.span(), text));
             }
-            Ok(())
-        });
-        if let Err(error) = parsed {
-            // What was not reached is not missed as well.
-            let resource = stand_in(&declaration.krate);
-            declaration.resource.get_or_insert(resource);
-            declaration.name.get_or_insert_with(|| LitStr::new("?", Span::call_site()));
-            declaration.version.get_or_insert(1);
+            once(key, &mut on_rejected, ())
+        }
+        "debug" => flag(key, value).and_then(|()| once(key, &mut debug, ())),
+        _ => Err(keys::unknown(key, &["name", "version", "reader", "resource", "crate", "on_rejected", "debug"])),
+    });
+    if let (Some((version, _)), Some((reader, span))) = (version, reader)
+        && reader > version
+    {
+        errors.at(span, format!("`reader` is the lowest version that can read the records of this one: at most `version`, which is {version}"));
+    }
+    declaration.version = version.map(|(version, _)| version);
+    declaration.reader = reader.map(|(reader, _)| reader);
+    declaration.krate = krate.unwrap_or_else(|| syn::parse_quote!(::durable_fsm));
+    declaration.undo_on_rejected = on_rejected.is_some();
+    declaration.debug = debug.is_some();
+    known
+}
+
+/// Reads all `#[fsm(…)]` among these. False if there was a mistake in one.
+fn fsm_keys(
+    attrs: &[Attribute],
+    errors: &mut Errors,
+    mut set: impl FnMut(&Ident, Option<ParseStream<'_>>) -> syn::Result<()>,
+) -> bool {
+    let mut known = true;
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident("fsm")) {
+        let read = |input: ParseStream<'_>| {
+            if input.is_empty() {
+                return Err(syn::Error::new(
+                    attr.path().span(),
+                    "`#[fsm()]` says nothing; give it a key, or remove it",
+                ));
+            }
+            Ok(keys::each(input, &mut set))
+        };
+        for error in attr.parse_args_with(read).unwrap_or_else(|error| vec![error]) {
+            known = false;
             errors.push(error);
         }
     }
+    known
 }
 
-/// A resource that stands where the author's is missing, so that nothing else is missed.
-fn stand_in(krate: &Path) -> Type {
-    syn::parse_quote!(#krate::__private::Unknown)
+fn missing(declaration: &Declaration, errors: &mut Errors) {
+    let mut miss = |what: &str, example: &str| {
+        errors
+            .at(declaration.ident.span(), format!("the machine has no {what}: write `#[fsm({example})]` on the enum"));
+    };
+    match (&declaration.name, declaration.version, &declaration.resource) {
+        (None, None, None) => {
+            miss("name, version and resource", "name = \"example.io/worker\", version = 1, resource = Worker");
+        }
+        (name, version, resource) => {
+            if name.is_none() {
+                miss("name", "name = \"example.io/worker\", …");
+            }
+            if version.is_none() {
+                miss("version", "version = 1, …");
+            }
+            if resource.is_none() {
+                miss("resource", "resource = Worker, …");
+            }
+        }
+    }
 }
 
 fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
@@ -215,25 +199,25 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
     if let Some((_, discriminant)) = &variant.discriminant {
         errors.at(discriminant.span(), "a state has no number; its name is what is recorded");
     }
+    let (mut resting, mut failed) = (None, None);
+    state.broken = !fsm_keys(&variant.attrs, errors, |key, value| {
+        let slot = match key.to_string().as_str() {
+            "initial" => &mut state.initial,
+            "resting" => &mut resting,
+            "terminal" => &mut state.terminal,
+            "failed" => &mut failed,
+            _ => return Err(keys::unknown(key, &["initial", "resting", "terminal", "failed"])),
+        };
+        flag(key, value).and_then(|()| once(key, slot, key.span()))
+    });
+    if let (Some(_), Some(terminal)) = (resting, state.terminal) {
+        errors.at(terminal, "a terminal state rests too: say `resting` alone if something leads on from it, and `terminal` alone if nothing does");
+        state.terminal = None;
+    }
+    state.resting = resting.is_some();
+    state.failed = failed.is_some();
     for attr in &variant.attrs {
-        if attr.path().is_ident("fsm") {
-            let parsed = attr.parse_nested_meta(|meta| {
-                let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
-                let span = meta.path.span();
-                match key.as_str() {
-                    "initial" => state.initial = Some(span),
-                    "resting" => state.resting = true,
-                    "terminal" => state.terminal = Some(span),
-                    "failed" => state.failed = true,
-                    other => return Err(meta.error(unknown(other, &["initial", "resting", "terminal", "failed"]))),
-                }
-                Ok(())
-            });
-            if let Err(error) = parsed {
-                state.broken = true;
-                errors.push(error);
-            }
-        } else if attr.path().is_ident("transition") {
+        if attr.path().is_ident("transition") {
             match attr.parse_args::<Parsed>() {
                 Ok(parsed) => {
                     for error in parsed.errors {
@@ -244,7 +228,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
                 Err(error) => errors.push(error),
             }
         } else if attr.path().is_ident("serde") {
-            errors.at(attr.span(), "a state is recorded by its name and its facts by theirs; `serde` attributes have no effect here: remove it");
+            errors.at(attr.path().span(), "a state is recorded by its name and its facts by theirs; `serde` attributes have no effect here: remove it");
         }
     }
     match &variant.fields {
@@ -257,26 +241,36 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
             }
         }
         Fields::Unnamed(fields) => {
-            errors.at(fields.span(), "a fact has a name, under which it is recorded: write `{ name: Type }`");
+            errors.fatal(fields.span(), "a fact has a name, under which it is recorded: write `{ name: Type }`");
         }
     }
     state
 }
 
 fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
-    for attr in field.attrs.iter().filter(|attr| attr.path().is_ident("serde")) {
-        errors.at(attr.span(), "a fact is recorded under its own name, as its type serializes; put `serde` attributes on the type, in a newtype if need be");
+    for attr in &field.attrs {
+        if attr.path().is_ident("fsm") {
+            errors.at(
+                attr.path().span(),
+                "a fact has no marks; `fsm(…)` stands on the enum and on its states: remove it",
+            );
+        } else if attr.path().is_ident("transition") {
+            errors
+                .at(attr.path().span(), "a transition stands on the state that it starts from: move it to the variant");
+        }
     }
-    let mut ty = field.ty.clone();
-    if let Some(span) = reference(&ty) {
+    for attr in field.attrs.iter().filter(|attr| attr.path().is_ident("serde")) {
+        errors.at(attr.path().span(), "a fact is recorded under its own name, as its type serializes; put `serde` attributes on the type, in a newtype if need be");
+    }
+    let mut broken = false;
+    if let Some(span) = reference(&field.ty) {
         errors.at(
             span,
             "a fact owns its data, because it is read back from a record: use an owned type such as `String`",
         );
-        ty = syn::parse_quote!(());
+        broken = true;
     }
-    let each = each(&ty);
-    FactDecl { ident: ident.clone(), ty, doc: doc(&field.attrs), each }
+    FactDecl { ident: ident.clone(), ty: field.ty.clone(), doc: doc(&field.attrs), each: each(&field.ty), broken }
 }
 
 /// A reference anywhere in a type.
@@ -311,143 +305,6 @@ fn each(ty: &Type) -> Option<(Type, Type)> {
         _ => None,
     });
     Some((types.next()?, types.next()?))
-}
-
-/// A transition with the mistakes in its keys.
-struct Parsed {
-    transition: TransitionDecl,
-    errors: Vec<syn::Error>,
-}
-
-impl Parse for Parsed {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let name = input.call(Ident::parse_any).map_err(|error| {
-            syn::Error::new(
-                error.span(),
-                "expected the transition's name, as in `create_room -> RoomCreated, in_doubt = …, undo = …`",
-            )
-        })?;
-        let mut transition = TransitionDecl {
-            name,
-            targets: Vec::new(),
-            in_doubt: None,
-            undo: None,
-            abort: None,
-            when: None,
-            for_each: None,
-            order: None,
-            predecessor: None,
-            timeout: None,
-            settle: None,
-            within: None,
-            retry: None,
-            look_first: None,
-            no_effect: None,
-            waits: None,
-            broken: false,
-            bare: input.is_empty(),
-        };
-        if input.peek(Token![->]) {
-            input.parse::<Token![->]>()?;
-            transition.targets = Punctuated::<Ident, Token![|]>::parse_separated_nonempty(input)?.into_iter().collect();
-        }
-        let mut errors = Vec::new();
-        while !input.is_empty() {
-            input.parse::<Token![,]>()?;
-            if input.is_empty() {
-                break;
-            }
-            let key = input.call(Ident::parse_any)?;
-            let value = if input.peek(Token![=]) {
-                input.parse::<Token![=]>()?;
-                Some(input.parse::<Expr>()?)
-            } else {
-                None
-            };
-            if let Err(error) = transition.set(&key, value) {
-                transition.broken = true;
-                errors.push(error);
-            }
-        }
-        Ok(Self { transition, errors })
-    }
-}
-
-impl TransitionDecl {
-    fn set(&mut self, key: &Ident, value: Option<Expr>) -> syn::Result<()> {
-        let name = key.to_string();
-        match name.as_str() {
-            "no_effect" | "waits" => {
-                if let Some(value) = value {
-                    return Err(syn::Error::new(value.span(), format!("`{name}` takes no value")));
-                }
-                let flag = if name == "waits" { &mut self.waits } else { &mut self.no_effect };
-                once(key, flag, key.span())
-            }
-            "in_doubt" => once(key, &mut self.in_doubt, word(key, value)?),
-            "undo" => once(key, &mut self.undo, word(key, value)?),
-            "abort" => once(key, &mut self.abort, word(key, value)?),
-            "when" => once(key, &mut self.when, word(key, value)?),
-            "for_each" => once(key, &mut self.for_each, word(key, value)?),
-            "order" => once(key, &mut self.order, word(key, value)?),
-            "predecessor" => once(key, &mut self.predecessor, word(key, value)?),
-            "timeout" => once(key, &mut self.timeout, span::duration(&text(key, value)?)?),
-            "settle" => once(key, &mut self.settle, span::duration(&text(key, value)?)?),
-            "within" => once(key, &mut self.within, span::duration(&text(key, value)?)?),
-            "retry" => once(key, &mut self.retry, span::range(&text(key, value)?)?),
-            "look_first" => match value {
-                Some(Expr::Lit(ExprLit { lit: Lit::Bool(value), .. })) => once(key, &mut self.look_first, value),
-                _ => Err(syn::Error::new(key.span(), "`look_first` takes `true` or `false`")),
-            },
-            other => Err(syn::Error::new(key.span(), unknown(other, &KEYS))),
-        }
-    }
-}
-
-fn once<T>(key: &Ident, slot: &mut Option<T>, value: T) -> syn::Result<()> {
-    if slot.is_some() {
-        return Err(syn::Error::new(key.span(), format!("`{key}` is given twice; keep one")));
-    }
-    *slot = Some(value);
-    Ok(())
-}
-
-fn word(key: &Ident, value: Option<Expr>) -> syn::Result<Ident> {
-    let span = value.as_ref().map_or(key.span(), syn::spanned::Spanned::span);
-    match value {
-        Some(Expr::Path(path)) if path.path.get_ident().is_some() => {
-            path.path.get_ident().cloned().ok_or_else(|| syn::Error::new(span, "expected a name"))
-        }
-        _ => Err(syn::Error::new(span, format!("`{key}` takes a name, as in `{key} = …`, without quotes"))),
-    }
-}
-
-fn text(key: &Ident, value: Option<Expr>) -> syn::Result<LitStr> {
-    let span = value.as_ref().map_or(key.span(), syn::spanned::Spanned::span);
-    match value {
-        Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => Ok(text),
-        _ => Err(syn::Error::new(span, format!("`{key}` takes a text, as in `{key} = \"30s\"`"))),
-    }
-}
-
-fn number(value: &LitInt, errors: &mut Errors) -> u32 {
-    match value.base10_parse::<u32>() {
-        Ok(number) if number > 0 => number,
-        _ => {
-            errors.at(value.span(), "versions are whole numbers from 1");
-            1
-        }
-    }
-}
-
-fn unknown(typed: &str, keys: &[&str]) -> String {
-    match suggest::nearest(typed, keys.iter().copied()) {
-        Some(key) => format!("no key `{typed}`: did you mean `{key}`?"),
-        None => format!(
-            "no key `{typed}`; the keys are {}",
-            keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
-        ),
-    }
 }
 
 /// The doc comment, without the blank that follows the slashes.

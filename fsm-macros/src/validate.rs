@@ -1,6 +1,6 @@
 //! What must hold of a whole machine. Invariant: each check reports on the token that has to change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use syn::ext::IdentExt as _;
 
@@ -18,6 +18,7 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) {
     choices(model, errors);
     methods(model, errors);
     names(model, errors);
+    edges(model, errors);
     overwrites(model, errors);
 }
 
@@ -202,7 +203,15 @@ fn methods(model: &Model, errors: &mut Errors) {
 
 /// Names that generated items take.
 fn names(model: &Model, errors: &mut Errors) {
-    let prefix = crate::expand::prefix(&model.declaration.ident);
+    let machine = &model.declaration.ident;
+    let foreign = model.foreign();
+    if foreign.contains_key(&machine.unraw().to_string()) {
+        errors.fatal(
+            machine.span(),
+            format!("the machine has the name of its resource, or of the type of a fact: call it `{machine}Flow`"),
+        );
+    }
+    let prefix = crate::expand::prefix(machine);
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     for item in ["State", "Transitions", "Attempt", "Runner"] {
         taken.insert(format!("{prefix}{item}"), "an item of the machine".to_owned());
@@ -230,6 +239,15 @@ fn names(model: &Model, errors: &mut Errors) {
         if prelude.contains(&state.ident.unraw().to_string().as_str()) {
             errors.fatal(state.ident.span(), format!("a state becomes a struct beside the enum, and `{}` would hide the type of that name; rename the state", state.ident));
         }
+        if let Some(used) = foreign.get(&state.ident.unraw().to_string()) {
+            errors.fatal(
+                state.ident.span(),
+                format!(
+                    "the state {0} becomes a struct of that name, and {used} is of a type {0}: rename the state",
+                    state.ident
+                ),
+            );
+        }
         if state.ident == model.declaration.ident {
             errors.fatal(
                 state.ident.span(),
@@ -239,11 +257,41 @@ fn names(model: &Model, errors: &mut Errors) {
     }
 }
 
+/// The edges that leave one state: each is a method, named like its target.
+fn edges(model: &Model, errors: &mut Errors) {
+    let mut seen: BTreeMap<String, &syn::Ident> = BTreeMap::new();
+    for (index, state) in model.states().iter().enumerate() {
+        let method = crate::expand::snake(&state.ident).to_string();
+        let begun = model
+            .transitions
+            .iter()
+            .map(|it| (it, &model.states()[it.from]))
+            .find(|(it, from)| from.initial.is_some() && it.to.contains(&index) && method == "start");
+        if let Some((_, from)) = begun {
+            errors.fatal(
+                state.ident.span(),
+                format!(
+                    "the edge to {} is a method `start`, and {}::start() begins a chain: rename the state",
+                    state.ident, from.ident
+                ),
+            );
+        }
+        match seen.get(&method) {
+            Some(first) if **first != state.ident => errors.fatal(
+                state.ident.span(),
+                format!("the edges to {} and {first} are methods of one name, `{method}`: rename one", state.ident),
+            ),
+            _ => drop(seen.insert(method, &state.ident)),
+        }
+    }
+}
+
 /// An effect's facts are the only handle to what it made: nothing else may write over them while it lives.
 fn overwrites(model: &Model, errors: &mut Errors) {
     let owned = |it: &crate::model::Transition| {
         it.contract().is_some_and(|contract| matches!(contract.undo, Undo::Method(_))) && it.for_each().is_none()
     };
+    let mut reported: BTreeSet<(usize, String)> = BTreeSet::new();
     for (index, writer) in model.transitions.iter().enumerate() {
         for (other, owner) in model.transitions.iter().enumerate() {
             if index == other || !owned(owner) || matches!(writer.kind, Kind::Effect(_)) && writer.for_each().is_some()
@@ -258,7 +306,7 @@ fn overwrites(model: &Model, errors: &mut Errors) {
                     let writes = writer.to.iter().any(|to| {
                         model.states()[*to].facts.iter().any(|it| it.ident == fact.ident && it.each.is_none())
                     });
-                    if writes && fact.each.is_none() {
+                    if writes && fact.each.is_none() && reported.insert((index, fact.ident.to_string())) {
                         let undo = owner.undo().map(ToString::to_string).unwrap_or_default();
                         errors.at(
                             writer.name.span(),
@@ -267,7 +315,6 @@ fn overwrites(model: &Model, errors: &mut Errors) {
                                 writer.name, fact.ident, owner.name, fact.ident
                             ),
                         );
-                        return;
                     }
                 }
             }

@@ -1,7 +1,95 @@
-//! Any bytes are a record or an error, and a record that is read can be written again.
+//! Any bytes are a record or an error, and a record that is read can be written again. `tests/fuzz.rs` runs the same with bounded input.
 #![no_main]
 
-#[path = "../bodies.rs"]
-mod bodies;
+use durable_fsm::record::Record;
+use durable_fsm::{Each, Fsm, Machine, Resource, ResourceId};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::decode_record(bytes));
+#[derive(Clone)]
+pub struct Thing;
+
+impl Resource for Thing {
+    type Spec = ();
+    fn id(&self) -> ResourceId {
+        ResourceId::new("default", "thing")
+    }
+    fn uid(&self) -> &str {
+        "uid-1"
+    }
+    fn spec(&self) -> &() {
+        &()
+    }
+}
+
+/// The graph of most records in the corpus.
+#[derive(Fsm)]
+#[fsm(name = "test.io/thing", version = 1, resource = Thing)]
+pub enum ThingFlow {
+    #[fsm(initial)]
+    #[transition(make_account -> Accounted, in_doubt = repeat, undo = drop_account)]
+    Requested,
+    #[transition(make_room -> Roomed, in_doubt = lookup, undo = close_room)]
+    Accounted { account: String },
+    #[transition(configure -> Configured, no_effect)]
+    Roomed { room: String },
+    #[transition(roll_out -> RolledOut, waits)]
+    Configured { config: String },
+    #[transition(send_mail -> Ready, in_doubt = hold, undo = none)]
+    RolledOut,
+    #[fsm(resting)]
+    #[transition(run_container, for_each = containers, in_doubt = repeat, undo = stop_container)]
+    #[transition(add_member, for_each = members, in_doubt = lookup, undo = remove_member)]
+    Ready { containers: Each<String, String>, members: Each<String, u64>, mail: String },
+}
+
+/// The graph of those with a branch, an abort, a retained effect, a fact written twice.
+mod site {
+    use super::{Fsm, Thing};
+
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/site", version = 1, resource = Thing)]
+    pub enum SiteFlow {
+        #[fsm(initial)]
+        #[transition(reserve -> Reserved, in_doubt = repeat, undo = retain)]
+        Requested,
+        #[transition(place -> Shared | Dedicated, in_doubt = lookup, undo = displace, abort = clear)]
+        Reserved { name: String },
+        #[transition(entitle_shared -> Entitled, no_effect)]
+        Shared { slot: String },
+        #[transition(entitle_dedicated -> Entitled, no_effect)]
+        Dedicated { host: String },
+        #[transition(open -> Open, in_doubt = repeat, undo = close)]
+        Entitled { title: String },
+        #[fsm(resting)]
+        #[transition(retitle -> Retitled, when = has_another_title, no_effect)]
+        Open { door: String },
+        #[fsm(resting)]
+        Retitled { title: String },
+    }
+}
+
+/// True if the bytes are a record of one of the machines.
+pub fn decode_record(bytes: &[u8]) -> bool {
+    let (thing, site) = (decode::<ThingFlow>(bytes), decode::<site::SiteFlow>(bytes));
+    assert!(!(thing && site), "a record belongs to one machine");
+    thing || site
+}
+
+fn decode<M: Machine>(bytes: &[u8]) -> bool {
+    match Record::decode(M::GRAPH, bytes) {
+        Ok(record) => {
+            let state = M::GRAPH.state(&record.state).expect("a record that is read is in a known state").0;
+            drop(M::state(state, &record.facts));
+            let written = serde_json::to_vec(&record).expect("a record that is read can be written");
+            assert_eq!(Record::decode(M::GRAPH, &written).as_ref(), Ok(&record), "and read again");
+            true
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            false
+        }
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    decode_record(bytes);
+});

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use durable_fsm_graph::{Contract, InDoubt, Predecessor};
 
-use super::pass::{Halt, Pass};
+use super::pass::{Halt, Pass, WAIT_TIMEOUT};
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::probe::{Probe, Side, Site};
@@ -62,6 +62,7 @@ impl<P: Probe> Pass<'_, P> {
             return Ok(());
         };
         self.about = (name, intent.subject.clone());
+        self.walked = 0;
         if self.is_interrupted() {
             return self.withdraw(&intent);
         }
@@ -112,6 +113,11 @@ impl<P: Probe> Pass<'_, P> {
         self.cross(Site::Lookup, Side::Before).await;
         let found = self.limited(self.steps.lookup(ask), until).await;
         self.cross(Site::Lookup, Side::After).await;
+        let found = match found {
+            // Said either way, it means the same.
+            Err(Failure::Provider { class: Class::NotOurs, .. }) => Ok(Lookup::NotOurs),
+            found => found,
+        };
         let forward = self.record.direction.is_forward();
         let undoing = intent.action == Action::Undo;
         match found {
@@ -154,8 +160,9 @@ impl<P: Probe> Pass<'_, P> {
                 Ok(false)
             }
             Err(Failure::Provider { class, message }) => {
-                let after = self.backoff(class, &contract.retry);
-                self.learn(Event::NotAsked { class, error: message, at: self.now(), after })?;
+                let (transition, after) = (intent.transition.clone(), self.backoff(class, &contract.retry));
+                let (at, generation) = (self.now(), self.generation());
+                self.learn(Event::NotAsked { transition, class, error: message, at, after, generation })?;
                 Ok(false)
             }
         }
@@ -181,10 +188,6 @@ impl<P: Probe> Pass<'_, P> {
         match failure {
             Failure::Provider { class, message } => {
                 let after = self.backoff(class, &contract.retry);
-                tracing::info!(
-                    machine = %self.id.machine, resource = %self.id.resource, transition = self.about.0,
-                    class = class.name(), error = %message, "attempt failed"
-                );
                 self.learn(Event::Failed { class, error: message, at, after, generation })
             }
             // Nobody can tell whether this was before or after the effect.
@@ -272,7 +275,7 @@ impl<P: Probe> Pass<'_, P> {
 
     /// The call of a transition without effect.
     pub(super) fn ask_here(&self, transition: usize, state: usize) -> Ask {
-        let now = self.driver.clock.wall();
+        let deadline = self.driver.clock.wall() + WAIT_TIMEOUT;
         Ask {
             transition,
             state,
@@ -285,7 +288,7 @@ impl<P: Probe> Pass<'_, P> {
                 owner_tag: owner_tag(&self.record.origin, &self.record.machine),
                 number: 1,
                 since: self.record.since.time(),
-                deadline: now,
+                deadline,
                 resumed: false,
             },
         }

@@ -98,7 +98,9 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
         return Ok(Decision::Stop(Ending::Held));
     }
     if let Some(blocked) = &record.blocked {
-        let changed = blocked.generation != around.generation || record.graph != around.fingerprint;
+        let graph = around.steps.graph();
+        let is_other_machine = record.graph != around.fingerprint || record.version != graph.version;
+        let changed = blocked.generation != around.generation || is_other_machine;
         let left = blocked.at.after(around.wall);
         match blocked.reason {
             BlockedReason::Overdue => {}

@@ -8,7 +8,7 @@ use super::pass::{Halt, Pass, stop};
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{Held, HeldReason, Intent, Record, Stamp, Unreadable};
+use crate::record::{Event, Held, HeldReason, Intent, Record, Stamp, Unreadable};
 use crate::steps::Steps;
 use crate::{Loaded, RecordId, StoreError};
 
@@ -47,6 +47,9 @@ impl<'d, P: Probe> Pass<'d, P> {
                 return Err(Halt::Stop(Box::new(held_unwritten(None, held))));
             }
         };
+        // Somebody has taken the mark off. Until it is back, a deletion would leave everything behind; the next write sets it.
+        let deleting = delete || loaded.signals.deleting || steps.deleting();
+        let exposed = stored && !loaded.marked && !deleting && !loaded.signals.paused && !record.paused;
         let mut pass = Self {
             driver,
             steps,
@@ -60,7 +63,8 @@ impl<'d, P: Probe> Pass<'d, P> {
             stored,
             signals: loaded.signals,
             generation: loaded.signals.generation,
-            dirty: false,
+            walked: 0,
+            dirty: exposed,
             learnt: Vec::new(),
             about: ("", None),
         };
@@ -80,7 +84,12 @@ impl<'d, P: Probe> Pass<'d, P> {
         (self.intents, self.generation) = (intents, generation);
         let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
         if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
-            for event in learnt {
+            let last = learnt.len().saturating_sub(1);
+            for (index, event) in learnt.into_iter().enumerate() {
+                // On the way back "there is none" ends the intent. It says nothing any more once the attempt that followed has.
+                if index < last && event == Event::SeenAbsent && !self.record.direction.is_forward() {
+                    continue;
+                }
                 self.learn(event)?;
             }
             self.about = about;

@@ -60,6 +60,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) signals: Signals,
     /// The resource's generation when this pass began, where the store knows it.
     pub(super) generation: Option<u64>,
+    /// How many transitions without effect have followed each other.
+    pub(super) walked: u32,
     /// The record differs from what is stored.
     pub(super) dirty: bool,
     /// What was learnt under our intent and is not durable yet.
@@ -69,7 +71,13 @@ pub(crate) struct Pass<'d, P> {
 }
 
 /// How many transitions without effect may follow each other in one pass; more is a loop that never rests.
-const LONGEST_WALK: usize = 1000;
+const LONGEST_WALK: u32 = 1000;
+
+/// How many steps a pass takes at most. A set of more members than that goes on in the next one.
+const LONGEST_PASS: u32 = 10_000;
+
+/// How long whoever gave a resource that is out of date gets to learn of the newer one.
+const BEHIND_FOR: Duration = Duration::from_secs(1);
 
 impl<'d, P: Probe> Pass<'d, P> {
     pub(super) async fn run(
@@ -83,17 +91,17 @@ impl<'d, P: Probe> Pass<'d, P> {
             Ok(pass) => pass,
             Err(halt) => return end(halt),
         };
-        for _ in 0..LONGEST_WALK {
+        for _ in 0..LONGEST_PASS {
             if let Err(halt) = pass.step().await {
                 return end(halt);
             }
         }
-        let message = format!(
-            "the machine went through {LONGEST_WALK} steps without coming to rest, now at {}; a guard that stays true after its own transition makes such a loop",
-            pass.record.state
-        );
-        let held = Held { reason: HeldReason::Unreadable, message, since: pass.now() };
-        Ok(held_unwritten(Some(pass.record), held))
+        loop {
+            // What was learnt last is made durable; if somebody else wrote in between, it is tried again.
+            if let Err(halt) = pass.stop(Ending::Progressing(Duration::ZERO)).await {
+                return end(halt);
+            }
+        }
     }
 
     pub(super) async fn plan(
@@ -121,7 +129,8 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// One step: decide, and do it.
     async fn step(&mut self) -> Result<(), Halt> {
         if self.driver.is_draining() || self.is_outdated() {
-            return self.stop(Ending::Progressing(Duration::ZERO)).await;
+            let after = if self.is_behind() { BEHIND_FOR } else { Duration::ZERO };
+            return self.stop(Ending::Progressing(after)).await;
         }
         let decision = match self.decide() {
             Ok(decision) => decision,
@@ -191,6 +200,14 @@ impl<'d, P: Probe> Pass<'d, P> {
         };
         match reply {
             Ok(Reply::Made(made)) => {
+                self.walked += 1;
+                if self.walked > LONGEST_WALK {
+                    let message = format!(
+                        "the machine went through {LONGEST_WALK} transitions without effect and does not come to rest, now at {}; a guard that stays true after its own transition makes such a loop: mend it, then resolve with `retry`",
+                        self.record.state
+                    );
+                    return self.hold(HeldReason::Unreadable, message).await;
+                }
                 let transition = step.name.to_owned();
                 self.apply(Event::Derived { transition, made, at: self.now() })
             }
@@ -199,11 +216,15 @@ impl<'d, P: Probe> Pass<'d, P> {
                 self.hold(HeldReason::Unreadable, format!("`{}` answered for a set, and is none", step.name)).await
             }
             Err(Failure::Fact(error)) => self.hold(HeldReason::Unreadable, error.to_string()).await,
-            Err(Failure::Provider { class: Class::NotOurs, message }) => self.hold(HeldReason::NotOurs, message).await,
             Err(Failure::Provider { class, message }) => {
                 let after = self.backoff(class, &DEFAULT_BACKOFF);
-                self.apply(Event::NotAsked { class, error: message, at: self.now(), after })?;
-                self.stop(Ending::Progressing(after)).await
+                let (transition, at, generation) = (step.name.to_owned(), self.now(), self.generation());
+                self.apply(Event::NotAsked { transition, class, error: message, at, after, generation })?;
+                match class {
+                    // What it stops at stands in the record.
+                    Class::Rejected | Class::NotOurs => Ok(()),
+                    Class::Unknown | Class::NotApplied { .. } => self.stop(Ending::Progressing(after)).await,
+                }
             }
         }
     }
@@ -323,7 +344,14 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Whether the resource has another spec by now than the one that this pass was given.
     fn is_outdated(&self) -> bool {
-        self.record.direction.is_forward() && self.signals.generation != self.generation
+        let latest = self.signals.generation;
+        let is_same = latest == self.generation || latest == Some(self.steps.generation());
+        self.record.direction.is_forward() && (!is_same || self.is_behind())
+    }
+
+    /// Whether this pass was given a resource that was out of date already, as from a cache that lags.
+    fn is_behind(&self) -> bool {
+        self.generation.is_some_and(|latest| self.steps.generation() < latest)
     }
 
     pub(super) fn is_deleting(&self) -> bool {
@@ -366,7 +394,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 }
 
 /// How long one look of a transition that waits may take.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The backoff of transitions that declare none, because they have no effect.
 const DEFAULT_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };

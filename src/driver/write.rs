@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pass::{Halt, Pass};
+use super::decide::Ending;
+use super::pass::{Halt, Pass, stop};
 use crate::probe::{Probe, Side, Site};
 use crate::record::{Event, HeldReason, next};
 use crate::{Loaded, StoreError};
@@ -33,7 +34,7 @@ impl<P: Probe> Pass<'_, P> {
                     // Nothing was written so far. Writing again makes the late one, if it is under way, a conflict.
                     Ok(loaded) if loaded.version == self.version && attempt < TRIES => {}
                     Ok(loaded) if loaded.version == self.version => return Err(StoreError::Unknown(why).into()),
-                    Ok(_) | Err(StoreError::Conflict) => return self.reload().await.map(|()| false),
+                    Ok(_) | Err(StoreError::Conflict) => return self.give_way().await.map(|()| false),
                     Err(_) if attempt < TRIES => {}
                     Err(error) => return Err(error.into()),
                 },
@@ -43,7 +44,7 @@ impl<P: Probe> Pass<'_, P> {
                     if loaded.bytes.as_deref() == Some(&bytes) {
                         return self.keep(&bytes, loaded).map(|()| true);
                     }
-                    return self.reload().await.map(|()| false);
+                    return self.give_way().await.map(|()| false);
                 }
                 Err(StoreError::Unavailable(_)) if attempt < TRIES && !self.learnt.is_empty() => {}
                 Err(StoreError::TooLarge { size, limit }) => return self.too_large(size, limit).await.map(|()| false),
@@ -55,11 +56,37 @@ impl<P: Probe> Pass<'_, P> {
         Ok(false)
     }
 
+    /// Somebody else has written: reads the record again. If there is none any more, this pass does not begin anew.
+    async fn give_way(&mut self) -> Result<(), Halt> {
+        let known = self.base.as_ref().map(|base| base.seq);
+        self.reload().await?;
+        let Some(seq) = known.filter(|_| !self.stored) else { return Ok(()) };
+        if self.signals.paused {
+            return Err(stop(Ending::Paused, None));
+        }
+        if self.is_deleting() || self.driver.store.uid_of(&self.version).is_none() {
+            // It was undone and removed by another call, or an operator has released it.
+            return Err(stop(Ending::Gone, None));
+        }
+        let message = format!(
+            "the record with sequence number {seq} was taken off while it was worked on, and the resource is still there; find what drops it (a replace, an admission webhook), then restore the record, or release the resource"
+        );
+        Err(self.unwritten(HeldReason::RecordLost, message))
+    }
+
     /// Takes over what the store says it now holds: the record as it was sent.
     fn keep(&mut self, bytes: &[u8], loaded: Loaded) -> Result<(), Halt> {
         if loaded.bytes.as_deref() != Some(bytes) {
-            let message = "the store accepted the record and does not hold it; find what removes or changes it (an admission webhook, a conversion), then resolve with `retry`";
+            let message = "the store accepted the record and does not hold it; find what removes or changes it (an admission webhook, a conversion); it is tried again at the next pass";
             return Err(self.unwritten(HeldReason::NotKept, message.to_owned()));
+        }
+        for event in &self.learnt {
+            if let Event::Failed { class, error, .. } = event {
+                tracing::info!(
+                    machine = %self.id.machine, resource = %self.id.resource, transition = self.about.0,
+                    class = class.name(), %error, "attempt failed"
+                );
+            }
         }
         tracing::debug!(
             machine = %self.id.machine, resource = %self.id.resource, seq = self.record.seq, state = %self.record.state,
@@ -80,16 +107,18 @@ impl<P: Probe> Pass<'_, P> {
             .record
             .largest_fact()
             .map(|(name, bytes)| format!("; the largest fact is `{name}` with {bytes} bytes"));
-        let message = format!(
-            "the record needs {size} bytes and the store takes {limit}{}; record a reference to large values, not the values, then resolve with `retry`",
+        let cause = format!(
+            "the record needs {size} bytes and the store takes {limit}{}; record a reference to large values, not the values",
             largest.unwrap_or_default()
         );
+        let unrecorded = format!("{cause}; it is tried again at the next pass");
         let Some(base) = self.base.clone() else {
-            return Err(self.unwritten(HeldReason::TooLarge, message));
+            return Err(self.unwritten(HeldReason::TooLarge, unrecorded));
         };
-        let event = Event::Held { reason: HeldReason::TooLarge, message: message.clone(), at: self.now() };
+        let message = format!("{cause}, then resolve with `retry`");
+        let event = Event::Held { reason: HeldReason::TooLarge, message, at: self.now() };
         let Ok(held) = next(self.steps.graph(), &base, event) else {
-            return Err(self.unwritten(HeldReason::TooLarge, message));
+            return Err(self.unwritten(HeldReason::TooLarge, unrecorded));
         };
         let (held, bytes) = match held.encode_next(self.steps.graph()) {
             Ok(encoded) => encoded,
@@ -100,7 +129,9 @@ impl<P: Probe> Pass<'_, P> {
                 self.record = Arc::new(held);
                 self.keep(&bytes, loaded)
             }
-            Err(_) => Err(self.unwritten(HeldReason::TooLarge, message)),
+            // It may stand there by now: the next pass reads it.
+            Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => Err(error.into()),
+            Err(_) => Err(self.unwritten(HeldReason::TooLarge, unrecorded)),
         }
     }
 }

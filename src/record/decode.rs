@@ -1,9 +1,9 @@
 //! Reading a record. Invariant: a record that cannot be honoured is an error with a remedy; it is never taken for "nothing yet".
 
-use durable_fsm_graph::Graph;
+use durable_fsm_graph::{Graph, Transition, Undo};
 use serde_json::Value;
 
-use super::{FORMAT, Record};
+use super::{Action, FORMAT, HISTORY, Intent, Record, Touched};
 use crate::FactError;
 
 /// Why a record cannot be honoured. The resource is held, and the bytes stay as they are.
@@ -11,7 +11,9 @@ use crate::FactError;
 #[non_exhaustive]
 pub enum Unreadable {
     /// The bytes are not a record.
-    #[error("the record is damaged ({0}); restore it from a backup, or release the resource and import it")]
+    #[error(
+        "the record is damaged ({0}); restore it from a backup, or release the resource, which drops the record and leaves what it made as it is"
+    )]
     Damaged(String),
     /// A newer library wrote it.
     #[error(
@@ -64,7 +66,9 @@ pub enum Unreadable {
     #[error("the record contradicts itself ({0}); it was edited by hand or forged: restore it from a backup")]
     Inconsistent(String),
     /// There was a record, and it is gone, or has gone back to an earlier one.
-    #[error("the record is lost ({0}); restore the latest record, or release the resource and import it")]
+    #[error(
+        "the record is lost ({0}); restore the latest record, or release the resource, which begins anew and leaves what was made as it is"
+    )]
     Lost(String),
 }
 
@@ -128,6 +132,13 @@ impl Record {
                     return inconsistent(format!("`{}` cannot have reached {state}", effect.transition));
                 }
             }
+            // One that is retained may be listed without anybody knowing where it led.
+            let step = graph.transition(&effect.transition).map(|(_, step)| step);
+            let is_undone =
+                |step: &Transition<'_>| step.contract().is_some_and(|it| matches!(it.undo, Undo::Method(_)));
+            if effect.state.is_none() && step.is_some_and(|step| step.to.len() > 1 && is_undone(step)) {
+                return inconsistent(format!("it does not say which state `{}` reached", effect.transition));
+            }
             let twin = |other: &super::Effect| {
                 other.transition == effect.transition && other.subject == effect.subject && other.life == effect.life
             };
@@ -135,16 +146,46 @@ impl Record {
                 return inconsistent(format!("`{}` stands twice among its live effects", effect.transition));
             }
         }
-        for touched in &self.touched {
+        for (index, touched) in self.touched.iter().enumerate() {
             self.check_step(graph, &touched.transition, touched.subject.as_deref(), touched.life)?;
-        }
-        if let Some(intent) = &self.intent {
-            self.check_step(graph, &intent.transition, intent.subject.as_deref(), intent.life)?;
-            if intent.attempt == 0 {
-                return inconsistent("its intent has attempt 0".to_owned());
+            if touched.attempt == 0 {
+                return inconsistent(format!("`{}` was sent with attempt 0", touched.transition));
+            }
+            let twin = |other: &Touched| {
+                other.transition == touched.transition && other.subject == touched.subject && other.life == touched.life
+            };
+            if self.touched[..index].iter().any(twin) {
+                return inconsistent(format!("`{}` stands twice among its touched steps", touched.transition));
             }
         }
+        if let Some(intent) = &self.intent {
+            self.check_intent(graph, intent)?;
+        }
+        if self.history.len() > HISTORY {
+            return inconsistent(format!("it has {} lines of history, and {HISTORY} are kept", self.history.len()));
+        }
         Ok(())
+    }
+
+    /// What is undone is live, and what is aborted was sent.
+    fn check_intent(&self, graph: &Graph<'_>, intent: &Intent) -> Result<(), Unreadable> {
+        let inconsistent = |what: String| Err(Unreadable::Inconsistent(what));
+        self.check_step(graph, &intent.transition, intent.subject.as_deref(), intent.life)?;
+        if intent.attempt == 0 {
+            return inconsistent("its intent has attempt 0".to_owned());
+        }
+        let sent = |touched: &Touched| {
+            touched.transition == intent.transition && touched.subject == intent.subject && touched.life == intent.life
+        };
+        match intent.action {
+            Action::Undo if self.effect_of(intent).is_none() => {
+                inconsistent(format!("it undoes `{}`, which is not live", intent.transition))
+            }
+            Action::Abort if !self.touched.iter().any(sent) => {
+                inconsistent(format!("it aborts `{}`, which was not sent", intent.transition))
+            }
+            Action::Run | Action::Undo | Action::Abort => Ok(()),
+        }
     }
 
     fn check_step(

@@ -77,6 +77,8 @@ pub enum Event {
     },
     /// A look-up has failed, or a transition without an effect: nothing was sent.
     NotAsked {
+        /// The transition.
+        transition: String,
         /// What the error means.
         class: Class,
         /// Its text.
@@ -85,6 +87,8 @@ pub enum Event {
         at: Stamp,
         /// After how long it is tried again.
         after: Duration,
+        /// The resource's generation.
+        generation: u64,
     },
     /// The effect of the intent, whatever it was, is to be removed by its abort.
     SetAside,

@@ -43,7 +43,9 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::Failed { class, error, at, after, generation } => {
             change.fail(class, error, at, after, generation)?;
         }
-        Event::NotAsked { class, error, at, after } => change.not_asked(class, error, at, after)?,
+        Event::NotAsked { transition, class, error, at, after, generation } => {
+            change.not_asked(&transition, class, error, at, after, generation)?;
+        }
         Event::SetAside => change.set_aside()?,
         Event::Turned { direction, at } => change.turn(direction, at)?,
         Event::Undone { at } => change.undone(at)?,

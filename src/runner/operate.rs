@@ -39,6 +39,15 @@ pub struct Left {
     pub in_doubt: bool,
 }
 
+/// What a release has left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// What the record knew of.
+    pub left: Vec<Left>,
+    /// Why there may be more: the record could not be read, and nobody knows what it stood for.
+    pub unreadable: Option<Unreadable>,
+}
+
 /// How often a request is tried when others write at the same time.
 const TRIES: usize = 16;
 
@@ -100,16 +109,22 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.change(resource, |_| Event::Rebound { owner: uid.to_owned() }).await
     }
 
-    /// Removes the record and its mark, leaves everything outside as it is, and lists what is left.
+    /// Removes the record and its mark, leaves everything outside as it is, and lists what is left. This is also the way out for a
+    /// record that cannot be read: it goes as it is.
     ///
     /// # Errors
     /// [`OperateError::NoRecord`] or the store's.
-    pub async fn release(&self, resource: &ResourceId) -> Result<Vec<Left>, OperateError> {
+    pub async fn release(&self, resource: &ResourceId) -> Result<Released, OperateError> {
+        let id = self.record_id(resource);
         for _ in 0..TRIES {
-            let (record, version) =
-                self.read(resource).await?.ok_or_else(|| OperateError::NoRecord(resource.clone()))?;
-            match self.driver.store.remove(&self.record_id(resource), &version).await {
-                Ok(()) => return Ok(left_behind(&record)),
+            let loaded = self.driver.store.load(&id).await?;
+            let bytes = loaded.bytes.ok_or_else(|| OperateError::NoRecord(resource.clone()))?;
+            let released = match Record::decode(M::GRAPH, &bytes) {
+                Ok(record) => Released { left: left_behind(&record), unreadable: None },
+                Err(error) => Released { left: Vec::new(), unreadable: Some(error) },
+            };
+            match self.driver.store.remove(&id, &loaded.version).await {
+                Ok(()) => return Ok(released),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -66,6 +66,7 @@ pub async fn check<F: StoreFixture>(fixture: &mut F) -> Result<(), Broken> {
     one_winner(&store, &id("busy")).await?;
     lives(&store, &id("again")).await?;
     machines(fixture, &store, &id("other")).await?;
+    uids(&store, &id("plain"), &id("busy")).await?;
     drop(store);
     if fixture.is_durable() {
         let store = fixture.open().await;
@@ -188,6 +189,15 @@ async fn machines<F: StoreFixture, S: Store>(fixture: &mut F, store: &S, id: &Re
     expect(listed == expected, "the list has every resource with a record of that machine, once, and no other")?;
     let other = works(store.list(&second.machine).await, "records can be listed")?;
     expect(other == [id.resource.clone()], "the list of one machine does not have another's")
+}
+
+/// A store that knows whose a version is knows it of every version.
+async fn uids<S: Store>(store: &S, id: &RecordId, other: &RecordId) -> Result<(), Broken> {
+    let (before, of_other) = (load(store, id).await?.version, load(store, other).await?.version);
+    let written = works(store.compare_and_swap(id, &before, b"{\"n\":2}").await, "a record can be replaced")?.version;
+    let uid = store.uid_of(&before);
+    expect(store.uid_of(&written) == uid, "every version of one resource has its uid")?;
+    expect(uid.is_none() || store.uid_of(&of_other) != uid, "two resources have two uids")
 }
 
 /// Polls futures side by side, in one task.

@@ -1,18 +1,21 @@
 //! The oracles: what must hold for every machine, whatever goes wrong. Invariant: they judge by what is durable and by what exists,
 //! never by what a controller believes, and they demand no more than the declared contracts promise.
 
+mod holds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use durable_fsm_graph::{Graph, Kind, Undo};
 
-use super::sim::{Core, Decoded};
+use super::plan::Place;
+use super::sim::{Core, Decoded, Menus, Point};
 use super::world::Thing;
-use crate::Site;
-use crate::machine::Reply;
+use crate::machine::{Failure, Reply};
 use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record};
 use crate::steps::Ask;
+use crate::{Class, Site};
 
 /// What was violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +33,8 @@ pub enum Oracle {
     SingleEffect,
     /// It comes to rest within bounds, once nothing goes wrong any more.
     Quiescent,
+    /// A person is asked only where a contract, the provider or the store gives a reason.
+    HeldForReason,
     /// Whatever exists is known to the record.
     Orphan,
     /// Once at rest, another pass changes nothing.
@@ -78,8 +83,16 @@ pub(crate) struct Books {
     retained: BTreeSet<String>,
     /// An attempt of a controller has failed, and its next write has to say so.
     failed: [Option<(usize, u64)>; 2],
+    /// What a controller was told, so that nothing about it is in doubt: the transition of its last attempt.
+    certain: [Option<usize>; 2],
+    /// Why a person may be asked, since that was done last.
+    reasons: BTreeSet<HeldReason>,
     /// What was reached: a transition, and the state it led to.
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
+    /// At which sites each transition was, one bit for each.
+    pub(crate) crossed: Vec<u16>,
+    /// What could strike where.
+    pub(crate) offered: Menus,
     /// A hash of what existed when the world was looked at last.
     pub(crate) world: u64,
     pub(crate) undone: BTreeSet<usize>,
@@ -95,7 +108,11 @@ impl Books {
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
             failed: [None; 2],
+            certain: [None; 2],
+            reasons: BTreeSet::new(),
             edges: BTreeSet::new(),
+            crossed: vec![0; graph.transitions.len()],
+            offered: Menus::new(graph.transitions.len()),
             world: 0,
             undone: BTreeSet::new(),
             aborted: BTreeSet::new(),
@@ -110,9 +127,17 @@ impl Books {
         }
     }
 
+    /// A place was passed.
+    pub(crate) fn passed(&mut self, point: &Point) {
+        if let (Some(sites), Place::Site(site)) = (self.crossed.get_mut(usize::from(point.transition)), point.place) {
+            *sites |= 1 << site as u16;
+        }
+    }
+
     /// A controller has died, and with it what it alone knew.
     pub(crate) fn forget(&mut self, actor: usize) {
         self.failed[actor] = None;
+        self.certain[actor] = None;
     }
 
     fn undo_of(&self, transition: &str) -> Option<Undo<'static>> {
@@ -123,7 +148,7 @@ impl Books {
     pub(crate) fn check_write(&mut self, actor: usize, old: Option<&Record>, new: &Record) -> Option<Violation> {
         let history = |message: String| Some(Violation::new(Oracle::History, message));
         let edge = |message: String| Some(Violation::new(Oracle::Edge, message));
-        let failed = self.failed[actor].take();
+        let (failed, certain) = (self.failed[actor].take(), self.certain[actor].take());
         let expected = old.map_or(0, |old| old.seq) + 1;
         if new.seq != expected {
             return history(format!("seq {} was written where {expected} was due", new.seq));
@@ -136,6 +161,11 @@ impl Books {
         }
         if let Some(effect) = self.out_of_order(new).filter(|_| !begun) {
             return edge(effect);
+        }
+        if old.is_none_or(|old| old.held.is_none())
+            && let Some(violation) = self.check_hold(new, certain)
+        {
+            return Some(violation);
         }
         let old = old?;
         if new.origin != old.origin || new.machine != old.machine {
@@ -308,6 +338,9 @@ impl Core {
             |why: &str| Some(Violation::new(Oracle::IntentFirst, format!("{} of `{name}`: {why}", site.name())));
         let exact =
             |why: &str| Some(Violation::new(Oracle::ExactResume, format!("{} of `{name}`: {why}", site.name())));
+        if let Some(why) = self.is_kept_away() {
+            return first(why);
+        }
         let Some(decoded) = &self.stored.decoded else { return first("there is no record") };
         let record = &decoded.record;
         let Some(intent) = &record.intent else { return first("no intent is durable") };
@@ -342,8 +375,37 @@ impl Core {
         None
     }
 
-    pub(crate) fn failed_call(&mut self, ask: &Ask) {
-        let seq = self.stored.record().map_or(0, |record| record.seq);
-        self.books.failed[self.actor] = Some((ask.transition, seq));
+    /// A method that may change the world has answered its caller.
+    pub(crate) fn answered(&mut self, site: Site, ask: &Ask, failure: Option<&Failure>) {
+        let intent = self.stored.record().and_then(|record| record.intent.as_ref());
+        let doubted = intent.is_none_or(|intent| intent.in_doubt);
+        let unknown = match failure {
+            None => false,
+            Some(Failure::Provider { class, .. }) => *class == Class::Unknown,
+            Some(Failure::Fact(_)) => true,
+        };
+        self.books.certain[self.actor] = (!doubted && !unknown).then_some(ask.transition);
+        if let Some(failure) = failure {
+            let seq = self.stored.record().map_or(0, |record| record.seq);
+            self.books.failed[self.actor] = Some((ask.transition, seq));
+            self.failed(site, ask, failure);
+        }
+    }
+
+    /// A method has failed: the timeline says so, and it may be a reason to hold.
+    pub(crate) fn failed(&mut self, site: Site, ask: &Ask, failure: &Failure) {
+        let name = self.graph.transitions.get(ask.transition).map_or("", |step| step.name);
+        match failure {
+            Failure::Provider { class, message } => {
+                if *class == Class::NotOurs {
+                    self.books.may_hold(HeldReason::NotOurs);
+                }
+                self.note(|| format!("{} of {name} fails: {} ({message})", site.name(), class.name()));
+            }
+            Failure::Fact(error) => {
+                self.books.may_hold(HeldReason::Unreadable);
+                self.note(|| format!("{} of {name} fails: {error}", site.name()));
+            }
+        }
     }
 }

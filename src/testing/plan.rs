@@ -1,8 +1,10 @@
 //! Plans: which faults strike where. Invariant: a plan names places by label, never by position, so it survives edits of the machine
 //! that do not touch those places.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use crate::Site;
 
@@ -71,6 +73,8 @@ faults! {
     Delete = "delete",
     /// The resource's spec changes here.
     Edit = "edit",
+    /// An operator pauses the resource here, and resumes it when it has been left alone for a while.
+    Suspended = "suspended",
     /// Another controller makes one pass here.
     Switch = "switch",
     /// The controller is paused here, longer than any deadline, while another one acts.
@@ -130,6 +134,8 @@ pub enum Place {
     Site(Site),
     /// Inside the method that is called there, at its n-th await that has to wait.
     Await(Site, u32),
+    /// A further request of a store of the author's own, behind the first one after the crossing, by its name.
+    Request(Site, &'static str),
     /// Between two passes.
     Pass,
 }
@@ -139,6 +145,7 @@ impl fmt::Display for Place {
         match self {
             Place::Site(site) => f.write_str(site.name()),
             Place::Await(site, nth) => write!(f, "{}.{nth}", site.name()),
+            Place::Request(site, name) => write!(f, "{}.{name}", site.name()),
             Place::Pass => f.write_str("pass"),
         }
     }
@@ -185,17 +192,36 @@ impl FromStr for Label {
             None => (step, None),
         };
         let (site, inner) = match place.split_once('.') {
-            Some((site, inner)) => (site, Some(inner.parse().map_err(|_| wrong())?)),
+            Some((site, inner)) => (site, Some(inner)),
             None => (place, None),
         };
         let place = if site == "pass" {
             Place::Pass
         } else {
             let site = SITES.into_iter().find(|it| it.name() == site).ok_or_else(wrong)?;
-            inner.map_or(Place::Site(site), |inner| Place::Await(site, inner))
+            match inner.map(str::parse) {
+                None => Place::Site(site),
+                Some(Ok(nth)) => Place::Await(site, nth),
+                Some(Err(_)) => Place::Request(site, inner.and_then(request_name).ok_or_else(wrong)?),
+            }
         };
         Ok(Self { transition: transition.to_owned(), subject, place, nth })
     }
+}
+
+/// The name of a request as places have it. Names are few, so those that were read are kept.
+fn request_name(name: &str) -> Option<&'static str> {
+    static READ: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
+        return None;
+    }
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = read.get(name) {
+        return Some(*known);
+    }
+    let name: &'static str = name.to_owned().leak();
+    read.insert(name);
+    Some(name)
 }
 
 const SITES: [Site; 11] = [
@@ -265,13 +291,21 @@ mod tests {
 
     #[test]
     fn a_plan_prints_as_what_it_parses_from() {
-        let text = "create_room/effect#1=reply-lost; push_skill(a/b)/commit#2=conflict; a/undo.3#1=crash; pass#3=edit";
+        let text = "create_room/effect#1=reply-lost; push_skill(a/b)/commit#2=conflict; a/undo.3#1=crash; a/commit.get#2=stale; pass#3=edit";
         let plan: Plan = text.parse().unwrap();
         assert_eq!(plan.to_string(), text);
         assert_eq!(plan.0[2].0.place, Place::Await(Site::Undo, 3));
         assert_eq!("".parse::<Plan>().unwrap(), Plan::default());
-        for wrong in ["a", "a=crash", "a/effect#x=crash", "a/effect#1=smash", "a/nowhere#1=crash", "a(b/effect#1=crash"]
-        {
+        for wrong in [
+            "a",
+            "a=crash",
+            "a/effect#x=crash",
+            "a/effect#1=smash",
+            "a/nowhere#1=crash",
+            "a(b/effect#1=crash",
+            "a/commit.#1=crash",
+            "a/commit.G#1=crash",
+        ] {
             assert!(wrong.parse::<Plan>().is_err(), "{wrong}");
         }
         assert!(Fault::ALL.len() <= 64);

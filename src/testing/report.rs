@@ -33,13 +33,45 @@ pub struct Report {
     pub undone: usize,
     /// How many aborts were run.
     pub aborted: usize,
+    /// How many edges, undos and aborts the machine has.
+    pub of: Totals,
+    /// For each transition how many faults have struck, and last those that belong to none.
+    pub rows: Vec<Row>,
     /// How often each fault struck at each kind of place.
     pub faults: BTreeMap<(Place, Fault), u64>,
     /// How long it took.
     pub time: Duration,
 }
 
+/// How many edges, undos and aborts a machine has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Edges; a set counts as one.
+    pub edges: usize,
+    /// Undo methods.
+    pub undos: usize,
+    /// Abort methods.
+    pub aborts: usize,
+}
+
+/// What has struck one transition. A fault counts once for each kind of place: a site, the awaits inside of it, or between passes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The transition; empty for what belongs to none.
+    pub transition: String,
+    /// How many faults have struck.
+    pub struck: u32,
+    /// How many could have, in a run with any of the faults. What could only after as many faults as were explored is among them.
+    pub offered: u32,
+}
+
 impl Report {
+    /// Whether one plan was replayed instead, or skipped, because of `FSM_PLAN`: nothing is claimed to be complete.
+    #[must_use]
+    pub fn is_replay(&self) -> bool {
+        self.by_depth.is_empty()
+    }
+
     pub(crate) fn of_replay(machine: &'static str) -> Self {
         Self {
             machine,
@@ -53,6 +85,8 @@ impl Report {
             edges: 0,
             undone: 0,
             aborted: 0,
+            of: Totals::default(),
+            rows: Vec::new(),
             faults: BTreeMap::new(),
             time: Duration::ZERO,
         }
@@ -61,6 +95,9 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_replay() {
+            return write!(f, "{}: FSM_PLAN alone was run", self.machine);
+        }
         write!(f, "{}: complete to {} faults", self.machine, self.complete)?;
         if let Some((depth, part)) = self.cut {
             write!(f, "; stopped by the budget at {:.0} % of {depth}", part * 100.0)?;
@@ -70,9 +107,15 @@ impl fmt::Display for Report {
         writeln!(f, "  {} places without faults; runs by number of faults: {:?}", self.places, self.by_depth)?;
         writeln!(
             f,
-            "  edges {}, undos {}, aborts {}; ended held {}",
-            self.edges, self.undone, self.aborted, self.ended_held
+            "  edges {}/{}, undos {}/{}, aborts {}/{}; ended held {}",
+            self.edges, self.of.edges, self.undone, self.of.undos, self.aborted, self.of.aborts, self.ended_held
         )?;
+        let all = |count: fn(&Row) -> u32| self.rows.iter().map(count).sum::<u32>();
+        writeln!(f, "  faults x places {}/{}", all(|row| row.struck), all(|row| row.offered))?;
+        for row in &self.rows {
+            let name = if row.transition.is_empty() { "(none)" } else { &row.transition };
+            writeln!(f, "    {name:<24} {}/{}", row.struck, row.offered)?;
+        }
         writeln!(f, "  {} runs compared with themselves, 0 differences", self.twice)?;
         let places: BTreeSet<Place> = self.faults.keys().map(|(place, _)| *place).collect();
         for place in places {

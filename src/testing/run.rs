@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
-use super::sim::{Joins, Line, Point, Seen, Sim, SimClock, SimProbe, SimStore};
-use super::world::{Thing, World};
+use super::sim::{Joins, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
+use super::world::{Change, Thing, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::{HeldReason, Record, Resolution};
+use crate::record::{Direction, HeldReason, Record, Resolution};
 use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
@@ -59,8 +59,10 @@ pub(crate) struct Run {
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) aborted: BTreeSet<usize>,
+    pub(crate) crossed: Vec<u16>,
+    pub(crate) offered: Menus,
     pub(crate) ended_held: bool,
-    pub(crate) joins: Vec<(u64, usize)>,
+    pub(crate) joins: Vec<u64>,
     /// How many places had been passed when the last fault struck.
     pub(crate) fired_at: usize,
 }
@@ -121,6 +123,8 @@ pub(crate) struct Manner<'m> {
     pub(crate) known: &'m [Arc<Joins>],
     /// Keeps a timeline.
     pub(crate) verbose: bool,
+    /// Keeps a digest of all that happens.
+    pub(crate) traced: bool,
 }
 
 /// Runs one plan.
@@ -135,11 +139,14 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         core.stored.exclusive = rig.exclusive;
         rig.resources[0].uid().clone_into(&mut core.first_uid);
         core.moved = moved;
+        core.digest = manner.traced.then_some(0);
         core.known = manner.known.to_vec();
     }
     let world = W::new(&sim);
     let (inventory, check) = (world.clone(), world.clone());
+    sim.is_on(world.backend());
     sim.watch(Arc::new(move || inventory.inventory()), Arc::new(move |at| check.check(at)));
+    sim.check_world();
     let resource = rig.resources[0].id();
     let longest = graph.transitions.iter().filter_map(|step| step.contract()).map(|it| it.timeout + it.settle).max();
     let mut runner = Runner {
@@ -169,17 +176,17 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         let message = format!("{} at {} had no occasion", missed.fault, missed.point.label(graph));
         core.violation = Some(Violation::new(Oracle::NotFired, message));
     }
-    let writes = core.books.writes;
-    core.mix(writes);
     Run {
         seen: std::mem::take(&mut core.seen),
         violation: core.violation.take(),
-        digest: core.digest,
+        digest: core.digest.unwrap_or_default(),
         log: core.log.take().unwrap_or_default(),
         rests,
         edges: std::mem::take(&mut core.books.edges),
         undone: std::mem::take(&mut core.books.undone),
         aborted: std::mem::take(&mut core.books.aborted),
+        crossed: std::mem::take(&mut core.books.crossed),
+        offered: std::mem::take(&mut core.books.offered),
         ended_held,
         joins: std::mem::take(&mut core.joins),
         fired_at: core.fired_at,
@@ -188,7 +195,10 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
 
 fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
     let clock = (rig.clock)(SimClock(sim.clone()));
-    let store = (rig.store)(SimStore(sim.clone()));
+    let store = match sim.backend() {
+        Some(backend) => Arc::new(Observed { store: backend.open(index), sim: sim.clone() }),
+        None => (rig.store)(SimStore(sim.clone())),
+    };
     let driver = Driver::new(store, clock, SimProbe(sim.clone()), Duration::from_secs(600));
     sim.core().incarnations[index] = driver.incarnation().to_owned();
     Actor { driver: Arc::new(driver), pass: None, draining: false, stopped_at: Duration::ZERO }
@@ -203,6 +213,7 @@ impl<W: World> Runner<'_, W> {
             return held;
         }
         self.sim.core().make_again();
+        self.sim.change(Change::MadeAgain);
         self.act_for_the_old_one();
         let held_again = self.live(clean);
         held || held_again
@@ -215,30 +226,35 @@ impl<W: World> Runner<'_, W> {
             match self.settle(Rest::Resting) {
                 Rest::Over => return ended_held,
                 Rest::Gone => break,
-                Rest::HeldInDoubt => ended_held = true,
+                Rest::HeldInDoubt => {
+                    ended_held = true;
+                    if self.is_recorded(|record| record.held.is_some()) {
+                        self.stays("held", |ending| *ending == Ending::Held, true);
+                    }
+                }
                 Rest::Resting => {
                     if !self.at_rest(clean) {
                         return ended_held;
                     }
                 }
             }
-            let mut core = self.sim.core();
-            if core.edit < core.edits && !ended_held {
-                if core.edit == stage {
-                    core.edit += 1;
+            let (edit, edits) = {
+                let core = self.sim.core();
+                (core.edit, core.edits)
+            };
+            if edit < edits && !ended_held {
+                if edit == stage {
+                    self.sim.edit();
                 }
             } else {
-                core.deleting = true;
-                core.note(|| "the resource is to be deleted".to_owned());
-                drop(core);
+                self.sim.core().note(|| "the resource is to be deleted".to_owned());
+                self.sim.delete();
                 match self.settle(Rest::Gone) {
                     Rest::Gone => break,
                     Rest::Over => return ended_held,
                     _ => {
-                        let mut core = self.sim.core();
-                        let held = core.stored.record().and_then(|record| record.held.as_ref());
-                        let message = format!("a deletion ends held: {}", held.map_or("", |it| it.message.as_str()));
-                        core.violate(Violation::new(Oracle::Quiescent, message));
+                        let message = "it rests, and is to be deleted".to_owned();
+                        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
                         return ended_held;
                     }
                 }
@@ -250,7 +266,7 @@ impl<W: World> Runner<'_, W> {
 
     /// Passes until it rests, is gone, or is held for a person.
     fn settle(&mut self, until: Rest) -> Rest {
-        let begun = self.sim.now();
+        let begun = self.sim.time();
         for _ in 0..PASSES {
             if self.sim.core().deleting && until == Rest::Resting && self.sim.core().stored.gone {
                 return Rest::Gone;
@@ -261,13 +277,14 @@ impl<W: World> Runner<'_, W> {
             if self.sim.core().is_over() {
                 return Rest::Over;
             }
-            let tampered = self.sim.core().stored.tampered.take().is_some();
-            let now = self.sim.now();
+            let tampered = self.sim.outlast_tampering();
+            let now = self.sim.time();
             match end {
                 End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),
                 End::Store => self.sim.advance_to(now + Duration::from_secs(1)),
                 End::Report(report) => match report.ending {
                     Ending::Held if report.unwritten.is_some() || tampered => {
+                        self.abandon(tampered);
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     _ if tampered && self.sim.core().is_poisoned() => {
@@ -277,19 +294,38 @@ impl<W: World> Runner<'_, W> {
                     }
                     // Whatever was changed during the pass wakes the controller up again.
                     Ending::Resting if self.wanted() != wanted => {}
+                    // It has read that nobody has paused it.
+                    Ending::Resting if self.sim.core().suspended > 0 => {
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    // It has read that the mark is still there.
+                    Ending::Resting if self.sim.core().is_exposed() => {
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
                     Ending::Resting => return Rest::Resting,
-                    Ending::Progressing(after) | Ending::Blocked(after) => {
+                    Ending::Progressing(after) => self.sim.advance_to(now + after.max(Duration::from_millis(1))),
+                    Ending::Blocked(after) => {
+                        // Another controller may have gone on meanwhile. What waits may look again.
+                        if self.wanted() == wanted && self.is_recorded(|record| record.blocked.is_some()) {
+                            self.stays("blocked", |ending| matches!(ending, Ending::Blocked(_)), false);
+                        }
                         self.sim.advance_to(now + after.max(Duration::from_millis(1)));
                     }
                     Ending::Held => {
-                        let is_in_doubt = |record: &Record| {
-                            record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt)
-                        };
-                        let in_doubt = match &report.record {
-                            Some(record) => is_in_doubt(record),
-                            None => self.sim.core().stored.record().is_some_and(is_in_doubt),
-                        };
-                        if in_doubt && !self.sim.core().deleting {
+                        let record =
+                            report.record.as_deref().cloned().or_else(|| self.sim.core().stored.record().cloned());
+                        let in_doubt = record
+                            .as_ref()
+                            .and_then(|record| record.held.as_ref())
+                            .filter(|held| held.reason == HeldReason::InDoubt);
+                        if let Some(held) = in_doubt
+                            && record.as_ref().is_some_and(|record| record.direction == Direction::Deleting)
+                        {
+                            let message = format!("a deletion is held: {}", held.message);
+                            self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            return Rest::Over;
+                        }
+                        if in_doubt.is_some() && !self.sim.core().deleting {
                             if !self.is_rolled_back() {
                                 return Rest::HeldInDoubt;
                             }
@@ -297,22 +333,28 @@ impl<W: World> Runner<'_, W> {
                             self.operate(Resolution::RollBack);
                             continue;
                         }
+                        if self.wanted() == wanted && self.is_recorded(|record| record.held.is_some()) {
+                            self.stays("held", |ending| *ending == Ending::Held, true);
+                        }
                         self.sim.advance_to(now + Duration::from_secs(60));
                         self.operate(Resolution::Retry);
                     }
                     Ending::Gone => {
                         let core = self.sim.core();
-                        if core.stored.bytes.is_none() && core.deleting {
+                        if core.deleting && (core.stored.gone || core.stored.bytes.is_none()) {
                             return Rest::Gone;
                         }
                         drop(core);
                         // The store was wrong: the resource is there, and comes up again.
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
-                    Ending::Paused => self.sim.advance_to(now + Duration::from_secs(1)),
+                    Ending::Paused => {
+                        self.sim.end_paused_pass();
+                        self.sim.advance_to(now + Duration::from_secs(60));
+                    }
                 },
             }
-            if self.sim.now() > begun + TIME {
+            if self.sim.time() > begun + TIME {
                 break;
             }
         }
@@ -322,30 +364,41 @@ impl<W: World> Runner<'_, W> {
         Rest::Over
     }
 
-    /// Which spec is wanted, or none.
-    fn wanted(&self) -> (usize, bool) {
+    fn is_recorded(&self, what: fn(&Record) -> bool) -> bool {
+        self.sim.core().stored.record().is_some_and(what)
+    }
+
+    /// Which spec is wanted, or none, and whether an operator keeps everybody away.
+    fn wanted(&self) -> (usize, bool, bool) {
         let core = self.sim.core();
-        (core.edit, core.deleting)
+        (core.edit, core.deleting, core.suspended > 0)
     }
 
     /// What may happen between two passes.
     fn between(&mut self) {
         self.passes += 1;
+        self.sim.change(Change::PassOver);
+        let has_mark = self.sim.backend().is_none_or(|backend| backend.has_mark());
         let mut core = self.sim.core();
         core.actor = self.lead;
         let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::ClockBack.bit() | Fault::ClockAhead.bit();
         if core.stored.exclusive {
             menu &= !Fault::Other.bit();
         }
-        let there = core.stored.bytes.is_some();
-        if there {
-            menu |= Fault::Copied.bit() | Fault::Newer.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
+        if core.suspended == 0 {
+            menu |= Fault::Suspended.bit();
         }
-        if core.old_record().is_some() {
-            menu |= Fault::Restored.bit();
+        if core.stored.bytes.is_some() && core.stored.tampered.is_none() {
+            menu |= Fault::Copied.bit() | Fault::Newer.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
+            if core.old_record().is_some() {
+                menu |= Fault::Restored.bit();
+            }
+        }
+        if !has_mark || core.deleting || core.is_exposed() {
+            menu &= !Fault::Unmarked.bit();
         }
         if !core.deleting {
-            menu |= Fault::Delete.bit();
+            menu |= if core.is_exposed() { 0 } else { Fault::Delete.bit() };
             if core.edit < core.edits {
                 menu |= Fault::Edit.bit();
             }
@@ -360,32 +413,10 @@ impl<W: World> Runner<'_, W> {
             Fault::Other => self.lead = 1 - self.lead,
             Fault::ClockBack => core.skew -= 3600,
             Fault::ClockAhead => core.skew += 10 * 365 * 24 * 3600,
-            Fault::Delete => core.deleting = true,
-            Fault::Edit => core.edit += 1,
-            Fault::Unmarked => core.stored.marked = false,
-            Fault::Restored => core.stored.tampered = core.old_record(),
-            Fault::Removed => {
-                let mut loaded = core.loaded();
-                loaded.bytes = None;
-                core.stored.tampered = Some(loaded);
+            _ => {
+                drop(core);
+                self.sim.befall(fault);
             }
-            Fault::Newer => {
-                let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record().cloned() {
-                    record.format += 1;
-                    loaded.bytes = serde_json::to_vec(&record).ok();
-                }
-                core.stored.tampered = Some(loaded);
-            }
-            Fault::Copied => {
-                let mut loaded = core.loaded();
-                if let Some(mut record) = core.stored.record().cloned() {
-                    record.owner = "the-uid-of-another".to_owned();
-                    loaded.bytes = serde_json::to_vec(&record).ok();
-                }
-                core.stored.tampered = Some(loaded);
-            }
-            _ => {}
         }
     }
 

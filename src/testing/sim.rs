@@ -1,14 +1,19 @@
 //! The simulation: virtual time, one durable record, and what goes wrong. Invariant: everything that a run does follows from its plan;
 //! there is no other source of time, order or chance.
 
+mod backend;
 mod calls;
 mod clock;
 mod crossings;
 mod decoded;
 mod joins;
+mod menus;
+mod observed;
 mod record;
+mod signals;
 
 use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -20,15 +25,18 @@ pub(crate) use crossings::SimProbe;
 pub(crate) use decoded::Decoded;
 use durable_fsm_graph::Graph;
 pub(crate) use joins::Joins;
+pub(crate) use menus::Menus;
+pub(crate) use observed::Observed;
 pub(crate) use record::SimStore;
 use record::Stored;
+pub(crate) use signals::Told;
 
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
-use super::world::Thing;
+use super::world::{Backend, Thing};
 
 /// A place, as the simulation compares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Point {
     /// Index of the transition; `u16::MAX` for none.
     pub(crate) transition: u16,
@@ -107,8 +115,12 @@ struct Shared {
     core: Mutex<Core>,
     inventory: Mutex<Option<Inventory>>,
     check: Mutex<Option<Check>>,
+    /// What is behind the store, if it is one of the author's own.
+    backend: Mutex<Option<Arc<dyn Backend>>>,
 }
 
+/// Hashes a shelf, given the keys that are known and the time.
+pub(crate) type ShelfHash = Box<dyn Fn(&[String], Duration, &mut DefaultHasher) + Send>;
 type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
 type Check = Arc<dyn Fn(&super::world::At<'_>) -> Result<(), String> + Send + Sync>;
 
@@ -135,6 +147,8 @@ pub(crate) struct Core {
     flights: Vec<Flight>,
     pub(crate) stored: Stored,
     pub(crate) books: Books,
+    /// What existed when the world was looked at last. Only calls change it, and after each of them somebody looks.
+    pub(crate) things: Vec<Thing>,
     pub(crate) deleting: bool,
     /// Which of the resource's specs holds.
     pub(crate) edit: usize,
@@ -143,23 +157,32 @@ pub(crate) struct Core {
     pub(crate) first_uid: String,
     /// The version from which on the resource is another one of the same name.
     pub(crate) made_again: Option<u64>,
+    /// That one's uid, if it is not ours to choose.
+    pub(crate) uid_again: Option<String>,
+    /// Whether the next request of each controller is the first one after a crossing.
+    first_request: [bool; 2],
     /// No faults, and no places: a pass that only checks.
     pub(crate) quiet: bool,
     pub(crate) violation: Option<Violation>,
     pub(crate) log: Option<Vec<Line>>,
-    /// A hash of everything that happened.
-    pub(crate) digest: u64,
-    /// How many passes are stopped half-way.
+    /// A hash of everything that happened, if one is kept.
+    pub(crate) digest: Option<u64>,
     /// The longest that a look-up of this world lags.
     pub(crate) lag: Duration,
-    pub(crate) suspended: usize,
+    shelves: Vec<ShelfHash>,
+    /// How many passes are stopped half-way.
+    pub(crate) stopped: usize,
+    /// For how many passes an operator keeps everybody away from the resource.
+    pub(crate) suspended: u8,
+    /// What each controller was told of the resource.
+    pub(crate) told: [Told; 2],
     /// For how long each controller was paused.
     pub(crate) paused: [Duration; 2],
     pub(crate) draining: bool,
     /// How many places had been passed when the last fault struck.
     pub(crate) fired_at: usize,
-    /// Where other runs may have been before, with the number of places passed by then.
-    pub(crate) joins: Vec<(u64, usize)>,
+    /// Where other runs may come to, and what follows is known from this one.
+    pub(crate) joins: Vec<u64>,
     /// Where other runs have been, and were followed to their end.
     pub(crate) known: Vec<Arc<Joins>>,
     /// The run has come to where another one was: how it goes on is known.
@@ -188,17 +211,23 @@ impl Sim {
                 flights: Vec::new(),
                 stored: Stored::default(),
                 books: Books::new(graph),
+                things: Vec::new(),
                 deleting: false,
                 edit: 0,
                 edits: 0,
                 first_uid: String::new(),
                 made_again: None,
+                uid_again: None,
+                first_request: [false; 2],
                 quiet: false,
                 violation: None,
                 log: verbose.then(Vec::new),
-                digest: 0xcbf2_9ce4_8422_2325,
+                digest: None,
                 lag: Duration::ZERO,
+                shelves: Vec::new(),
+                stopped: 0,
                 suspended: 0,
+                told: Default::default(),
                 paused: [Duration::ZERO; 2],
                 draining: false,
                 fired_at: 0,
@@ -209,13 +238,27 @@ impl Sim {
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),
+            backend: Mutex::new(None),
         }))
     }
 
     /// The time that has passed since the run began.
     #[must_use]
     pub fn now(&self) -> Duration {
+        let mut core = self.core();
+        // Whoever comes there at another time may see something else.
+        core.joins.clear();
+        core.now
+    }
+
+    /// The time, for the simulation itself.
+    pub(crate) fn time(&self) -> Duration {
         self.core().now
+    }
+
+    /// What a shelf does from now on depends on what it hashes.
+    pub(crate) fn keep_shelf(&self, shelf: ShelfHash) {
+        self.core().shelves.push(shelf);
     }
 
     /// One await that has to wait: here a method can be dropped half-way. Call it wherever a real method would wait for an answer.
@@ -242,11 +285,12 @@ impl Sim {
     pub(crate) fn unwatch(&self) {
         *self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.is_on(None);
         self.core().flights.clear();
     }
 
     /// What exists in the world now.
-    pub(crate) fn things(&self) -> Vec<Thing> {
+    fn things(&self) -> Vec<Thing> {
         let inventory = self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner).clone();
         inventory.map(|inventory| inventory()).unwrap_or_default()
     }
@@ -254,17 +298,34 @@ impl Sim {
     /// Looks at the world after it may have changed.
     pub(crate) fn check_world(&self) {
         let things = self.things();
-        let check = self.0.check.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut core = self.core();
-        let core = &mut *core;
-        if let Some(violation) = core.books.check_world(core.stored.decoded.as_deref(), &things) {
-            core.violate(violation);
+        {
+            let mut core = self.core();
+            core.things = things;
+            core.check_things();
         }
+        self.check_author();
+    }
+
+    /// The author's own check, of what exists and of what is durable now.
+    pub(crate) fn check_author(&self) {
+        let check = self.0.check.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(check) = check {
-            let at = super::world::At { record: core.stored.record(), deleting: core.deleting, things: &things };
-            if let Err(message) = check(&at) {
-                core.violate(Violation::new(Oracle::Author, message));
-            }
+            self.check_with(&*check);
+        }
+    }
+
+    /// A check, without the lock: it may ask for the time.
+    pub(crate) fn check_with(&self, check: &dyn Fn(&super::world::At<'_>) -> Result<(), String>) {
+        let (decoded, deleting, things) = {
+            let mut core = self.core();
+            (core.stored.decoded.clone(), core.deleting, std::mem::take(&mut core.things))
+        };
+        let record = decoded.as_ref().map(|decoded| &decoded.record);
+        let checked = check(&super::world::At { record, deleting, things: &things });
+        let mut core = self.core();
+        core.things = things;
+        if let Err(message) = checked {
+            core.violate(Violation::new(Oracle::Author, message));
         }
     }
 
@@ -307,8 +368,9 @@ impl Core {
         if self.quiet {
             return None;
         }
-        self.mix(u64::from(point.transition) << 32 | u64::from(point.nth));
-        self.mix(self.now.as_millis() as u64);
+        let now = self.now;
+        self.trace(|| (&point, now));
+        self.books.passed(&point);
         self.seen.push(Seen { point, menu: 0, last_await: false });
         self.current[self.actor] = Some(self.seen.len() - 1);
         self.offer(menu)
@@ -322,6 +384,7 @@ impl Core {
         let index = self.current[self.actor]?;
         let seen = &mut self.seen[index];
         seen.menu |= menu;
+        self.books.offered.add(&seen.point, menu);
         let planned =
             self.plan.iter_mut().find(|it| !it.fired && menu & it.fault.bit() != 0 && it.point == seen.point)?;
         planned.fired = true;
@@ -361,6 +424,11 @@ impl Core {
         self.seen.iter().rev().find(same).map_or(1, |seen| seen.point.nth + 1)
     }
 
+    /// Whether a pass that was polled waits for something that is decided here.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.stop.is_some() || self.yielded || self.wake.is_some() || self.joined
+    }
+
     /// Whether nothing is left to find out.
     pub(crate) fn is_over(&self) -> bool {
         self.joined || self.violation.is_some()
@@ -373,8 +441,20 @@ impl Core {
         }
     }
 
-    pub(crate) fn mix(&mut self, value: u64) {
-        self.digest = (self.digest ^ value).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+    /// What exists, against what is durable.
+    fn check_things(&mut self) {
+        if let Some(violation) = self.books.check_world(self.stored.decoded.as_deref(), &self.things) {
+            self.violate(violation);
+        }
+    }
+
+    /// Mixes what happens into the digest, if one is kept.
+    pub(crate) fn trace<T: Hash>(&mut self, what: impl FnOnce() -> T) {
+        if let Some(digest) = &mut self.digest {
+            let mut hasher = DefaultHasher::new();
+            (*digest, what()).hash(&mut hasher);
+            *digest = hasher.finish();
+        }
     }
 
     /// Adds a line to the timeline, if one is kept.

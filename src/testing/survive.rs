@@ -5,6 +5,7 @@ use super::plan::Fault;
 use super::report::AssertOk as _;
 use super::world::World;
 use crate::Machine;
+use durable_fsm_graph::Kind;
 
 /// Faults that tests are named after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,16 @@ pub enum Trouble {
     Rival,
     /// The resource is to be deleted.
     Deleted,
+    /// An operator pauses the resource.
+    Paused,
+    /// The resource is edited.
+    Edited,
+    /// The record is tampered with, or cannot be read.
+    Tampered,
+    /// The controller is started afresh, another one takes over, or the resource is made again.
+    Restarted,
+    /// The time of day jumps.
+    Clock,
 }
 
 impl Trouble {
@@ -50,6 +61,19 @@ impl Trouble {
             }
             Trouble::Rival => Fault::Switch.bit() | Fault::Pause.bit(),
             Trouble::Deleted => Fault::Delete.bit(),
+            Trouble::Paused => Fault::Suspended.bit(),
+            Trouble::Edited => Fault::Edit.bit(),
+            Trouble::Tampered => {
+                Fault::Restored.bit()
+                    | Fault::Copied.bit()
+                    | Fault::Newer.bit()
+                    | Fault::Removed.bit()
+                    | Fault::Unmarked.bit()
+                    | Fault::Torn.bit()
+                    | Fault::Missing.bit()
+            }
+            Trouble::Restarted => Fault::Restart.bit() | Fault::Other.bit() | Fault::MadeAgain.bit(),
+            Trouble::Clock => Fault::ClockBack.bit() | Fault::ClockAhead.bit(),
         }
     }
 }
@@ -61,10 +85,21 @@ impl Trouble {
 #[track_caller]
 pub fn survives<W: World>(transition: &str, trouble: Trouble) {
     let report = explore::<W>().at(transition).masked(trouble.faults()).run().assert_ok();
-    assert!(report.schedules > 1, "{trouble:?} has no occasion at `{transition}`");
+    assert!(report.is_replay() || report.schedules > 1, "{trouble:?} has no occasion at `{transition}`");
 }
 
-/// That these are the transitions with an effect of a machine, all of them.
+/// All single faults of one kind, wherever they strike. A world that lists no edits is not edited.
+///
+/// # Panics
+/// If something is violated, or if there was no occasion for them.
+#[track_caller]
+pub fn survives_anywhere<W: World>(trouble: Trouble) {
+    let report = explore::<W>().masked(trouble.faults()).run().assert_ok();
+    let never = trouble == Trouble::Edited && W::edits().is_empty();
+    assert!(never || report.is_replay() || report.schedules > 1, "{trouble:?} has no occasion");
+}
+
+/// That these are the transitions of a machine that have an effect or wait, all of them.
 ///
 /// # Panics
 /// If one is missing.
@@ -74,27 +109,28 @@ pub fn assert_listed<W: World>(listed: &[&str]) {
     let missing: Vec<_> = graph
         .transitions
         .iter()
-        .filter(|step| step.contract().is_some() && !listed.contains(&step.name))
+        .filter(|step| !matches!(step.kind, Kind::NoEffect) && !listed.contains(&step.name))
         .map(|step| step.name)
         .collect();
     assert!(missing.is_empty(), "transitions without tests: {}", missing.join(", "));
 }
 
-/// Writes the tests of a machine: for each transition one for each kind of fault, one for all pairs of faults, and one for any number of
-/// them, with proptest.
+/// Writes the tests of a machine: for each transition one for each kind of fault, one for each kind that belongs to no transition, one
+/// for all pairs of faults, and one for any number of them, with proptest.
 ///
 /// ```text
 /// durable_fsm::survive! {
 ///     mod worker for Cloud { register_account, create_room, start_container }
+///     waits { wait_container }
 ///     unreached { "abort create_room" }
 /// }
 /// ```
 ///
-/// List every transition that has an effect; a test fails if one is missing. What the world has no occasion for stands under
-/// `unreached`: an edge, `undo transition` or `abort transition`.
+/// List every transition that has an effect, and every one that waits; a test fails if one is missing. What the world has no occasion for stands under
+/// `unreached`, as for [`Explorer::unreached`](super::Explorer::unreached).
 #[macro_export]
 macro_rules! survive {
-    (mod $name:ident for $world:ty { $($transition:ident),+ $(,)? } $(unreached { $($what:literal),* $(,)? })?) => {
+    (mod $name:ident for $world:ty { $($transition:ident),+ $(,)? } $(waits { $($wait:ident),* $(,)? })? $(unreached { $($what:literal),* $(,)? })?) => {
         mod $name {
             use super::*;
             $(
@@ -102,14 +138,24 @@ macro_rules! survive {
                     use super::*;
                     $crate::__survive_at! { $world, $transition;
                         crash Crash, reply_lost ReplyLost, request_lost RequestLost, late Late, refused Refused, store Store,
-                        rival Rival, deleted Deleted
+                        rival Rival, deleted Deleted, paused Paused
                     }
                 }
             )+
+            $($(
+                mod $wait {
+                    use super::*;
+                    $crate::__survive_at! { $world, $wait;
+                        crash Crash, reply_lost ReplyLost, request_lost RequestLost, late Late, refused Refused, rival Rival,
+                        deleted Deleted
+                    }
+                }
+            )*)?
+            $crate::__survive_anywhere! { $world; tampered Tampered, restarted Restarted, clock Clock, edited Edited }
 
             #[test]
             fn every_transition_is_listed() {
-                $crate::testing::assert_listed::<$world>(&[$(stringify!($transition)),+]);
+                $crate::testing::assert_listed::<$world>(&[$(stringify!($transition),)+ $($(stringify!($wait)),*)?]);
             }
 
             #[test]
@@ -137,6 +183,19 @@ macro_rules! __survive_at {
             #[test]
             fn $test() {
                 $crate::testing::survives::<$world>(stringify!($transition), $crate::testing::Trouble::$trouble);
+            }
+        )+
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __survive_anywhere {
+    ($world:ty; $($test:ident $trouble:ident),+) => {
+        $(
+            #[test]
+            fn $test() {
+                $crate::testing::survives_anywhere::<$world>($crate::testing::Trouble::$trouble);
             }
         )+
     };

@@ -1,9 +1,13 @@
 //! The world kit: what an author says about a provider in memory, and shelves to build one from. Invariant: a shelf never loses or
 //! invents a thing; whatever is odd about it (lag, quota, forgetfulness) was asked for.
 
+mod backend;
 mod shelf;
 
+pub use backend::{Backend, Change};
 pub use shelf::{Shelf, ShelfError, Shelved};
+
+use std::sync::Arc;
 
 use super::Sim;
 use crate::machine::Dispatch;
@@ -29,6 +33,11 @@ pub trait World: Clone + Send + Sync + 'static {
     /// The same resource later, each time with another spec: each edit is made when the machine rests on the one before.
     fn edits() -> Vec<<Self::Machine as Machine>::Resource> {
         Vec::new()
+    }
+
+    /// What is behind a store of your own, on which the machine is to be explored. Without it the record is kept in memory.
+    fn backend(&self) -> Option<Arc<dyn Backend>> {
+        None
     }
 
     /// Everything that exists.

@@ -1,18 +1,24 @@
 //! A record of each shape, as it is written. `UPDATE_GOLDEN=1` writes them anew; a change here is a change of the format.
 
-use durable_fsm::Resource as _;
+use durable_fsm::graph::Graph;
 use durable_fsm::record::{Record, Resolution};
+use durable_fsm::store::MemoryStore;
+use durable_fsm::{RecordId, Resource as _, Store as _};
 use serde_json::Value;
 
 use crate::machine::{Thing, ThingFlow};
-use crate::world::{Bench, Fault, Refusal};
+use crate::site::{SiteFlow, SiteRunner};
+use crate::world::{Bench, Fault, ManualClock, Provider, Refusal};
 
 async fn check(name: &str, bench: &Bench, thing: &Thing) {
-    let bytes = bench.bytes(thing).await.unwrap();
-    let record = Record::decode(&ThingFlow::GRAPH, &bytes).unwrap();
+    check_bytes(name, &ThingFlow::GRAPH, &bench.bytes(thing).await.unwrap());
+}
+
+fn check_bytes(name: &str, graph: &Graph<'_>, bytes: &[u8]) {
+    let record = Record::decode(graph, bytes).unwrap();
     assert_eq!(serde_json::to_vec(&record).unwrap(), bytes, "{name}: it is read as it was written");
     // The incarnation is what the clock gives; here always 0.
-    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    let value: Value = serde_json::from_slice(bytes).unwrap();
     let text = format!("{}\n", serde_json::to_string_pretty(&value).unwrap());
     let path = format!("{}/tests/golden/record/{name}.json", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -62,4 +68,77 @@ async fn a_record_of_each_shape() {
     bench.provider.will("add_member", &[Fault::Applied(Refusal::Unknown)]);
     let _ = bench.pass(&thing).await;
     check("member-in-doubt", &bench, &thing).await;
+    let mail_in_doubt = stopped_at("send_mail", &[Fault::Applied(Refusal::Unknown)]).await;
+    let _ = mail_in_doubt.settle(&thing).await;
+    check("held-in-doubt", &mail_in_doubt, &thing).await;
+    let bench = Bench::new();
+    bench.provider.set_rolled_out(false);
+    let _ = bench.settle(&thing).await;
+    check("overdue", &bench, &thing).await;
+}
+
+/// A site under a controller of its own.
+struct Site {
+    provider: Provider,
+    store: MemoryStore,
+    clock: ManualClock,
+    runner: SiteRunner<Provider>,
+}
+
+impl Site {
+    fn new() -> Self {
+        let (provider, store, clock) = (Provider::default(), MemoryStore::new(), ManualClock::default());
+        let runner = SiteRunner::builder(provider.clone(), store.clone()).clock(clock.clone()).build();
+        Self { provider, store, clock, runner }
+    }
+
+    /// Reconciles until all faults have fired, waiting as long as it is told to.
+    async fn until_faults_fired(&self, thing: &Thing) {
+        for _ in 0..50 {
+            let outcome = self.runner.reconcile(thing).await.unwrap();
+            if self.provider.all_faults_fired() {
+                return;
+            }
+            self.clock.advance(outcome.requeue_after().unwrap_or_default());
+        }
+        panic!("a fault did not fire");
+    }
+
+    async fn check(&self, name: &str, thing: &Thing) -> Record {
+        let id = RecordId { machine: SiteFlow::GRAPH.name.to_owned(), resource: thing.id() };
+        let bytes = self.store.load(&id).await.unwrap().bytes.unwrap();
+        check_bytes(name, &SiteFlow::GRAPH, &bytes);
+        Record::decode(&SiteFlow::GRAPH, &bytes).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_record_of_each_shape_of_an_effect() {
+    let thing = Thing::new("old title", &[]);
+    let site = Site::new();
+    site.provider.will("lookup_place", &[Fault::Refused(Refusal::Rejected)]);
+    site.until_faults_fired(&thing).await;
+    let record = site.check("retained", &thing).await;
+    assert_eq!(record.undo[0].transition, "reserve");
+
+    let site = Site::new();
+    site.provider.will("open", &[Fault::Refused(Refusal::Rejected)]);
+    site.until_faults_fired(&thing).await;
+    let record = site.check("branch", &thing).await;
+    assert_eq!(record.undo[1].state.as_deref(), Some("Dedicated"));
+
+    let site = Site::new();
+    site.until_faults_fired(&thing).await;
+    let _ = site.runner.reconcile(&Thing::new("new title", &[])).await.unwrap();
+    let record = site.check("saved", &thing).await;
+    assert_eq!(record.facts.get::<String>("title").unwrap(), "new title");
+    assert_eq!(record.undo[2].saved.get::<String>("title").unwrap(), "old title", "as its undo knew it");
+
+    let site = Site::new();
+    site.provider.will("place", &[Fault::Applied(Refusal::Unknown)]);
+    site.until_faults_fired(&thing).await;
+    site.provider.will("clear", &[Fault::Refused(Refusal::Unknown)]);
+    site.until_faults_fired(&Thing { deleting: true, ..thing.clone() }).await;
+    let record = site.check("aborting", &thing).await;
+    assert_eq!(record.intent.unwrap().action, durable_fsm::record::Action::Abort);
 }

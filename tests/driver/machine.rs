@@ -9,6 +9,7 @@ use crate::world::{Provider, Refusal};
 
 #[derive(Clone)]
 pub struct Thing {
+    pub name: String,
     pub uid: String,
     pub spec: Spec,
     pub deleting: bool,
@@ -23,14 +24,19 @@ pub struct Spec {
 impl Thing {
     pub fn new(image: &str, members: &[&str]) -> Self {
         let members = members.iter().map(ToString::to_string).collect();
-        Self { uid: "uid-1".to_owned(), spec: Spec { image: image.to_owned(), members }, deleting: false }
+        Self {
+            name: "thing".to_owned(),
+            uid: "uid-1".to_owned(),
+            spec: Spec { image: image.to_owned(), members },
+            deleting: false,
+        }
     }
 }
 
 impl Resource for Thing {
     type Spec = Spec;
     fn id(&self) -> ResourceId {
-        ResourceId::new("default", "thing")
+        ResourceId::new("default", &self.name)
     }
     fn uid(&self) -> &str {
         &self.uid

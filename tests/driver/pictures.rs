@@ -51,27 +51,30 @@ async fn a_record_on_its_way_back_shows_what_is_left() {
     assert_eq!(overlay.next_retry, None, "a person has to look first");
 }
 
-/// rustdoc copies no files, so the picture on the crate's front page is part of the page: a data URI of `docs/worker.svg`.
+/// rustdoc copies no files, so the pictures on the crate's front page are part of the page: data URIs of those in `docs`.
 #[test]
-fn the_picture_on_the_front_page_is_the_one_in_the_repository() {
+fn the_pictures_on_the_front_page_are_those_in_the_repository() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let picture = std::fs::read(folder.join("worker.svg")).unwrap();
-    let mut page = String::from("[worker-picture]: data:image/svg+xml,");
-    for byte in picture {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'=' | b':' | b'/' | b',' => page.push(byte.into()),
-            _ => page.push_str(&format!("%{byte:02X}")),
+    let readme = include_str!("../../README.md");
+    let mut page = String::new();
+    for name in ["worker", "team", "human"] {
+        let used = readme.contains(&format!("][{name}-picture]"));
+        assert!(used && readme.contains(&format!("[{name}-picture]: docs/{name}.svg")), "the README shows no {name}");
+        page.push_str(&format!("[{name}-picture]: data:image/svg+xml,"));
+        for byte in std::fs::read(folder.join(format!("{name}.svg"))).unwrap() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'=' | b':' | b'/' | b',' => page.push(byte.into()),
+                _ => page.push_str(&format!("%{byte:02X}")),
+            }
         }
+        page.push_str("\n\n");
     }
-    page.push_str("\n\n");
-    let path = folder.join("worker.uri.md");
+    let path = folder.join("pictures.uri.md");
     if std::env::var_os("UPDATE_DIAGRAMS").is_some_and(|value| value == "1") {
         std::fs::write(&path, &page).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "docs/worker.uri.md is not docs/worker.svg: run this test with UPDATE_DIAGRAMS=1");
-    let readme = include_str!("../../README.md");
-    assert!(readme.contains("[worker-picture]: docs/worker.svg") && readme.contains("][worker-picture]"));
+    assert!(found == page, "docs/pictures.uri.md is not current: run this test with UPDATE_DIAGRAMS=1");
 }
 
 /// A machine with a branch, a retry and a loop, in which not every state has a fact.

@@ -1,10 +1,11 @@
 //! Records that cannot be honoured: held with the remedy, and not a byte of them touched.
 
-use durable_fsm::Outcome;
-use durable_fsm::record::HeldReason;
+use durable_fsm::record::{HISTORY, HeldReason, Record, Unreadable};
+use durable_fsm::{Outcome, Signals, Store as _};
 use serde_json::{Value, json};
 
 use crate::machine::Thing;
+use crate::site::SiteFlow;
 use crate::world::Bench;
 
 /// A good record, at rest with one container and one member.
@@ -30,6 +31,7 @@ fn set(record: &Value, path: &str, value: Value) -> Vec<u8> {
 fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let text = serde_json::to_string(record).unwrap();
     let intent = json!({ "transition": "make_room", "life": 1, "attempt": 1, "holder": "h/0", "deadline": "2026-01-01T00:00:00Z" });
+    let touched = json!({ "transition": "make_room", "life": 1, "attempt": 1 });
     let with = |patch: Value| {
         let mut intent = intent.clone();
         for (key, value) in patch.as_object().unwrap() {
@@ -98,6 +100,15 @@ fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("an intent of an unknown transition", with(json!({ "transition": "steal" })), "does not have"),
         ("an intent with attempt 0", with(json!({ "attempt": 0 })), "forged"),
         ("an intent with life 0", with(json!({ "life": 0 })), "forged"),
+        ("an undo of what is not live", with(json!({ "action": "undo", "life": 3 })), "forged"),
+        ("an abort of what was not sent", with(json!({ "action": "abort" })), "forged"),
+        ("a touched step twice", set(record, "/touched", json!([touched.clone(), touched.clone()])), "forged"),
+        (
+            "a touched step with attempt 0",
+            set(record, "/touched", json!([{ "transition": "make_room", "life": 1, "attempt": 0 }])),
+            "forged",
+        ),
+        ("more history than is kept", set(record, "/history", json!(vec!["line"; HISTORY + 1])), "forged"),
         ("an unknown direction", set(record, "/direction", json!("sideways")), "damaged"),
         ("a bad time", set(record, "/since", json!("yesterday")), "damaged"),
     ]
@@ -127,8 +138,50 @@ async fn each_is_held_with_its_remedy_and_its_bytes_stay() {
                     || name.contains("set of"),
                 "{name}"
             );
+            // The way out that the messages name works for all of them.
+            let released = bench.runner.release(&durable_fsm::Resource::id(&thing)).await.unwrap();
+            assert_eq!(released.unreadable.is_some(), is_unreadable(&bytes), "{name}");
+            assert_eq!(bench.bytes(&thing).await, None, "{name}");
         }
     }
+}
+
+/// Whether the record itself cannot be read, as opposed to being another resource's or having facts of other types.
+fn is_unreadable(bytes: &[u8]) -> bool {
+    durable_fsm::record::Record::decode(&crate::machine::ThingFlow::GRAPH, bytes).is_err()
+}
+
+/// A record with the live effect of a branch.
+fn branch() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/record/branch.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_branch_says_where_it_led() {
+    let record: Value = branch();
+    let place = record["undo"][1].clone();
+    assert_eq!(place["transition"], "place");
+    let with = |place: Value| {
+        let mut record = record.clone();
+        record["undo"][1] = place;
+        Record::decode(&SiteFlow::GRAPH, &serde_json::to_vec(&record).unwrap())
+    };
+    assert!(with(place.clone()).is_ok());
+    let mut nowhere = place.clone();
+    drop(nowhere.as_object_mut().unwrap().remove("state"));
+    let Err(Unreadable::Inconsistent(why)) = with(nowhere) else { panic!("it is read") };
+    assert!(why.contains("which state `place` reached"), "{why}");
+    let mut elsewhere = place;
+    elsewhere["state"] = json!("Open");
+    assert!(matches!(with(elsewhere), Err(Unreadable::Inconsistent(_))));
+}
+
+#[test]
+fn as_much_history_as_is_kept_is_read() {
+    let mut record: Value = branch();
+    record["history"] = json!(vec!["line"; HISTORY]);
+    assert!(Record::decode(&SiteFlow::GRAPH, &serde_json::to_vec(&record).unwrap()).is_ok());
 }
 
 #[tokio::test]
@@ -156,6 +209,34 @@ async fn a_lost_record_is_held() {
     let _ = bench.settle(&thing).await;
     bench.store.set_signs(&Bench::id(&thing), true, Some(bench.record(&thing).await.seq + 1));
     assert!(matches!(bench.settle(&thing).await, Outcome::Held { reason: HeldReason::RecordLost, .. }));
+}
+
+/// Without it a deletion would leave everything behind.
+#[tokio::test]
+async fn a_mark_that_was_taken_off_is_put_back_by_the_next_pass() {
+    let thing = Thing::new("web:1", &[]);
+    let bench = Bench::new();
+    let _ = bench.settle(&thing).await;
+    let (id, writes) = (Bench::id(&thing), bench.store.writes());
+    bench.store.set_signs(&id, false, None);
+    for _ in 0..2 {
+        assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+        assert!(bench.store.load(&id).await.unwrap().marked);
+        assert_eq!(bench.store.writes(), writes + 1);
+    }
+}
+
+/// Nobody is to touch a resource that is paused.
+#[tokio::test]
+async fn a_mark_is_not_put_back_while_the_resource_is_paused() {
+    let thing = Thing::new("web:1", &[]);
+    let bench = Bench::new();
+    let _ = bench.settle(&thing).await;
+    let (id, writes) = (Bench::id(&thing), bench.store.writes());
+    bench.store.set_signs(&id, false, None);
+    bench.store.set_signals(&id, Signals { paused: true, ..Signals::default() });
+    assert!(matches!(bench.settle(&thing).await, Outcome::Paused));
+    assert_eq!(bench.store.writes(), writes);
 }
 
 #[tokio::test]

@@ -45,20 +45,27 @@ async fn twenty_members_come_and_go_while_half_done() {
         Thing::new("web:1", &members)
     };
     let bench = Bench::new();
-    // It stops at the eighth, and again at the fifteenth; in between, the wanted set moves.
-    for fault in [Fault::Refused(Refusal::Unknown), Fault::Applied(Refusal::Unknown)] {
-        let faults: Vec<Fault> = vec![fault];
-        bench.provider.will("add_member", &faults);
-        let _ = bench.pass(&of(0..20)).await;
-    }
+    let live = || bench.provider.live().iter().filter(|id| id.starts_with("add_member")).count();
+    let at = |nth: usize, fault| [vec![Fault::None; nth - 1], vec![fault]].concat();
+    // The eighth gets no answer, and while that is in doubt the wanted set moves.
+    bench.provider.will("add_member", &at(8, Fault::Refused(Refusal::Unknown)));
+    let _ = bench.pass(&of(0..20)).await;
+    assert_eq!(live(), 7);
+    // Of those that are not wanted any more, the third is removed and nobody is told.
+    bench.provider.will("remove_member", &at(3, Fault::Applied(Refusal::Unknown)));
     let outcome = bench.settle(&of(5..12)).await;
     let Outcome::Resting(ThingState::Ready(ready)) = outcome else { panic!("it does not rest") };
     assert_eq!(ready.members.keys().collect::<Vec<_>>(), names[5..12].iter().collect::<Vec<_>>());
-    let live = bench.provider.live().iter().filter(|id| id.starts_with("add_member")).count();
-    assert_eq!(live, 7);
+    assert_eq!(live(), 7);
+    assert!(bench.provider.all_faults_fired());
+    // Half-way through the next change it is made and nobody is told, and then it is to be deleted.
+    bench.provider.will("add_member", &at(4, Fault::Applied(Refusal::Unknown)));
+    let _ = bench.pass(&of(10..20)).await;
+    assert_eq!(live(), 11, "four more are there, and none is gone yet");
     let outcome = bench.settle(&of(10..20)).await;
     let Outcome::Resting(ThingState::Ready(ready)) = outcome else { panic!("it does not rest") };
-    assert_eq!(ready.members.len(), 10);
+    assert_eq!((ready.members.len(), live()), (10, 10));
+    assert!(bench.provider.all_faults_fired());
     let gone = Thing { deleting: true, ..of(10..20) };
     assert!(matches!(bench.settle(&gone).await, Outcome::Gone));
     assert!(bench.provider.live().iter().all(|id| id.starts_with("send_mail")), "{:?}", bench.provider.live());

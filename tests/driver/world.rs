@@ -12,6 +12,8 @@ use crate::machine::{Refused, Thing, ThingFlow, ThingRunner, ThingState};
 /// What the script lets happen to one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
+    /// It is carried out and answered.
+    None,
     /// It is carried out, and the answer is an error of this class.
     Applied(Refusal),
     /// It is not carried out.
@@ -78,7 +80,7 @@ impl Provider {
             let mut things = self.things();
             things.calls.push(name.to_owned());
             match things.faults.get_mut(name).and_then(VecDeque::pop_front) {
-                None => return Ok(apply(&mut things)),
+                None | Some(Fault::None) => return Ok(apply(&mut things)),
                 Some(Fault::Refused(refusal)) => return Err(Refused(refusal)),
                 Some(Fault::Applied(refusal)) => {
                     apply(&mut things);

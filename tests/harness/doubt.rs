@@ -54,6 +54,9 @@ pub mod named {
         fn resource() -> App {
             App::new("v1", &[])
         }
+        fn edits() -> Vec<App> {
+            vec![App::new("v2", &[])]
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
@@ -152,6 +155,9 @@ pub mod lagging {
         fn resource() -> App {
             App::new("v1", &[])
         }
+        fn edits() -> Vec<App> {
+            vec![App::new("v2", &[])]
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
@@ -180,10 +186,10 @@ pub mod opaque {
     pub enum OpaqueFlow {
         /// Nothing yet.
         #[fsm(initial)]
-        #[transition(buy_licence -> Licensed, in_doubt = hold, undo = return_licence, abort = return_any)]
+        #[transition(buy_licence -> Licensed, in_doubt = hold, undo = return_licence, abort = return_any, settle = "5s")]
         Requested,
         /// The licence is ours.
-        #[transition(send_mail -> Ready, in_doubt = hold, undo = none)]
+        #[transition(send_mail -> Ready, in_doubt = hold, undo = none, settle = "5s")]
         Licensed { licence: String },
         /// Everybody knows.
         #[fsm(resting)]
@@ -223,6 +229,9 @@ pub mod opaque {
         }
         fn resource() -> App {
             App::new("v1", &[])
+        }
+        fn edits() -> Vec<App> {
+            vec![App::new("v2", &[])]
         }
         fn inventory(&self) -> Vec<Thing> {
             [self.licences.inventory(), self.mails.inventory()].concat()

@@ -1,12 +1,15 @@
 //! The harness, applied to machines of every shape.
 #![cfg(feature = "testing")]
 
+mod backend;
 mod doubt;
 mod each;
 mod keyed;
+mod loops;
 mod published;
 mod reports;
 mod shapes;
+mod shared;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

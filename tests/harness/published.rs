@@ -2,10 +2,10 @@
 
 mod naive;
 
-use durable_fsm::testing::{AssertOk, World, explore};
+use durable_fsm::testing::{AssertOk, Oracle, World, explore};
 use naive::{Lab, Strike};
 
-use crate::{doubt, shapes, worker};
+use crate::{doubt, shapes, shared, worker};
 
 /// The same trouble, for a machine.
 #[track_caller]
@@ -140,6 +140,23 @@ fn a_deletion_swallows_errors() {
     lab.reconcile(naive::delete_and_forget);
     assert!(!lab.finalizer && lab.live("room") == 1);
     survives::<worker::Cloud>(&["create_room/undo#1=not-applied", "create_room/undo#1=request-lost"]);
+}
+
+/// HiClaw 887: the deletion of one team wipes the credentials that another one still uses.
+#[test]
+fn a_deletion_takes_along_what_others_use() {
+    let mut lab = Lab::new(&[]);
+    // Both teams come; one of them goes.
+    lab.pass(naive::wipe_what_is_shared);
+    lab.pass(naive::wipe_what_is_shared);
+    assert_eq!(lab.live("credentials"), 1);
+    lab.deleting = true;
+    lab.reconcile(naive::wipe_what_is_shared);
+    assert_eq!(lab.live("credentials"), 0);
+    // A machine whose undo does the same is found out, and one that looks who is left survives every fault.
+    let failure = explore::<shared::Cloud<true>>().run().unwrap_err();
+    assert_eq!((failure.violation.oracle, failure.plan.0.len()), (Oracle::Author, 0), "{failure}");
+    explore::<shared::Cloud<false>>().faults(2).run().assert_ok();
 }
 
 /// Crossplane 6878: the provider cannot be reached, which is taken for "there is no such thing" during a deletion.

@@ -14,10 +14,10 @@ use crate::worlds::resource::App;
 pub enum ShapesFlow {
     /// Nothing yet.
     #[fsm(initial)]
-    #[transition(open_archive -> Archived, in_doubt = repeat, undo = retain)]
+    #[transition(open_archive -> Archived, in_doubt = repeat, undo = retain, settle = "5s")]
     Requested,
     /// The archive outlives the resource.
-    #[transition(place -> OnDocker | OnPod, in_doubt = repeat, undo = unplace)]
+    #[transition(place -> OnDocker | OnPod, in_doubt = repeat, undo = unplace, settle = "5s")]
     Archived { archive: String },
     /// In a container.
     #[transition(name_container -> Placed, no_effect)]
@@ -26,11 +26,11 @@ pub enum ShapesFlow {
     #[transition(wait_pod -> Placed, waits, within = "5m")]
     OnPod { pod: String },
     /// Somewhere.
-    #[transition(apply_first -> Ready, in_doubt = repeat, undo = none)]
+    #[transition(apply_first -> Ready, in_doubt = repeat, undo = none, settle = "5s")]
     Placed { place: String },
     /// Runs what is wanted.
     #[fsm(resting)]
-    #[transition(apply -> Ready, when = image_changed, in_doubt = repeat, undo = none)]
+    #[transition(apply -> Ready, when = image_changed, in_doubt = repeat, undo = none, settle = "5s")]
     Ready { applied: String },
 }
 
@@ -101,10 +101,10 @@ impl World for Cloud {
     }
 }
 
-#[test]
-fn survives_every_pair_of_faults_on_a_pod() {
-    let pod = explore::<Cloud>().faults(2).unreached("place -> OnDocker").unreached("name_container -> Placed");
-    println!("{}", pod.run().assert_ok());
+durable_fsm::survive! {
+    mod survives_on_a_pod for Cloud { open_archive, place, apply_first, apply }
+    waits { wait_pod }
+    unreached { "place -> OnDocker", "name_container -> Placed" }
 }
 
 #[test]

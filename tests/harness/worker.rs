@@ -20,3 +20,13 @@ fn a_stale_read_after_a_conflict_loses_nothing_that_was_learnt() {
         explore::<Cloud>().replay(&plan.parse().unwrap()).assert_ok();
     }
 }
+
+/// Another controller turned to deleting between the look-up and the effect: what the effect made was once refused as "no effect is
+/// under way", because "there is none" was told first, and ends an intent on the way back.
+#[test]
+fn what_an_effect_has_made_outlives_what_was_seen_before_it() {
+    let plan = "create_room/lookup#1=delete; create_room/effect#1=switch".parse().unwrap();
+    explore::<Cloud>().replay(&plan).assert_ok();
+    let timeline = explore::<Cloud>().timeline(&plan);
+    assert!(timeline.contains("create_room was made after all") && !timeline.contains("Held"), "{timeline}");
+}

@@ -129,6 +129,8 @@ impl Record {
     /// Takes in what an attempt under the open intent has learnt.
     pub fn learn(&mut self, outcome: Outcome, off: Option<Rule>) {
         let Some(intent) = self.intent else { return };
+        let ended = off == Some(Rule::UndoEnds) && intent.act != Act::Run && outcome != Outcome::Withdrawn;
+        let outcome = if ended { Outcome::Absent } else { outcome };
         match (outcome, intent.act) {
             (Outcome::Done(spec), Act::Run) => {
                 self.intent = None;
@@ -156,7 +158,7 @@ impl Record {
                 if intent.doubt && off == Some(Rule::StickyDoubt) {
                     self.intent = None;
                     self.forget_touched(intent.step, intent.life);
-                } else if !intent.doubt {
+                } else if !intent.doubt || off == Some(Rule::DoubtAlone) {
                     (self.intent, self.held) = (None, false);
                     if act == Act::Run && off != Some(Rule::Touched) {
                         self.touch(intent, false);

@@ -27,11 +27,23 @@ pub enum Rule {
     Version,
     /// A pass for a resource that is not the one in the store any more does nothing.
     SameResource,
+    /// After a write whose fate is unknown, the record is the own one only if it is exactly what was written.
+    ReadBack,
+    /// An undo or abort ends only on success.
+    UndoEnds,
+    /// What was learnt is written again after a conflict, while its intent is there.
+    WriteAgain,
+    /// An attempt that was never sent takes its intent back.
+    Withdraw,
+    /// An outcome is written without an intent for the next step when deletion is wanted.
+    NoNextIntent,
+    /// A refusal says nothing about the attempts before it: of sticky doubt only the doubt, and not the mark that the step was sent.
+    DoubtAlone,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 12] = [
+    pub const ALL: [Rule; 18] = [
         Rule::Wait,
         Rule::TakeOver,
         Rule::OwnHolder,
@@ -44,6 +56,12 @@ impl Rule {
         Rule::ConditionalRemoval,
         Rule::Version,
         Rule::SameResource,
+        Rule::ReadBack,
+        Rule::UndoEnds,
+        Rule::WriteAgain,
+        Rule::Withdraw,
+        Rule::NoNextIntent,
+        Rule::DoubtAlone,
     ];
 }
 

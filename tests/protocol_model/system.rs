@@ -88,6 +88,8 @@ impl Protocol {
         let quiet = |step: u8, life: u8| {
             !flights.iter().any(|it| (it.thing.origin, it.thing.step, it.thing.life) == (origin, step, life))
         };
+        // With an outcome in hand, it goes on as if it had not heard of the deletion.
+        let deleting = deleting && (learnt.is_none() || self.off != Some(Rule::NoNextIntent));
         let failed = matches!(learnt, Some(Outcome::Unknown | Outcome::NotApplied));
         let decision =
             // After a failure it comes back later.
@@ -198,15 +200,21 @@ impl Protocol {
 
     /// Looks what became of a write.
     fn look(&self, world: &mut World, me: u8, write: Write) {
-        if write.new.is_some() && world.record == write.new {
+        let mine = match (&world.record, &write.new) {
+            (Some(found), Some(written)) if self.off == Some(Rule::ReadBack) => found.seq == written.seq,
+            (found, Some(written)) => found.as_ref() == Some(written),
+            (_, None) => false,
+        };
+        if mine {
             return self.after_write(world, me, write);
         }
         *world.controller(me) = Controller::Idle;
         let Some(record) = world.record.clone() else { return };
         // What was learnt is kept while the intent under which it was learnt is there and our own.
-        if let Some(outcome) =
-            write.learnt.filter(|_| record.intent == write.base.intent && record.origin == write.base.origin)
-        {
+        let keeps = self.off != Some(Rule::WriteAgain)
+            && record.intent == write.base.intent
+            && record.origin == write.base.origin;
+        if let Some(outcome) = write.learnt.filter(|_| keeps) {
             let held = Held { record, version: world.version, late: false, deleting: world.deleting };
             self.learn(world, me, &held, outcome);
         }
@@ -217,7 +225,7 @@ impl Protocol {
         let Some(intent) = held.record.intent else { return };
         if held.late && self.off != Some(Rule::LateCheck) {
             *world.controller(me) = Controller::Idle;
-            if !intent.doubt {
+            if !intent.doubt && self.off != Some(Rule::Withdraw) {
                 self.learn(world, me, &held, Outcome::Withdrawn);
             }
             return;

@@ -11,16 +11,16 @@ use super::resource::App;
 pub enum KeyedFlow {
     /// Nothing yet.
     #[fsm(initial)]
-    #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a)]
+    #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a, settle = "5s")]
     Requested,
     /// One.
-    #[transition(make_b -> MadeB, in_doubt = repeat, undo = drop_b)]
+    #[transition(make_b -> MadeB, in_doubt = repeat, undo = drop_b, settle = "5s")]
     MadeA { a: String },
     /// Two.
-    #[transition(make_c -> MadeC, in_doubt = repeat, undo = drop_c)]
+    #[transition(make_c -> MadeC, in_doubt = repeat, undo = drop_c, settle = "5s")]
     MadeB { b: String },
     /// Three.
-    #[transition(make_d -> Ready, in_doubt = repeat, undo = drop_d)]
+    #[transition(make_d -> Ready, in_doubt = repeat, undo = drop_d, settle = "5s")]
     MadeC { c: String },
     /// All four.
     #[fsm(resting)]
@@ -70,6 +70,9 @@ impl World for Cloud {
     }
     fn resource() -> App {
         App::new("v1", &[])
+    }
+    fn edits() -> Vec<App> {
+        vec![App::new("v2", &[])]
     }
     fn inventory(&self) -> Vec<Thing> {
         self.0.inventory()

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use durable_fsm::{Resource, ResourceId};
 use serde::{Deserialize, Serialize};
 
+/// The uid of all of them: the first one that an API server in memory gives to an object of its users.
+pub const UID: &str = "00000000-0000-4000-8000-000000000002";
+
 #[derive(Clone, Serialize, Deserialize, PartialEq)]
 pub struct Spec {
     pub image: String,
@@ -26,7 +29,7 @@ impl Resource for App {
         ResourceId::new("default", "app")
     }
     fn uid(&self) -> &str {
-        "uid-1"
+        UID
     }
     fn spec(&self) -> &Spec {
         &self.0

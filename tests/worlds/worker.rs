@@ -19,19 +19,19 @@ pub enum WorkerFlow {
     #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, timeout = "30s", settle = "10s")]
     Registered { user: String },
     /// It has a room.
-    #[transition(create_consumer -> ConsumerCreated, in_doubt = repeat, undo = delete_consumer)]
+    #[transition(create_consumer -> ConsumerCreated, in_doubt = repeat, undo = delete_consumer, settle = "5s")]
     RoomCreated { room: String },
     /// It is known to the gateway.
-    #[transition(add_route -> Routed, in_doubt = repeat, undo = remove_route)]
+    #[transition(add_route -> Routed, in_doubt = repeat, undo = remove_route, settle = "5s")]
     ConsumerCreated { consumer: String },
     /// It may be reached.
-    #[transition(write_config -> Configured, in_doubt = repeat, undo = delete_config)]
+    #[transition(write_config -> Configured, in_doubt = repeat, undo = delete_config, settle = "5s")]
     Routed { route: String },
     /// It is configured.
-    #[transition(push_files -> Pushed, in_doubt = repeat, undo = remove_files)]
+    #[transition(push_files -> Pushed, in_doubt = repeat, undo = remove_files, settle = "5s")]
     Configured { config: String },
     /// Its files are there.
-    #[transition(push_skill, for_each = skills, in_doubt = repeat, undo = remove_skill)]
+    #[transition(push_skill, for_each = skills, in_doubt = repeat, undo = remove_skill, settle = "5s")]
     #[transition(start_container -> Ready, in_doubt = lookup, undo = stop_container, settle = "10s")]
     Pushed { files: String, skills: Each<String, String> },
     /// It runs.
@@ -138,6 +138,9 @@ impl World for Cloud {
     }
     fn resource() -> App {
         App::new("v1", &["web"])
+    }
+    fn edits() -> Vec<App> {
+        vec![App::new("v2", &["docs"])]
     }
     fn inventory(&self) -> Vec<Thing> {
         let shelves = [&self.accounts, &self.rooms, &self.gateway, &self.files, &self.containers];

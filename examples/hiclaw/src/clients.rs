@@ -2,6 +2,7 @@
 
 mod docker;
 mod higress;
+mod mail;
 mod matrix;
 mod oss;
 
@@ -13,6 +14,7 @@ use reqwest::{Response, StatusCode};
 
 pub use docker::{Container, Docker};
 pub use higress::Higress;
+pub use mail::{Letter, Mail, MailError};
 pub use matrix::{Matrix, NewRoom, Registered, Session};
 pub use oss::Oss;
 
@@ -23,7 +25,7 @@ pub const S3_ACCESS_KEY: &str = "hiclaw";
 /// The stand-in's secret key.
 pub const S3_SECRET_KEY: &str = "hiclaw-secret";
 
-/// Where the servers are.
+/// Where the servers are, and who we are to them.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Urls {
     /// The Matrix homeserver.
@@ -38,6 +40,47 @@ pub struct Urls {
     /// The S3 endpoint.
     #[arg(long = "s3", env = "HICLAW_S3_URL")]
     pub s3: String,
+    /// Who we are to them.
+    #[command(flatten)]
+    pub logins: Logins,
+}
+
+/// How one logs in at the servers that have administrators. The defaults are the stand-ins'.
+#[derive(Clone, clap::Args)]
+pub struct Logins {
+    /// The user at the Higress console.
+    #[arg(long, env = "HICLAW_HIGRESS_USER", default_value = "admin")]
+    pub higress_user: String,
+    /// The password at the Higress console.
+    #[arg(long, env = "HICLAW_HIGRESS_PASSWORD", default_value = "admin", hide_env_values = true)]
+    pub higress_password: String,
+    /// The access key of the S3 server.
+    #[arg(long, env = "HICLAW_S3_ACCESS_KEY", default_value = S3_ACCESS_KEY)]
+    pub s3_access_key: String,
+    /// The secret key of the S3 server.
+    #[arg(long, env = "HICLAW_S3_SECRET_KEY", default_value = S3_SECRET_KEY, hide_env_values = true)]
+    pub s3_secret_key: String,
+    /// The token of an administrator of the homeserver. For taking stock only; no step of a worker needs it.
+    #[arg(long, env = "HICLAW_MATRIX_ADMIN_TOKEN", hide_env_values = true)]
+    pub matrix_admin_token: Option<String>,
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self {
+            higress_user: "admin".to_owned(),
+            higress_password: "admin".to_owned(),
+            s3_access_key: S3_ACCESS_KEY.to_owned(),
+            s3_secret_key: S3_SECRET_KEY.to_owned(),
+            matrix_admin_token: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Logins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logins").field("higress_user", &self.higress_user).finish_non_exhaustive()
+    }
 }
 
 /// All four clients.
@@ -61,10 +104,10 @@ impl Clients {
     pub fn new(urls: &Urls, timeout: Duration) -> Result<Self, ClientError> {
         let http = reqwest::Client::builder().timeout(timeout).no_proxy().build()?;
         Ok(Self {
-            matrix: Matrix::new(http.clone(), &urls.matrix),
-            higress: Higress::new(http.clone(), &urls.higress),
+            matrix: Matrix::new(http.clone(), urls),
+            higress: Higress::new(http.clone(), urls),
             docker: Docker::new(http.clone(), &urls.docker),
-            oss: Oss::new(http, &urls.s3)?,
+            oss: Oss::new(http, urls)?,
         })
     }
 }

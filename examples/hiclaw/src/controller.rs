@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use durable_fsm::store::FileStore;
-use durable_fsm::{Crossing, Outcome, Probe, RecordId, Resource as _, Store as _};
+use durable_fsm::{Crossing, Outcome, Probe};
 
 use crate::clients::{Clients, Urls};
 use crate::credentials::Vault;
 use crate::naive;
 use crate::provision::Provisioner;
-use crate::worker::{Worker, WorkerFlow, WorkerRunner};
+use crate::worker::{Worker, WorkerRunner};
 
 /// Reconciles one worker until there is nothing left to do, and says on standard output what it sees.
 #[derive(Debug, Clone, clap::Args)]
@@ -37,7 +37,7 @@ pub struct Controller {
     #[arg(long)]
     pub stop_at: Option<String>,
     /// The token with which accounts are registered.
-    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token")]
+    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token", hide_env_values = true)]
     pub registration_token: String,
 }
 
@@ -111,9 +111,6 @@ impl Controller {
             return run_naive(&clients, &vault, &self.registration_token, &worker, &crossings).await;
         }
         let store = FileStore::open(&self.records)?;
-        let id = RecordId { machine: WorkerFlow::GRAPH.name.to_owned(), resource: worker.id() };
-        let record = store.load(&id).await?.bytes.unwrap_or_default();
-        say(&format!("resume {}", blake3::hash(&record).to_hex()));
         let containers = Arc::new(clients.docker.clone());
         let provisioner = Provisioner { clients, containers, vault, registration_token: self.registration_token };
         let runner = WorkerRunner::builder(provisioner, store).probe(crossings).build();
@@ -143,6 +140,11 @@ async fn run_naive(
     worker: &Worker,
     crossings: &Crossings,
 ) -> Result<(), ControllerError> {
+    if worker.deleting {
+        naive::delete(clients, vault, worker).await?;
+        say("gone");
+        return Ok(());
+    }
     loop {
         let step = async |number: u32| crossings.pass(format!("step-{number}")).await;
         match naive::create(clients, vault, token, worker, step).await {
@@ -151,7 +153,8 @@ async fn run_naive(
                 return Ok(());
             }
             Err(error) => {
-                say(&format!("failed {error}"));
+                let cause = std::error::Error::source(&error).map(|it| format!(": {it}")).unwrap_or_default();
+                say(&format!("failed: {error}{cause}"));
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
         }

@@ -1,14 +1,13 @@
 //! A worker's secrets. Invariant: they are durable before anybody is told them, and they never enter a record: the type does not implement
 //! `Serialize`.
 
-use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fmt, fs, io};
 
 use async_trait::async_trait;
 
+use crate::secret_file;
 use crate::worker::Worker;
 
 const PASSWORD: &str = "WORKER_PASSWORD";
@@ -25,10 +24,16 @@ impl Secret {
         &self.0
     }
 
-    fn generate(bytes: usize) -> io::Result<Self> {
+    pub(crate) fn generate(bytes: usize) -> io::Result<Self> {
         let mut random = vec![0; bytes];
         getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
         Ok(Self(random.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -115,10 +120,7 @@ struct Directory(PathBuf);
 
 impl Directory {
     fn path(&self, worker: &Worker) -> PathBuf {
-        // The name is one of a Kubernetes object; anything else is made harmless.
-        let is_harmless = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        let name: String = worker.name.chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
-        self.0.join(format!("{name}.env"))
+        self.0.join(format!("{}.env", secret_file::harmless(&worker.name)))
     }
 }
 
@@ -126,33 +128,15 @@ impl Directory {
 impl Keeper for Directory {
     async fn load(&self, worker: &Worker) -> io::Result<Option<Credentials>> {
         let path = self.path(worker);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let field =
-            |name: &str| text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
-        match Credentials::of_fields(field) {
+        let Some(fields) = secret_file::read(&path)? else { return Ok(None) };
+        match Credentials::of_fields(|name| fields.get(name).cloned()) {
             Some(credentials) => Ok(Some(credentials)),
             None => Err(io::Error::other(format!("{} is damaged; restore it", path.display()))),
         }
     }
 
     async fn keep(&self, worker: &Worker, made: Credentials) -> io::Result<Credentials> {
-        let path = self.path(worker);
-        let temporary = path.with_extension("tmp");
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&temporary)?;
-        for (name, secret) in made.fields() {
-            writeln!(file, "{name}={}", secret.reveal())?;
-        }
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        File::open(&self.0)?.sync_all()?;
+        secret_file::write(&self.path(worker), made.fields().map(|(name, secret)| (name, secret.reveal())))?;
         Ok(made)
     }
 }

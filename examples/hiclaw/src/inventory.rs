@@ -12,7 +12,7 @@ use crate::worker::Worker;
 pub struct Inventory {
     /// Matrix accounts.
     pub accounts: Vec<String>,
-    /// Matrix rooms with members, and aliases that lead nowhere.
+    /// Matrix rooms with members.
     pub rooms: Vec<String>,
     /// Consumers of the gateway.
     pub consumers: Vec<String>,
@@ -20,8 +20,27 @@ pub struct Inventory {
     pub routes: Vec<String>,
     /// Objects in the store.
     pub objects: Vec<String>,
-    /// Containers.
+    /// Containers that run.
     pub containers: Vec<String>,
+    /// What was begun and is of no use: aliases that lead nowhere, and containers that were never started.
+    pub halves: Vec<String>,
+}
+
+/// How many there are of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// What is counted.
+    pub kind: &'static str,
+    /// How many a worker has that is ready.
+    pub wanted: usize,
+    /// How many the worker uses.
+    pub live: usize,
+    /// How many there are beyond those, while the worker is wanted.
+    pub duplicate: usize,
+    /// How many belong to nobody: the worker is deleted, or they were never finished.
+    pub orphaned: usize,
+    /// How many are left of a deleted worker on purpose.
+    pub retained: usize,
 }
 
 impl Inventory {
@@ -41,16 +60,21 @@ impl Inventory {
         let is = |field: &'static str, text: String| {
             move |it: &Value| it.get(field).and_then(Value::as_str) == Some(text.as_str())
         };
+        let (user, room) = (format!("@{name}:"), is("name", format!("Worker: {name}")));
         let consumer = format!("worker-{name}");
         let mut found = Self {
-            accounts: texts(&users, "/users", "name", &is("name", format!("@{name}:hiclaw.test"))),
-            rooms: texts(&rooms, "/rooms", "room_id", &is("name", format!("Worker: {name}"))),
+            accounts: texts(&users, "/users", "name", &|it: &Value| {
+                it.get("name").and_then(Value::as_str).is_some_and(|it| it.starts_with(&user))
+            }),
+            rooms: texts(&rooms, "/rooms", "room_id", &|it: &Value| {
+                room(it) && it.get("joined_members").and_then(Value::as_u64) != Some(0)
+            }),
             consumers: texts(&consumers, "", "name", &is("name", consumer.clone())),
             ..Self::default()
         };
         let dangling = rooms.get("dangling_aliases").and_then(Value::as_array).into_iter().flatten();
         let alias = format!("#hiclaw-worker-{name}-");
-        found.rooms.extend(dangling.filter_map(Value::as_str).filter(|it| it.starts_with(&alias)).map(str::to_owned));
+        found.halves.extend(dangling.filter_map(Value::as_str).filter(|it| it.starts_with(&alias)).map(str::to_owned));
         for route in routes.as_array().into_iter().flatten() {
             let allowed = route.pointer("/authConfig/allowedConsumers").and_then(Value::as_array).into_iter().flatten();
             let times = allowed.filter(|it| it.as_str() == Some(&consumer)).count();
@@ -59,52 +83,70 @@ impl Inventory {
         }
         found.objects = clients.oss.list(&format!("agents/{name}/")).await?;
         let container = format!("/hiclaw-worker-{name}");
-        let containers = clients.docker.all().await?;
-        found.containers = containers
-            .into_iter()
-            .filter(|it| it.names.contains(&container))
-            .map(|it| format!("{} ({})", it.id, it.state))
-            .collect();
+        for it in clients.docker.all().await?.into_iter().filter(|it| it.names.contains(&container)) {
+            let text = format!("{} ({}, {})", it.id, it.image, it.state);
+            if it.state == "running" { found.containers.push(text) } else { found.halves.push(text) }
+        }
         Ok(found)
     }
 
-    /// Each kind, how many there are, and how many there are to be for a worker that is ready.
+    /// Each kind, counted.
     #[must_use]
-    pub fn rows(&self, worker: &Worker) -> [(&'static str, usize, usize); 6] {
+    pub fn rows(&self, worker: &Worker) -> [Row; 7] {
+        let row = |kind, there: usize, wanted: usize| {
+            let wanted = if worker.deleting { 0 } else { wanted };
+            let live = there.min(wanted);
+            let rest = there - live;
+            let (duplicate, orphaned) = if worker.deleting { (0, rest) } else { (rest, 0) };
+            Row { kind, wanted, live, duplicate, orphaned, retained: 0 }
+        };
+        let mut accounts = row("accounts", self.accounts.len(), 1);
+        if worker.deleting {
+            // The id stays taken for ever; one account is left on purpose.
+            accounts.retained = accounts.orphaned.min(1);
+            accounts.orphaned -= accounts.retained;
+        }
+        let mut halves = row("half-made", 0, 0);
+        halves.orphaned = self.halves.len();
         [
-            ("accounts", self.accounts.len(), 1),
-            ("rooms", self.rooms.len(), 1),
-            ("consumers", self.consumers.len(), 1),
-            ("routes", self.routes.len(), 1),
-            ("objects", self.objects.len(), 1 + worker.spec.skills.len()),
-            ("containers", self.containers.len(), 1),
+            accounts,
+            row("rooms", self.rooms.len(), 1),
+            row("consumers", self.consumers.len(), 1),
+            row("routes", self.routes.len(), 1),
+            row("objects", self.objects.len(), 1 + worker.spec.skills.len()),
+            row("containers", self.containers.len(), 1),
+            halves,
         ]
     }
 
-    /// How many things there are beyond those that a ready worker has: each is a duplicate that nobody will remove.
+    /// How many things there are beyond those that a ready worker has: each is one that nobody will remove.
     #[must_use]
     pub fn duplicates(&self, worker: &Worker) -> usize {
-        self.rows(worker).iter().map(|(_, there, wanted)| there.saturating_sub(*wanted)).sum()
+        self.rows(worker).iter().map(|row| row.duplicate).sum()
+    }
+
+    /// How many things there are that belong to nobody.
+    #[must_use]
+    pub fn orphans(&self, worker: &Worker) -> usize {
+        self.rows(worker).iter().map(|row| row.orphaned).sum()
     }
 
     /// How many things a ready worker has that are missing.
     #[must_use]
     pub fn missing(&self, worker: &Worker) -> usize {
-        self.rows(worker).iter().map(|(_, there, wanted)| wanted.saturating_sub(*there)).sum()
-    }
-
-    /// How many things are left of a worker that was deleted, beside the account, which is retained.
-    #[must_use]
-    pub fn left(&self) -> usize {
-        self.rooms.len() + self.consumers.len() + self.routes.len() + self.objects.len() + self.containers.len()
+        self.rows(worker).iter().map(|row| row.wanted - row.live).sum()
     }
 
     /// A table for people.
     #[must_use]
     pub fn table(&self, worker: &Worker) -> String {
-        let mut text = format!("    {:<12} {:>5} {:>10}\n", "kind", "there", "duplicate");
-        for (kind, there, wanted) in self.rows(worker) {
-            text.push_str(&format!("    {kind:<12} {there:>5} {:>10}\n", there.saturating_sub(wanted)));
+        let heading = ["kind", "live", "duplicate", "orphaned", "retained"];
+        let mut text = format!(
+            "    {:<12} {:>5} {:>10} {:>10} {:>10}\n",
+            heading[0], heading[1], heading[2], heading[3], heading[4]
+        );
+        for Row { kind, live, duplicate, orphaned, retained, .. } in self.rows(worker) {
+            text.push_str(&format!("    {kind:<12} {live:>5} {duplicate:>10} {orphaned:>10} {retained:>10}\n"));
         }
         text
     }
@@ -112,7 +154,8 @@ impl Inventory {
 
 impl fmt::Display for Inventory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lists = [&self.accounts, &self.rooms, &self.consumers, &self.routes, &self.objects, &self.containers];
+        let lists =
+            [&self.accounts, &self.rooms, &self.consumers, &self.routes, &self.objects, &self.containers, &self.halves];
         let all: Vec<&str> = lists.into_iter().flatten().map(String::as_str).collect();
         f.write_str(&all.join(", "))
     }

@@ -25,8 +25,9 @@ pub async fn create(
     let registered = clients.matrix.register(name, credentials.matrix_password.reveal(), token).await?;
     let (Registered::New(session) | Registered::Ours(session)) = registered;
     step(2).await;
+    let manager = session.user("manager");
     let room_name = format!("Worker: {name}");
-    let room = NewRoom { name: &room_name, alias: None, owner: None, invite: &["@manager:hiclaw.test"] };
+    let room = NewRoom { name: &room_name, alias: None, owner: None, invite: &[&manager] };
     let room_id = clients.matrix.create_room(&session, &room).await?;
     step(3).await;
     let consumer = format!("worker-{name}");
@@ -52,4 +53,26 @@ pub async fn create(
         created => created?,
     };
     clients.docker.start(&id).await
+}
+
+/// Removes what it knows of, which is what goes by the worker's name, and the one room that stands in the configuration.
+///
+/// # Errors
+/// That of the first step that fails.
+pub async fn delete(clients: &Clients, vault: &Vault, worker: &Worker) -> Result<(), ClientError> {
+    let (name, consumer) = (&worker.name, format!("worker-{}", worker.name));
+    let credentials = vault.credentials(worker).await.map_err(|error| ClientError::Address(error.to_string()))?;
+    clients.docker.remove(&format!("hiclaw-worker-{name}")).await?;
+    clients.higress.set_allowed(ROUTE, &consumer, false).await?;
+    clients.higress.delete_consumer(&consumer, credentials.gateway_key.reveal()).await?;
+    let config = clients.oss.get(&format!("agents/{name}/openclaw.json")).await?.unwrap_or_default();
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
+    if let Some(room) = config.get("room").and_then(serde_json::Value::as_str) {
+        let session = clients.matrix.login(name, credentials.matrix_password.reveal()).await?;
+        clients.matrix.empty_room(&session, room).await?;
+    }
+    for object in clients.oss.list(&format!("agents/{name}/")).await? {
+        clients.oss.delete(&object).await?;
+    }
+    Ok(())
 }

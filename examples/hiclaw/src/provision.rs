@@ -75,8 +75,8 @@ fn consumer_name(worker: &Worker) -> String {
 }
 
 fn alias(worker: &Worker, attempt: &WorkerAttempt) -> String {
-    // With our mark in the name, a half-made alias is certainly ours.
-    format!("hiclaw-worker-{}-{}", worker.name, &attempt.owner_tag()[..8])
+    // With the key in the name, a half-made alias is certainly ours, and what still removes one of an earlier life misses this one.
+    format!("hiclaw-worker-{}-{}", worker.name, &attempt.key()[..8])
 }
 
 impl Provisioner {
@@ -124,8 +124,9 @@ impl WorkerTransitions for Provisioner {
         let worker = attempt.resource();
         let session = self.session(worker).await?;
         let (name, alias) = (format!("Worker: {}", worker.name), alias(worker, attempt));
-        let invite = ["@manager:hiclaw.test"];
-        let room = NewRoom { name: &name, alias: Some(&alias), owner: Some(attempt.owner_tag()), invite: &invite };
+        let manager = session.user("manager");
+        let invite = [manager.as_str()];
+        let room = NewRoom { name: &name, alias: Some(&alias), owner: Some(attempt.key()), invite: &invite };
         let room_id = self.clients.matrix.create_room(&session, &room).await?;
         Ok(from.room_created(room_id))
     }
@@ -137,31 +138,30 @@ impl WorkerTransitions for Provisioner {
     ) -> Result<Lookup<RoomCreated>, ProvisionError> {
         let worker = attempt.resource();
         let session = self.session(worker).await?;
-        let mut rooms = self.clients.matrix.rooms_of(&session, attempt.owner_tag()).await?;
-        if let (Some(room), true) = (rooms.pop(), rooms.is_empty()) {
-            return Ok(Lookup::Ours(from.room_created(room)));
-        }
-        let alias = format!("#{}:hiclaw.test", alias(worker, attempt));
-        let dangling = self.clients.matrix.resolve(&session, &alias).await?.is_some();
-        Ok(if dangling || !rooms.is_empty() { Lookup::Incomplete } else { Lookup::Absent })
+        let rooms = self.clients.matrix.rooms_of(&session, attempt.key()).await?;
+        let target = self.clients.matrix.resolve(&session, &session.alias(&alias(worker, attempt))).await?;
+        Ok(match (rooms.as_slice(), target) {
+            ([], None) => Lookup::Absent,
+            ([room], Some(target)) if *room == target => Lookup::Ours(from.room_created(target)),
+            // A crash of the server leaves a room without its alias, or an alias without its room.
+            _ => Lookup::Incomplete,
+        })
     }
 
     async fn close_room(&self, made: &RoomCreated, attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
         let worker = attempt.resource();
         let session = self.session(worker).await?;
         self.clients.matrix.empty_room(&session, &made.room_id).await?;
-        let alias = format!("#{}:hiclaw.test", alias(worker, attempt));
-        Ok(self.clients.matrix.delete_alias(&session, &alias).await?)
+        Ok(self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?)
     }
 
     async fn clear_rooms(&self, _from: &AccountRegistered, attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
         let worker = attempt.resource();
         let session = self.session(worker).await?;
-        for room in self.clients.matrix.rooms_of(&session, attempt.owner_tag()).await? {
+        for room in self.clients.matrix.rooms_of(&session, attempt.key()).await? {
             self.clients.matrix.empty_room(&session, &room).await?;
         }
-        let alias = format!("#{}:hiclaw.test", alias(worker, attempt));
-        Ok(self.clients.matrix.delete_alias(&session, &alias).await?)
+        Ok(self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?)
     }
 
     async fn create_consumer(
@@ -176,8 +176,9 @@ impl WorkerTransitions for Provisioner {
         Ok(from.consumer_created(consumer))
     }
 
-    async fn delete_consumer(&self, made: &ConsumerCreated, _attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
-        Ok(self.clients.higress.delete_consumer(&made.consumer).await?)
+    async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
+        let credentials = self.vault.credentials(attempt.resource()).await?;
+        Ok(self.clients.higress.delete_consumer(&made.consumer, credentials.gateway_key.reveal()).await?)
     }
 
     async fn authorize_route(
@@ -244,9 +245,9 @@ impl WorkerTransitions for Provisioner {
         Ok(from.ready(applied))
     }
 
-    /// One container, named by its image and the configuration that it read: another of either is another container.
-    fn containers(&self, at: &Ready, resource: &Worker) -> BTreeSet<String> {
-        BTreeSet::from([format!("{}@{}", resource.spec.image, at.applied)])
+    /// One container, named by the configuration that it reads: another configuration, once it is pushed, is another container.
+    fn containers(&self, at: &Ready, _resource: &Worker) -> BTreeSet<String> {
+        BTreeSet::from([at.applied.clone()])
     }
 
     async fn run_container(

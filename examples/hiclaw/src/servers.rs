@@ -3,18 +3,20 @@
 mod docker;
 mod higress;
 mod listener;
+mod mail;
 mod matrix;
 mod oss;
 
 pub use docker::Docker;
 pub use higress::Higress;
 pub use listener::{Call, Calls, Listener};
+pub use mail::Mail;
 pub use matrix::{HalfRoom, Matrix};
 pub use oss::Oss;
 
-use crate::clients::Urls;
+use crate::clients::{Logins, Urls};
 
-/// All four servers, on free loopback ports, for as long as this lives.
+/// All five servers, on free loopback ports, for as long as this lives.
 pub struct World {
     /// The homeserver.
     pub matrix: Matrix,
@@ -24,27 +26,38 @@ pub struct World {
     pub docker: Docker,
     /// The object store.
     pub oss: Oss,
+    /// The mail server.
+    pub mail: Mail,
     /// Every call to any of them, in order.
     pub calls: Calls,
 }
 
 impl World {
-    /// Starts all four.
+    /// Starts all five; the homeserver's domain is `hiclaw.test`.
     ///
     /// # Errors
     /// A port cannot be had.
     pub async fn start() -> std::io::Result<Self> {
+        Self::with_domain("hiclaw.test").await
+    }
+
+    /// Starts all five, with a homeserver of this domain.
+    ///
+    /// # Errors
+    /// A port cannot be had.
+    pub async fn with_domain(domain: &str) -> std::io::Result<Self> {
         let calls = Calls::default();
         Ok(Self {
-            matrix: Matrix::start(&calls).await?,
+            matrix: Matrix::start(&calls, domain).await?,
             higress: Higress::start(&calls).await?,
             docker: Docker::start(&calls).await?,
             oss: Oss::start(&calls).await?,
+            mail: Mail::start(&calls).await?,
             calls,
         })
     }
 
-    /// Where they are.
+    /// Where they are; the mail server has [an address](Mail::address) of its own.
     #[must_use]
     pub fn urls(&self) -> Urls {
         Urls {
@@ -52,6 +65,7 @@ impl World {
             higress: self.higress.listener.url(),
             docker: self.docker.listener.url(),
             s3: self.oss.listener.url(),
+            logins: Logins::default(),
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct Worker {
     pub deleting: bool,
 }
 
-fn default_namespace() -> String {
+pub(crate) fn default_namespace() -> String {
     "default".to_owned()
 }
 
@@ -120,7 +120,7 @@ pub enum WorkerFlow {
     Ready {
         /// The digest of the configuration that was pushed last.
         applied: String,
-        /// The container's id, by image and configuration.
+        /// The container's id, by the digest of its configuration.
         containers: Each<String, String>,
     },
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use durable_fsm::{Class, Classify as _};
-use hiclaw::clients::{ClientError, Clients, NewRoom, Registered, Session};
+use hiclaw::clients::{ClientError, Clients, Letter, Mail, NewRoom, Registered, Session};
 use hiclaw::servers::{HalfRoom, World};
 
 async fn world() -> (World, Clients) {
@@ -27,6 +27,18 @@ async fn an_account_is_opened_by_its_own_password_alone() {
     assert!(matches!(register("secret").await, Ok(Registered::Ours(_))));
     let foreign = register("guessed").await.err().unwrap();
     assert_eq!(foreign.classify(), Class::NotOurs);
+}
+
+#[tokio::test]
+async fn a_registration_passes_its_stages_and_a_wrong_token_is_refused() {
+    let (world, clients) = world().await;
+    let wrong = clients.matrix.register("alice", "secret", "guessed").await.err().unwrap();
+    assert_eq!(wrong.classify(), Class::Rejected);
+    assert!(wrong.to_string().contains("Invalid registration token"), "{wrong}");
+    assert_eq!(world.calls.take().len(), 2);
+    clients.matrix.register("alice", "secret", "registration-token").await.unwrap();
+    let statuses: Vec<u16> = world.calls.take().iter().map(|call| call.status).collect();
+    assert_eq!(statuses, [401, 401, 200]);
 }
 
 #[tokio::test]
@@ -79,11 +91,11 @@ async fn a_consumer_in_an_allow_list_cannot_be_deleted() {
     let (_world, clients) = world().await;
     clients.higress.ensure_consumer("worker-alice", "k").await.unwrap();
     clients.higress.set_allowed("default", "worker-alice", true).await.unwrap();
-    let error = clients.higress.delete_consumer("worker-alice").await.unwrap_err();
+    let error = clients.higress.delete_consumer("worker-alice", "k").await.unwrap_err();
     assert!(matches!(&error, ClientError::Refused { status, .. } if status.as_u16() == 500), "{error}");
     clients.higress.set_allowed("default", "worker-alice", false).await.unwrap();
-    clients.higress.delete_consumer("worker-alice").await.unwrap();
-    clients.higress.delete_consumer("worker-alice").await.unwrap();
+    clients.higress.delete_consumer("worker-alice", "k").await.unwrap();
+    clients.higress.delete_consumer("worker-alice", "k").await.unwrap();
 }
 
 #[tokio::test]
@@ -155,4 +167,65 @@ async fn a_server_that_is_down_refuses_and_forgets_nothing() {
     assert_eq!(refused.classify(), Class::NOT_APPLIED, "{refused}");
     world.higress.resume().await.unwrap();
     fresh.higress.ensure_consumer("worker-alice", "k").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mail_is_taken_each_time_and_a_broken_connection_leaves_a_doubt() {
+    let (world, _clients) = world().await;
+    let mail = |address| Mail::new(address, "hiclaw@example.com", Duration::from_secs(5));
+    let ours = mail(world.mail.address());
+    let letter = Letter { to: "a@example.com", message_id: "<1@hiclaw>", subject: "s", text: ".line\n" };
+    for _ in 0..2 {
+        ours.send(&letter).await.unwrap();
+    }
+    let taken = world.mail.taken();
+    assert_eq!((taken.len(), &*taken[1].0, taken[1].1.contains("\n.line\n")), (2, "a@example.com", true));
+    world.mail.break_after_next();
+    assert_eq!(ours.send(&letter).await.unwrap_err().classify(), Class::Unknown);
+    assert_eq!(world.mail.taken().len(), 3, "it was taken all the same");
+    world.mail.refuse("a@example.com");
+    assert_eq!(ours.send(&letter).await.unwrap_err().classify(), Class::Rejected);
+    let nonsense = Letter { to: "nobody", ..letter };
+    assert_eq!(ours.send(&nonsense).await.unwrap_err().classify(), Class::Rejected);
+    // Nobody listens on a port that was just given back.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(mail(free).send(&letter).await.unwrap_err().classify(), Class::NOT_APPLIED);
+}
+
+#[tokio::test]
+async fn inviting_and_expelling_may_be_repeated() {
+    let (_world, clients) = world().await;
+    let alice = session(&clients).await;
+    assert!(!clients.matrix.is_available("alice").await.unwrap());
+    assert!(clients.matrix.is_available("bob").await.unwrap());
+    clients.matrix.register("bob", "secret", "registration-token").await.unwrap();
+    let bob = clients.matrix.login("bob", "secret").await.unwrap();
+    let room = NewRoom { name: "r", alias: None, owner: None, invite: &[] };
+    let room = clients.matrix.create_room(&alice, &room).await.unwrap();
+    for _ in 0..2 {
+        clients.matrix.invite(&alice, &room, &bob.user_id).await.unwrap();
+    }
+    clients.matrix.join(&bob, &room).await.unwrap();
+    clients.matrix.invite(&alice, &room, &bob.user_id).await.unwrap();
+    let membership = async || clients.matrix.members(&alice, &room).await.unwrap().unwrap().remove(&bob.user_id);
+    assert_eq!(membership().await.as_deref(), Some("join"));
+    for _ in 0..2 {
+        clients.matrix.expel(&alice, &room, &bob.user_id).await.unwrap();
+    }
+    assert_eq!(membership().await, None);
+    let outside = clients.matrix.invite(&bob, &room, &alice.user_id).await.unwrap_err();
+    assert!(outside.is(403, "M_FORBIDDEN"), "{outside}");
+    clients.matrix.set_display_name(&bob, "Bob").await.unwrap();
+    let (_, users) = clients.matrix.audit().await.unwrap();
+    assert_eq!(users["users"][1]["displayname"], "Bob");
+}
+
+#[tokio::test]
+async fn a_lost_reply_has_happened() {
+    let (world, clients) = world().await;
+    world.calls.lose_reply("PUT", "a.json");
+    let lost = clients.oss.put("a.json", b"{}".to_vec()).await.unwrap_err();
+    assert_eq!((lost.classify(), world.calls.to_lose()), (Class::Unknown, 0));
+    assert_eq!(clients.oss.list("a").await.unwrap(), ["a.json"]);
+    clients.oss.put("a.json", b"{}".to_vec()).await.unwrap();
 }

@@ -1,15 +1,23 @@
+use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use kube::client::Body;
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use tower::Service;
 
+use crate::address::Address;
 use crate::content::{Content, Key};
 use crate::fault::{Delivery, Fault};
 use crate::kind::{Invalid, Kind};
-use crate::request::{Seen, Verb};
+use crate::refusal::Refusal;
+use crate::request::{self, Seen, Verb};
 use crate::shared::{Shared, lock};
 use crate::state::{NAMESPACES, State};
 use crate::watch::SeenEvent;
@@ -102,10 +110,26 @@ impl MemoryServer {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn client_named(&self, name: &str) -> kube::Client {
+        kube::Client::new(self.service(name), "default")
+    }
+
+    /// What is behind a client of this name: for a client with layers in between, or without a runtime. Unless a fault delays it, an answer
+    /// is there at the first poll.
+    #[must_use]
+    pub fn service(
+        &self,
+        name: &str,
+    ) -> impl Service<
+        Request<Body>,
+        Response = Response<impl http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static>,
+        Error = io::Error,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static {
         let name: Arc<str> = name.into();
         let shared = self.shared.clone();
-        let service = tower::service_fn(move |request| shared.clone().answer(name.clone(), request));
-        kube::Client::new(service, "default")
+        tower::service_fn(move |request| shared.clone().answer(name.clone(), request))
     }
 
     /// Decides, from now on, what becomes of each request, in the order of their arrival, before it is served. It is called for
@@ -204,6 +228,30 @@ impl MemoryServer {
     /// Ends all open watches with 410 `Expired`.
     pub fn expire_watches(&self) {
         self.shared.change(|state| state.expiries += 1);
+    }
+
+    /// Merges a patch into an object, now and as a request of this client, that no hook for requests is asked about. For a hook that
+    /// wants somebody else to have been faster than the request it decides on.
+    ///
+    /// # Errors
+    /// What the client would be answered.
+    ///
+    /// # Panics
+    /// If there is no such kind.
+    pub fn merge(&self, client: &str, kind: &str, namespace: &str, name: &str, patch: &Value) -> Result<(), Refusal> {
+        let request = {
+            let mut state = self.shared.state();
+            let address = Address {
+                kind: state.kind_named(kind),
+                namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+                name: Some(name.to_owned()),
+                subresource: None,
+            };
+            let mut request = request::Request::merge(client.into(), address, patch);
+            state.arrive(&mut request);
+            request
+        };
+        self.shared.serve_or_refuse(&request).map(drop)
     }
 
     /// How many requests are still to be served late.

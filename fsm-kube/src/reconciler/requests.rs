@@ -1,12 +1,13 @@
 //! Carrying out what operators ask for. Invariant: whatever becomes of a request, it leaves an Event.
 
 use durable_fsm::record::{Record, Resolution};
-use durable_fsm::{OperateError, Probe, RecordId, Store as _, StoreError};
+use durable_fsm::{OperateError, Probe, RecordId, Released, StoreError};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
 use super::publish::{NORMAL, WARNING};
 use super::{Reconciler, Runs, store_error};
+use crate::refusal::{self, Refusal};
 use crate::request::{self, Request};
 use crate::{FIELD_MANAGER, Verb};
 
@@ -87,12 +88,10 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             return Ok(Done::Stands);
         }
         let left = match self.runner.release(&id.resource).await {
-            Ok(left) => left.iter().map(|it| format!("{} ({})", it.transition, it.key)).collect::<Vec<_>>().join(", "),
-            // A record that cannot be read is dropped as it is; what it made, only it could have told.
-            Err(OperateError::Unreadable(error)) => {
-                let loaded = self.store.load(id).await?;
-                self.store.remove(id, &loaded.version).await?;
-                format!("unknown, because {error}")
+            // What a record that cannot be read has made, only it could have told.
+            Ok(Released { unreadable: Some(error), .. }) => format!("unknown, because {error}"),
+            Ok(Released { left, .. }) => {
+                left.iter().map(|it| format!("{} ({})", it.transition, it.key)).collect::<Vec<_>>().join(", ")
             }
             Err(OperateError::NoRecord(_)) => return Ok(Done::Stands),
             Err(error) => return store_error(error).map(Done::Refused),
@@ -131,8 +130,12 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         match self.store.api(&id.resource).patch(&id.resource.name, &params, &Patch::Merge(patch)).await {
             Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(error) => Err(StoreError::Unavailable(error.to_string())),
+            Err(error) => match refusal::of_write(&error, 0) {
+                // It is read again.
+                Refusal::Means(StoreError::Conflict | StoreError::Gone) => Ok(()),
+                Refusal::Means(error) => Err(error),
+                Refusal::Invalid(message) => Err(StoreError::Invalid(message)),
+            },
         }
     }
 

@@ -1,8 +1,8 @@
 //! Another writer on the same objects, who remembers what was written.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
@@ -12,31 +12,42 @@ use tokio::task::JoinHandle;
 
 use crate::worker::Worker;
 
-/// Edits labels, spec and annotations of one object after the other.
+/// Edits labels, spec and annotations of one object after the other, those that are being deleted too, for as long as any is left.
 pub struct Editor {
     stop: Arc<AtomicBool>,
-    task: JoinHandle<Edits>,
+    edits: Arc<Mutex<Edits>>,
+    task: JoinHandle<()>,
 }
 
 /// The numbers of the edits that the server has acknowledged, by object.
-#[derive(Default)]
-pub struct Edits(BTreeMap<String, Vec<u32>>);
+#[derive(Clone, Default)]
+pub struct Edits {
+    numbers: BTreeMap<String, Vec<u32>>,
+    /// Those of them on objects that were being deleted.
+    while_deleting: u32,
+}
 
 impl Editor {
     pub fn start(client: Client, names: &[String]) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(edit(Api::namespaced(client, "fire"), names.to_vec(), Arc::clone(&stop)));
-        Self { stop, task }
+        let (stop, edits) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Edits::default())));
+        let workers = Api::namespaced(client, "fire");
+        let task = tokio::spawn(edit(workers, names.to_vec(), Arc::clone(&stop), Arc::clone(&edits)));
+        Self { stop, edits, task }
+    }
+
+    /// What is acknowledged by now. Whoever reads the objects after this must find all of it on those that still exist.
+    pub fn edits(&self) -> Edits {
+        self.edits.lock().unwrap().clone()
     }
 
     pub async fn stop(self) -> Edits {
         self.stop.store(true, Ordering::SeqCst);
-        self.task.await.unwrap()
+        self.task.await.unwrap();
+        self.edits.lock().unwrap().clone()
     }
 }
 
-async fn edit(workers: Api<Worker>, names: Vec<String>, stop: Arc<AtomicBool>) -> Edits {
-    let mut edits = Edits::default();
+async fn edit(workers: Api<Worker>, names: Vec<String>, stop: Arc<AtomicBool>, edits: Arc<Mutex<Edits>>) {
     let params = PatchParams { field_manager: Some("editor".to_owned()), ..PatchParams::default() };
     for number in 0_u32.. {
         let name = &names[number as usize % names.len()];
@@ -48,25 +59,31 @@ async fn edit(workers: Api<Worker>, names: Vec<String>, stop: Arc<AtomicBool>) -
             "metadata": { "labels": { "edit": text }, "annotations": { format!("edit-{number}"): "" } },
             "spec": { "notes": text },
         });
-        // While the server is down, nothing is acknowledged.
-        if workers.patch(name, &params, &Patch::Merge(patch)).await.is_ok() {
-            edits.0.entry(name.clone()).or_default().push(number);
+        // While the server is down, or when the object is gone, nothing is acknowledged.
+        if let Ok(worker) = workers.patch(name, &params, &Patch::Merge(patch)).await {
+            let mut edits = edits.lock().unwrap();
+            edits.numbers.entry(name.clone()).or_default().push(number);
+            edits.while_deleting += u32::from(worker.metadata.deletion_timestamp.is_some());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    edits
 }
 
 impl Edits {
     pub fn count(&self) -> usize {
-        self.0.values().map(Vec::len).sum()
+        self.numbers.values().map(Vec::len).sum()
+    }
+
+    /// How many were made on objects that were being deleted.
+    pub fn while_deleting(&self) -> u32 {
+        self.while_deleting
     }
 
     /// The acknowledged edits that are not there.
     pub fn lost(&self, workers: &[Worker]) -> Vec<String> {
         let mut lost = Vec::new();
         for worker in workers {
-            let numbers = self.0.get(&worker.name_any()).cloned().unwrap_or_default();
+            let numbers = self.numbers.get(&worker.name_any()).cloned().unwrap_or_default();
             for number in &numbers {
                 if !worker.annotations().contains_key(&format!("edit-{number}")) {
                     lost.push(format!("annotation edit-{number} of {}", worker.name_any()));

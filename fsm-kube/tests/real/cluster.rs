@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use durable_fsm_kube::{AnnotationStore, Reconciler};
+use durable_fsm::{Outcome, Probe};
+use durable_fsm_kube::{AnnotationStore, Reconciler, Runs};
+use http::Request;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
+use kube::client::Body;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, CustomResourceExt as _};
 use kube_api_server::ApiServer;
 use tokio::sync::OnceCell;
+use tower::ServiceExt as _;
 
 use crate::provider::{Provider, Shelf};
 use crate::worker::{Worker, WorkerFlow, WorkerSpec};
@@ -59,14 +63,40 @@ impl Cluster {
         self.workers.create(&PostParams::default(), &worker).await.unwrap()
     }
 
-    /// Reconciles one object until it is to be left alone for longer than the tests' retries.
-    pub async fn settle(
-        &self,
-        reconciler: &WorkerReconciler,
-        name: &str,
-    ) -> durable_fsm::Outcome<crate::worker::WorkerState> {
+    /// A controller in this process whose requests pass `look` first, which may do something else before, or change them.
+    pub fn reconciler_through<F, Fut>(&self, look: F) -> WorkerReconciler
+    where
+        F: Fn(Request<Vec<u8>>) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = Request<Vec<u8>>> + Send + 'static,
+    {
+        let client = self.client.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (client, look) = (client.clone(), look.clone());
+            async move {
+                let (parts, body) = request.into_parts();
+                let bytes = body.collect_bytes().await?.to_vec();
+                let request = look(Request::from_parts(parts, bytes)).await;
+                client.send(request.map(Body::from)).await.map_err(tower::BoxError::from)
+            }
+        });
+        let client = Client::new(service.boxed_clone(), self.namespace.clone());
+        Reconciler::new(Provider::Here(self.shelf.clone()), AnnotationStore::of::<Worker>(client)).unwrap()
+    }
+
+    /// An object as a watch may have delivered it: its name is all that is used of it.
+    pub fn named(&self, name: &str) -> Worker {
         let mut object = Worker::new(name, WorkerSpec::default());
         object.metadata.namespace = Some(self.namespace.clone());
+        object
+    }
+
+    /// Reconciles one object until it is to be left alone for longer than the tests' retries.
+    pub async fn settle<M: Runs<Provider, Resource = Worker>, P: Probe>(
+        &self,
+        reconciler: &Reconciler<Worker, M, Provider, P>,
+        name: &str,
+    ) -> Outcome<M::State> {
+        let object = self.named(name);
         loop {
             let (_, outcome) = reconciler.pass(&object).await.unwrap();
             match outcome.requeue_after() {
@@ -77,10 +107,13 @@ impl Cluster {
     }
 
     /// As [`patch`](Self::patch), also while the server is being restarted.
-    pub async fn patch_until_done(&self, name: &str, patch: serde_json::Value) {
+    pub async fn patch_until_done(&self, name: &str, patch: serde_json::Value) -> Worker {
         let params = PatchParams { field_manager: Some("somebody".to_owned()), ..PatchParams::default() };
-        while self.workers.patch(name, &params, &Patch::Merge(patch.clone())).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        loop {
+            match self.workers.patch(name, &params, &Patch::Merge(patch.clone())).await {
+                Ok(worker) => return worker,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use durable_fsm_kube::{Reconciler, predicate};
 use futures::StreamExt as _;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams};
+use kube::runtime::controller::Action;
 use kube::runtime::{Controller, WatchStreamExt as _, reflector, watcher};
 use kube::{Api, ResourceExt as _};
 
@@ -46,8 +47,11 @@ async fn an_object_goes_its_way_says_where_it_is_and_leaves_nothing_behind() {
     assert_eq!((status.phase.as_deref(), status.reason.as_deref()), (Some("Ready"), Some("AsDeclared")));
     assert_eq!(events(&cluster, "alice").await, [("AsDeclared".to_owned(), "it rests in Ready".to_owned())]);
 
-    // One more pass changes nothing on the server.
-    let _ = cluster.settle(&reconciler, "alice").await;
+    assert_eq!(worker.status.as_ref().unwrap().observed_generation, worker.metadata.generation);
+
+    // One more pass changes nothing on the server, and asks for another, whether or not an event comes.
+    let (action, _) = reconciler.pass(&worker).await.unwrap();
+    assert_ne!(action, Action::await_change());
     assert_eq!(cluster.workers.get("alice").await.unwrap().resource_version(), worker.resource_version());
 
     cluster.workers.delete("alice", &DeleteParams::default()).await.unwrap();

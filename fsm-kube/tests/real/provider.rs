@@ -1,6 +1,7 @@
 //! A provider with an inventory, in this process or over HTTP: some things are keyed, others only tagged.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Json;
@@ -45,6 +46,31 @@ struct Things {
     twice: Vec<String>,
     refuses: Option<u16>,
     refuses_from: Option<u64>,
+    stop: Option<Stop>,
+}
+
+/// Where a thread stands still.
+struct Stop {
+    kind: String,
+    reached: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+/// The other end of it.
+pub struct Stopped {
+    reached: Receiver<()>,
+    go_on: Sender<()>,
+}
+
+impl Stopped {
+    /// Blocks until a thread stands still there.
+    pub fn wait(&self) {
+        self.reached.recv().unwrap();
+    }
+
+    pub fn go_on(&self) {
+        self.go_on.send(()).unwrap();
+    }
 }
 
 /// What exists. Every clone is the same.
@@ -56,8 +82,26 @@ impl Shelf {
         self.0.lock().unwrap()
     }
 
+    /// Whoever makes the next thing of this kind stands still afterwards, and its whole thread with it.
+    pub fn stop_after(&self, kind: &str) -> Stopped {
+        let ((reached, is_reached), (go_on, goes_on)) = (channel(), channel());
+        self.things().stop = Some(Stop { kind: kind.to_owned(), reached, go_on: goes_on });
+        Stopped { reached: is_reached, go_on }
+    }
+
     /// Makes a thing. One that is keyed is made once for each key.
     fn make(&self, thing: Thing) -> String {
+        let kind = thing.kind.clone();
+        let id = self.put(thing);
+        let stop = self.things().stop.take_if(|stop| stop.kind == kind);
+        if let Some(stop) = stop {
+            stop.reached.send(()).unwrap();
+            stop.go_on.recv().unwrap();
+        }
+        id
+    }
+
+    fn put(&self, thing: Thing) -> String {
         let mut things = self.things();
         things.calls += 1;
         let is_keyed = !matches!(thing.kind.as_str(), "room" | "container");

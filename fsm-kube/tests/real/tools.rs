@@ -3,23 +3,21 @@
 
 use durable_fsm::record::HeldReason;
 use durable_fsm::{Outcome, StoreError};
-use durable_fsm_kube::{AnnotationStore, Reconciler, Verb};
+use durable_fsm_kube::Verb;
 use http::{Method, Request};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::client::Body;
-use kube::{Api, Client, CustomResourceExt as _, ResourceExt as _};
+use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use serde_json::json;
-use tower::ServiceExt as _;
 
 use crate::cluster::{Cluster, WorkerReconciler};
 use crate::controller::{condition, events};
-use crate::provider::Provider;
+use crate::replica::Replica;
 use crate::worker::{Worker, WorkerState};
 
 /// A worker that is ready, and how many calls that took.
-async fn ready(namespace: &str) -> Option<(Cluster, WorkerReconciler, Worker, u64)> {
+pub async fn ready(namespace: &str) -> Option<(Cluster, WorkerReconciler, Worker, u64)> {
     let cluster = Cluster::join(namespace).await?;
     cluster.create("alice").await;
     let reconciler = cluster.reconciler();
@@ -30,7 +28,7 @@ async fn ready(namespace: &str) -> Option<(Cluster, WorkerReconciler, Worker, u6
 }
 
 /// The resource is held for this reason, says so with these words, and nothing is called.
-async fn is_held(
+pub async fn is_held(
     cluster: &Cluster,
     reconciler: &WorkerReconciler,
     name: &str,
@@ -50,7 +48,7 @@ async fn is_held(
     assert!(status == "True" && message.contains("docs/runbook/"), "{status}: {message}");
 }
 
-async fn rests_with(cluster: &Cluster, reconciler: &WorkerReconciler, name: &str, things: usize) {
+pub async fn rests_with(cluster: &Cluster, reconciler: &WorkerReconciler, name: &str, things: usize) {
     assert!(matches!(cluster.settle(reconciler, name).await, Outcome::Resting(WorkerState::Ready(_))));
     assert_eq!(cluster.shelf.live().len(), things);
     assert_eq!(cluster.shelf.duplicates(), Vec::<String>::new());
@@ -74,6 +72,28 @@ async fn a_replace_that_drops_record_and_finalizer_is_seen_by_the_status() {
     cluster.workers.delete("alice", &DeleteParams::default()).await.unwrap();
     assert!(matches!(cluster.settle(&reconciler, "alice").await, Outcome::Gone));
     assert!(cluster.shelf.live().is_empty());
+}
+
+#[tokio::test]
+async fn a_replace_during_the_first_pass_leaves_no_sign_and_is_seen_by_the_pass() {
+    let Some(cluster) = Cluster::join("replace-first").await else { return };
+    let worker = cluster.create("alice").await;
+    let replica = Replica::stopped_after(&cluster, &worker, "account").await;
+    let begun = cluster.workers.get("alice").await.unwrap();
+    let names = cluster.reconciler().names().clone();
+    let record = begun.annotations()[names.record()].clone();
+    let mut replaced = begun;
+    replaced.metadata.annotations = None;
+    replaced.metadata.finalizers = None;
+    cluster.workers.replace("alice", &PostParams::default(), &replaced).await.unwrap();
+    let outcome = replica.go_on().await;
+    assert!(matches!(outcome, Outcome::Held { reason: HeldReason::RecordLost, .. }));
+    // It is a sign from now on, also for a replica that was not there.
+    let (reconciler, calls) = (cluster.reconciler(), cluster.shelf.calls());
+    assert_eq!(calls, 1);
+    is_held(&cluster, &reconciler, "alice", HeldReason::RecordLost, "is still mirrored", calls).await;
+    cluster.patch("alice", json!({ "metadata": { "annotations": { names.record(): record } } })).await;
+    rests_with(&cluster, &reconciler, "alice", 8).await;
 }
 
 #[tokio::test]
@@ -157,35 +177,21 @@ async fn a_restore_with_a_new_uid_is_rebound_and_keeps_what_it_has() {
 async fn a_webhook_that_strips_the_record_lets_no_effect_begin() {
     let Some(cluster) = Cluster::join("strip").await else { return };
     cluster.create("alice").await;
-    let client = stripping(&cluster).await;
-    let store = AnnotationStore::of::<Worker>(client);
-    let stripped: WorkerReconciler = Reconciler::new(Provider::Here(cluster.shelf.clone()), store).unwrap();
-    is_held(&cluster, &stripped, "alice", HeldReason::NotKept, "find what removes or changes it", 0).await;
+    let webhook = cluster.reconciler_through(stripped);
+    is_held(&cluster, &webhook, "alice", HeldReason::NotKept, "find what removes or changes it", 0).await;
     // The remedy is to let the record alone.
     let reconciler = cluster.reconciler();
     rests_with(&cluster, &reconciler, "alice", 8).await;
 }
 
-/// A client whose patches of metadata arrive without annotations, as if a mutating webhook had taken them out.
-async fn stripping(cluster: &Cluster) -> Client {
-    let client = cluster.client.clone();
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let client = client.clone();
-        async move {
-            let (parts, body) = request.into_parts();
-            let bytes = body.collect_bytes().await?;
-            let bytes = match serde_json::from_slice::<serde_json::Value>(&bytes) {
-                Ok(mut patch) if parts.method == Method::PATCH => {
-                    patch["metadata"].as_object_mut().map(|metadata| metadata.remove("annotations"));
-                    serde_json::to_vec(&patch)?.into()
-                }
-                _ => bytes,
-            };
-            let request = Request::from_parts(parts, Body::from(bytes.to_vec()));
-            client.send(request).await.map_err(tower::BoxError::from)
-        }
-    });
-    Client::new(service.boxed_clone(), cluster.namespace.clone())
+/// What a mutating webhook leaves of a patch when it takes annotations out.
+async fn stripped(mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
+    if request.method() == Method::PATCH {
+        let mut patch: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+        patch["metadata"].as_object_mut().map(|metadata| metadata.remove("annotations"));
+        *request.body_mut() = serde_json::to_vec(&patch).unwrap();
+    }
+    request
 }
 
 #[tokio::test]
@@ -216,9 +222,7 @@ async fn a_manager_that_strips_foreign_annotations_causes_no_second_effect() {
         // One effect at a time: the next is refused.
         let refuse_after = cluster.shelf.calls() + 1;
         cluster.shelf.refuse_from(Some(refuse_after));
-        let mut object = Worker::new("alice", cluster.workers.get("alice").await.unwrap().spec);
-        object.metadata.namespace = Some(cluster.namespace.clone());
-        let (_, outcome) = reconciler.pass(&object).await.unwrap();
+        let (_, outcome) = reconciler.pass(&cluster.named("alice")).await.unwrap();
         if let Some(after) = outcome.requeue_after() {
             tokio::time::sleep(after).await;
         }
@@ -273,6 +277,11 @@ async fn an_object_that_a_tightened_definition_made_invalid_is_left_as_it_is_unt
     assert_eq!(cluster.shelf.calls(), calls);
     let told = events(&cluster, "alice").await;
     assert!(told.iter().any(|(reason, note)| reason == "ObjectInvalid" && note.contains("notes")), "{told:?}");
+    // It is told once, however often it is tried.
+    for _ in 0..3 {
+        assert!(matches!(reconciler.pass(&cluster.named("alice")).await, Err(StoreError::Invalid(_))));
+    }
+    assert_eq!(events(&cluster, "alice").await, told);
     cluster.patch("alice", json!({ "spec": { "notes": "short" } })).await;
     rests_with(&cluster, &reconciler, "alice", 8).await;
     tighten(&cluster, None).await;

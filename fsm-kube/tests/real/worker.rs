@@ -18,14 +18,20 @@ pub struct WorkerSpec {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct WorkerStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fsm: Option<FsmStatus>,
     /// The second machine on the same object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<FsmStatus>,
+    /// The third.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<FsmStatus>,
     #[serde(default)]
     pub conditions: Vec<Condition>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
 }
 
 durable_fsm_kube::resource!(Worker, WorkerSpec);

@@ -14,15 +14,15 @@ impl Expansion<'_> {
         let machine = &declaration.ident;
         let resource = &declaration.resource;
         let (state, transitions) = (self.item("State"), self.item("Transitions"));
-        let result = quote!(__fsm::Result);
-        let boxed = |what: TokenStream| quote!(__fsm::Boxed<#result<#what, __fsm::Failure>>);
+        let boxed = |what: TokenStream| quote!(__fsm::Answer<#what>);
         let (reply, found, unit) =
             (boxed(quote!(__fsm::Reply)), boxed(quote!(__fsm::Lookup<__fsm::Reply>)), boxed(quote!(())));
         let decode = self.model.states().iter().enumerate().map(|(index, it)| {
             let ident = &it.ident;
             quote!(#index => #state::#ident(__fsm::decode(facts)?),)
         });
-        let unless_stub = |arms: fn(&Self) -> Vec<TokenStream>| if self.stub { Vec::new() } else { arms(self) };
+        let unless_stub =
+            |arms: fn(&Self) -> Vec<TokenStream>| if self.stub.is_some() { Vec::new() } else { arms(self) };
         let (runs, lookups) = (unless_stub(Self::runs), unless_stub(Self::lookups));
         let (undos, aborts) = (unless_stub(Self::undos), unless_stub(Self::aborts));
         let (guards, wanted) = (unless_stub(Self::guards), unless_stub(Self::wanted));
@@ -31,10 +31,10 @@ impl Expansion<'_> {
                 type Resource = #resource;
                 type State = #state;
                 const GRAPH: &'static __fsm::graph::Graph<'static> = &Self::GRAPH;
-                fn state(index: usize, facts: &__fsm::Facts) -> #result<#state, __fsm::FactError> {
+                fn state(index: usize, facts: &__fsm::Facts) -> __fsm::Read<#state> {
                     __fsm::Ok(match index {
                         #(#decode)*
-                        _ => return __fsm::Err(__fsm::FactError::Foreign(__fsm::String::from("the state"))),
+                        _ => return __fsm::foreign(),
                     })
                 }
             }
@@ -51,12 +51,12 @@ impl Expansion<'_> {
                 fn abort(t: __fsm::Arc<T>, transition: usize, call: __fsm::Call<#resource>) -> #unit {
                     match transition { #(#aborts)* _ => __fsm::absent("the abort") }
                 }
-                fn guard(t: &T, transition: usize, facts: &__fsm::Facts, resource: &#resource) -> #result<bool, __fsm::FactError> {
+                fn guard(t: &T, transition: usize, facts: &__fsm::Facts, resource: &#resource) -> __fsm::Read<bool> {
                     __fsm::Ok(match transition { #(#guards)* _ => true })
                 }
                 fn wanted(
                     t: &T, transition: usize, facts: &__fsm::Facts, resource: &#resource,
-                ) -> #result<__fsm::BTreeSet<__fsm::String>, __fsm::FactError> {
+                ) -> __fsm::Read<__fsm::BTreeSet<__fsm::String>> {
                     match transition { #(#wanted)* _ => __fsm::Ok(__fsm::BTreeSet::new()) }
                 }
             }
@@ -67,12 +67,10 @@ impl Expansion<'_> {
         self.arms(|transition| {
             let name = &transition.name;
             Some(match &transition.kind {
-                Kind::NoEffect => quote!(call.derive(&*t, |t: &T, from, attempt| t.#name(from, attempt))),
-                Kind::Waits { .. } => quote!(call.wait(t, |t: &T, from, attempt| #BOXED(t.#name(from, attempt)))),
-                Kind::Effect(_) if transition.for_each().is_some() => {
-                    quote!(call.member(t, |t: &T, at, subject, attempt| #BOXED(t.#name(at, subject, attempt))))
-                }
-                Kind::Effect(_) => quote!(call.effect(t, |t: &T, from, attempt| #BOXED(t.#name(from, attempt)))),
+                Kind::NoEffect => quote!(call.derive(&*t, T::#name)),
+                Kind::Waits { .. } => quote!(call.wait(t, T::#name)),
+                Kind::Effect(_) if transition.for_each().is_some() => quote!(call.member(t, T::#name)),
+                Kind::Effect(_) => quote!(call.effect(t, T::#name)),
             })
         })
     }
@@ -82,10 +80,8 @@ impl Expansion<'_> {
             let contract = transition.contract().filter(|contract| contract.in_doubt == InDoubt::Lookup)?;
             let name = format_ident!("lookup_{}", transition.name.unraw());
             Some(match contract.for_each {
-                Some(_) => {
-                    quote!(call.find_member(t, |t: &T, at, subject, attempt| #BOXED(t.#name(at, subject, attempt))))
-                }
-                None => quote!(call.find(t, |t: &T, from, attempt| #BOXED(t.#name(from, attempt)))),
+                Some(_) => quote!(call.find_member(t, T::#name)),
+                None => quote!(call.find(t, T::#name)),
             })
         })
     }
@@ -94,17 +90,15 @@ impl Expansion<'_> {
         self.arms(|transition| {
             let undo = transition.undo()?;
             if transition.for_each().is_some() {
-                return Some(quote!(
-                    call.undo_member(t, |t: &T, at, subject, made, attempt| #BOXED(t.#undo(at, subject, made, attempt)))
-                ));
+                return Some(quote!(call.undo_member(t, T::#undo)));
             }
             if !transition.is_branch() {
-                return Some(quote!(call.undo(t, |t: &T, made, attempt| #BOXED(t.#undo(made, attempt)))));
+                return Some(quote!(call.undo(t, T::#undo)));
             }
             let made = pascal(&transition.name, "Made");
             let arms = transition.to.iter().map(|to| {
                 let state = &self.model.states()[*to].ident;
-                quote!(#to => call.undo(t, |t: &T, it, attempt| #BOXED(t.#undo(#made::#state(it), attempt))),)
+                quote!(#to => call.undo_arm(t, |t: &T, it, attempt| __fsm::Box::pin(t.#undo(#made::#state(it), attempt))),)
             });
             Some(quote!(match call.index() { #(#arms)* _ => __fsm::absent("the state that was made") }))
         })
@@ -114,9 +108,9 @@ impl Expansion<'_> {
         self.arms(|transition| {
             let abort = transition.contract()?.abort.as_ref()?;
             Some(if transition.for_each().is_some() {
-                quote!(call.abort_member(t, |t: &T, at, subject, attempt| #BOXED(t.#abort(at, subject, attempt))))
+                quote!(call.abort_member(t, T::#abort))
             } else {
-                quote!(call.undo(t, |t: &T, from, attempt| #BOXED(t.#abort(from, attempt))))
+                quote!(call.undo(t, T::#abort))
             })
         })
     }
@@ -144,16 +138,5 @@ impl Expansion<'_> {
     fn arms(&self, body: impl Fn(&crate::model::Transition) -> Option<TokenStream>) -> Vec<TokenStream> {
         let transitions = self.model.transitions.iter().enumerate();
         transitions.filter_map(|(index, transition)| body(transition).map(|body| quote!(#index => #body,))).collect()
-    }
-}
-
-/// The path of the function that boxes a future.
-struct BoxedFuture;
-
-const BOXED: BoxedFuture = BoxedFuture;
-
-impl quote::ToTokens for BoxedFuture {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(quote!(__fsm::Box::pin));
     }
 }

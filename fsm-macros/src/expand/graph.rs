@@ -28,8 +28,8 @@ impl Expansion<'_> {
             impl #machine {
                 #[doc = "The graph: states, edges and contracts, as declared."]
                 pub const GRAPH: #fsm::graph::Graph<'static> = {
-                    use #fsm::graph as g;
-                    g::Graph {
+                    use #fsm::graph::written::*;
+                    Graph {
                         name: #name, title: #title, version: #version, reader: #reader, doc: #doc,
                         undo_on_rejected: #undo_on_rejected,
                         states: &[#(#states),*],
@@ -43,25 +43,24 @@ impl Expansion<'_> {
     fn graph_state(&self, index: usize) -> TokenStream {
         let state = &self.model.states()[index];
         let name = state.ident.unraw().to_string();
-        let (doc, initial, failed) = (&state.doc, state.initial.is_some(), state.failed);
+        let doc = &state.doc;
         let rest = match (state.terminal.is_some(), state.resting) {
-            (true, _) => quote!(Terminal),
-            (false, true) => quote!(Resting),
-            (false, false) => quote!(Passing),
+            (true, _) => quote!(TERMINAL),
+            (false, true) => quote!(RESTING),
+            (false, false) => quote!(PASSING),
         };
+        let initial = state.initial.map(|_| quote!(+ INITIAL));
+        let failed = state.failed.then(|| quote!(+ FAILED));
         let facts = state.facts.iter().map(|fact| {
             let ty = &fact.ty;
             let (name, ty) = (fact.ident.unraw().to_string(), quote!(#ty).to_string().replace(' ', ""));
-            let (doc, each) = (&fact.doc, fact.each.is_some());
-            quote!(g::Fact::of(#name, #ty, #doc, #each))
+            let (doc, kind) = (&fact.doc, if fact.each.is_some() { quote!(set) } else { quote!(fact) });
+            quote!(#kind(#name, #ty, #doc))
         });
         let known = self.model.known[index].iter().map(|fact| self.model.fact(*fact).ident.unraw().to_string());
         let transitions = &self.model.listed[index];
         quote! {
-            g::State::of(
-                #name, #doc, #initial, g::Rest::#rest, #failed,
-                &[#(#facts),*], &[#(#known),*], &[#(#transitions),*],
-            )
+            state(#name, #doc, #rest #initial #failed, &[#(#facts),*], &[#(#known),*], &[#(#transitions),*])
         }
     }
 
@@ -69,72 +68,51 @@ impl Expansion<'_> {
         let name = transition.name.unraw().to_string();
         let (from, to) = (transition.from, &transition.to);
         let guard = option(transition.guard.as_ref().map(|guard| guard.unraw().to_string()));
-        let kind = match &transition.kind {
-            Kind::Effect(contract) => {
-                let contract = graph_contract(contract);
-                quote!(Effect(#contract))
+        let (kind, last) = match &transition.kind {
+            Kind::Effect(contract) => (quote!(effect), Some(graph_contract(contract))),
+            Kind::NoEffect => (quote!(no_effect), None),
+            Kind::Waits { within: Some(within) } => {
+                let within = millis(*within);
+                (quote!(waits), Some(quote!(Some(#within))))
             }
-            Kind::NoEffect => quote!(NoEffect),
-            Kind::Waits { within } => {
-                let within = within.map(duration);
-                let within = within.map_or_else(
-                    || quote!(::core::option::Option::None),
-                    |it| quote!(::core::option::Option::Some(#it)),
-                );
-                quote!(Waits { within: #within })
-            }
+            Kind::Waits { within: None } => (quote!(waits), Some(quote!(None))),
         };
-        quote!(g::Transition::of(#name, #from, &[#(#to),*], #guard, g::Kind::#kind))
+        let last = last.map(|last| quote!(, #last));
+        quote!(#kind(#name, #from, &[#(#to),*], #guard #last))
     }
 }
 
 fn graph_contract(contract: &Contract) -> TokenStream {
     let in_doubt = match contract.in_doubt {
-        InDoubt::Repeat => quote!(Repeat),
-        InDoubt::Lookup => quote!(Lookup),
-        InDoubt::Hold => quote!(Hold),
+        InDoubt::Repeat => quote!(REPEAT),
+        InDoubt::Lookup => quote!(LOOKUP),
+        InDoubt::Hold => quote!(HOLD),
     };
     let undo = match &contract.undo {
         Undo::Method(method) => {
             let method = method.unraw().to_string();
-            quote!(Method(#method))
+            quote!(by(#method))
         }
-        Undo::Retain => quote!(Retain),
-        Undo::None => quote!(None),
+        Undo::Retain => quote!(RETAIN),
+        Undo::None => quote!(NOTHING),
     };
     let abort = option(contract.abort.as_ref().map(|abort| abort.unraw().to_string()));
     let times = [contract.timeout, contract.settle, contract.retry.0, contract.retry.1].map(millis);
-    let look_first = contract.look_first;
-    let predecessor = match contract.predecessor {
-        Predecessor::Hold => quote!(Hold),
-        Predecessor::Adopt => quote!(Adopt),
-    };
-    let for_each = match &contract.for_each {
-        Some(set) => {
-            let fact = set.fact.unraw().to_string();
-            let order = if set.order == Order::UndoFirst { quote!(UndoFirst) } else { quote!(MakeFirst) };
-            quote!(::core::option::Option::Some(g::ForEach { fact: #fact, order: g::Order::#order }))
-        }
-        None => quote!(::core::option::Option::None),
-    };
-    quote! {
-        g::Contract::of(
-            g::InDoubt::#in_doubt, g::Undo::#undo, #abort, [#(#times),*], #look_first,
-            g::Predecessor::#predecessor, #for_each,
-        )
-    }
+    let look_later = (!contract.look_first).then(|| quote!(.look_later()));
+    let adopt = (contract.predecessor == Predecessor::Adopt).then(|| quote!(.adopt()));
+    let set = contract.for_each.as_ref().map(|set| {
+        let fact = set.fact.unraw().to_string();
+        let order = if set.order == Order::UndoFirst { quote!(undo_first) } else { quote!(make_first) };
+        quote!(.#order(#fact))
+    });
+    quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #set)
 }
 
 fn option(text: Option<String>) -> TokenStream {
     match text {
-        Some(text) => quote!(::core::option::Option::Some(#text)),
-        None => quote!(::core::option::Option::None),
+        Some(text) => quote!(Some(#text)),
+        None => quote!(None),
     }
-}
-
-fn duration(time: Duration) -> TokenStream {
-    let millis = millis(time);
-    quote!(::core::time::Duration::from_millis(#millis))
 }
 
 fn millis(time: Duration) -> Literal {

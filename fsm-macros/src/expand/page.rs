@@ -36,7 +36,7 @@ fn text(input: TokenStream, write: impl FnOnce(&Expansion<'_>) -> String) -> Tok
         validate::validate(model, &mut errors);
     }
     let machine =
-        model.as_ref().filter(|_| errors.is_empty()).map(|model| Expansion { model, stub: false, declared: input });
+        model.as_ref().filter(|_| errors.is_empty()).map(|model| Expansion { model, stub: None, declared: input });
     machine.as_ref().map_or_else(String::new, write).to_token_stream()
 }
 
@@ -44,7 +44,7 @@ impl Expansion<'_> {
     /// The attribute that puts a text on a page of the documentation.
     pub(super) fn on_the_page(&self, text: &str) -> Option<TokenStream> {
         let (fsm, text, declared) = (self.fsm(), format_ident!("{text}"), &self.declared);
-        (!self.stub).then(|| quote!(#[cfg_attr(doc, doc = #fsm::#text! { #declared })]))
+        self.stub.is_none().then(|| quote!(#[cfg_attr(doc, doc = #fsm::#text! { #declared })]))
     }
 
     fn skeleton(&self) -> String {

@@ -6,36 +6,32 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::{Expansion, snake};
-use crate::parse::FactDecl;
+use crate::parse::{FactDecl, StateDecl};
 
 impl Expansion<'_> {
     pub(super) fn states(&self) -> TokenStream {
         let each: Vec<_> = (0..self.model.states().len()).map(|state| self.state(state)).collect();
         let state_enum = self.state_enum();
-        // After an error there are no lints to quiet.
-        let keep_alive = (!self.stub).then(|| self.keep_alive());
-        quote!(#keep_alive #(#each)* #state_enum)
+        quote!(#(#each)* #state_enum)
     }
 
     /// The declaration is read by the derive alone; this keeps rustc from calling it dead code.
-    fn keep_alive(&self) -> TokenStream {
+    pub(super) fn keep_alive(&self) -> TokenStream {
         let machine = &self.model.declaration.ident;
         // Each arm reads one state and makes the next: rustc does not count one that is made from itself.
         let states = self.model.states();
         let next = states.iter().cycle().skip(1);
         let arms = states.iter().zip(next).map(|(state, next)| {
             let (ident, made) = (&state.ident, &next.ident);
-            let read: Vec<_> = state.facts.iter().map(|fact| &fact.ident).collect();
+            let read = state.facts.iter().map(|fact| &fact.ident);
             let fields = next.facts.iter().map(|fact| &fact.ident);
-            quote!(#machine::#ident { #(#read),* } => { #(let _ = #read;)* #machine::#made { #(#fields: loop {}),* } })
+            quote!(#machine::#ident { #(#read),* } => #machine::#made { #(#fields: loop {}),* })
         });
         quote! {
-            const _: () = {
-                #[allow(dead_code, unreachable_code, clippy::diverging_sub_expression, clippy::empty_loop)]
-                fn declared(it: #machine) -> #machine {
-                    match it { #(#arms)* }
-                }
-            };
+            #[allow(dead_code, unreachable_code, unused_variables, clippy::diverging_sub_expression, clippy::empty_loop)]
+            fn declared(it: #machine) -> #machine {
+                match it { #(#arms),* }
+            }
         }
     }
 
@@ -55,15 +51,7 @@ impl Expansion<'_> {
         });
         let doc = if state.doc.is_empty() { format!("The state {name}.") } else { state.doc.clone() };
         let data_doc = format!("What is known in [`{name}`]; read through it.");
-        let begin = if self.stub { quote!(::core::panic!()) } else { quote!(Self(#fsm::Sealed::new(#data {}))) };
-        let start = state.initial.map(|_| {
-            quote! {
-                #[doc = "Begins a chain of states."]
-                #[must_use]
-                pub fn start() -> Self { #begin }
-            }
-        });
-        let (literal, edges) = (self.literal(index), self.edges(index));
+        let literal = self.literal(index);
         quote! {
             #[doc = #doc]
             #debug
@@ -73,19 +61,33 @@ impl Expansion<'_> {
             #[allow(dead_code)]
             #vis struct #data { #(#fields),* }
             #literal
-            #[allow(dead_code, unused_variables, clippy::must_use_candidate, clippy::too_many_arguments)]
-            impl #ident { #start #edges }
         }
     }
 
-    /// How a state is read from facts and written to them; inside [`Expansion::private`].
+    /// How a state is begun, left, read from facts and written to them; inside [`Expansion::private`].
     pub(super) fn projection(&self, index: usize) -> TokenStream {
         let state = &self.model.states()[index];
         let (ident, data) = (&state.ident, self.data(index));
-        let machine = &self.model.declaration.ident;
-        let known = self.model.known[index].iter().map(|fact| self.model.fact(*fact));
-        let reads = known.map(|fact| {
+        let start = self.begins(index).then(|| {
+            let begin =
+                if self.stub.is_some() { quote!(::core::panic!()) } else { quote!(Self(__fsm::Sealed::new(#data {}))) };
+            quote! {
+                #[doc = "Begins a chain of states."]
+                #[must_use]
+                pub fn start() -> Self { #begin }
+            }
+        });
+        let edges = self.edges(index);
+        let steps = (start.is_some() || !edges.is_empty()).then(|| quote!(impl #ident { #start #edges }));
+        // What another state knows is read as that state: one look at each fact, and not one for each fact and state.
+        let base = self.base(index);
+        let inherited = base.map(|base| &self.model.names[base]);
+        let own = |fact: &FactDecl| state.facts.iter().any(|own| own.ident == fact.ident);
+        let reads = self.model.known[index].iter().map(|fact| self.model.fact(*fact)).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
+            if !own(fact) && inherited.is_some_and(|names| names.contains(&key)) {
+                return quote!(#ident: base.#ident);
+            }
             let read = match &fact.each {
                 Some((subject, member)) => {
                     quote_spanned!(ty.span()=> __fsm::Facts::each::<#subject, #member>(facts, #key)?)
@@ -94,27 +96,51 @@ impl Expansion<'_> {
             };
             quote!(#ident: #read)
         });
+        let base = base.map(|base| {
+            let base = &self.model.states()[base].ident;
+            quote!(let base = <#base as __fsm::State>::decode(facts)?.0.into_inner();)
+        });
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
             quote_spanned!(ty.span()=> facts.put(#key, &self.0.#ident)?;)
         });
         quote! {
+            #steps
             impl __fsm::Deref for #ident {
                 type Target = #data;
                 fn deref(&self) -> &#data { &self.0 }
             }
             impl __fsm::State for #ident {
-                type Machine = #machine;
-                const INDEX: usize = #index;
-                fn decode(facts: &__fsm::Facts) -> __fsm::Result<Self, __fsm::FactError> {
+                fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
+                    #base
                     __fsm::Ok(Self(__fsm::Sealed::new(#data { #(#reads),* })))
                 }
-                fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Result<(), __fsm::FactError> {
+                fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
                     #(#writes)*
-                    __fsm::Ok(())
+                    __fsm::Ok(#index)
                 }
             }
         }
+    }
+
+    /// Whether a chain of states can begin here. After a mistake with the marks it can everywhere.
+    fn begins(&self, index: usize) -> bool {
+        let initial = |state: &StateDecl| state.initial.is_some();
+        initial(&self.model.states()[index]) || self.stub.is_some() && !self.model.states().iter().any(initial)
+    }
+
+    /// The state that knows the most of what this one knows, and nothing else; none, if it would know nothing.
+    ///
+    /// Each state leads to one that knows less, or as much and stands before it, so there is no circle.
+    fn base(&self, index: usize) -> Option<usize> {
+        let known = &self.model.names[index];
+        let candidates = self.model.names.iter().enumerate();
+        candidates
+            .filter(|(state, names)| {
+                !names.is_empty() && names.is_subset(known) && (names.len() < known.len() || *state < index)
+            })
+            .max_by_key(|(_, names)| names.len())
+            .map(|(state, _)| state)
     }
 
     /// The facts that an edge into this state takes.
@@ -147,8 +173,10 @@ impl Expansion<'_> {
 
     /// The pure step of each edge from this state, once for each target.
     fn edges(&self, from: usize) -> TokenStream {
-        let fsm = self.fsm();
-        let mut targets: Vec<usize> = Vec::new();
+        // After an error any edge may be one that was meant.
+        let mut targets: Vec<usize> =
+            if self.stub.is_some() { (0..self.model.states().len()).collect() } else { Vec::new() };
+        targets.retain(|to| !self.begins(from) || snake(&self.model.states()[*to].ident) != "start");
         for transition in self.model.transitions.iter().filter(|it| it.from == from) {
             for to in &transition.to {
                 if !targets.contains(to) {
@@ -156,8 +184,7 @@ impl Expansion<'_> {
                 }
             }
         }
-        let source: Vec<String> =
-            self.model.known[from].iter().map(|fact| self.model.fact(*fact).ident.to_string()).collect();
+        let source = &self.model.names[from];
         let edges = targets.into_iter().map(|to| {
             let target = &self.model.states()[to];
             let (ident, data) = (&target.ident, self.data(to));
@@ -175,27 +202,33 @@ impl Expansion<'_> {
                     (quote!(facts: #literal), quote!(let #literal { #(#names),* } = facts;))
                 }
             };
-            let fields = self.model.known[to].iter().map(|fact| {
-                let fact = self.model.fact(*fact);
-                let ident = &fact.ident;
-                let known = source.contains(&ident.to_string());
-                if names.contains(&ident) {
-                    quote!(#ident)
-                } else if known {
-                    quote!(#ident: from.#ident)
-                } else {
-                    quote!(#ident: #fsm::Each::new())
-                }
-            });
+            let mut carries = false;
+            let fields: Vec<TokenStream> = self.model.known[to]
+                .iter()
+                .map(|fact| {
+                    let fact = self.model.fact(*fact);
+                    let ident = &fact.ident;
+                    if names.contains(&ident) {
+                        quote!(#ident)
+                    } else if source.contains(&ident.unraw().to_string()) {
+                        carries = true;
+                        quote!(#ident: __from.#ident)
+                    } else {
+                        quote!(#ident: __fsm::Each::new())
+                    }
+                })
+                .collect();
+            let from = carries.then(|| quote!(let __from = self.0.into_inner();));
             let doc = format!("The step to [`{}`].", ident.unraw());
+            let body = if self.stub.is_some() {
+                quote!(::core::panic!())
+            } else {
+                quote!(#from #open #ident(__fsm::Sealed::new(#data { #(#fields),* })))
+            };
             quote! {
                 #[doc = #doc]
                 #[must_use]
-                pub fn #method(self, #argument) -> #ident {
-                    let from = self.0.into_inner();
-                    #open
-                    #ident(#fsm::Sealed::new(#data { #(#fields),* }))
-                }
+                pub fn #method(self, #argument) -> #ident { #body }
             }
         });
         quote!(#(#edges)*)

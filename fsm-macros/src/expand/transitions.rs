@@ -10,22 +10,13 @@ use super::{Expansion, pascal};
 use crate::model::{Kind, Transition};
 
 impl Expansion<'_> {
-    pub(super) fn transitions_trait(&self) -> TokenStream {
-        let fsm = self.fsm();
-        let krate = &self.model.declaration.krate;
+    pub(super) fn aliases(&self) -> TokenStream {
+        let (fsm, krate) = (self.fsm(), &self.model.declaration.krate);
         let declaration = &self.model.declaration;
-        let (vis, machine) = (&declaration.vis, &declaration.ident);
-        let Some(resource) = &declaration.resource else { return TokenStream::new() };
-        let (attempt, runner, name) = (self.item("Attempt"), self.item("Runner"), self.item("Transitions"));
-        let methods = self.all_methods();
-        let methods = methods.iter().map(|method| method.declaration(self.stub));
-        let machine_name = machine.unraw();
-        let doc = format!(
-            "What [`{machine_name}`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set."
-        );
-        let page = self.on_the_page("skeleton");
-        let attempt_doc = format!("One attempt at an effect of [`{machine_name}`].");
-        let runner_doc = format!("Runs [`{machine_name}`] with the transitions `T`.");
+        let (vis, machine, resource) = (&declaration.vis, &declaration.ident, &declaration.resource);
+        let (attempt, runner) = (self.item("Attempt"), self.item("Runner"));
+        let attempt_doc = format!("One attempt at an effect of [`{}`].", machine.unraw());
+        let runner_doc = format!("Runs [`{}`] with the transitions `T`.", machine.unraw());
         quote! {
             #[doc = #attempt_doc]
             #[allow(dead_code)]
@@ -33,6 +24,22 @@ impl Expansion<'_> {
             #[doc = #runner_doc]
             #[allow(dead_code)]
             #vis type #runner<T> = #krate::Runner<#machine, T>;
+        }
+    }
+
+    pub(super) fn transitions_trait(&self) -> TokenStream {
+        let fsm = self.fsm();
+        let declaration = &self.model.declaration;
+        let (vis, machine) = (&declaration.vis, &declaration.ident);
+        let name = self.item("Transitions");
+        let methods = self.all_methods();
+        let methods = methods.iter().map(|method| method.declaration(self.stub.is_some()));
+        let machine_name = machine.unraw();
+        let doc = format!(
+            "What [`{machine_name}`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set."
+        );
+        let page = self.on_the_page("skeleton");
+        quote! {
             #[doc = #doc]
             #page
             #[allow(dead_code, clippy::ptr_arg)]
@@ -59,7 +66,7 @@ impl Expansion<'_> {
                     }
                 }
                 // After an error two methods may have one name, which was reported.
-                if self.stub && methods.iter().any(|known| known.name == method.name) {
+                if self.stub.is_some() && methods.iter().any(|known| known.name == method.name) {
                     continue;
                 }
                 methods.push(method);
@@ -74,7 +81,8 @@ impl Expansion<'_> {
         let from = state(transition.from);
         let attempt = self.item("Attempt");
         let attempt = quote!(attempt: &#attempt);
-        let next = self.next(transition);
+        let unknown = &self.stub;
+        let next = if transition.loose { quote!(#unknown) } else { self.next(transition) };
         let name = transition.name.unraw().to_string();
         let error = quote!(Self::Error);
         let result = |what: TokenStream| quote!(::core::result::Result<#what, #error>);
@@ -88,6 +96,7 @@ impl Expansion<'_> {
         });
         let start = subject.clone().unwrap_or_else(|| quote!(from: #from));
         let (output, is_async) = match &transition.kind {
+            _ if transition.loose => (quote!(#unknown), false),
             Kind::Effect(_) => (result(next.clone()), true),
             Kind::NoEffect => (result(next.clone()), false),
             Kind::Waits { .. } => (result(quote!(#fsm::Wait<#next>)), true),

@@ -202,23 +202,35 @@ impl Change<'_, '_> {
             Action::Run | Action::Undo | Action::Abort => {}
         }
         self.count_failure(class, error.clone(), at, after);
+        if nothing_there {
+            self.record.retry = None;
+            return Ok(());
+        }
+        self.stop_at(class, &name, &error, at, after, generation);
+        if class == Class::Rejected && certain && action == Action::Run {
+            self.go_back_if_declared();
+        }
+        Ok(())
+    }
+
+    /// What a failure of this class leads to besides being tried again.
+    fn stop_at(
+        &mut self,
+        class: Class,
+        name: &str,
+        error: &str,
+        at: Stamp,
+        after: std::time::Duration,
+        generation: u64,
+    ) {
         match class {
             Class::Unknown | Class::NotApplied { .. } => {}
-            Class::Rejected | Class::NotOurs if nothing_there => self.record.retry = None,
             Class::Rejected => {
                 self.note(at, &format!("{name} rejected"));
                 let message =
                     format!("`{name}` was rejected: {error}; it is tried again when the spec or the version changes");
-                self.record.blocked = Some(Blocked {
-                    reason: BlockedReason::Rejected,
-                    message,
-                    since: at,
-                    generation,
-                    at: at.later(after),
-                });
-                if certain && forward && action == Action::Run && self.graph.undo_on_rejected {
-                    self.record.direction = Direction::RollingBack;
-                }
+                let reason = BlockedReason::Rejected;
+                self.record.blocked = Some(Blocked { reason, message, since: at, generation, at: at.later(after) });
             }
             Class::NotOurs => {
                 let message = format!(
@@ -227,15 +239,23 @@ impl Change<'_, '_> {
                 self.hold(HeldReason::NotOurs, message, at);
             }
         }
-        Ok(())
+    }
+
+    /// After a rejection that leaves no doubt, everything is undone where the machine says so.
+    fn go_back_if_declared(&mut self) {
+        if self.record.direction.is_forward() && self.graph.undo_on_rejected {
+            self.record.direction = Direction::RollingBack;
+        }
     }
 
     pub(super) fn not_asked(
         &mut self,
+        transition: &str,
         class: Class,
         error: String,
         at: Stamp,
         after: std::time::Duration,
+        generation: u64,
     ) -> Result<(), Illegal> {
         if self.record.intent.as_ref().is_some_and(|intent| !intent.in_doubt && intent.action == Action::Run) {
             let intent = self.take_intent(Action::Run)?;
@@ -244,7 +264,11 @@ impl Change<'_, '_> {
                 |touched: &Touched| touched.life == intent.life && touched.transition == intent.transition;
             debug_assert!(intent.attempt == 1 || self.record.touched.iter().any(sent_before));
         }
-        self.count_failure(class, error, at, after);
+        self.count_failure(class, error.clone(), at, after);
+        self.stop_at(class, transition, &error, at, after, generation);
+        if class == Class::Rejected && self.record.intent.is_none() {
+            self.go_back_if_declared();
+        }
         Ok(())
     }
 }

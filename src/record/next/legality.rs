@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::{may_remove, next};
 use crate::machine::Made;
 use crate::record::{
-    Action, Direction, Event, Expected, HISTORY, Held, HeldReason, Illegal, Record, Resolution, Stamp, Touched,
+    Action, BlockedReason, Direction, Event, Expected, HISTORY, Held, HeldReason, Illegal, Record, Resolution, Stamp,
+    Touched,
 };
 use crate::{Class, Each, Facts, Fsm, Resource, ResourceId};
 
@@ -240,10 +241,34 @@ fn a_refusal_rolls_back_only_a_first_attempt_going_forward() {
     assert!(nothing.blocked.is_none() && nothing.direction == Direction::Deleting);
 }
 
+fn not_asked_for(class: Class) -> Event {
+    let (at, after) = (at(), Duration::from_secs(1));
+    Event::NotAsked { transition: "make".to_owned(), class, error: "no".to_owned(), at, after, generation: 0 }
+}
+
+#[test]
+fn a_look_up_that_is_refused_for_good_stops_as_an_effect_does() {
+    let sent = after(&fresh(), run("make"));
+    let rejected = after(&sent, not_asked_for(Class::Rejected));
+    assert!(rejected.intent.is_none() && rejected.touched.is_empty(), "nothing was sent");
+    assert_eq!(rejected.blocked.unwrap().reason, BlockedReason::Rejected);
+    assert_eq!(rejected.direction, Direction::RollingBack, "this machine undoes what is rejected");
+    let doubted = after(&after(&sent, failed(Class::Unknown)), not_asked_for(Class::Rejected));
+    assert!(
+        doubted.intent.is_some() && doubted.blocked.is_some(),
+        "a look-up that is refused says nothing of the effect"
+    );
+    assert_eq!(doubted.direction, Direction::Forward);
+    let undoing = after(&backward(made()), intent("make", None, Action::Undo));
+    let undoing = after(&undoing, not_asked_for(Class::Rejected));
+    assert!(undoing.intent.is_some() && undoing.blocked.is_some() && undoing.direction == Direction::Deleting);
+    let theirs = after(&sent, not_asked_for(Class::NotOurs));
+    assert_eq!(theirs.held.unwrap().reason, HeldReason::NotOurs);
+}
+
 #[test]
 fn a_look_up_that_fails_sends_nothing_and_says_nothing() {
-    let not_asked =
-        || Event::NotAsked { class: Class::Unknown, error: "no".to_owned(), at: at(), after: Duration::from_secs(1) };
+    let not_asked = || not_asked_for(Class::Unknown);
     let first = after(&after(&fresh(), run("make")), not_asked());
     assert!(first.intent.is_none() && first.touched.is_empty());
     assert_eq!(first.retry.unwrap().count, 1);

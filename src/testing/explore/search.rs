@@ -1,58 +1,17 @@
 //! One depth of an exploration, on several threads. Invariant: what it finds depends on the plans alone, never on which thread was faster.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Explorer;
+use super::coverage::Covered;
 use crate::Site;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Label, Place};
 use crate::testing::run::{Manner, Rests, Run, run};
 use crate::testing::sim::{Joins, Point, Seen};
 use crate::testing::world::World;
-
-/// What a run, or many, have covered.
-#[derive(Debug, Default)]
-pub(super) struct Covered {
-    pub(super) edges: BTreeSet<(usize, Option<usize>)>,
-    pub(super) undone: BTreeSet<usize>,
-    pub(super) aborted: BTreeSet<usize>,
-    pub(super) faults: BTreeMap<(Place, Fault), u64>,
-    pub(super) schedules: u64,
-    pub(super) twice: u64,
-    pub(super) ended_held: u64,
-}
-
-impl Covered {
-    pub(super) fn add(&mut self, run: &Run, plan: &[(Point, Fault)]) {
-        self.edges.extend(&run.edges);
-        self.undone.extend(&run.undone);
-        self.aborted.extend(&run.aborted);
-        for (point, fault) in plan {
-            let place = match point.place {
-                Place::Await(site, _) => Place::Await(site, 0),
-                place => place,
-            };
-            *self.faults.entry((place, *fault)).or_default() += 1;
-        }
-        self.schedules += 1;
-        self.ended_held += u64::from(run.ended_held);
-    }
-
-    pub(super) fn merge(&mut self, other: Covered) {
-        self.edges.extend(other.edges);
-        self.undone.extend(other.undone);
-        self.aborted.extend(other.aborted);
-        for (key, count) in other.faults {
-            *self.faults.entry(key).or_default() += count;
-        }
-        self.schedules += other.schedules;
-        self.twice += other.twice;
-        self.ended_held += other.ended_held;
-    }
-}
 
 /// What the threads of one depth share.
 pub(super) struct Search<'s, W: World> {
@@ -64,11 +23,16 @@ pub(super) struct Search<'s, W: World> {
     been: Mutex<Joins>,
     schedules: &'s AtomicU64,
     begun: Instant,
+    /// When a line was printed last, in units of five seconds.
+    told: AtomicU64,
     found: Mutex<Option<Found>>,
     /// The branch of what was found, so that nobody begins a later one; the largest number if nothing was.
     found_in: AtomicUsize,
     depth: usize,
 }
+
+/// Of so many runs one is run twice and compared: more than one in a hundred, also where the last ones are no full number.
+const TWICE: u64 = 64;
 
 /// All plans that begin with the same fault: what one thread explores at a time.
 struct Branch {
@@ -116,6 +80,7 @@ impl<'s, W: World> Search<'s, W> {
             been: Mutex::default(),
             schedules,
             begun,
+            told: AtomicU64::new(begun.elapsed().as_secs() / 5),
             found: Mutex::new(None),
             found_in: AtomicUsize::new(usize::MAX),
             depth,
@@ -186,18 +151,19 @@ impl<'s, W: World> Search<'s, W> {
         let nth = self.schedules.fetch_add(1, Ordering::Relaxed) + 1;
         let over = self.explorer.budget.is_some_and(|budget| nth > budget)
             || self.explorer.time.is_some_and(|time| nth.is_multiple_of(16) && self.begun.elapsed() > time);
-        if self.explorer.progress && nth.is_multiple_of(100_000) {
-            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
+        if self.explorer.progress && nth.is_multiple_of(256) {
+            self.tell(nth);
         }
         if over {
             self.stop.store(true, Ordering::Relaxed);
             return;
         }
         branch.runs += 1;
-        let run = run(&self.explorer.rig, &plan, &self.manner(&plan));
+        let twice = plan.len() == self.depth && (branch.index as u64 + branch.runs).is_multiple_of(TWICE);
+        let run = run(&self.explorer.rig, &plan, &Manner { traced: twice, ..self.manner(&plan) });
         if plan.len() == self.depth {
             branch.covered.add(&run, &plan);
-            if (branch.index as u64 + branch.runs).is_multiple_of(100) {
+            if twice {
                 self.again(&plan, &run, branch);
                 branch.covered.twice += 1;
             }
@@ -212,14 +178,22 @@ impl<'s, W: World> Search<'s, W> {
             }
         } else if self.explorer.joined && self.depth < self.explorer.faults {
             let mut been = self.been.lock().unwrap_or_else(PoisonError::into_inner);
-            been.extend(run.joins.iter().map(|(at, _)| *at));
+            been.extend(&run.joins);
+        }
+    }
+
+    /// How far it is, every five seconds.
+    fn tell(&self, nth: u64) {
+        let now = self.begun.elapsed().as_secs() / 5;
+        if self.told.fetch_max(now, Ordering::Relaxed) < now {
+            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
         }
     }
 
     /// A run ends where runs with fewer faults have been.
     fn manner(&self, plan: &Faults) -> Manner<'_> {
         let fewer = if self.explorer.joined { &self.known[..plan.len().min(self.known.len())] } else { &[] };
-        Manner { clean: Some(self.clean), known: fewer, verbose: false }
+        Manner { clean: Some(self.clean), known: fewer, ..Manner::default() }
     }
 
     fn again(&self, plan: &Faults, before: &Run, branch: &Branch) {
@@ -228,7 +202,7 @@ impl<'s, W: World> Search<'s, W> {
         if let Some(violation) = whole.violation {
             self.report(branch, plan.clone(), violation);
         }
-        let again = run(&self.explorer.rig, plan, &self.manner(plan));
+        let again = run(&self.explorer.rig, plan, &Manner { traced: true, ..self.manner(plan) });
         if again.digest != before.digest {
             let mut pairs = again.seen.iter().zip(&before.seen);
             let graph = self.explorer.graph();

@@ -21,7 +21,9 @@ impl crate::Resource for App {
 
 pub(super) use adopting::Adopting;
 pub(super) use keyed::Keyed;
+pub(super) use looping::Looping;
 pub(super) use opaque::Opaque;
+pub(super) use timed::Timed;
 pub(super) use trusting::Trusting;
 
 mod keyed {
@@ -35,17 +37,17 @@ mod keyed {
     pub(crate) enum KeyedFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a)]
+        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a, settle = "5s")]
         Requested,
         /// One.
-        #[transition(make_b -> MadeB, in_doubt = repeat, undo = drop_b)]
+        #[transition(make_b -> MadeB, in_doubt = repeat, undo = drop_b, settle = "5s")]
         MadeA { a: String },
         /// Both.
         #[transition(note -> Ready, no_effect)]
         MadeB { b: String },
         /// Both, and what they run.
         #[fsm(resting)]
-        #[transition(apply -> Ready, when = changed, in_doubt = repeat, undo = none)]
+        #[transition(apply -> Ready, when = changed, in_doubt = repeat, undo = none, settle = "5s")]
         Ready { applied: u32 },
     }
 
@@ -98,6 +100,66 @@ mod keyed {
     }
 }
 
+mod looping {
+    use super::App;
+    use crate::Fsm;
+    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+
+    /// A page, published again whenever it changes. It is the same page, and undone once.
+    #[derive(Fsm)]
+    #[fsm(name = "planted/looping", version = 1, resource = App)]
+    pub(crate) enum LoopingFlow {
+        /// Nothing.
+        #[fsm(initial)]
+        #[transition(begin -> Ready, no_effect)]
+        Requested,
+        /// Published, unless it is at no version yet.
+        #[fsm(resting)]
+        #[transition(publish -> Ready, when = changed, in_doubt = repeat, undo = unpublish, settle = "5s")]
+        Ready { page: String, version: u32 },
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Looping(Shelf);
+
+    impl LoopingTransitions for Looping {
+        type Error = ShelfError;
+        fn begin(&self, from: Requested, _: &LoopingAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(ReadyFacts { page: String::new(), version: 0 }))
+        }
+        fn changed(&self, at: &Ready, app: &App) -> bool {
+            at.version != app.0
+        }
+        async fn publish(&self, from: Ready, attempt: &LoopingAttempt) -> Result<Ready, ShelfError> {
+            let page = self.0.put(attempt.key(), attempt.owner_tag()).await?;
+            Ok(from.ready(ReadyFacts { page, version: *attempt.spec() }))
+        }
+        async fn unpublish(&self, made: &Ready, _: &LoopingAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.page).await
+        }
+    }
+
+    impl World for Looping {
+        type Machine = LoopingFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "page"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App(1)
+        }
+        fn edits() -> Vec<App> {
+            vec![App(2), App(3)]
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+    }
+}
+
 mod opaque {
     use super::App;
     use crate::Fsm;
@@ -109,7 +171,7 @@ mod opaque {
     pub(crate) enum OpaqueFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(buy -> Ready, in_doubt = hold, undo = give_back, abort = give_any_back)]
+        #[transition(buy -> Ready, in_doubt = hold, undo = give_back, abort = give_any_back, settle = "5s")]
         Requested,
         /// Bought.
         #[fsm(resting)]
@@ -161,7 +223,7 @@ mod adopting {
     pub(crate) enum AdoptingFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(claim -> Ready, in_doubt = lookup, undo = give_up)]
+        #[transition(claim -> Ready, in_doubt = lookup, undo = give_up, settle = "5s")]
         Requested,
         /// Claimed.
         #[fsm(resting)]
@@ -211,15 +273,15 @@ mod adopting {
 mod trusting {
     use super::App;
     use crate::Fsm;
-    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+    use crate::testing::{At, Shelf, ShelfError, Sim, Thing, World};
 
-    /// Believes that what was begun was done.
+    /// Believes that what was begun was done; or leaves it half done.
     #[derive(Fsm)]
     #[fsm(name = "planted/trusting", version = 1, resource = App)]
     pub(crate) enum TrustingFlow {
         /// Nothing.
         #[fsm(initial)]
-        #[transition(make -> Ready, in_doubt = repeat, undo = unmake)]
+        #[transition(make -> Ready, in_doubt = repeat, undo = unmake, settle = "5s")]
         Requested,
         /// Made, or so it says.
         #[fsm(resting)]
@@ -227,11 +289,14 @@ mod trusting {
     }
 
     #[derive(Clone)]
-    pub(crate) struct Trusting(Shelf);
+    pub(crate) struct Trusting<const HALF: bool>(Shelf);
 
-    impl TrustingTransitions for Trusting {
+    impl<const HALF: bool> TrustingTransitions for Trusting<HALF> {
         type Error = ShelfError;
         async fn make(&self, from: Requested, attempt: &TrustingAttempt) -> Result<Ready, ShelfError> {
+            if HALF {
+                return Ok(from.ready(self.0.begin(attempt.key(), attempt.owner_tag()).await?));
+            }
             if attempt.is_resumed() {
                 return Ok(from.ready("thing-1".to_owned()));
             }
@@ -242,11 +307,77 @@ mod trusting {
         }
     }
 
-    impl World for Trusting {
+    impl<const HALF: bool> World for Trusting<HALF> {
         type Machine = TrustingFlow;
         type Transitions = Self;
         fn new(sim: &Sim) -> Self {
             Self(Shelf::new(sim, "thing"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App(1)
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+        fn check_final(&self, _: &At<'_>) -> Result<(), String> {
+            if self.0.shelved().iter().all(|thing| thing.complete) { Ok(()) } else { Err("half-built".to_owned()) }
+        }
+    }
+}
+
+mod timed {
+    use std::time::Duration;
+
+    use super::App;
+    use crate::Fsm;
+    use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+
+    /// Makes one thing at first, and two if it is late.
+    #[derive(Fsm)]
+    #[fsm(name = "planted/timed", version = 1, resource = App)]
+    pub(crate) enum TimedFlow {
+        /// Nothing.
+        #[fsm(initial)]
+        #[transition(make_a -> MadeA, in_doubt = repeat, undo = drop_a, settle = "5s")]
+        Requested,
+        /// One.
+        #[transition(make_b -> Ready, in_doubt = repeat, undo = drop_b, settle = "5s")]
+        MadeA { a: String },
+        /// Both.
+        #[fsm(resting)]
+        Ready { b: String },
+    }
+
+    #[derive(Clone)]
+    pub(crate) struct Timed(Shelf, Sim);
+
+    impl TimedTransitions for Timed {
+        type Error = ShelfError;
+        async fn make_a(&self, from: Requested, attempt: &TimedAttempt) -> Result<MadeA, ShelfError> {
+            Ok(from.made_a(self.0.put(attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn drop_a(&self, made: &MadeA, _: &TimedAttempt) -> Result<(), ShelfError> {
+            self.0.remove(&made.a).await
+        }
+        async fn make_b(&self, from: MadeA, attempt: &TimedAttempt) -> Result<Ready, ShelfError> {
+            if self.1.now() > Duration::from_secs(20) {
+                self.0.add(attempt.key(), attempt.owner_tag()).await?;
+            }
+            Ok(from.ready(self.0.add(attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn drop_b(&self, _: &Ready, attempt: &TimedAttempt) -> Result<(), ShelfError> {
+            self.0.remove_key(attempt.key()).await
+        }
+    }
+
+    impl World for Timed {
+        type Machine = TimedFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "thing"), sim.clone())
         }
         fn transitions(&self) -> Self {
             self.clone()

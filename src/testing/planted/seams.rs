@@ -10,10 +10,12 @@ use durable_fsm_graph::Graph;
 use serde_json::Value;
 
 use crate::machine::{Boxed, Failure, Made, Reply};
-use crate::record::Record;
+use crate::record::{Action, Direction, Intent, Record, idempotency_key};
 use crate::steps::{Ask, Steps};
 use crate::testing::sim::{SimClock, SimStore};
-use crate::{Class, Clock, FactError, Facts, Loaded, Lookup, RecordId, ResourceId, Store, StoreError, Version};
+use crate::{
+    Class, Clock, FactError, Facts, Loaded, Lookup, RecordId, ResourceId, Signals, Store, StoreError, Version,
+};
 
 #[derive(Clone, Copy)]
 pub(super) enum StoreBug {
@@ -31,8 +33,12 @@ pub(super) enum StoreBug {
     StaleLoad,
     /// Does not tell whose record it is.
     Nameless,
-    /// Keeps something else than it was given.
-    Forgets(fn(&mut Record)),
+    /// Does not tell all that it knows of the resource.
+    Deaf(fn(&mut Signals)),
+    /// Writes the record again after it was removed.
+    Revives,
+    /// Keeps something else than it was given, knowing what was durable before.
+    Forgets(fn(&mut Record, Option<&Record>)),
 }
 
 pub(super) struct BadStore(pub(super) SimStore, pub(super) StoreBug);
@@ -62,6 +68,7 @@ impl Store for BadStore {
                     loaded.witness = None;
                 }
             }
+            StoreBug::Deaf(forget) => forget(&mut loaded.signals),
             _ => {}
         }
         Ok(loaded)
@@ -74,7 +81,7 @@ impl Store for BadStore {
             version,
             marked: true,
             witness: None,
-            signals: crate::Signals::default(),
+            signals: self.0.0.core().signals(),
         };
         let skipped = match self.1 {
             StoreBug::IntentLater => new.intent.is_some() && self.durable().is_none_or(|old| old.intent.is_none()),
@@ -92,24 +99,36 @@ impl Store for BadStore {
                 let current = self.0.0.core().loaded().version;
                 self.0.compare_and_swap(id, &current, bytes).await
             }
-            StoreBug::RemovedEarly if new.direction == crate::record::Direction::Deleting => {
+            StoreBug::RemovedEarly if new.direction == Direction::Deleting => {
                 self.0.remove(id, expected).await?;
                 Err(StoreError::Gone)
             }
             StoreBug::Forgets(forget) => {
                 let mut kept = new.clone();
-                forget(&mut kept);
+                forget(&mut kept, self.durable().as_ref());
                 let kept = serde_json::to_vec(&kept).map_err(|error| StoreError::Invalid(error.to_string()))?;
                 let loaded = self.0.compare_and_swap(id, expected, &kept).await?;
                 let answer = if loaded.bytes.as_ref() == Some(&kept) { Some(bytes.to_vec()) } else { loaded.bytes };
                 Ok(Loaded { bytes: answer, ..loaded })
+            }
+            StoreBug::Deaf(forget) => {
+                let mut loaded = self.0.compare_and_swap(id, expected, bytes).await?;
+                forget(&mut loaded.signals);
+                Ok(loaded)
             }
             _ => self.0.compare_and_swap(id, expected, bytes).await,
         }
     }
 
     async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
-        self.0.remove(id, expected).await
+        let record = self.durable();
+        self.0.remove(id, expected).await?;
+        if let (StoreBug::Revives, Some(record)) = (self.1, record) {
+            let record = Record { seq: 1, direction: Direction::Forward, ..record };
+            let bytes = serde_json::to_vec(&record).map_err(|error| StoreError::Invalid(error.to_string()))?;
+            self.0.0.core().put(&bytes);
+        }
+        Ok(())
     }
 
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
@@ -132,6 +151,9 @@ pub(super) enum Bug {
     NoUndo,
     FickleGuard,
     AnyDelay,
+    AnyText,
+    OtherFacts,
+    SecondLife,
 }
 
 struct BadSteps {
@@ -142,6 +164,27 @@ struct BadSteps {
 
 pub(super) fn bad_steps(inner: Arc<dyn Steps>, bug: Bug) -> Arc<dyn Steps> {
     Arc::new(BadSteps { inner, bug, owed: Mutex::new(None) })
+}
+
+/// The life that a loop has begun while an earlier one was live; none is 0.
+static LIFE: AtomicU64 = AtomicU64::new(0);
+
+/// Each time around a loop a new life is begun, and takes the place of the one before.
+pub(super) fn replace_life(record: &mut Record, durable: Option<&Record>) {
+    let is_it = |intent: &Intent| intent.transition == "publish" && intent.action == Action::Run;
+    let open = durable.and_then(|durable| durable.intent.as_ref()).filter(|intent| is_it(intent)).map(|it| it.life);
+    let before = durable.and_then(|durable| durable.effect("publish", None)).map(|live| live.life);
+    let seq = record.seq;
+    let live = record.undo.iter_mut().find(|live| live.transition == "publish");
+    match (record.intent.as_mut().filter(|intent| is_it(intent)), live) {
+        (Some(intent), Some(_)) => {
+            intent.life = open.unwrap_or(seq);
+            LIFE.store(intent.life, Ordering::SeqCst);
+        }
+        (Some(_), None) => LIFE.store(0, Ordering::SeqCst),
+        (None, Some(live)) => live.life = open.or(before).unwrap_or(live.life),
+        (None, None) => {}
+    }
 }
 
 /// What differs from call to call, and from run to run.
@@ -181,6 +224,11 @@ impl Steps for BadSteps {
             Bug::RandomKey => ask.details.key = format!("{:032x}", COUNT.fetch_add(1, Ordering::SeqCst)),
             Bug::KeyOfTime => ask.details.key = format!("{:?}", ask.details.deadline),
             Bug::NewerSpec => ask.spec = self.inner.spec().ok(),
+            Bug::SecondLife if LIFE.load(Ordering::SeqCst) > 0 && ask.transition == 1 => {
+                let life = LIFE.load(Ordering::SeqCst);
+                ask.details.key = idempotency_key(self.uid(), self.graph().name, "publish", None, life);
+            }
+            Bug::OtherFacts => ask.facts = Facts::default(),
             Bug::CommitFirst if ask.transition == 0 => {
                 *self.owed.lock().unwrap() = Some(ask);
                 let facts = [("a".to_owned(), Value::from("thing-1"))].into_iter().collect();
@@ -202,6 +250,9 @@ impl Steps for BadSteps {
                 Failure::Provider { class: Class::NotApplied { .. }, message } if bug == Bug::AnyDelay => {
                     let any = Duration::from_secs(1000 + COUNT.fetch_add(1, Ordering::SeqCst));
                     Failure::Provider { class: Class::NotApplied { retry_after: Some(any) }, message }
+                }
+                Failure::Provider { class, .. } if bug == Bug::AnyText => {
+                    Failure::Provider { class, message: format!("request {}", COUNT.fetch_add(1, Ordering::SeqCst)) }
                 }
                 other => other,
             })

@@ -4,7 +4,7 @@ use super::{End, Rests, Runner};
 use crate::driver::Ending;
 use crate::record::{Event, Expected, Resolution, Stamp, next};
 use crate::testing::oracle::{Oracle, Violation};
-use crate::testing::world::{At, World};
+use crate::testing::world::{Change, World};
 
 impl<W: World> Runner<'_, W> {
     /// A person resolves what is held, having looked: nothing of somebody else's is there.
@@ -22,6 +22,16 @@ impl<W: World> Runner<'_, W> {
         let Ok((_, bytes)) = resolved.encode_next(core.graph) else { return };
         core.note(|| format!("an operator resolves with {resolution:?}"));
         core.put(&bytes);
+        drop(core);
+        self.sim.change(Change::Record(Some(&bytes)));
+        self.sim.check_author();
+    }
+
+    /// A person has a resource let go of that is marked and has no record, and never had one: the mark came there without it.
+    pub(super) fn abandon(&mut self, tampered: bool) {
+        if !tampered && self.sim.core().stored.bytes.is_none() {
+            self.sim.change(Change::Abandoned);
+        }
     }
 
     /// What must hold whenever it rests. False if it does not.
@@ -29,29 +39,35 @@ impl<W: World> Runner<'_, W> {
         let quiet = self.sim.quiet_at();
         self.sim.advance_to(quiet);
         self.sim.check_world();
-        let before = {
-            let mut core = self.sim.core();
-            core.quiet = true;
-            (core.books.writes, core.books.calls)
-        };
-        let end = self.drive();
-        let rests = matches!(&end, End::Report(report) if report.ending == Ending::Resting);
-        let mut core = self.sim.core();
-        core.quiet = false;
-        let after = (core.books.writes, core.books.calls);
-        if before != after || !rests {
-            let (writes, calls) = (after.0 - before.0, after.1 - before.1);
-            let message = format!("at rest, another pass makes {writes} writes and {calls} calls");
-            core.violate(Violation::new(Oracle::Stable, message));
-        }
-        drop(core);
+        self.stays("at rest", |ending| *ending == Ending::Resting, true);
         self.compare(clean);
         self.check_final();
         self.sim.core().violation.is_none()
     }
 
+    /// Another pass in which nothing goes wrong ends alike, writes nothing, and calls nothing either if it is to be `calm`.
+    pub(super) fn stays(&mut self, at: &str, ends_alike: fn(&Ending) -> bool, calm: bool) {
+        let before = {
+            let mut core = self.sim.core();
+            if core.is_over() || core.suspended > 0 {
+                return;
+            }
+            core.quiet = true;
+            (core.books.writes, core.books.calls)
+        };
+        let end = self.drive();
+        let alike = matches!(&end, End::Report(report) if ends_alike(&report.ending));
+        let mut core = self.sim.core();
+        core.quiet = false;
+        let (writes, calls) = (core.books.writes - before.0, core.books.calls - before.1);
+        if writes > 0 || (calm && calls > 0) || !alike {
+            let message = format!("{at}, another pass makes {writes} writes and {calls} calls");
+            core.violate(Violation::new(Oracle::Stable, message));
+        }
+    }
+
     fn compare(&mut self, clean: Option<&Rests>) {
-        let mut things = self.sim.things();
+        let mut things = self.sim.core().things.clone();
         things.iter_mut().for_each(|thing| thing.key = None);
         things.sort();
         let state = self.sim.core().stored.record().map(|it| it.state.clone()).unwrap_or_default();
@@ -67,24 +83,22 @@ impl<W: World> Runner<'_, W> {
     }
 
     fn check_final(&mut self) {
-        let things = self.sim.things();
-        let mut core = self.sim.core();
-        let core = &mut *core;
-        let at = At { record: core.stored.record(), deleting: core.deleting, things: &things };
-        if let Err(message) = self.world.check_final(&at) {
-            core.violate(Violation::new(Oracle::Author, message));
-        }
+        self.sim.check_with(&|at| self.world.check_final(at));
     }
 
-    /// What must hold once the resource is gone, also after everything that was under way has landed.
+    /// What must hold once the resource is gone, also after everything that was under way has landed, and when somebody comes back to it.
     pub(super) fn gone(&mut self) {
         let quiet = self.sim.quiet_at();
         self.sim.advance_to(quiet);
         self.sim.check_world();
-        if self.sim.core().stored.bytes.is_some() {
+        let writes = self.sim.core().books.writes;
+        drop(self.drive());
+        let mut core = self.sim.core();
+        if core.books.writes > writes || core.stored.bytes.is_some() {
             let message = "a record was written for a resource that is gone".to_owned();
-            self.sim.core().violate(Violation::new(Oracle::History, message));
+            core.violate(Violation::new(Oracle::History, message));
         }
+        drop(core);
         self.check_final();
     }
 }

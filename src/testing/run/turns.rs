@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::{End, Runner, new_actor};
-use crate::driver::Ending;
+use super::{End, Pass, Runner, new_actor};
+use crate::StoreError;
+use crate::driver::{Ending, Report};
 use crate::steps::{Steps, Typed};
 use crate::testing::oracle::{Oracle, Violation};
-use crate::testing::sim::{SimSteps, Stop};
+use crate::testing::sim::{Sim, SimSteps, Stop, Told};
 use crate::testing::world::World;
 
 impl<W: World> Runner<'_, W> {
@@ -22,14 +23,16 @@ impl<W: World> Runner<'_, W> {
     }
 
     fn begin(&mut self, actor: usize) {
-        let core = self.sim.core();
+        let mut core = self.sim.core();
         let (edit, deleting) = if self.outdated { (0, false) } else { (core.edit, core.deleting) };
+        let generation = edit as u64 + 1;
+        core.told[actor] = Told::nothing_of(generation);
         let uid = core.uid(core.made_again.is_some() && !self.outdated);
         drop(core);
         let resource = Arc::new(self.rig.resources[edit].clone());
         let typed: Arc<dyn Steps> =
             Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
-        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid }));
+        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid, generation }));
         let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
         self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
     }
@@ -62,7 +65,7 @@ impl<W: World> Runner<'_, W> {
                     match waits {
                         Some(after) if more > 0 && !self.sim.core().is_over() => {
                             more -= 1;
-                            let now = self.sim.now();
+                            let now = self.sim.time();
                             self.sim.advance_to(now + after.max(Duration::from_millis(1)));
                             self.begin(current);
                         }
@@ -74,11 +77,11 @@ impl<W: World> Runner<'_, W> {
                     }
                 }
                 Polled::Stopped(stop) => {
-                    self.sim.core().suspended += 1;
-                    self.actors[current].stopped_at = self.sim.now();
+                    self.sim.core().stopped += 1;
+                    self.actors[current].stopped_at = self.sim.time();
                     if stop == Stop::Pause {
                         more = 20;
-                        let now = self.sim.now();
+                        let now = self.sim.time();
                         self.sim.advance_to(now + self.pause);
                     }
                     current = 1 - current;
@@ -102,9 +105,18 @@ impl<W: World> Runner<'_, W> {
 
     fn resume(&mut self, actor: usize) {
         let mut core = self.sim.core();
-        core.suspended -= 1;
+        core.stopped -= 1;
         let stopped = core.now - self.actors[actor].stopped_at;
         core.paused[actor] += stopped;
+    }
+
+    /// A hold that is not in the record has to have a reason as well.
+    fn check_unwritten(&self, result: &Result<Report, StoreError>) {
+        let Some(held) = result.as_ref().ok().and_then(|report| report.unwritten.as_ref()) else { return };
+        let mut core = self.sim.core();
+        if let Some(violation) = core.books.check_unwritten(held) {
+            core.violate(violation);
+        }
     }
 
     fn poll(&mut self, actor: usize) -> Polled {
@@ -116,12 +128,13 @@ impl<W: World> Runner<'_, W> {
                 core.yielded = false;
             }
             let Some(pass) = &mut self.actors[actor].pass else { return Polled::Stuck };
-            if let Poll::Ready(result) = pass.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            if let Poll::Ready(result) = poll(&self.sim, pass) {
                 self.actors[actor].pass = None;
                 self.sim.core().books.forget(actor);
                 if self.actors[actor].draining {
                     self.restart(actor);
                 }
+                self.check_unwritten(&result);
                 self.sim.core().note(|| match &result {
                     Ok(report) => format!("the pass ends: {:?}", report.ending),
                     Err(error) => format!("the pass ends: {error}"),
@@ -153,6 +166,19 @@ impl<W: World> Runner<'_, W> {
         }
         Polled::Stuck
     }
+}
+
+/// Polls a pass, until it is over or the simulation has to decide how it goes on.
+fn poll(sim: &Sim, pass: &mut Pass) -> Poll<Result<Report, StoreError>> {
+    let Some(backend) = sim.backend() else {
+        return pass.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    };
+    let mut polled = Poll::Pending;
+    backend.drive(&mut |context| {
+        polled = pass.as_mut().poll(context);
+        if polled.is_ready() || sim.core().is_awaited() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    polled
 }
 
 enum Polled {

@@ -2,6 +2,7 @@
 //! twice, late or never; the harness makes up errors, and nothing else.
 
 use std::collections::BTreeSet;
+use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 use super::{Point, Sim, SimClock, Stop};
 use crate::machine::{Boxed, Failure, Reply};
+use crate::record::HeldReason;
 use crate::steps::{Ask, Steps};
 use crate::testing::plan::{Fault, Place};
 use crate::{Class, Clock, FactError, Facts, Lookup, Site};
@@ -23,6 +25,8 @@ pub(crate) struct SimSteps {
     pub(crate) sim: Sim,
     /// The uid of the resource that the pass is for.
     pub(crate) uid: String,
+    /// Which of its specs the pass is for.
+    pub(crate) generation: u64,
 }
 
 /// What one request does when it is carried out.
@@ -34,7 +38,7 @@ impl SimSteps {
     }
 
     /// A request that may change the world.
-    fn send<A: Send + 'static>(
+    fn send<A: Debug + Send + 'static>(
         &self,
         site: Site,
         ask: Ask,
@@ -60,42 +64,43 @@ impl SimSteps {
                 call: Some(call),
             })
         };
+        // As `request`, and no place of its own: another fault has struck already.
+        let carried =
+            |ask: Ask| -> Request<A> { Box::pin(Carried { sim: sim.clone(), call: method(&*self.inner, ask) }) };
         let answered = |ask: Ask, call: Request<A>| -> Request<A> {
             let sim = sim.clone();
             Box::pin(async move {
                 let answer = call.await;
                 sim.check_world();
-                match &answer {
-                    Ok(made) => tell(&sim, &ask, made),
-                    Err(_) => sim.core().failed_call(&ask),
+                sim.core().trace(|| format!("{answer:?}"));
+                sim.core().answered(site, &ask, answer.as_ref().err());
+                if let Ok(made) = &answer {
+                    tell(&sim, &ask, made);
                 }
                 answer
             })
         };
-        let refused = |class: Class, text: &str| -> Request<A> {
-            sim.core().failed_call(&ask);
-            error(class, text)
-        };
         match fault {
-            Some(Fault::RequestLost) => refused(Class::Unknown, "the request was lost"),
-            Some(Fault::NotApplied) => refused(Class::NOT_APPLIED, "connection refused"),
+            Some(Fault::RequestLost) => answered(ask, error(Class::Unknown, "the request was lost")),
+            Some(Fault::NotApplied) => answered(ask, error(Class::NOT_APPLIED, "connection refused")),
             Some(Fault::Throttled) => {
                 let class = Class::NotApplied { retry_after: Some(Duration::from_secs(7)) };
-                refused(class, "too many requests")
+                answered(ask, error(class, "too many requests"))
             }
-            Some(Fault::Rejected) => refused(Class::Rejected, "not acceptable"),
-            Some(Fault::NotOurs) => refused(Class::NotOurs, "it belongs to somebody else"),
+            Some(Fault::Rejected) => answered(ask, error(Class::Rejected, "not acceptable")),
+            Some(Fault::NotOurs) => answered(ask, error(Class::NotOurs, "it belongs to somebody else")),
             Some(Fault::ReplyLost) => {
-                let call = method(&*self.inner, ask.clone());
-                Box::pin(async move {
-                    drop(call.await);
-                    sim.check_world();
-                    sim.core().failed_call(&ask);
-                    Err(failure(Class::Unknown, "the reply was lost"))
-                })
+                let call = carried(ask.clone());
+                answered(
+                    ask,
+                    Box::pin(async move {
+                        drop(call.await);
+                        Err(failure(Class::Unknown, "the reply was lost"))
+                    }),
+                )
             }
             Some(Fault::Hang) => {
-                let call = method(&*self.inner, ask.clone());
+                let call = carried(ask);
                 Box::pin(async move {
                     drop(call.await);
                     sim.check_world();
@@ -115,7 +120,7 @@ impl SimSteps {
                 answered(ask, call)
             }
             Some(Fault::Duplicate) => {
-                let first = method(&*self.inner, ask.clone());
+                let first = carried(ask.clone());
                 let second = request(ask.clone());
                 answered(
                     ask,
@@ -159,34 +164,59 @@ impl SimSteps {
     }
 
     /// A request that only looks.
-    fn look<A: Send + 'static>(&self, site: Site, ask: Ask, menu: u64, call: Request<A>) -> Request<A> {
+    fn look<A: Debug + Send + 'static>(&self, site: Site, ask: Ask, call: Request<A>) -> Request<A> {
         let fault = {
             let mut core = self.sim.core();
             core.books.calls += 1;
             if site == Site::Lookup {
                 core.called(site, &ask);
             }
-            core.offer(menu)
+            core.offer(LOOK)
+        };
+        let told = |ask: Ask, call: Request<A>| -> Request<A> {
+            let sim = self.sim.clone();
+            Box::pin(async move {
+                let answer = call.await;
+                sim.core().trace(|| format!("{answer:?}"));
+                if let Err(failure) = &answer {
+                    sim.core().failed(site, &ask, failure);
+                }
+                answer
+            })
         };
         match fault {
-            Some(Fault::RequestLost) => error(Class::Unknown, "no answer"),
+            Some(Fault::RequestLost) => told(ask, error(Class::Unknown, "no answer")),
             Some(Fault::Throttled) => {
-                error(Class::NotApplied { retry_after: Some(Duration::from_secs(7)) }, "too many requests")
+                let class = Class::NotApplied { retry_after: Some(Duration::from_secs(7)) };
+                told(ask, error(class, "too many requests"))
             }
+            Some(Fault::Rejected) => told(ask, error(Class::Rejected, "not acceptable")),
             Some(Fault::Hang) => Box::pin(std::future::pending()),
             Some(Fault::Slow) => {
                 let timeout = self.contract(&ask).map_or(Duration::from_secs(60), |contract| contract.timeout);
                 let slow = SimClock(self.sim.clone()).sleep(timeout / 2);
-                Box::pin(async move {
-                    slow.await;
-                    call.await
-                })
+                told(
+                    ask,
+                    Box::pin(async move {
+                        slow.await;
+                        call.await
+                    }),
+                )
             }
             _ => {
-                let (transition, subject) = (ask.transition, ask.subject);
-                Box::pin(Inside { sim: self.sim.clone(), site, transition, subject, awaits: 0, call: Some(call) })
+                let (transition, subject) = (ask.transition, ask.subject.clone());
+                let sim = self.sim.clone();
+                told(ask, Box::pin(Inside { sim, site, transition, subject, awaits: 0, call: Some(call) }))
             }
         }
+    }
+
+    /// What cannot be decoded is a reason to hold.
+    fn readable<A>(&self, answer: Result<A, FactError>) -> Result<A, FactError> {
+        if answer.is_err() {
+            self.sim.core().books.may_hold(HeldReason::Unreadable);
+        }
+        answer
     }
 }
 
@@ -198,7 +228,7 @@ impl Steps for SimSteps {
         &self.uid
     }
     fn generation(&self) -> u64 {
-        self.inner.generation()
+        self.generation
     }
     fn deleting(&self) -> bool {
         self.inner.deleting()
@@ -207,13 +237,13 @@ impl Steps for SimSteps {
         self.inner.spec()
     }
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
-        self.inner.check(state, facts)
+        self.readable(self.inner.check(state, facts))
     }
     fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
-        self.inner.guard(transition, facts)
+        self.readable(self.inner.guard(transition, facts))
     }
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
-        self.inner.wanted(transition, facts)
+        self.readable(self.inner.wanted(transition, facts))
     }
 
     fn run(&self, ask: Ask) -> Request<Reply> {
@@ -230,36 +260,42 @@ impl Steps for SimSteps {
                 let call = self.inner.run(ask.clone());
                 let sim = self.sim.clone();
                 let asked = ask.clone();
+                let waits = matches!(kind, Some(Kind::Waits { .. }));
                 let call: Request<Reply> = Box::pin(async move {
                     let answer = call.await;
-                    if let Ok(reply) = &answer {
-                        sim.core().books.replied(&asked, reply);
+                    match &answer {
+                        Ok(reply) => sim.core().books.replied(&asked, reply),
+                        Err(failure) if !waits => sim.core().failed(Site::Effect, &asked, failure),
+                        Err(_) => {}
                     }
                     answer
                 });
-                if matches!(kind, Some(Kind::Waits { .. })) {
-                    let menu =
-                        Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
-                    self.look(Site::Wait, ask, menu, call)
-                } else {
-                    call
-                }
+                if waits { self.look(Site::Wait, ask, call) } else { call }
             }
         }
     }
 
     fn lookup(&self, ask: Ask) -> Request<Lookup<Reply>> {
-        let menu = Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
         let call = self.inner.lookup(ask.clone());
         let (sim, asked) = (self.sim.clone(), ask.clone());
+        let has_abort = self.contract(&ask).is_some_and(|contract| contract.abort.is_some());
         let call: Request<Lookup<Reply>> = Box::pin(async move {
             let answer = call.await;
-            if let Ok(Lookup::Ours(reply) | Lookup::Predecessor(reply)) = &answer {
-                sim.core().books.replied(&asked, reply);
+            let mut core = sim.core();
+            match &answer {
+                Ok(Lookup::Ours(reply)) => core.books.replied(&asked, reply),
+                Ok(Lookup::Predecessor(reply)) => {
+                    core.books.replied(&asked, reply);
+                    core.books.may_hold(HeldReason::NotOurs);
+                }
+                Ok(Lookup::NotOurs) => core.books.may_hold(HeldReason::NotOurs),
+                Ok(Lookup::Incomplete) if !has_abort => core.books.may_hold(HeldReason::Incomplete),
+                Ok(Lookup::Incomplete | Lookup::Absent) | Err(_) => {}
             }
+            drop(core);
             answer
         });
-        self.look(Site::Lookup, ask, menu, call)
+        self.look(Site::Lookup, ask, call)
     }
 
     fn undo(&self, ask: Ask) -> Request<()> {
@@ -284,6 +320,10 @@ impl Steps for SimSteps {
         )
     }
 }
+
+/// What can strike a request that only looks. That something is not ours is for the provider to say: only it knows.
+const LOOK: u64 =
+    Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Rejected.bit() | Fault::Hang.bit() | Fault::Slow.bit();
 
 /// What can strike a request that may change the world. Nothing that the contract says cannot be: a duplicate only where a repeat is
 /// the same thing.
@@ -311,6 +351,25 @@ fn failure(class: Class, text: &str) -> Failure {
 
 fn error<A: Send + 'static>(class: Class, text: &str) -> Request<A> {
     Box::pin(std::future::ready(Err(failure(class, text))))
+}
+
+/// A request that is carried out to its end. Invariant: it takes no time, so that what is made of its answer comes before the deadline.
+struct Carried<A> {
+    sim: Sim,
+    call: Request<A>,
+}
+
+impl<A> Future for Carried<A> {
+    type Output = Result<A, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = self.call.as_mut().poll(context);
+        if answer.is_pending() {
+            self.sim.check_world();
+            self.sim.core().yielded = true;
+        }
+        answer
+    }
 }
 
 /// A method that runs: each of its awaits is a place of its own.

@@ -25,6 +25,7 @@ impl Sim {
     fn cross(&self, crossing: &Crossing<'_>) -> usize {
         let mut core = self.core();
         let site = crossing.site;
+        let actor = core.actor;
         let fault = match crossing.side {
             Side::Before => {
                 let transition = core.graph.transition(crossing.transition);
@@ -36,12 +37,19 @@ impl Sim {
                 if core.deleting {
                     menu &= !(Fault::Delete.bit() | Fault::Edit.bit());
                 }
+                if core.is_exposed() {
+                    menu &= !Fault::Delete.bit();
+                }
                 if core.stored.exclusive {
                     menu &= !(Fault::Switch.bit() | Fault::Pause.bit());
                 }
                 if core.edit >= core.edits {
                     menu &= !Fault::Edit.bit();
                 }
+                if core.suspended > 0 {
+                    menu &= !Fault::Suspended.bit();
+                }
+                core.first_request[actor] = true;
                 core.pass_point(Point { transition, subject, place, nth }, menu)
             }
             Side::After if site == Site::Load => None,
@@ -52,12 +60,9 @@ impl Sim {
         }
         let stop = match fault {
             None => return 0,
-            Some(Fault::Delete) => {
-                core.deleting = true;
-                return 0;
-            }
-            Some(Fault::Edit) => {
-                core.edit += 1;
+            Some(fault @ (Fault::Delete | Fault::Edit | Fault::Suspended)) => {
+                drop(core);
+                self.befall(fault);
                 return 0;
             }
             Some(Fault::Switch) => Stop::Switch,
@@ -76,8 +81,11 @@ fn before(site: Site) -> u64 {
     let moves = Fault::Switch.bit() | Fault::Pause.bit() | Fault::Delete.bit() | Fault::Edit.bit();
     match site {
         Site::Load => always,
-        Site::Effect | Site::Undo | Site::Abort | Site::Commit => always | moves | Fault::Drain.bit(),
-        Site::Intent | Site::TakeOver | Site::Lookup | Site::Wait | Site::Note | Site::Remove => always | moves,
+        Site::Effect | Site::Undo | Site::Abort => always | moves | Fault::Drain.bit(),
+        // The reply to a write tells that the resource is paused.
+        Site::Commit => always | moves | Fault::Drain.bit() | Fault::Suspended.bit(),
+        Site::Intent | Site::TakeOver | Site::Note => always | moves | Fault::Suspended.bit(),
+        Site::Lookup | Site::Wait | Site::Remove => always | moves,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Where runs join. Invariant: two runs are taken to go on alike only if their records agree in all but numbering, times and prose, the
-//! same things exist in their worlds, and nothing is under way in either.
+//! same things exist in their worlds, every shelf answers alike from then on, and nothing is under way in either. Nor does the time decide
+//! anything: a world that asks for it joins nothing until it has asked for the last time.
+//!
+//! Since when each controller has seen what is left out. It decides how long a controller waits, and while nothing is under way nothing
+//! happens meanwhile.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +16,8 @@ pub(crate) type Joins = HashSet<u64>;
 impl Core {
     /// Takes note of where the run is, after a write, if nothing but the record and the world decides how it goes on.
     pub(super) fn note_join(&mut self) {
-        let calm = self.suspended == 0
+        let calm = self.stopped == 0
+            && self.suspended == 0
             && !self.draining
             && self.flights.is_empty()
             && self.stored.is_calm()
@@ -22,14 +27,25 @@ impl Core {
         }
         let Some(decoded) = &self.stored.decoded else { return };
         let mut hasher = DefaultHasher::new();
-        (self.edit, self.deleting, self.made_again.is_some(), self.moved, self.books.world, decoded.outline)
+        (
+            self.edit,
+            self.deleting,
+            self.made_again.is_some(),
+            self.moved,
+            self.books.world,
+            self.stored.hidden,
+            decoded.outline,
+        )
             .hash(&mut hasher);
+        for shelf in &self.shelves {
+            shelf(&decoded.known, self.now, &mut hasher);
+        }
         if decoded.record.retry.is_some() || decoded.record.blocked.is_some() {
             // Only then does the time of day decide anything.
             self.skew.hash(&mut hasher);
         }
         let here = hasher.finish();
-        self.joins.push((here, self.seen.len()));
+        self.joins.push(here);
         self.joined = self.known.iter().any(|known| known.contains(&here));
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Core, Decoded, Sim};
-use crate::record::Record;
+use crate::record::{HeldReason, Record};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
 use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 
 /// What is durable.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) bytes: Option<Vec<u8>>,
     /// The bytes, decoded.
@@ -21,15 +21,63 @@ pub(crate) struct Stored {
     pub(crate) witness: Option<u64>,
     /// The finalizer went while the resource was to be deleted: it is gone.
     pub(crate) gone: bool,
-    previous: Option<(Option<Vec<u8>>, u64, Option<u64>)>,
+    pub(super) previous: Option<Previous>,
     /// A write under way whose sender was told nothing.
-    late: Option<(u64, Vec<u8>)>,
+    late: Option<Late>,
     late_after: u8,
-    /// What the next read finds instead, once.
-    pub(crate) tampered: Option<Loaded>,
+    /// What every read finds instead, until an operator acts.
+    pub(crate) tampered: Option<Tampered>,
     /// Which controllers have read something that is not to be honoured.
-    poisoned: [bool; 2],
+    pub(super) poisoned: [bool; 2],
+    /// What decides how a store of the author's own goes on; none while something is under way there.
+    pub(super) hidden: Option<u64>,
     pub(crate) exclusive: bool,
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self {
+            bytes: None,
+            decoded: None,
+            version: 0,
+            marked: false,
+            witness: None,
+            gone: false,
+            previous: None,
+            late: None,
+            late_after: 0,
+            tampered: None,
+            poisoned: [false; 2],
+            hidden: Some(0),
+            exclusive: false,
+        }
+    }
+}
+
+/// A write of this version under way, or with no bytes a removal.
+#[derive(Debug)]
+struct Late {
+    version: Version,
+    bytes: Option<Vec<u8>>,
+}
+
+/// A record that is not to be honoured, put in the place of the right one.
+#[derive(Debug, Clone)]
+pub(crate) struct Tampered {
+    pub(super) loaded: Loaded,
+    pub(super) reason: HeldReason,
+    /// For how many more passes.
+    passes: u8,
+}
+
+/// What was durable before the last write.
+#[derive(Debug, Clone)]
+pub(super) struct Previous {
+    bytes: Option<Vec<u8>>,
+    version: u64,
+    witness: Option<u64>,
+    /// As they were when it was written over.
+    signals: Signals,
 }
 
 /// The durable record, as a store.
@@ -63,38 +111,47 @@ impl Store for SimStore {
             Some(Fault::Missing) => Err(StoreError::Gone),
             Some(Fault::Torn) => {
                 core.stored.poisoned[actor] = true;
+                core.books.may_hold(HeldReason::Unreadable);
                 let mut loaded = core.loaded();
                 loaded.bytes = loaded.bytes.map(|bytes| bytes[..bytes.len() / 2].to_vec());
                 Ok(loaded)
             }
             Some(Fault::Stale) => {
-                let mut loaded = core.loaded();
-                if let Some((bytes, version, witness)) = core.stored.previous.clone() {
-                    loaded.marked = bytes.is_some();
-                    (loaded.bytes, loaded.version, loaded.witness) =
-                        (bytes, Version::new(version.to_string()), witness);
-                    loaded.signals = Signals::default();
+                let previous = core.stored.previous.clone();
+                if previous.as_ref().is_some_and(|previous| previous.bytes.is_none()) {
+                    // To whoever knows that there was a record, it is lost.
+                    core.books.may_hold(HeldReason::RecordLost);
                 }
-                Ok(loaded)
+                Ok(previous.map_or_else(|| core.loaded(), Previous::loaded))
             }
-            _ if core.stored.tampered.is_some() => {
-                core.stored.poisoned[actor] = true;
-                Ok(core.stored.tampered.clone().unwrap_or_else(|| core.loaded()))
-            }
-            _ if core.stored.gone => Err(StoreError::Gone),
-            _ => Ok(core.loaded()),
+            _ => match core.stored.tampered.clone() {
+                Some(tampered) => {
+                    core.stored.poisoned[actor] = true;
+                    core.books.may_hold(tampered.reason);
+                    // Whether the resource is to be deleted stands elsewhere, and is as it is now.
+                    Ok(Loaded { signals: core.signals(), ..tampered.loaded })
+                }
+                None if core.stored.gone => Err(StoreError::Gone),
+                None => Ok(core.loaded()),
+            },
         };
-        self.0.land_write(&mut core);
+        core.land_write();
+        if let Ok(loaded) = &loaded {
+            core.tell(&loaded.signals);
+        }
         loaded
     }
 
     async fn compare_and_swap(&self, _: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
         let mut core = self.0.core();
         let fault = core.offer(WRITE);
-        self.0.land_write(&mut core);
-        match fault {
+        core.land_write();
+        let written = match fault {
             Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
-            Some(Fault::TooLarge) => Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 }),
+            Some(Fault::TooLarge) => {
+                core.books.may_hold(HeldReason::TooLarge);
+                Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 })
+            }
             Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
             Some(Fault::Conflict) => {
                 core.stored.version += 1;
@@ -102,16 +159,14 @@ impl Store for SimStore {
             }
             Some(Fault::NotKept) => {
                 core.check_version(expected)?;
+                core.books.may_hold(HeldReason::NotKept);
                 core.stored.version += 1;
                 let mut loaded = core.loaded();
                 loaded.marked |= loaded.bytes.is_some();
                 Ok(loaded)
             }
             Some(Fault::Late) => {
-                if let Ok(version) = expected.token().parse() {
-                    core.stored.late = Some((version, bytes.to_vec()));
-                    core.stored.late_after = 1;
-                }
+                core.send_late(expected, Some(bytes.to_vec()));
                 Err(StoreError::Unknown("no answer".to_owned()))
             }
             Some(Fault::ReplyLost) => {
@@ -119,27 +174,44 @@ impl Store for SimStore {
                 Err(StoreError::Unknown("the reply was lost".to_owned()))
             }
             _ => core.write(expected, bytes, false),
+        };
+        if let Ok(loaded) = &written {
+            core.tell(&loaded.signals);
         }
+        drop(core);
+        self.0.check_author();
+        written
     }
 
     async fn remove(&self, _: &RecordId, expected: &Version) -> Result<(), StoreError> {
-        let things = self.0.things();
         let mut core = self.0.core();
-        let menu = Fault::Unavailable.bit() | Fault::Conflict.bit() | Fault::ReplyLost.bit() | Fault::RequestLost.bit();
-        match core.offer(menu) {
-            Some(Fault::Unavailable) => return Err(StoreError::Unavailable("no connection".to_owned())),
-            Some(Fault::RequestLost) => return Err(StoreError::Unknown("no answer".to_owned())),
+        let menu = Fault::Unavailable.bit()
+            | Fault::Conflict.bit()
+            | Fault::ReplyLost.bit()
+            | Fault::RequestLost.bit()
+            | Fault::Late.bit();
+        let fault = core.offer(menu);
+        core.land_write();
+        let removed = match fault {
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
             Some(Fault::Conflict) => {
                 core.stored.version += 1;
-                return Err(StoreError::Conflict);
+                Err(StoreError::Conflict)
+            }
+            Some(Fault::Late) => {
+                core.send_late(expected, None);
+                Err(StoreError::Unknown("no answer".to_owned()))
             }
             Some(_) => {
-                core.remove(expected, &things)?;
-                return Err(StoreError::Unknown("the reply was lost".to_owned()));
+                core.remove(expected, false)?;
+                Err(StoreError::Unknown("the reply was lost".to_owned()))
             }
-            None => {}
-        }
-        core.remove(expected, &things)
+            None => core.remove(expected, false),
+        };
+        drop(core);
+        self.0.check_author();
+        removed
     }
 
     async fn list(&self, _: &str) -> Result<Vec<ResourceId>, StoreError> {
@@ -157,20 +229,35 @@ impl Store for SimStore {
     }
 }
 
-impl Sim {
+impl Core {
+    /// A write is sent, and arrives later.
+    fn send_late(&mut self, version: &Version, bytes: Option<Vec<u8>>) {
+        self.stored.late = Some(Late { version: version.clone(), bytes });
+        self.stored.late_after = 1;
+    }
+
     /// A write that was sent earlier arrives, if it is time.
-    fn land_write(&self, core: &mut Core) {
-        if core.stored.late.is_none() {
+    fn land_write(&mut self) {
+        if self.stored.late.is_some() && self.stored.late_after > 0 {
+            self.stored.late_after -= 1;
             return;
         }
-        if core.stored.late_after > 0 {
-            core.stored.late_after -= 1;
-            return;
+        if let Some(Late { version, bytes }) = self.stored.late.take() {
+            let landed = match bytes {
+                Some(bytes) => self.write(&version, &bytes, true).map(drop),
+                None => self.remove(&version, true),
+            };
+            self.note(|| {
+                format!("a write lands late: {}", landed.map_or_else(|error| error.to_string(), |()| "done".to_owned()))
+            });
         }
-        if let Some((version, bytes)) = core.stored.late.take() {
-            let landed = core.write(&Version::new(version.to_string()), &bytes, true);
-            core.note(|| format!("a write lands late: {}", if landed.is_ok() { "written" } else { "conflict" }));
-        }
+    }
+}
+
+impl Previous {
+    fn loaded(self) -> Loaded {
+        let Previous { bytes, version, witness, signals } = self;
+        Loaded { marked: bytes.is_some(), bytes, version: Version::new(version.to_string()), witness, signals }
     }
 }
 
@@ -181,7 +268,7 @@ impl Stored {
 
     /// Whether there is nothing but the record.
     pub(super) fn is_calm(&self) -> bool {
-        self.late.is_none() && self.tampered.is_none() && self.poisoned == [false; 2]
+        self.late.is_none() && self.hidden.is_some() && self.tampered.is_none() && self.poisoned == [false; 2]
     }
 }
 
@@ -192,13 +279,16 @@ impl Core {
             version: Version::new(self.stored.version.to_string()),
             marked: self.stored.marked,
             witness: self.stored.witness,
-            signals: Signals { deleting: self.deleting, paused: false, generation: None },
+            signals: self.signals(),
         }
     }
 
     /// The resource's uid, or that of the one which was made again in its place.
     pub(crate) fn uid(&self, again: bool) -> String {
-        format!("{}{}", self.first_uid, if again { "-again" } else { "" })
+        match &self.uid_again {
+            Some(uid) if again => uid.clone(),
+            _ => format!("{}{}", self.first_uid, if again { "-again" } else { "" }),
+        }
     }
 
     /// Makes the resource again under its name.
@@ -207,6 +297,7 @@ impl Core {
         self.stored.version += 1;
         self.stored.gone = false;
         self.deleting = false;
+        self.suspended = 0;
         self.made_again = Some(self.stored.version);
     }
 
@@ -238,18 +329,24 @@ impl Core {
         };
         let new = &decoded.record;
         let old = self.stored.decoded.take();
-        if let Some(violation) = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new) {
+        let in_record = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new);
+        // What the record no longer knows of is an orphan from here on, and that says more than by which change.
+        let in_world = self.books.check_world(Some(&decoded), &self.things);
+        let violation = match in_record {
+            Some(lost) if lost.oracle == Oracle::History => Some(lost),
+            in_record => in_world.or(in_record),
+        };
+        if let Some(violation) = violation {
             self.violate(violation);
         }
-        self.mix(new.seq);
+        self.trace(|| bytes);
         self.note(|| {
             let event = new.history.last().map(|line| line.split_once(' ').map_or(&**line, |(_, event)| event));
             let intent = new.intent.as_ref().map(|it| format!(", {:?} {} #{}", it.action, it.transition, it.attempt));
             let (event, intent) = (event.unwrap_or_default(), intent.unwrap_or_default());
             format!("written: seq {} {} ({event}){intent}", new.seq, new.state)
         });
-        let previous = (self.stored.bytes.take(), self.stored.version, self.stored.witness);
-        self.stored.previous = Some(previous);
+        self.keep_previous();
         self.stored.version += 1;
         self.stored.bytes = Some(bytes.to_vec());
         self.stored.witness = Some(new.seq);
@@ -259,29 +356,85 @@ impl Core {
         self.note_join();
     }
 
-    fn remove(&mut self, expected: &Version, things: &[crate::testing::Thing]) -> Result<(), StoreError> {
+    /// What is durable is about to be replaced.
+    fn keep_previous(&mut self) {
+        let (version, witness, signals) = (self.stored.version, self.stored.witness, self.signals());
+        self.stored.previous = Some(Previous { bytes: self.stored.bytes.take(), version, witness, signals });
+    }
+
+    fn remove(&mut self, expected: &Version, late: bool) -> Result<(), StoreError> {
         self.check_version(expected)?;
         if self.stored.bytes.is_none() {
             return Err(StoreError::Conflict);
         }
-        if self.stored.poisoned[self.actor] {
+        if self.stored.poisoned[self.actor] && !late {
             let message = "a record that cannot be honoured was removed".to_owned();
             self.violate(Violation::new(Oracle::History, message));
         }
-        if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), things) {
+        if let Some(why) = self.is_kept_away().filter(|_| !late) {
+            self.violate(Violation::new(Oracle::Finalizer, format!("the record is removed: {why}")));
+        }
+        self.take_away();
+        Ok(())
+    }
+
+    /// Removes the record, whatever it was.
+    pub(super) fn take_away(&mut self) {
+        if let Some(violation) = self.books.check_removal(self.stored.decoded.as_deref(), &self.things) {
             self.violate(violation);
         }
         self.note(|| "the record is removed".to_owned());
         self.books.removed(self.stored.decoded.as_deref());
-        self.stored.previous = None;
+        self.keep_previous();
         self.stored.version += 1;
-        self.stored.bytes = None;
         self.stored.decoded = None;
         self.stored.marked = false;
         self.stored.witness = None;
         self.stored.gone = self.deleting;
         self.books.writes += 1;
-        Ok(())
+    }
+
+    /// Somebody puts another record, or none, in the place of the right one.
+    pub(crate) fn tamper(&mut self, fault: Fault) {
+        let mut loaded = self.loaded();
+        let record = self.stored.record().cloned();
+        let with = |change: fn(&mut Record)| {
+            record.and_then(|mut record| {
+                change(&mut record);
+                serde_json::to_vec(&record).ok()
+            })
+        };
+        let reason = match fault {
+            Fault::Newer => {
+                loaded.bytes = with(|record| record.format += 1);
+                HeldReason::Unreadable
+            }
+            Fault::Copied => {
+                loaded.bytes = with(|record| "the-uid-of-another".clone_into(&mut record.owner));
+                HeldReason::Unreadable
+            }
+            Fault::Restored => {
+                loaded.bytes = self.old_record().and_then(|loaded| loaded.bytes);
+                HeldReason::RecordLost
+            }
+            _ => {
+                loaded.bytes = None;
+                HeldReason::RecordLost
+            }
+        };
+        self.stored.tampered = Some(Tampered { loaded, reason, passes: 2 });
+    }
+
+    /// After a pass that found a record which was tampered with: has an operator put it right? The remedy for each is the right record
+    /// in its place, from a backup or by the version that wrote it.
+    pub(crate) fn outlast_tampering(&mut self) -> bool {
+        let Some(tampered) = &mut self.stored.tampered else { return false };
+        tampered.passes -= 1;
+        if tampered.passes == 0 {
+            self.stored.tampered = None;
+            self.note(|| "an operator puts the record back".to_owned());
+        }
+        true
     }
 
     /// Whether the running controller acts on a record that is not to be honoured.
@@ -291,9 +444,9 @@ impl Core {
 
     /// The record as it was before the last write, with what stands outside of it as it is now.
     pub(crate) fn old_record(&self) -> Option<Loaded> {
-        let (bytes, _, _) = self.stored.previous.as_ref()?;
+        let previous = self.stored.previous.as_ref()?;
         let mut loaded = self.loaded();
-        loaded.bytes = Some(bytes.clone()?);
+        loaded.bytes = Some(previous.bytes.clone()?);
         Some(loaded)
     }
 }

@@ -2,6 +2,7 @@
 //! lag.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,13 +17,13 @@ use crate::{Class, Classify, Lookup};
 pub struct Shelf {
     kind: &'static str,
     sim: Sim,
-    lag: Duration,
     quota: usize,
     inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Default)]
 struct Inner {
+    lag: Duration,
     things: BTreeMap<String, Shelved>,
     made: u32,
     /// What was ever made under a key, and is answered for a repeat.
@@ -73,14 +74,19 @@ impl Shelf {
     /// An empty shelf for things of this kind.
     #[must_use]
     pub fn new(sim: &Sim, kind: &'static str) -> Self {
-        Self { kind, sim: sim.clone(), lag: Duration::ZERO, quota: usize::MAX, inner: Arc::default() }
+        let inner = Arc::<Mutex<Inner>>::default();
+        let shelf = Self { kind, sim: sim.clone(), quota: usize::MAX, inner: Arc::clone(&inner) };
+        sim.keep_shelf(Box::new(move |known, now, hasher| {
+            inner.lock().unwrap_or_else(PoisonError::into_inner).hash(known, now, hasher);
+        }));
+        shelf
     }
 
     /// Look-ups find a thing only this long after it was made.
     #[must_use]
-    pub fn lagging(mut self, lag: Duration) -> Self {
+    pub fn lagging(self, lag: Duration) -> Self {
         self.sim.lags(lag);
-        self.lag = lag;
+        self.inner().lag = lag;
         self
     }
 
@@ -251,14 +257,14 @@ impl Shelf {
     }
 
     fn visible(&self, is_it: impl Fn(&Shelved) -> bool) -> Option<Shelved> {
-        let now = self.sim.now();
+        let now = self.sim.time();
         let inner = self.inner();
-        let mut old = inner.things.values().filter(|thing| thing.made_at + self.lag <= now);
+        let mut old = inner.things.values().filter(|thing| thing.made_at + inner.lag <= now);
         old.find(|thing| is_it(thing)).cloned()
     }
 
     fn make(&self, key: &str, owner: &str, name: &str, complete: bool) -> Result<String, ShelfError> {
-        let made_at = self.sim.now();
+        let made_at = self.sim.time();
         let mut inner = self.inner();
         if inner.things.len() >= self.quota {
             return Err(ShelfError::Quota(self.quota));
@@ -273,5 +279,18 @@ impl Shelf {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Hashes what decides how the shelf answers from now on. `known` are the keys that somebody may still come with.
+    fn hash(&self, known: &[String], now: Duration, hasher: &mut DefaultHasher) {
+        for thing in self.things.values() {
+            let hidden = (thing.made_at + self.lag).saturating_sub(now);
+            (known.iter().position(|key| *key == thing.key), thing.complete, hidden).hash(hasher);
+        }
+        for key in known {
+            self.keys.get(key).map(|id| self.things.contains_key(id)).hash(hasher);
+        }
     }
 }

@@ -27,11 +27,26 @@ mod machine {
         Start,
         #[fsm(resting)]
         #[transition(renew -> Made, when = stale, in_doubt = repeat, undo = none)]
+        #[transition(send -> Sent, when = asked, no_effect)]
         Made { r#as: u64 },
+        // Named like what the generated code has in hand.
+        #[fsm(resting)]
+        #[transition(resend -> Again, when = late, no_effect)]
+        Sent { from: u64, facts: String, base: u8 },
+        #[fsm(resting)]
+        Again { from: u64 },
+    }
+
+    pub fn names_of_facts() {
+        let sent = Start::start().made(7).sent(SentFacts { from: 1, facts: "f".to_owned(), base: 2 });
+        assert_eq!((sent.r#as, sent.from, sent.base, sent.facts.as_str()), (7, 1, 2, "f"));
+        let again = sent.again(3);
+        assert_eq!((again.r#as, again.from, again.base), (7, 3, 2));
     }
 }
 
 fn main() {
+    machine::names_of_facts();
     // Also inside a function body.
     use durable_fsm::Fsm;
     #[derive(Fsm)]

@@ -102,7 +102,11 @@ impl Containers for Docker {
         let labels = BTreeMap::from([(OWNER_LABEL, wanted.owner_tag), (KEY_LABEL, wanted.key)]);
         let id = match self.create(&name, wanted.image, &labels).await {
             Ok(id) => id,
-            Err(error) if error.is(409, "") => return Err(ProvisionError::ForeignContainer(name)),
+            // An earlier request of ours may have arrived late: then what is in the way is ours.
+            Err(error) if error.is(409, "") => match self.with_key(wanted.worker, wanted.key).await?.as_slice() {
+                [it] if it.owner_tag.as_deref() == Some(wanted.owner_tag) => it.id.clone(),
+                _ => return Err(ProvisionError::ForeignContainer(name)),
+            },
             Err(error) => return Err(error.into()),
         };
         self.start(&id).await?;

@@ -4,25 +4,26 @@ use reqwest::header::COOKIE;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ClientError, checked};
+use super::{ClientError, Logins, Urls, checked};
 
 /// The Higress console.
 #[derive(Debug, Clone)]
 pub struct Higress {
     http: Client,
     base: String,
+    logins: Logins,
 }
 
 /// How often a route is read and written again when others write it too.
 const TRIES: usize = 5;
 
 impl Higress {
-    pub(super) fn new(http: Client, base: &str) -> Self {
-        Self { http, base: base.trim_end_matches('/').to_owned() }
+    pub(super) fn new(http: Client, urls: &Urls) -> Self {
+        Self { http, base: urls.higress.trim_end_matches('/').to_owned(), logins: urls.logins.clone() }
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, ClientError> {
-        let login = json!({ "username": "admin", "password": "admin" });
+        let login = json!({ "username": self.logins.higress_user, "password": self.logins.higress_password });
         let opened =
             checked("higress", self.http.post(format!("{}/session/login", self.base)).json(&login).send().await?)
                 .await?;
@@ -51,12 +52,9 @@ impl Higress {
     pub async fn ensure_consumer(&self, name: &str, key: &str) -> Result<(), ClientError> {
         let path = format!("/v1/consumers/{name}");
         if let Some(found) = self.read(&path).await? {
-            let same = found.pointer("/credentials/0/values/0").and_then(Value::as_str) == Some(key);
-            return if same { Ok(()) } else { Err(ClientError::NotOurs(format!("the consumer {name}"))) };
+            return has_key(&found, name, key);
         }
-        let credential = json!({ "type": "key-auth", "source": "BEARER", "values": [key] });
-        let body = json!({ "name": name, "credentials": [credential] });
-        checked("higress", self.send(Method::POST, "/v1/consumers", Some(&body)).await?).await.map(drop)
+        self.overwrite_consumer(name, key).await
     }
 
     /// Makes a consumer, whatever is there: as HiClaw does it.
@@ -69,12 +67,19 @@ impl Higress {
         checked("higress", self.send(Method::POST, "/v1/consumers", Some(&body)).await?).await.map(drop)
     }
 
-    /// Removes a consumer; one that is not there is removed.
+    /// Removes the consumer with this key; one that is not there is removed.
     ///
     /// # Errors
-    /// The console's; 500 while the consumer is in an allow list.
-    pub async fn delete_consumer(&self, name: &str) -> Result<(), ClientError> {
-        checked("higress", self.send(Method::DELETE, &format!("/v1/consumers/{name}"), None).await?).await.map(drop)
+    /// [`ClientError::NotOurs`] if it has another key; 500 while it is in an allow list.
+    pub async fn delete_consumer(&self, name: &str, key: &str) -> Result<(), ClientError> {
+        let path = format!("/v1/consumers/{name}");
+        match self.read(&path).await? {
+            None => Ok(()),
+            Some(found) => {
+                has_key(&found, name, key)?;
+                checked("higress", self.send(Method::DELETE, &path, None).await?).await.map(drop)
+            }
+        }
     }
 
     /// Puts a consumer on the allow list of a route, or takes it off.
@@ -90,14 +95,11 @@ impl Higress {
             };
             let list = body.pointer_mut("/authConfig/allowedConsumers").and_then(Value::as_array_mut);
             let Some(list) = list else { return self.read_failed(route) };
-            let there = list.iter().any(|it| it.as_str() == Some(consumer));
-            if there == allowed {
-                return Ok(());
-            }
+            // It is written also if nothing is to be changed: an earlier write may have been refused after part of it took effect, and
+            // then what is read is no proof of the rest.
+            list.retain(|it| it.as_str() != Some(consumer));
             if allowed {
                 list.push(json!(consumer));
-            } else {
-                list.retain(|it| it.as_str() != Some(consumer));
             }
             let response = self.send(Method::PUT, &path, Some(&body)).await?;
             if response.status() != StatusCode::CONFLICT {
@@ -125,5 +127,13 @@ impl Higress {
         let consumers = self.read("/v1/consumers").await?.unwrap_or_default();
         let routes = self.read("/v1/ai/routes").await?.unwrap_or_default();
         Ok((consumers, routes))
+    }
+}
+
+/// That a consumer has this key: whoever holds the key owns the consumer.
+fn has_key(consumer: &Value, name: &str, key: &str) -> Result<(), ClientError> {
+    match consumer.pointer("/credentials/0/values/0").and_then(Value::as_str) {
+        Some(it) if it == key => Ok(()),
+        _ => Err(ClientError::NotOurs(format!("the consumer {name}"))),
     }
 }

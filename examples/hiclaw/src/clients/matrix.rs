@@ -1,15 +1,19 @@
 //! The homeserver's client.
 
-use reqwest::Client;
+use std::collections::BTreeMap;
+
+use durable_fsm::Class;
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ClientError, checked};
+use super::{ClientError, Urls, checked};
 
 /// A Matrix homeserver.
 #[derive(Debug, Clone)]
 pub struct Matrix {
     http: Client,
     base: String,
+    admin_token: Option<String>,
 }
 
 /// A logged-in user.
@@ -30,9 +34,13 @@ pub enum Registered {
 
 const MARKER: &str = "io.hiclaw.owner";
 
+/// How many requests a registration takes, at most: one for each stage, and one that asks for them.
+const STAGES: usize = 4;
+
 impl Matrix {
-    pub(super) fn new(http: Client, base: &str) -> Self {
-        Self { http, base: base.trim_end_matches('/').to_owned() }
+    pub(super) fn new(http: Client, urls: &Urls) -> Self {
+        let admin_token = urls.logins.matrix_admin_token.clone();
+        Self { http, base: urls.matrix.trim_end_matches('/').to_owned(), admin_token }
     }
 
     fn url(&self, path: &str) -> String {
@@ -58,22 +66,23 @@ impl Matrix {
     /// [`ClientError::NotOurs`] if it is there and our password does not open it.
     pub async fn register(&self, name: &str, password: &str, token: &str) -> Result<Registered, ClientError> {
         let mut body = json!({ "username": name, "password": password });
-        // The first answer is the session of an interactive registration, on servers that want one.
-        let first = self.http.post(self.url("register")).json(&body).send().await?;
-        if first.status().as_u16() == 401 {
-            let session: Value = first.json().await?;
-            let session = session.get("session").cloned().unwrap_or_default();
-            body["auth"] = json!({ "type": "m.login.registration_token", "token": token, "session": session });
-            match self.post("register", None, &body).await {
-                Ok(answer) => return Ok(Registered::New(Session::from(&answer))),
-                Err(error) if error.is(400, "M_USER_IN_USE") => {}
-                Err(error) => return Err(error),
+        for _ in 0..STAGES {
+            let response = self.http.post(self.url("register")).json(&body).send().await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                match checked("matrix", response).await {
+                    Ok(made) => return Ok(Registered::New(Session::from(&made.json().await?))),
+                    Err(error) if error.is(400, "M_USER_IN_USE") => return self.open(name, password).await,
+                    Err(error) => return Err(error),
+                }
             }
-        } else if let Err(error) = checked("matrix", first).await
-            && !error.is(400, "M_USER_IN_USE")
-        {
-            return Err(error);
+            // It wants stages passed, one with each request, and names the ones that were.
+            body["auth"] = next_stage(&response.json().await?, token)?;
         }
+        Err(refused("", "registration wants one stage after the other and never ends".to_owned()))
+    }
+
+    /// Opens the account that is there.
+    async fn open(&self, name: &str, password: &str) -> Result<Registered, ClientError> {
         match self.login(name, password).await {
             Ok(session) => Ok(Registered::Ours(session)),
             Err(error) if error.is(403, "M_FORBIDDEN") => Err(ClientError::NotOurs(format!("the account {name}"))),
@@ -167,16 +176,9 @@ impl Matrix {
     /// # Errors
     /// The server's.
     pub async fn empty_room(&self, session: &Session, room: &str) -> Result<(), ClientError> {
-        let members = match self.get(&format!("rooms/{room}/members"), session).await {
-            Ok(members) => members,
-            // We are not in it any more: an earlier call has done this.
-            Err(error) if error.is(403, "M_FORBIDDEN") || error.is(404, "M_UNKNOWN") => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let others = members.get("chunk").and_then(Value::as_array).into_iter().flatten();
-        for user in
-            others.filter_map(|it| it.get("state_key").and_then(Value::as_str)).filter(|it| *it != session.user_id)
-        {
+        // We are not in it any more: an earlier call has done this.
+        let Some(members) = self.members(session, room).await? else { return Ok(()) };
+        for user in members.keys().filter(|it| **it != session.user_id) {
             match self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await {
                 Ok(_) => {}
                 Err(error) if error.is(403, "M_FORBIDDEN") => {}
@@ -186,14 +188,91 @@ impl Matrix {
         self.post(&format!("rooms/{room}/leave"), Some(session), &json!({})).await.map(drop)
     }
 
+    /// Who is in a room or invited to it, with the membership that each has; none if we are not in it, or nobody is.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn members(
+        &self,
+        session: &Session,
+        room: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, ClientError> {
+        let answer = match self.get(&format!("rooms/{room}/members"), session).await {
+            Ok(answer) => answer,
+            Err(error) if error.is(403, "M_FORBIDDEN") || error.is(404, "M_UNKNOWN") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let chunk = answer.get("chunk").and_then(Value::as_array).into_iter().flatten();
+        let member = |event: &Value| {
+            let membership = event.pointer("/content/membership")?.as_str()?;
+            Some((event.get("state_key")?.as_str()?.to_owned(), membership.to_owned()))
+        };
+        // Whoever has left is listed too.
+        Ok(Some(chunk.filter_map(member).filter(|(_, it)| it != "leave").collect()))
+    }
+
+    /// Invites somebody who is neither in the room nor invited.
+    ///
+    /// # Errors
+    /// The server's; 403 if we are not in the room, or they are banned from it.
+    pub async fn invite(&self, session: &Session, room: &str, user: &str) -> Result<(), ClientError> {
+        // The refusal of somebody who is there reads like that of somebody who is banned, and differs from server to server.
+        let there = self.members(session, room).await?.and_then(|mut members| members.remove(user));
+        if there.is_some_and(|membership| membership != "ban") {
+            return Ok(());
+        }
+        self.post(&format!("rooms/{room}/invite"), Some(session), &json!({ "user_id": user })).await.map(drop)
+    }
+
+    /// Puts somebody out of a room, or calls their invitation back; whoever is not there is out.
+    ///
+    /// # Errors
+    /// The server's; 403 if they have no less power than we.
+    pub async fn expel(&self, session: &Session, room: &str, user: &str) -> Result<(), ClientError> {
+        let there = self.members(session, room).await?.and_then(|mut members| members.remove(user));
+        if there.is_none_or(|membership| membership == "ban") {
+            return Ok(());
+        }
+        self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await.map(drop)
+    }
+
+    /// Whether nobody has, or ever had, an account of this name.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn is_available(&self, name: &str) -> Result<bool, ClientError> {
+        let request = self.http.get(self.url(&format!("register/available?username={}", encoded(name))));
+        match checked("matrix", request.send().await?).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is(400, "M_USER_IN_USE") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets the user's own display name.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn set_display_name(&self, session: &Session, name: &str) -> Result<(), ClientError> {
+        let url = self.url(&format!("profile/{}/displayname", encoded(&session.user_id)));
+        let request = self.http.put(url).bearer_auth(&session.token).json(&json!({ "displayname": name }));
+        checked("matrix", request.send().await?).await.map(drop)
+    }
+
     /// All rooms that have members, and all accounts, as the server's administrator sees them.
     ///
     /// # Errors
     /// The server's.
     pub async fn audit(&self) -> Result<(Value, Value), ClientError> {
-        let get = |path: &str| self.http.get(format!("{}/_synapse/admin/{path}", self.base)).send();
-        let rooms = checked("matrix", get("v1/rooms").await?).await?.json().await?;
-        let users = checked("matrix", get("v2/users").await?).await?.json().await?;
+        let get = |path: &str| {
+            let request = self.http.get(format!("{}/_synapse/admin/{path}?limit=10000", self.base));
+            match &self.admin_token {
+                Some(token) => request.bearer_auth(token),
+                None => request,
+            }
+        };
+        let rooms = checked("matrix", get("v1/rooms").send().await?).await?.json().await?;
+        let users = checked("matrix", get("v2/users").send().await?).await?.json().await?;
         Ok((rooms, users))
     }
 }
@@ -204,7 +283,7 @@ pub struct NewRoom<'a> {
     pub name: &'a str,
     /// Its alias, without server; unique on the server.
     pub alias: Option<&'a str>,
-    /// Whom it is marked with.
+    /// The mark by which it is known as ours.
     pub owner: Option<&'a str>,
     /// Whom to invite.
     pub invite: &'a [&'a str],
@@ -216,11 +295,54 @@ impl Session {
         Self { user_id: field("user_id"), token: field("access_token") }
     }
 
+    /// The server's name, which ends every id and alias.
+    #[must_use]
+    pub fn server_name(&self) -> &str {
+        self.user_id.split_once(':').map_or("", |(_, server)| server)
+    }
+
+    /// The full id of another user of this user's server.
+    #[must_use]
+    pub fn user(&self, name: &str) -> String {
+        format!("@{name}:{}", self.server_name())
+    }
+
+    /// The full alias of a room of this user's server.
+    #[must_use]
+    pub fn alias(&self, name: &str) -> String {
+        format!("#{name}:{}", self.server_name())
+    }
+
     /// The token, for the agent's configuration.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
     }
+}
+
+/// What passes the next stage that a registration asks for.
+fn next_stage(asked: &Value, token: &str) -> Result<Value, ClientError> {
+    let completed = |stage: &&str| {
+        let completed = asked.get("completed").and_then(Value::as_array).into_iter().flatten();
+        completed.filter_map(Value::as_str).any(|it| it == *stage)
+    };
+    let stages = asked.pointer("/flows/0/stages").and_then(Value::as_array).into_iter().flatten();
+    let stage = stages.filter_map(Value::as_str).find(|it| !completed(it)).unwrap_or_default();
+    if let Some(error) = asked.get("error").and_then(Value::as_str) {
+        let code = asked.get("errcode").and_then(Value::as_str).unwrap_or_default();
+        return Err(refused(code, format!("{error}; give the registration token that the homeserver knows")));
+    }
+    match stage {
+        "m.login.registration_token" => Ok(json!({ "type": stage, "session": asked["session"], "token": token })),
+        "m.login.dummy" => Ok(json!({ "type": stage, "session": asked["session"] })),
+        _ => Err(refused("", format!("registration wants `{stage}`, which a controller cannot pass; let a token do"))),
+    }
+}
+
+/// A registration that this server does not let through.
+fn refused(code: &str, message: String) -> ClientError {
+    let (status, code) = (StatusCode::UNAUTHORIZED, code.to_owned());
+    ClientError::Refused { server: "matrix", status, code, message, class: Class::Rejected }
 }
 
 fn encoded(alias: &str) -> String {

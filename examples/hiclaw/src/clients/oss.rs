@@ -6,7 +6,7 @@ use reqwest::Client;
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 
-use super::{ClientError, S3_ACCESS_KEY, S3_BUCKET, S3_SECRET_KEY, checked};
+use super::{ClientError, S3_BUCKET, Urls, checked};
 
 /// An S3 bucket.
 #[derive(Debug, Clone)]
@@ -20,14 +20,12 @@ pub struct Oss {
 const SIGNED_FOR: Duration = Duration::from_secs(60);
 
 impl Oss {
-    pub(super) fn new(http: Client, url: &str) -> Result<Self, ClientError> {
-        let address = || ClientError::Address(url.to_owned());
-        let endpoint = url.parse().map_err(|_| address())?;
+    pub(super) fn new(http: Client, urls: &Urls) -> Result<Self, ClientError> {
+        let address = || ClientError::Address(urls.s3.clone());
+        let endpoint = urls.s3.parse().map_err(|_| address())?;
         let bucket = Bucket::new(endpoint, UrlStyle::Path, S3_BUCKET, "us-east-1").map_err(|_| address())?;
-        let variable = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
-        let key = variable("HICLAW_S3_ACCESS_KEY", S3_ACCESS_KEY);
-        let secret = variable("HICLAW_S3_SECRET_KEY", S3_SECRET_KEY);
-        Ok(Self { http, bucket, credentials: Credentials::new(key, secret) })
+        let credentials = Credentials::new(urls.logins.s3_access_key.clone(), urls.logins.s3_secret_key.clone());
+        Ok(Self { http, bucket, credentials })
     }
 
     /// Writes an object, in place of one that is there.
@@ -37,6 +35,18 @@ impl Oss {
     pub async fn put(&self, key: &str, bytes: Vec<u8>) -> Result<(), ClientError> {
         let url = self.bucket.put_object(Some(&self.credentials), key).sign(SIGNED_FOR);
         checked("oss", self.http.put(url).body(bytes).send().await?).await.map(drop)
+    }
+
+    /// Reads an object, if it is there.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, ClientError> {
+        let url = self.bucket.get_object(Some(&self.credentials), key).sign(SIGNED_FOR);
+        match checked("oss", self.http.get(url).send().await?).await {
+            Err(ClientError::Refused { status, .. }) if status.as_u16() == 404 => Ok(None),
+            answer => Ok(Some(answer?.bytes().await?.to_vec())),
+        }
     }
 
     /// Removes an object; one that is not there is removed.

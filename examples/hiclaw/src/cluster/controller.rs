@@ -35,7 +35,7 @@ pub struct ClusterController {
     #[arg(long, default_value_t = 16)]
     pub concurrency: u16,
     /// The token with which accounts are registered.
-    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token")]
+    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token", hide_env_values = true)]
     pub registration_token: String,
 }
 

@@ -73,23 +73,30 @@ fn pod(wanted: &Wanted<'_>) -> Pod {
     }
 }
 
+/// Whether a pod is the one that is wanted: it carries the worker's mark and the key.
+fn carries(pod: &Pod, wanted: &Wanted<'_>) -> bool {
+    let label = |name: &str| pod.metadata.labels.as_ref().and_then(|labels| labels.get(name)).map(String::as_str);
+    label(OWNER_LABEL) == Some(wanted.owner_tag) && label(KEY_LABEL) == Some(wanted.key)
+}
+
 #[async_trait]
 impl Containers for Pods {
     async fn run(&self, wanted: &Wanted<'_>) -> Result<String, ProvisionError> {
-        let (pods, pod) = (self.of(wanted.worker), pod(wanted));
-        let made = match pods.create(&PostParams::default(), &pod).await {
-            Ok(made) => made,
-            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => {
-                return Err(match pods.get_opt(&containers::name(wanted.worker)).await? {
-                    Some(other) if other.metadata.deletion_timestamp.is_none() => {
-                        ProvisionError::ForeignContainer(containers::name(wanted.worker))
+        let (pods, pod, name) = (self.of(wanted.worker), pod(wanted), containers::name(wanted.worker));
+        match pods.create(&PostParams::default(), &pod).await {
+            Ok(made) => Ok(made.metadata.uid.unwrap_or_default()),
+            // The client itself sends a request again after a time-out, and an earlier one may arrive late: then our own pod is in the way.
+            Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => match pods.get_opt(&name).await? {
+                Some(it) if it.metadata.deletion_timestamp.is_none() => {
+                    if !carries(&it, wanted) {
+                        return Err(ProvisionError::ForeignContainer(name));
                     }
-                    _ => ProvisionError::Removing(containers::name(wanted.worker)),
-                });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        Ok(made.metadata.uid.unwrap_or_default())
+                    Ok(it.metadata.uid.unwrap_or_default())
+                }
+                _ => Err(ProvisionError::Removing(name)),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn with_key(&self, worker: &Worker, key: &str) -> Result<Vec<Found>, ProvisionError> {

@@ -1,11 +1,13 @@
 //! A controller in a process of its own. Invariant: it does not outlive whoever started it.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 
-use super::{DemoError, Stage};
+use super::DemoError;
+use super::stage::Stage;
 
 /// A controller process.
 pub(super) struct Child {
@@ -17,9 +19,10 @@ pub(super) struct Child {
 
 impl Child {
     pub(super) fn start(stage: &Stage, more: &[&str]) -> Result<Self, DemoError> {
-        let urls = stage.world.urls();
+        let (urls, logins) = (&stage.urls, &stage.urls.logins);
         let directory = stage.directory.path();
-        let mut process = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        command
             .arg("controller")
             .args(["--matrix", &urls.matrix, "--higress", &urls.higress, "--docker", &urls.docker, "--s3", &urls.s3])
             .arg("--records")
@@ -28,10 +31,16 @@ impl Child {
             .arg(directory.join("vault"))
             .args(["--worker", &serde_json::to_string(&stage.worker)?])
             .args(more)
+            // Arguments can be read by everybody on the machine; the environment cannot.
+            .env("HICLAW_HIGRESS_USER", &logins.higress_user)
+            .env("HICLAW_HIGRESS_PASSWORD", &logins.higress_password)
+            .env("HICLAW_S3_ACCESS_KEY", &logins.s3_access_key)
+            .env("HICLAW_S3_SECRET_KEY", &logins.s3_secret_key)
+            .env("HICLAW_REGISTRATION_TOKEN", &stage.registration_token)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+            .kill_on_drop(true);
+        let mut process = command.spawn()?;
         let out = process.stdout.take().ok_or_else(|| DemoError::Controller("has no output".to_owned()))?;
         Ok(Self { process, lines: BufReader::new(out).lines(), said: Vec::new() })
     }
@@ -48,8 +57,18 @@ impl Child {
         Err(DemoError::Controller(format!("ended before `{beginning}`, after `{last}`")))
     }
 
-    /// Kills it with SIGKILL and waits until it is dead.
+    /// The crossings that it has passed, in order.
+    pub(super) fn crossings(&self) -> impl Iterator<Item = &str> {
+        self.said.iter().filter_map(|line| line.strip_prefix("cross "))
+    }
+
+    /// Kills it with SIGKILL and waits until it is dead of that.
     pub(super) async fn kill(mut self) -> Result<(), DemoError> {
-        Ok(self.process.kill().await?)
+        self.process.start_kill()?;
+        let status = self.process.wait().await?;
+        match status.signal() {
+            Some(9) => Ok(()),
+            _ => Err(DemoError::Controller(format!("ended with {status} before it could be killed"))),
+        }
     }
 }

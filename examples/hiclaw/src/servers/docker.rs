@@ -15,6 +15,7 @@ use super::listener::{Calls, Listener};
 /// The engine.
 pub struct Docker {
     pub(crate) listener: Listener,
+    state: Shared,
 }
 
 type Shared = Arc<Mutex<Engine>>;
@@ -23,6 +24,9 @@ type Shared = Arc<Mutex<Engine>>;
 struct Engine {
     containers: BTreeMap<String, Container>,
     counter: u64,
+    /// The next request to create a container is held up on its way.
+    hold_up: bool,
+    held_up: Option<(String, Value)>,
 }
 
 struct Container {
@@ -34,14 +38,20 @@ struct Container {
 
 impl Docker {
     pub(super) async fn start(calls: &Calls) -> std::io::Result<Self> {
+        let state = Shared::default();
         let router = Router::new()
             .route("/containers/create", post(create))
             .route("/containers/json", get(list))
             .route("/containers/{id}/start", post(start))
             .route("/containers/{id}/json", get(inspect))
             .route("/containers/{id}", delete(remove))
-            .with_state(Shared::default());
-        Ok(Self { listener: Listener::start("docker", calls, router).await? })
+            .with_state(state.clone());
+        Ok(Self { listener: Listener::start("docker", calls, router).await?, state })
+    }
+
+    /// Holds the next request to create a container up on its way: it is answered with a time-out, and arrives just before the one after it.
+    pub fn hold_up_create(&self) {
+        lock(&self.state).hold_up = true;
     }
 }
 
@@ -67,16 +77,29 @@ async fn create(
 ) -> Response {
     let mut engine = lock(&state);
     let name = query.get("name").cloned().unwrap_or_default();
-    if let Some(id) = engine.find(&name) {
-        let text = format!("Conflict. The container name \"/{name}\" is already in use by container \"{id}\".");
-        return failure(StatusCode::CONFLICT, text);
+    if std::mem::take(&mut engine.hold_up) {
+        engine.held_up = Some((name, body));
+        return failure(StatusCode::GATEWAY_TIMEOUT, "the engine did not answer in time".to_owned());
     }
-    engine.counter += 1;
-    let id = format!("{:012x}", engine.counter);
-    let image = body.get("Image").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let labels = body.get("Labels").cloned().unwrap_or_else(|| json!({}));
-    engine.containers.insert(id.clone(), Container { name, image, labels, running: false });
-    (StatusCode::CREATED, Json(json!({ "Id": id, "Warnings": [] }))).into_response()
+    if let Some((name, body)) = engine.held_up.take() {
+        drop(engine.create(name, &body));
+    }
+    engine.create(name, &body)
+}
+
+impl Engine {
+    fn create(&mut self, name: String, body: &Value) -> Response {
+        if let Some(id) = self.find(&name) {
+            let text = format!("Conflict. The container name \"/{name}\" is already in use by container \"{id}\".");
+            return failure(StatusCode::CONFLICT, text);
+        }
+        self.counter += 1;
+        let id = format!("{:012x}", self.counter);
+        let image = body.get("Image").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let labels = body.get("Labels").cloned().unwrap_or_else(|| json!({}));
+        self.containers.insert(id.clone(), Container { name, image, labels, running: false });
+        (StatusCode::CREATED, Json(json!({ "Id": id, "Warnings": [] }))).into_response()
+    }
 }
 
 fn shown(id: &str, it: &Container) -> Value {

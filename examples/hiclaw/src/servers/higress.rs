@@ -26,6 +26,8 @@ struct Console {
     consumers: BTreeMap<String, Value>,
     routes: BTreeMap<String, (u64, Value)>,
     replaced: u32,
+    /// How many writes of a route somebody else still comes before.
+    rivals: u32,
 }
 
 impl Higress {
@@ -57,6 +59,11 @@ impl Higress {
     /// The port was taken meanwhile.
     pub async fn resume(&mut self) -> std::io::Result<()> {
         self.listener.resume().await
+    }
+
+    /// Lets somebody else change the route just before each of the next writes of it.
+    pub fn come_before_writes(&self, writes: u32) {
+        lock(&self.state).rivals = writes;
     }
 
     /// How often a consumer's key was silently replaced.
@@ -200,9 +207,14 @@ async fn replace_route(
         return answer;
     }
     let mut console = lock(&state);
+    let console = &mut *console;
     let Some((version, route)) = console.routes.get_mut(&name) else {
         return failure(StatusCode::BAD_GATEWAY, "NotFoundException");
     };
+    if console.rivals > 0 {
+        console.rivals -= 1;
+        *version += 1;
+    }
     let stale = body.get("version").and_then(Value::as_str).is_some_and(|it| it != version.to_string());
     if stale {
         // As above: half of it has happened when it answers.

@@ -1,13 +1,15 @@
 //! A server on a loopback port that can be taken down and brought up again, and the log of its calls.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// One call that a server has seen.
@@ -23,32 +25,63 @@ pub struct Call {
     pub status: u16,
 }
 
-/// The calls to all servers, in order.
+/// The calls to all servers, in order, and the replies that are to be lost.
 #[derive(Debug, Clone, Default)]
-pub struct Calls(Arc<Mutex<Vec<Call>>>);
+pub struct Calls(Arc<Mutex<Log>>);
+
+#[derive(Debug, Default)]
+struct Log {
+    calls: Vec<Call>,
+    to_lose: Vec<(&'static str, String)>,
+}
 
 impl Calls {
     /// The calls since this was asked last.
     #[must_use]
     pub fn take(&self) -> Vec<Call> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.log().calls)
+    }
+
+    /// Lets the next successful call with this method and a path that contains this happen, and loses its reply: the caller is told that a
+    /// gateway has given up.
+    pub fn lose_reply(&self, method: &'static str, path: &str) {
+        self.log().to_lose.push((method, path.to_owned()));
+    }
+
+    /// How many replies are still to be lost.
+    #[must_use]
+    pub fn to_lose(&self) -> usize {
+        self.log().to_lose.len()
     }
 
     pub(super) fn add(&self, call: Call) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+        self.log().calls.push(call);
+    }
+
+    fn loses(&self, method: &str, path: &str) -> bool {
+        let to_lose = &mut self.log().to_lose;
+        let found = to_lose.iter().position(|(its, part)| *its == method && path.contains(part.as_str()));
+        found.map(|index| to_lose.remove(index)).is_some()
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Clone)]
-struct Log {
+struct Listening {
     server: &'static str,
     calls: Calls,
 }
 
-async fn log(State(log): State<Log>, request: Request, next: Next) -> Response {
+async fn log(State(at): State<Listening>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let response = next.run(request).await;
-    log.calls.add(Call { server: log.server, method, path, status: response.status().as_u16() });
+    let mut response = next.run(request).await;
+    if response.status().is_success() && at.calls.loses(&method, &path) {
+        response = (StatusCode::GATEWAY_TIMEOUT, "the upstream's answer did not come").into_response();
+    }
+    at.calls.add(Call { server: at.server, method, path, status: response.status().as_u16() });
     response
 }
 
@@ -56,14 +89,14 @@ async fn log(State(log): State<Log>, request: Request, next: Next) -> Response {
 pub struct Listener {
     address: SocketAddr,
     router: Router,
-    task: Option<JoinHandle<()>>,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
 impl Listener {
     pub(super) async fn start(server: &'static str, calls: &Calls, router: Router) -> std::io::Result<Self> {
-        let router = router.layer(from_fn_with_state(Log { server, calls: calls.clone() }, log));
+        let router = router.layer(from_fn_with_state(Listening { server, calls: calls.clone() }, log));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let mut started = Self { address: listener.local_addr()?, router, task: None };
+        let mut started = Self { address: listener.local_addr()?, router, running: None };
         started.serve(listener);
         Ok(started)
     }
@@ -74,10 +107,10 @@ impl Listener {
         format!("http://{}", self.address)
     }
 
-    /// Takes it down: connections are refused. What it knows, it keeps.
+    /// Takes it down: connections are closed, and new ones refused. What it knows, it keeps.
     pub async fn stop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
+        if let Some((stop, task)) = self.running.take() {
+            drop(stop);
             // The port is free only when the task has let go of it.
             drop(task.await);
         }
@@ -95,15 +128,15 @@ impl Listener {
 
     fn serve(&mut self, listener: TcpListener) {
         let router = self.router.clone();
-        self.task = Some(tokio::spawn(async move {
-            drop(axum::serve(listener, router).await);
-        }));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { drop(stopped.await) });
+        self.running = Some((stop, tokio::spawn(async move { drop(serving.await) })));
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        if let Some((_, task)) = &self.running {
             task.abort();
         }
     }

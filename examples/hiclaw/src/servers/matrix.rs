@@ -1,6 +1,8 @@
 //! A Matrix homeserver, as Synapse answers. An account's name is taken for ever; a room has no transaction id, so every `createRoom` makes
 //! another room; and a crash inside it leaves half of one.
 
+mod people;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,8 +34,11 @@ type Answer = (StatusCode, Json<Value>);
 
 #[derive(Default)]
 struct Homeserver {
+    domain: String,
     accounts: BTreeMap<String, Account>,
     tokens: BTreeMap<String, String>,
+    /// The sessions of registrations, and whether the token was given.
+    sessions: BTreeMap<String, bool>,
     rooms: BTreeMap<String, Room>,
     aliases: BTreeMap<String, String>,
     counter: u64,
@@ -44,6 +49,7 @@ struct Homeserver {
 #[derive(Default)]
 struct Account {
     password: String,
+    display_name: String,
     deactivated: bool,
 }
 
@@ -59,24 +65,35 @@ struct Room {
 const TOKEN: &str = "registration-token";
 
 impl Matrix {
-    pub(super) async fn start(calls: &Calls) -> std::io::Result<Self> {
-        let state = Shared::default();
+    pub(super) async fn start(calls: &Calls, domain: &str) -> std::io::Result<Self> {
+        let state = Shared::new(Mutex::new(Homeserver { domain: domain.to_owned(), ..Homeserver::default() }));
         let router = Router::new()
             .route("/_matrix/client/v3/register", post(register))
+            .route("/_matrix/client/v3/register/available", get(people::available))
             .route("/_matrix/client/v3/login", post(login))
+            .route("/_matrix/client/v3/profile/{user}/displayname", put(people::set_display_name))
             .route("/_matrix/client/v3/createRoom", post(create_room))
             .route("/_matrix/client/v3/joined_rooms", get(joined_rooms))
             .route("/_matrix/client/v3/directory/room/{alias}", get(resolve).delete(delete_alias))
             .route("/_matrix/client/v3/rooms/{room}/join", post(join))
+            .route("/_matrix/client/v3/rooms/{room}/invite", post(people::invite))
             .route("/_matrix/client/v3/rooms/{room}/leave", post(leave))
             .route("/_matrix/client/v3/rooms/{room}/kick", post(kick))
             .route("/_matrix/client/v3/rooms/{room}/members", get(members))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}/", get(read_state))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}", put(write_state).get(read_state))
             .route("/_synapse/admin/v1/rooms", get(admin_rooms))
+            .route("/_synapse/admin/v1/rooms/{room}/members", get(people::members_of))
             .route("/_synapse/admin/v2/users", get(admin_users))
             .with_state(state.clone());
         Ok(Self { listener: Listener::start("matrix", calls, router).await?, state })
+    }
+
+    /// Changes a user's password, as the person may do in their client. False if there is no such account.
+    #[must_use]
+    pub fn change_password(&self, user: &str, password: &str) -> bool {
+        let mut server = lock(&self.state);
+        server.accounts.get_mut(user).map(|account| password.clone_into(&mut account.password)).is_some()
     }
 
     /// Lets the next `createRoom` crash half-way, and answer nothing that a client could use.
@@ -130,20 +147,37 @@ impl Homeserver {
 async fn register(State(state): State<Shared>, Json(body): Json<Value>) -> Answer {
     let mut server = lock(&state);
     let name = text(&body, "username").to_owned();
-    let user = format!("@{name}:hiclaw.test");
+    let user = format!("@{name}:{}", server.domain);
     if server.accounts.contains_key(&user) {
         return error(400, "M_USER_IN_USE", "User ID already taken.");
     }
     let auth = body.get("auth").cloned().unwrap_or_default();
-    if text(&auth, "session").is_empty() {
-        let session = format!("session{}", server.next());
-        let flows = json!([{ "stages": ["m.login.registration_token"] }]);
-        return (StatusCode::UNAUTHORIZED, Json(json!({ "session": session, "flows": flows, "params": {} })));
+    let session = match text(&auth, "session") {
+        "" => format!("session{}", server.next()),
+        session => session.to_owned(),
+    };
+    let token_given = server.sessions.entry(session.clone()).or_default();
+    let asked = |completed: Value| {
+        let flows = json!([{ "stages": ["m.login.registration_token", "m.login.dummy"] }]);
+        json!({ "session": session, "flows": flows, "params": {}, "completed": completed })
+    };
+    match text(&auth, "type") {
+        "m.login.dummy" if *token_given => {}
+        "m.login.registration_token" if text(&auth, "token") == TOKEN => {
+            *token_given = true;
+            return (StatusCode::UNAUTHORIZED, Json(asked(json!(["m.login.registration_token"]))));
+        }
+        "m.login.registration_token" => {
+            let mut refused = asked(json!([]));
+            refused["errcode"] = json!("M_UNAUTHORIZED");
+            refused["error"] = json!("Invalid registration token");
+            return (StatusCode::UNAUTHORIZED, Json(refused));
+        }
+        _ => return (StatusCode::UNAUTHORIZED, Json(asked(json!([])))),
     }
-    if text(&auth, "token") != TOKEN {
-        return error(401, "M_UNAUTHORIZED", "Invalid registration token");
-    }
-    server.accounts.insert(user.clone(), Account { password: text(&body, "password").to_owned(), deactivated: false });
+    server
+        .accounts
+        .insert(user.clone(), Account { password: text(&body, "password").to_owned(), ..Account::default() });
     let token = server.new_token(&user);
     ok(json!({ "user_id": user, "access_token": token, "device_id": "D" }))
 }
@@ -151,7 +185,7 @@ async fn register(State(state): State<Shared>, Json(body): Json<Value>) -> Answe
 async fn login(State(state): State<Shared>, Json(body): Json<Value>) -> Answer {
     let mut server = lock(&state);
     let name = body.pointer("/identifier/user").and_then(Value::as_str).unwrap_or_default();
-    let user = if name.starts_with('@') { name.to_owned() } else { format!("@{name}:hiclaw.test") };
+    let user = if name.starts_with('@') { name.to_owned() } else { format!("@{name}:{}", server.domain) };
     match server.accounts.get(&user) {
         Some(account) if !account.deactivated && account.password == text(&body, "password") => {
             let token = server.new_token(&user);
@@ -167,11 +201,11 @@ async fn create_room(State(state): State<Shared>, headers: HeaderMap, Json(body)
         Ok(user) => user,
         Err(answer) => return answer,
     };
-    let alias = body.get("room_alias_name").and_then(Value::as_str).map(|name| format!("#{name}:hiclaw.test"));
+    let alias = body.get("room_alias_name").and_then(Value::as_str).map(|name| format!("#{name}:{}", server.domain));
     if alias.as_ref().is_some_and(|alias| server.aliases.contains_key(alias)) {
         return error(400, "M_ROOM_IN_USE", "Room alias already taken");
     }
-    let id = format!("!room{}:hiclaw.test", server.next());
+    let id = format!("!room{}:{}", server.next(), server.domain);
     let crash = server.crash.take();
     if crash != Some(HalfRoom::AliasOnly) {
         let mut room = Room { creator: user.clone(), name: text(&body, "name").to_owned(), ..Room::default() };
@@ -332,7 +366,10 @@ async fn admin_rooms(State(state): State<Shared>) -> Answer {
 
 async fn admin_users(State(state): State<Shared>) -> Answer {
     let server = lock(&state);
-    let users: Vec<_> =
-        server.accounts.iter().map(|(user, it)| json!({ "name": user, "deactivated": it.deactivated })).collect();
+    let users: Vec<_> = server
+        .accounts
+        .iter()
+        .map(|(user, it)| json!({ "name": user, "displayname": it.display_name, "deactivated": it.deactivated }))
+        .collect();
     ok(json!({ "users": users, "total": users.len() }))
 }

@@ -29,6 +29,19 @@ impl Oss {
         let router = Router::new().fallback(handle).with_state(builder.build());
         Ok(Self { listener: Listener::start("oss", calls, router).await?, _directory: directory })
     }
+
+    /// Takes the store down: connections are refused.
+    pub async fn stop(&mut self) {
+        self.listener.stop().await;
+    }
+
+    /// Brings the store up again, with all that it has.
+    ///
+    /// # Errors
+    /// The port was taken meanwhile.
+    pub async fn resume(&mut self) -> std::io::Result<()> {
+        self.listener.resume().await
+    }
 }
 
 async fn handle(State(mut service): State<S3Service>, request: Request) -> Response {

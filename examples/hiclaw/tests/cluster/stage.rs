@@ -138,9 +138,9 @@ fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-/// Applies all manifests that this server knows: it is older than admission policies, and has no operator for alerts.
+/// Applies all manifests that this server knows: it is older than admission policies, and has no operator for scraping and alerts.
 async fn apply_all(admin: Client) {
-    for name in ["worker-crd.yaml", "rbac.yaml", "deployment.yaml"] {
+    for name in ["worker-crd.yaml", "rbac.yaml", "deployment.yaml", "service.yaml"] {
         let path = format!("{}/manifests/{name}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let objects: Vec<DynamicObject> = serde_saphyr::from_multiple(&text).unwrap();

@@ -5,7 +5,7 @@ mod policy;
 
 use std::path::PathBuf;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use durable_fsm_kube::{Metrics, Names, RUNBOOK, Reason};
 use hiclaw::cluster::{ClusterController, WorkerObject};
 use hiclaw::worker::WorkerFlow;
@@ -57,6 +57,49 @@ fn the_deployment_has_replicas_and_arguments_that_the_controller_knows() {
     let account = documents("rbac.yaml").into_iter().find(|it| it["kind"] == "ServiceAccount").unwrap();
     assert_eq!(account["metadata"]["name"].as_str(), named);
     assert_eq!(account["metadata"]["namespace"], deployment["metadata"]["namespace"]);
+}
+
+#[test]
+fn the_deployment_sets_variables_that_the_controller_reads() {
+    let [deployment] = documents("deployment.yaml").try_into().unwrap();
+    let set = deployment["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let command = InCluster::command();
+    let read: Vec<&str> = command.get_arguments().filter_map(|it| it.get_env()?.to_str()).collect();
+    for name in set.iter().map(|it| it["name"].as_str().unwrap()) {
+        assert!(read.contains(&name), "{name} is none of {read:?}");
+    }
+    let secrets = command.get_arguments().filter(|it| it.is_hide_env_values_set());
+    for secret in secrets.filter_map(|it| it.get_env()?.to_str()).filter(|it| *it != "HICLAW_MATRIX_ADMIN_TOKEN") {
+        assert!(set.iter().any(|it| it["name"] == secret && it["valueFrom"]["secretKeyRef"].is_object()), "{secret}");
+    }
+}
+
+#[test]
+fn the_metrics_are_scraped_where_the_deployment_tells_them() {
+    let [deployment] = documents("deployment.yaml").try_into().unwrap();
+    let [service] = documents("service.yaml").try_into().unwrap();
+    let [monitor] = documents("service-monitor.yaml").try_into().unwrap();
+    let template = &deployment["spec"]["template"];
+    assert_eq!(service["spec"]["selector"], template["metadata"]["labels"]);
+    let (port, told) = (&service["spec"]["ports"][0], &template["spec"]["containers"][0]["ports"][0]);
+    assert_eq!((&port["targetPort"], &port["port"]), (&told["name"], &told["containerPort"]));
+    assert_eq!(monitor["spec"]["selector"]["matchLabels"], service["metadata"]["labels"]);
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    assert_eq!((&endpoint["port"], endpoint["path"].as_str()), (&port["name"], Some("/metrics")));
+    for object in [&service, &monitor] {
+        assert_eq!(object["metadata"]["namespace"], deployment["metadata"]["namespace"]);
+    }
+}
+
+#[test]
+fn the_dockerfile_builds_the_image_of_the_deployment() {
+    let [deployment] = documents("deployment.yaml").try_into().unwrap();
+    let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap();
+    let dockerfile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Dockerfile")).unwrap();
+    assert!(dockerfile.contains(&format!("--tag {image} ")), "{image}");
+    let built = dockerfile.lines().find_map(|it| it.strip_prefix("RUN cargo build ")).unwrap();
+    assert!(built.contains("--features cluster --example hiclaw"), "{built}");
+    assert!(dockerfile.contains("COPY --from=build /src/target/release/examples/hiclaw "));
 }
 
 /// The vector selectors of a query.

@@ -174,6 +174,13 @@ fn only_an_operator_says_what_became_of_an_effect() {
             assert_eq!(request.refusal(&policy), None, "{verb}, by the controller");
         }
     }
+    // A new object that brings a record along.
+    let mut brought = Request { user: "jane", before: Value::Null, after: recorded(), operates: false };
+    assert!(brought.refusal(&policy).is_some_and(|it| it.contains("a new object with a record")));
+    brought.operates = true;
+    assert_eq!(brought.refusal(&policy), None);
+    (brought.operates, brought.after) = (false, worker(json!({ "team": "a" }), Value::Null, None));
+    assert_eq!(brought.refusal(&policy), None);
     for verb in ["retry", "pause", "resume"] {
         let request = Request { user: "jane", before: recorded(), after: asking(verb, ""), operates: false };
         assert_eq!(request.refusal(&policy), None, "{verb}");

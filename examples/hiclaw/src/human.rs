@@ -1,0 +1,155 @@
+//! The Human: its resource and its machine. Invariant: nothing here knows a server; what the steps do stands in [`provision`].
+
+pub mod passwords;
+pub mod provision;
+
+use std::collections::BTreeSet;
+
+use durable_fsm::{Each, Fsm, Resource, ResourceId};
+use serde::{Deserialize, Serialize};
+
+/// A person who is to work with workers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Human {
+    /// Their namespace.
+    #[serde(default = "crate::worker::default_namespace")]
+    pub namespace: String,
+    /// Their name, of which their Matrix id is made.
+    pub name: String,
+    /// Their uid.
+    pub uid: String,
+    /// What is wanted.
+    pub spec: HumanSpec,
+    /// Whether they are to be deleted.
+    #[serde(default)]
+    pub deleting: bool,
+}
+
+/// What is wanted of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HumanSpec {
+    /// The name that others see.
+    pub display_name: String,
+    /// Where the initial password is sent; nowhere if there is no address.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// What they may reach.
+    #[serde(rename = "permissionLevel")]
+    pub level: Level,
+    /// Teams; of no consequence but for [`Level::Team`].
+    #[serde(default)]
+    pub accessible_teams: BTreeSet<String>,
+    /// Workers beside those of the teams; of no consequence for [`Level::Admin`].
+    #[serde(default)]
+    pub accessible_workers: BTreeSet<String>,
+}
+
+/// What a person may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Level {
+    /// All teams and all workers.
+    Admin,
+    /// The listed teams with their workers, and the listed workers.
+    Team,
+    /// The listed workers.
+    Worker,
+}
+
+/// A permission level that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no permission level {0}; give 1 (all), 2 (teams) or 3 (workers)")]
+pub struct NoLevel(u8);
+
+impl TryFrom<u8> for Level {
+    type Error = NoLevel;
+
+    fn try_from(number: u8) -> Result<Self, NoLevel> {
+        match number {
+            1 => Ok(Level::Admin),
+            2 => Ok(Level::Team),
+            3 => Ok(Level::Worker),
+            other => Err(NoLevel(other)),
+        }
+    }
+}
+
+impl From<Level> for u8 {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Admin => 1,
+            Level::Team => 2,
+            Level::Worker => 3,
+        }
+    }
+}
+
+impl Resource for Human {
+    type Spec = HumanSpec;
+
+    fn id(&self) -> ResourceId {
+        ResourceId::new(&self.namespace, &self.name)
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn spec(&self) -> &HumanSpec {
+        &self.spec
+    }
+
+    fn deleting(&self) -> bool {
+        self.deleting
+    }
+}
+
+/// Provisions one person: account, display name, the mail with the initial password, access to teams and workers.
+///
+/// What needs our password comes before the mail that gives it away: from then on the person may change it.
+#[derive(Fsm)]
+#[fsm(name = "hiclaw.io/human", version = 1, resource = Human)]
+pub enum HumanFlow {
+    /// Nothing exists yet. The account is looked up rather than made again, because the look-up tells three cases apart: our own
+    /// password opens it; that of a deleted namesake does; or it is somebody else's. Whether a namesake is the same person is for a
+    /// person to say, so such an account is held until its password is [handed over](passwords::Passwords::hand_over). A Matrix id is taken for ever, so the account is left behind, and listed.
+    #[fsm(initial)]
+    #[transition(register_account -> AccountRegistered, in_doubt = lookup, undo = retain, predecessor = hold, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    Requested,
+
+    /// The person has a Matrix account. The name that others see goes with it.
+    #[transition(set_display_name -> Named, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    AccountRegistered {
+        /// The full Matrix id.
+        user_id: String,
+    },
+
+    /// Others see who it is. The mail can be neither repeated nor called back nor looked up: whoever reads it a second time believes
+    /// that something is wrong, so a doubt about it waits for somebody who looks into the mail server's log.
+    #[transition(send_invitation -> Ready, when = has_address, in_doubt = hold, undo = none, timeout = "5s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(skip_invitation -> Ready, no_effect)]
+    Named {
+        /// The display name that was set last.
+        display_name: String,
+    },
+
+    /// The person can work. Rests here, and follows the spec: what they may reach, and how they are called.
+    ///
+    /// Each access is a state of the world that may be made again, and has an abort, because a team or worker that is gone or never
+    /// ready again must not keep the person from being deleted.
+    #[fsm(resting)]
+    #[transition(grant_team, for_each = teams, in_doubt = repeat, undo = revoke_team, abort = withdraw_team, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(grant_worker, for_each = workers, in_doubt = repeat, undo = revoke_worker, abort = withdraw_worker, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(rename -> Ready, when = display_name_changed, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    Ready {
+        /// The message id of the mail with the initial password, if there was an address to send it to.
+        invitation: Option<String>,
+        /// The display name that was set last.
+        display_name: String,
+        /// The room of each team; none if the team went away before the access was given.
+        teams: Each<String, Option<String>>,
+        /// The room of each worker; none if the worker went away before the access was given.
+        workers: Each<String, Option<String>>,
+    },
+}

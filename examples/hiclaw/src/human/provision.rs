@@ -1,0 +1,344 @@
+//! What each step of the Human does to the world. Invariant: whoever is told a password is told one that is durable, and an error before the mail
+//! is sent never counts as a doubt about the mail.
+
+use std::collections::BTreeSet;
+
+use durable_fsm::{Class, Classify, Lookup, ResourceId};
+
+use super::passwords::Passwords;
+use super::{AccountRegistered, Human, HumanAttempt, HumanTransitions, Level, Named, Ready, ReadyFacts, Requested};
+use crate::administrator::Administrator;
+use crate::clients::{ClientError, Clients, Letter, Mail, MailError, Registered, Session};
+use crate::credentials::Vault;
+use crate::roster::{Roster, RosterError};
+use crate::worker::Worker;
+
+/// The steps, against real or stand-in servers.
+#[derive(Debug, Clone)]
+pub struct HumanProvisioner {
+    /// The servers.
+    pub clients: Clients,
+    /// The mail server.
+    pub mail: Mail,
+    /// Who invites to team rooms.
+    pub administrator: Administrator,
+    /// The initial passwords.
+    pub passwords: Passwords,
+    /// The workers' secrets, with which they invite to their rooms.
+    pub vault: Vault,
+    /// The teams and workers.
+    pub roster: Roster,
+    /// The token with which accounts are registered.
+    pub registration_token: String,
+}
+
+/// What went wrong in a step.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HumanError {
+    /// A server.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The mail server.
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    /// A team or worker.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// The passwords or the vault.
+    #[error("the secrets cannot be used: {0}; nothing was sent")]
+    Secrets(#[from] std::io::Error),
+    /// The person has changed the password.
+    #[error("no password of ours opens the account {0} any more; the person has to do it, or an administrator")]
+    Closed(String),
+    /// Something went wrong before the mail was sent.
+    #[error("the mail was not sent: {0}")]
+    Unsent(#[source] Box<HumanError>),
+    /// A step of several calls stopped between them.
+    #[error("part of it has happened, and then: {0}")]
+    Partly(#[source] Box<HumanError>),
+}
+
+impl HumanError {
+    /// What an error says once an earlier call of the same step has taken effect.
+    fn partly(self) -> Self {
+        HumanError::Partly(Box::new(self))
+    }
+
+    /// What an error says before the call that counts was made.
+    fn unsent(self) -> Self {
+        HumanError::Unsent(Box::new(self))
+    }
+}
+
+impl Classify for HumanError {
+    fn classify(&self) -> Class {
+        match self {
+            HumanError::Client(error) => error.classify(),
+            HumanError::Mail(error) => error.classify(),
+            HumanError::Roster(error) => error.classify(),
+            HumanError::Secrets(_) => Class::NOT_APPLIED,
+            HumanError::Closed(_) => Class::Rejected,
+            HumanError::Unsent(error) => match error.classify() {
+                Class::Unknown => Class::NOT_APPLIED,
+                class => class,
+            },
+            HumanError::Partly(_) => Class::Unknown,
+        }
+    }
+}
+
+/// Who opened the account.
+enum Opened {
+    Own(Session),
+    Namesakes(Session),
+}
+
+impl HumanProvisioner {
+    async fn try_password(&self, name: &str, password: &str) -> Result<Option<Session>, ClientError> {
+        match self.clients.matrix.login(name, password).await {
+            Ok(session) => Ok(Some(session)),
+            Err(error) if error.is(403, "M_FORBIDDEN") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the account with our own password, or with one that was made for a namesake.
+    async fn open(&self, human: &Human, owner_tag: &str) -> Result<Option<Opened>, HumanError> {
+        if let Some(password) = self.passwords.kept(&human.name, owner_tag)?
+            && let Some(session) = self.try_password(&human.name, password.reveal()).await?
+        {
+            return Ok(Some(Opened::Own(session)));
+        }
+        for password in self.passwords.of_namesakes(&human.name, owner_tag)? {
+            if let Some(session) = self.try_password(&human.name, password.reveal()).await? {
+                return Ok(Some(Opened::Namesakes(session)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The person's own session; none once they have changed the password.
+    async fn session(&self, human: &Human, attempt: &HumanAttempt) -> Result<Option<Session>, HumanError> {
+        let opened = self.open(human, attempt.owner_tag()).await?;
+        Ok(opened.map(|(Opened::Own(session) | Opened::Namesakes(session))| session))
+    }
+
+    async fn rename_to(&self, user_id: &str, name: &str, attempt: &HumanAttempt) -> Result<(), HumanError> {
+        let session = self.session(attempt.resource(), attempt).await?;
+        let session = session.ok_or_else(|| HumanError::Closed(user_id.to_owned()))?;
+        Ok(self.clients.matrix.set_display_name(&session, name).await?)
+    }
+
+    /// Invites the person as somebody who is in the room, and joins if a password of ours still opens the account: else they do it
+    /// themselves.
+    async fn let_in(&self, host: &Session, room: &str, user: &str, attempt: &HumanAttempt) -> Result<(), HumanError> {
+        self.clients.matrix.invite(host, room, user).await?;
+        let join = async {
+            match self.session(attempt.resource(), attempt).await? {
+                Some(session) => Ok(self.clients.matrix.join(&session, room).await?),
+                None => Ok(()),
+            }
+        };
+        join.await.map_err(HumanError::partly)
+    }
+
+    async fn worker_session(&self, worker: &Worker) -> Result<Session, HumanError> {
+        let credentials = self.vault.credentials(worker).await?;
+        Ok(self.clients.matrix.login(&worker.name, credentials.matrix_password.reveal()).await?)
+    }
+
+    /// The object that lets a worker's agent listen to the person. One for each person: its own configuration is the Worker's.
+    fn permission(worker: &str, human: &Human) -> String {
+        format!("agents/{worker}/allow-from/{}.json", human.name)
+    }
+
+    /// Puts the person out of a team's room, wherever it is. A team that is gone has closed its room itself.
+    async fn leave_team(&self, room: Option<&str>, user: &str) -> Result<(), HumanError> {
+        let Some(room) = room else { return Ok(()) };
+        let admin = self.administrator.session().await?;
+        Ok(self.clients.matrix.expel(&admin, room, user).await?)
+    }
+
+    /// Puts the person out of a worker's room, and takes the permission away. A worker that is gone has closed its room itself.
+    async fn leave_worker(
+        &self,
+        name: &str,
+        room: Option<&str>,
+        user: &str,
+        attempt: &HumanAttempt,
+    ) -> Result<(), HumanError> {
+        let human = attempt.resource();
+        self.clients.oss.delete(&Self::permission(name, human)).await?;
+        let known = self.roster.worker(&ResourceId::new(&human.namespace, name)).await?;
+        let (Some(known), Some(room)) = (known, room) else { return Ok(()) };
+        let host = self.worker_session(&known.worker).await?;
+        Ok(self.clients.matrix.expel(&host, room, user).await?)
+    }
+}
+
+impl HumanTransitions for HumanProvisioner {
+    type Error = HumanError;
+
+    async fn register_account(&self, from: Requested, attempt: &HumanAttempt) -> Result<AccountRegistered, HumanError> {
+        let name = &attempt.resource().name;
+        let password = self.passwords.own(name, attempt.owner_tag())?;
+        let registered = self.clients.matrix.register(name, password.reveal(), &self.registration_token).await?;
+        let (Registered::New(session) | Registered::Ours(session)) = registered;
+        Ok(from.account_registered(session.user_id))
+    }
+
+    async fn lookup_register_account(
+        &self,
+        from: Requested,
+        attempt: &HumanAttempt,
+    ) -> Result<Lookup<AccountRegistered>, HumanError> {
+        let human = attempt.resource();
+        Ok(match self.open(human, attempt.owner_tag()).await? {
+            Some(Opened::Own(session)) => Lookup::Ours(from.account_registered(session.user_id)),
+            Some(Opened::Namesakes(session)) => Lookup::Predecessor(from.account_registered(session.user_id)),
+            None if self.clients.matrix.is_available(&human.name).await? => Lookup::Absent,
+            None => Lookup::NotOurs,
+        })
+    }
+
+    async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Named, HumanError> {
+        let name = attempt.spec().display_name.clone();
+        self.rename_to(&from.user_id, &name, attempt).await?;
+        Ok(from.named(name))
+    }
+
+    fn has_address(&self, _at: &Named, resource: &Human) -> bool {
+        resource.spec.email.is_some()
+    }
+
+    async fn send_invitation(&self, from: Named, attempt: &HumanAttempt) -> Result<Ready, HumanError> {
+        let human = attempt.resource();
+        let before = async {
+            // What is mailed opens the account, or is not mailed: the person may have the password of an earlier life.
+            let own = self.passwords.kept(&human.name, attempt.owner_tag())?;
+            let Some(own) = own else { return Ok(None) };
+            Ok(self.try_password(&human.name, own.reveal()).await?.map(|_| own))
+        };
+        let password = before.await.map_err(HumanError::unsent)?;
+        let secret = match &password {
+            // On a line of its own, which no encoding of mails breaks.
+            Some(password) => format!("Your initial password:\n\n{}\n\nChange it.\n", password.reveal()),
+            None => "Log in with the password that you have.\n".to_owned(),
+        };
+        let spec = attempt.spec();
+        // The id is that of the attempt's key, so that an operator in doubt finds the mail in the server's log.
+        let message_id = format!("<{}@hiclaw>", attempt.key());
+        let letter = Letter {
+            to: spec.email.as_deref().unwrap_or_default(),
+            message_id: &message_id,
+            subject: "Your account",
+            text: &format!("{},\n\nyour account:\n\n{}\n\n{secret}", spec.display_name, from.user_id),
+        };
+        self.mail.send(&letter).await?;
+        let display_name = from.display_name.clone();
+        Ok(from.ready(ReadyFacts { invitation: Some(message_id), display_name }))
+    }
+
+    fn skip_invitation(&self, from: Named, _attempt: &HumanAttempt) -> Result<Ready, HumanError> {
+        let display_name = from.display_name.clone();
+        Ok(from.ready(ReadyFacts { invitation: None, display_name }))
+    }
+
+    fn teams(&self, _at: &Ready, resource: &Human) -> BTreeSet<String> {
+        let there = self.roster.teams(&resource.namespace).into_keys().collect();
+        match resource.spec.level {
+            Level::Admin => there,
+            Level::Team => &resource.spec.accessible_teams & &there,
+            Level::Worker => BTreeSet::new(),
+        }
+    }
+
+    async fn grant_team(
+        &self,
+        at: &Ready,
+        subject: &String,
+        attempt: &HumanAttempt,
+    ) -> Result<Option<String>, HumanError> {
+        let id = ResourceId::new(&attempt.resource().namespace, subject);
+        let Some(room) = self.roster.ready_team(&id).await? else { return Ok(None) };
+        let admin = self.administrator.session().await?;
+        self.let_in(&admin, &room, &at.user_id, attempt).await?;
+        Ok(Some(room))
+    }
+
+    async fn revoke_team(
+        &self,
+        at: &Ready,
+        _subject: &String,
+        made: &Option<String>,
+        _attempt: &HumanAttempt,
+    ) -> Result<(), HumanError> {
+        self.leave_team(made.as_deref(), &at.user_id).await
+    }
+
+    async fn withdraw_team(&self, at: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), HumanError> {
+        let id = ResourceId::new(&attempt.resource().namespace, subject);
+        let room = self.roster.team(&id).await?.and_then(|known| known.room_id);
+        self.leave_team(room.as_deref(), &at.user_id).await
+    }
+
+    /// The listed workers that are there, and those of the teams that the person may reach.
+    fn workers(&self, _at: &Ready, resource: &Human) -> BTreeSet<String> {
+        let there = self.roster.workers(&resource.namespace);
+        let listed = &resource.spec.accessible_workers;
+        match resource.spec.level {
+            Level::Admin => there,
+            Level::Worker => listed & &there,
+            Level::Team => {
+                let teams = self.roster.teams(&resource.namespace);
+                let reached = teams.into_iter().filter(|(team, _)| resource.spec.accessible_teams.contains(team));
+                &reached.flat_map(|(_, members)| members).chain(listed.iter().cloned()).collect() & &there
+            }
+        }
+    }
+
+    async fn grant_worker(
+        &self,
+        at: &Ready,
+        subject: &String,
+        attempt: &HumanAttempt,
+    ) -> Result<Option<String>, HumanError> {
+        let human = attempt.resource();
+        let found = self.roster.ready_worker(&ResourceId::new(&human.namespace, subject)).await?;
+        let Some((worker, room)) = found else { return Ok(None) };
+        let host = self.worker_session(&worker).await?;
+        self.let_in(&host, &room, &at.user_id, attempt).await?;
+        let permission = serde_json::json!({ "allow": at.user_id }).to_string().into_bytes();
+        let allowed = self.clients.oss.put(&Self::permission(subject, human), permission).await;
+        allowed.map_err(|error| HumanError::from(error).partly())?;
+        Ok(Some(room))
+    }
+
+    async fn revoke_worker(
+        &self,
+        at: &Ready,
+        subject: &String,
+        made: &Option<String>,
+        attempt: &HumanAttempt,
+    ) -> Result<(), HumanError> {
+        self.leave_worker(subject, made.as_deref(), &at.user_id, attempt).await
+    }
+
+    async fn withdraw_worker(&self, at: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), HumanError> {
+        let id = ResourceId::new(&attempt.resource().namespace, subject);
+        let room = self.roster.worker(&id).await?.and_then(|known| known.room_id);
+        self.leave_worker(subject, room.as_deref(), &at.user_id, attempt).await
+    }
+
+    fn display_name_changed(&self, at: &Ready, resource: &Human) -> bool {
+        at.display_name != resource.spec.display_name
+    }
+
+    async fn rename(&self, from: Ready, attempt: &HumanAttempt) -> Result<Ready, HumanError> {
+        let display_name = attempt.spec().display_name.clone();
+        self.rename_to(&from.user_id, &display_name, attempt).await?;
+        let invitation = from.invitation.clone();
+        Ok(from.ready(ReadyFacts { invitation, display_name }))
+    }
+}

@@ -1,0 +1,119 @@
+//! The Team: its resource and its machine. Invariant: nothing here knows a server; what the steps do stands in [`provision`].
+
+pub mod provision;
+
+use std::collections::BTreeSet;
+
+use durable_fsm::{Each, Fsm, Resource, ResourceId};
+use serde::{Deserialize, Serialize};
+
+/// A team that somebody wants.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Team {
+    /// Its namespace.
+    #[serde(default = "crate::worker::default_namespace")]
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// What is wanted.
+    pub spec: TeamSpec,
+    /// Whether it is to be deleted.
+    #[serde(default)]
+    pub deleting: bool,
+}
+
+/// What is wanted of a team.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamSpec {
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// The worker that leads it.
+    pub leader: String,
+    /// The workers that it leads. A worker may be in several teams.
+    pub workers: BTreeSet<String>,
+}
+
+impl TeamSpec {
+    /// The leader and those whom it leads.
+    #[must_use]
+    pub fn members(&self) -> BTreeSet<String> {
+        self.workers.iter().chain([&self.leader]).cloned().collect()
+    }
+}
+
+impl Resource for Team {
+    type Spec = TeamSpec;
+
+    fn id(&self) -> ResourceId {
+        ResourceId::new(&self.namespace, &self.name)
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn spec(&self) -> &TeamSpec {
+        &self.spec
+    }
+
+    fn deleting(&self) -> bool {
+        self.deleting
+    }
+}
+
+/// Provisions one team: room, storage, members, briefs, the leader's own room.
+///
+/// Its members are Workers of their own. Their accounts, gateway consumers and files are theirs: a team neither makes nor removes them, so that
+/// another team with the same worker loses nothing when this one goes.
+#[derive(Fsm)]
+#[fsm(name = "hiclaw.io/team", version = 1, resource = Team)]
+pub enum TeamFlow {
+    /// Nothing exists yet, and nothing is made before all members are ready.
+    #[fsm(initial)]
+    #[transition(await_members -> MembersReady, waits, within = "10m")]
+    Requested,
+
+    /// The leader and all workers run. A room has no name that the server would know again, so one whose making is in doubt is looked
+    /// up by the mark that was made with it; and a crash leaves half of one, which is cleared.
+    #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, abort = clear_rooms, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    MembersReady,
+
+    /// The team has its room; so far, nobody but the administrator is in it.
+    #[transition(lay_out_storage -> StorageLaidOut, in_doubt = repeat, undo = clear_storage, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    RoomCreated {
+        /// The room's id, which the server chose.
+        room_id: String,
+    },
+
+    /// The team has its place in the store.
+    #[transition(enter_service -> Ready, no_effect)]
+    StorageLaidOut {
+        /// Where the team's objects lie.
+        prefix: String,
+        /// The digest of the description that lies there.
+        described: String,
+    },
+
+    /// The team works. Rests here, and follows its spec: who is in it, who leads it, what it is for.
+    ///
+    /// To be a member is a state, so inviting and joining may be repeated, and so may be writing a brief. The leader's room is made
+    /// like the team's, and another leader has another one.
+    #[fsm(resting)]
+    #[transition(admit_member, for_each = members, in_doubt = repeat, undo = dismiss_member, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(brief_member, for_each = briefs, in_doubt = repeat, undo = withdraw_brief, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(open_leader_room, for_each = leader_rooms, in_doubt = lookup, undo = close_leader_room, abort = clear_leader_rooms, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    Ready {
+        /// The digest of the description that was written last.
+        applied: String,
+        /// The Matrix id of each member.
+        members: Each<String, String>,
+        /// The object of each member's brief.
+        briefs: Each<String, String>,
+        /// The room in which the leader is told what to do.
+        leader_rooms: Each<String, String>,
+    },
+}

@@ -1,0 +1,12 @@
+//! The worker's machine as it is declared, explored: every single fault at every place, every pair of them, and any number of them. Accounts are
+//! retained, rooms and containers are cleared when they are in doubt or half-made, containers are replaced, and the specification is edited.
+
+mod cloud;
+
+use crate::cloud::Cloud;
+
+durable_fsm::survive! {
+    mod worker for Cloud {
+        register_account, create_room, create_consumer, authorize_route, push_config, push_skill, run_container, apply_spec
+    }
+}

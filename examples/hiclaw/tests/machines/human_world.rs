@@ -1,0 +1,166 @@
+//! The Human's machine against a world in memory, under every fault and every pair of them.
+
+use std::collections::BTreeSet;
+
+use durable_fsm::Lookup;
+use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+use hiclaw::human::{
+    AccountRegistered, Human, HumanAttempt, HumanFlow, HumanSpec, HumanTransitions, Level, Named, Ready, ReadyFacts,
+    Requested,
+};
+
+/// Accounts and accesses have names; every mail is another one.
+#[derive(Clone)]
+struct Cloud {
+    accounts: Shelf,
+    mails: Shelf,
+    accesses: Shelf,
+}
+
+impl Cloud {
+    async fn grant(&self, access: String, attempt: &HumanAttempt) -> Result<Option<String>, ShelfError> {
+        self.accesses.claim(&access, attempt.key(), attempt.owner_tag()).await.map(Some)
+    }
+    async fn revoke(&self, access: String, attempt: &HumanAttempt) -> Result<(), ShelfError> {
+        self.accesses.remove_name(&access, attempt.owner_tag()).await
+    }
+}
+
+impl HumanTransitions for Cloud {
+    type Error = ShelfError;
+
+    async fn register_account(&self, from: Requested, attempt: &HumanAttempt) -> Result<AccountRegistered, ShelfError> {
+        Ok(from.account_registered(self.accounts.claim("@kim", attempt.key(), attempt.owner_tag()).await?))
+    }
+    async fn lookup_register_account(
+        &self,
+        from: Requested,
+        attempt: &HumanAttempt,
+    ) -> Result<Lookup<AccountRegistered>, ShelfError> {
+        Ok(match self.accounts.find_name("@kim", attempt.owner_tag()).await {
+            Lookup::Ours(account) => Lookup::Ours(from.account_registered(account.id)),
+            Lookup::Absent => Lookup::Absent,
+            // A namesake's. By the second attempt, whoever was asked has handed it over.
+            _ if attempt.number() > 1 => Lookup::Ours(from.account_registered("account".to_owned())),
+            _ => Lookup::NotOurs,
+        })
+    }
+    async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Named, ShelfError> {
+        Ok(from.named(attempt.spec().display_name.clone()))
+    }
+    fn has_address(&self, _: &Named, human: &Human) -> bool {
+        human.spec.email.is_some()
+    }
+    async fn send_invitation(&self, from: Named, attempt: &HumanAttempt) -> Result<Ready, ShelfError> {
+        let mail = self.mails.add(attempt.key(), attempt.owner_tag()).await?;
+        let display_name = from.display_name.clone();
+        Ok(from.ready(ReadyFacts { invitation: Some(mail), display_name }))
+    }
+    fn skip_invitation(&self, from: Named, _: &HumanAttempt) -> Result<Ready, ShelfError> {
+        let display_name = from.display_name.clone();
+        Ok(from.ready(ReadyFacts { invitation: None, display_name }))
+    }
+    fn teams(&self, _: &Ready, human: &Human) -> BTreeSet<String> {
+        if human.spec.level == Level::Team { human.spec.accessible_teams.clone() } else { BTreeSet::new() }
+    }
+    async fn grant_team(
+        &self,
+        _: &Ready,
+        subject: &String,
+        attempt: &HumanAttempt,
+    ) -> Result<Option<String>, ShelfError> {
+        self.grant(format!("team {subject}"), attempt).await
+    }
+    async fn revoke_team(
+        &self,
+        _: &Ready,
+        subject: &String,
+        _: &Option<String>,
+        attempt: &HumanAttempt,
+    ) -> Result<(), ShelfError> {
+        self.revoke(format!("team {subject}"), attempt).await
+    }
+    async fn withdraw_team(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), ShelfError> {
+        self.revoke(format!("team {subject}"), attempt).await
+    }
+    fn workers(&self, _: &Ready, human: &Human) -> BTreeSet<String> {
+        human.spec.accessible_workers.clone()
+    }
+    async fn grant_worker(
+        &self,
+        _: &Ready,
+        subject: &String,
+        attempt: &HumanAttempt,
+    ) -> Result<Option<String>, ShelfError> {
+        self.grant(format!("worker {subject}"), attempt).await
+    }
+    async fn revoke_worker(
+        &self,
+        _: &Ready,
+        subject: &String,
+        _: &Option<String>,
+        attempt: &HumanAttempt,
+    ) -> Result<(), ShelfError> {
+        self.revoke(format!("worker {subject}"), attempt).await
+    }
+    async fn withdraw_worker(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), ShelfError> {
+        self.revoke(format!("worker {subject}"), attempt).await
+    }
+    fn display_name_changed(&self, at: &Ready, human: &Human) -> bool {
+        at.display_name != human.spec.display_name
+    }
+    async fn rename(&self, from: Ready, attempt: &HumanAttempt) -> Result<Ready, ShelfError> {
+        let invitation = from.invitation.clone();
+        Ok(from.ready(ReadyFacts { invitation, display_name: attempt.spec().display_name.clone() }))
+    }
+}
+
+fn human(level: Level, display_name: &str, worker: &str) -> Human {
+    let spec = HumanSpec {
+        display_name: display_name.to_owned(),
+        email: Some("kim@example.com".to_owned()),
+        level,
+        accessible_teams: BTreeSet::from(["alpha".to_owned()]),
+        accessible_workers: BTreeSet::from([worker.to_owned()]),
+    };
+    Human { namespace: "default".to_owned(), name: "kim".to_owned(), uid: "uid-1".to_owned(), spec, deleting: false }
+}
+
+impl World for Cloud {
+    type Machine = HumanFlow;
+    type Transitions = Self;
+    fn new(sim: &Sim) -> Self {
+        let shelf = |kind| Shelf::new(sim, kind);
+        Self { accounts: shelf("account"), mails: shelf("mail"), accesses: shelf("access") }
+    }
+    fn transitions(&self) -> Self {
+        self.clone()
+    }
+    fn resource() -> Human {
+        human(Level::Team, "Kim", "bob")
+    }
+    /// A lower level, another worker, another name.
+    fn edits() -> Vec<Human> {
+        vec![human(Level::Worker, "Kim Lee", "cid")]
+    }
+    fn inventory(&self) -> Vec<Thing> {
+        [&self.accounts, &self.mails, &self.accesses].into_iter().flat_map(Shelf::inventory).collect()
+    }
+}
+
+durable_fsm::survive! {
+    mod survives for Cloud {
+        register_account, set_display_name, send_invitation, grant_team, grant_worker, rename
+    }
+    unreached { "skip_invitation -> Ready" }
+}
+
+#[test]
+fn survives_every_pair_of_faults_without_an_address() {
+    let mut silent = human(Level::Worker, "Kim", "bob");
+    silent.spec.email = None;
+    let explorer = explore::<Cloud>().faults(2).resources(vec![silent]);
+    let unreached =
+        ["send_invitation -> Ready", "rename -> Ready", "grant_team", "undo grant_team", "abort grant_team"];
+    println!("{}", unreached.into_iter().fold(explorer, |it, what| it.unreached(what)).run().assert_ok());
+}

@@ -1,0 +1,7 @@
+//! The Team and the Human: against the stand-in servers on the real clock, and under every fault against a world in memory.
+
+mod human;
+mod human_world;
+mod stage;
+mod team;
+mod team_world;

@@ -1,0 +1,129 @@
+//! A graph in few words, as the derive writes it: the compiler reads each of them again at every change. Invariant: nothing here can be said
+//! that the types of the graph cannot hold.
+
+use std::time::Duration;
+
+pub use std::option::Option::{self, None, Some};
+
+pub use crate::Graph;
+use crate::{Contract, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo};
+
+/// Marks of a state, to be added up.
+pub const PASSING: u8 = 0;
+pub const RESTING: u8 = 1;
+pub const TERMINAL: u8 = 2;
+pub const INITIAL: u8 = 4;
+pub const FAILED: u8 = 8;
+
+pub const REPEAT: InDoubt = InDoubt::Repeat;
+pub const LOOKUP: InDoubt = InDoubt::Lookup;
+pub const HOLD: InDoubt = InDoubt::Hold;
+
+pub const RETAIN: Undo<'static> = Undo::Retain;
+pub const NOTHING: Undo<'static> = Undo::None;
+
+/// Undone by this method.
+pub const fn by(method: &str) -> Undo<'_> {
+    Undo::Method(method)
+}
+
+pub const fn state<'a>(
+    name: &'a str,
+    doc: &'a str,
+    marks: u8,
+    facts: &'a [Fact<'a>],
+    known: &'a [&'a str],
+    transitions: &'a [usize],
+) -> State<'a> {
+    let rest = match marks & (RESTING | TERMINAL) {
+        PASSING => Rest::Passing,
+        RESTING => Rest::Resting,
+        _ => Rest::Terminal,
+    };
+    let (initial, failed) = (marks & INITIAL != 0, marks & FAILED != 0);
+    State { name, doc, initial, rest, failed, facts, known, transitions }
+}
+
+pub const fn fact<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
+    Fact { name, ty, doc, each: false }
+}
+
+pub const fn set<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
+    Fact { name, ty, doc, each: true }
+}
+
+pub const fn no_effect<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
+    Transition { name, from, to, guard, kind: Kind::NoEffect }
+}
+
+/// `within` is in milliseconds.
+pub const fn waits<'a>(
+    name: &'a str,
+    from: usize,
+    to: &'a [usize],
+    guard: Option<&'a str>,
+    within: Option<u64>,
+) -> Transition<'a> {
+    let within = match within {
+        Some(within) => Some(Duration::from_millis(within)),
+        None => None,
+    };
+    Transition { name, from, to, guard, kind: Kind::Waits { within } }
+}
+
+pub const fn effect<'a>(
+    name: &'a str,
+    from: usize,
+    to: &'a [usize],
+    guard: Option<&'a str>,
+    contract: Contract<'a>,
+) -> Transition<'a> {
+    Transition { name, from, to, guard, kind: Kind::Effect(contract) }
+}
+
+/// The times are in milliseconds.
+pub const fn contract<'a>(
+    in_doubt: InDoubt,
+    undo: Undo<'a>,
+    abort: Option<&'a str>,
+    [timeout, settle, base, max]: [u64; 4],
+) -> Contract<'a> {
+    Contract {
+        in_doubt,
+        undo,
+        abort,
+        timeout: Duration::from_millis(timeout),
+        settle: Duration::from_millis(settle),
+        retry: Retry { base: Duration::from_millis(base), max: Duration::from_millis(max) },
+        look_first: true,
+        predecessor: Predecessor::Hold,
+        for_each: None,
+    }
+}
+
+/// The contract with what few contracts say.
+impl<'a> Contract<'a> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn look_later(self) -> Self {
+        Self { look_first: false, ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn adopt(self) -> Self {
+        Self { predecessor: Predecessor::Adopt, ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn make_first(self, fact: &'a str) -> Self {
+        Self { for_each: Some(ForEach { fact, order: Order::MakeFirst }), ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn undo_first(self, fact: &'a str) -> Self {
+        Self { for_each: Some(ForEach { fact, order: Order::UndoFirst }), ..self }
+    }
+}

@@ -1,0 +1,57 @@
+//! When a resource is looked at again. Invariant: everything that still exists is, whether or not an event tells of a change; and what came
+//! to rest together does not come back together. What seems to be gone is looked for again too: a read may be out of date, and a controller
+//! drops by itself what it no longer knows.
+
+use std::time::Duration;
+
+use durable_fsm::Outcome;
+
+/// How long a resource that rests, is paused, or seems to be gone, is left alone: a missed event costs this much and no more.
+const RESTING_FOR: Duration = Duration::from_secs(600);
+
+/// How long a resource that a person has to look at is left alone, should no event tell that it was mended.
+const HELD_FOR: Duration = Duration::from_secs(300);
+
+/// How long a resource is left alone after the API server has failed, at least; twice as long at most.
+const FAILED_FOR: Duration = Duration::from_secs(5);
+
+/// How much longer than that it may be left alone, by chance.
+const JITTER: f64 = 0.2;
+
+/// How long to wait after a pass that ended like this; `chance` is between 0 and 1.
+pub(super) fn after<S>(outcome: &Outcome<S>, chance: f64) -> Duration {
+    let jittered = |time: Duration| time.mul_f64(1.0 + JITTER * chance);
+    match outcome {
+        Outcome::Resting(_) | Outcome::Paused | Outcome::Gone => jittered(RESTING_FOR),
+        Outcome::Held { .. } => jittered(HELD_FOR),
+        Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => *after,
+    }
+}
+
+/// How long to wait after the API server has failed; `chance` is between 0 and 1.
+pub(super) fn after_failure(chance: f64) -> Duration {
+    FAILED_FOR.mul_f64(1.0 + chance)
+}
+
+#[cfg(test)]
+mod tests {
+    use durable_fsm::record::{BlockedReason, HeldReason};
+
+    use super::*;
+
+    #[test]
+    fn everything_that_exists_is_looked_at_again_whatever_events_tell() {
+        let seconds = |outcome: &Outcome<()>| [0.0, 1.0].map(|chance| after(outcome, chance).as_secs());
+        let message = String::new();
+        let waits = Duration::from_secs(7);
+        let reason = BlockedReason::Rejected;
+        assert_eq!(seconds(&Outcome::Resting(())), [600, 720]);
+        assert_eq!(seconds(&Outcome::Paused), [600, 720]);
+        let held = Outcome::Held { reason: HeldReason::NotOurs, message: message.clone() };
+        assert_eq!(seconds(&held), [300, 360]);
+        assert_eq!(seconds(&Outcome::Progressing { state: (), after: waits }), [7; 2]);
+        assert_eq!(seconds(&Outcome::Blocked { state: (), reason, message, after: waits }), [7; 2]);
+        assert_eq!(seconds(&Outcome::Gone), [600, 720]);
+        assert_eq!([0.0, 1.0].map(|chance| after_failure(chance).as_secs()), [5, 10]);
+    }
+}

@@ -1,0 +1,183 @@
+//! What a transition does to the world, from its keys. Invariant: a key that could have no effect is an error.
+
+use std::time::Duration;
+
+use durable_fsm_graph::{InDoubt, Order, Predecessor};
+use syn::Ident;
+use syn::ext::IdentExt as _;
+
+use super::{Contract, ForEach, Kind, Undo};
+use crate::errors::Errors;
+use crate::parse::{Declaration, StateDecl, TransitionDecl};
+use crate::suggest;
+
+const IN_DOUBT: &str = "say what happens when its outcome is in doubt: `in_doubt = repeat` (call again with the same idempotency key, because the provider names or keys the thing), `in_doubt = lookup` (ask the provider, and call again only when the thing is absent) or `in_doubt = hold` (stop until an operator says)";
+const UNDO: &str = "say how it is undone: `undo = method_name`, `undo = retain` (the thing is left behind on purpose, and listed) or `undo = none` (it made nothing of its own)";
+const NO_EFFECT: &str =
+    "; if it touches nothing outside the record, say `no_effect` instead, and if it only looks, `waits`";
+
+/// What it does to the world, and whether it contradicts itself.
+pub(super) fn kind(
+    declaration: &Declaration,
+    from: usize,
+    typed: &TransitionDecl,
+    errors: &mut Errors,
+) -> (Kind, bool) {
+    let name = &typed.name;
+    let mut loose = false;
+    if let (Some(_), Some(waits)) = (typed.no_effect, typed.waits) {
+        errors.at(waits, "`waits` and `no_effect` exclude each other: what waits looks at the world");
+        loose = true;
+    }
+    if let Some(flag) = typed.no_effect.or(typed.waits) {
+        let word = if typed.no_effect.is_some() { "no_effect" } else { "waits" };
+        let keys = [&typed.in_doubt, &typed.undo, &typed.abort, &typed.for_each, &typed.order, &typed.predecessor];
+        let effect = keys.into_iter().flatten().next();
+        if let Some(key) = effect {
+            errors.at(
+                key.span(),
+                format!("`{name}` is `{word}`, so there is nothing to resolve or undo; remove this, or `{word}`"),
+            );
+            loose = true;
+        } else if typed.timeout.is_some()
+            || typed.settle.is_some()
+            || typed.retry.is_some()
+            || typed.look_first.is_some()
+        {
+            errors.at(
+                flag,
+                format!(
+                    "`{name}` is `{word}` and takes neither `timeout`, `settle`, `retry` nor `look_first`: remove them"
+                ),
+            );
+        }
+        if let (Some(_), Some((_, within))) = (typed.no_effect, typed.within) {
+            errors.at(
+                within,
+                format!("`within` bounds a transition that `waits`, and `{name}` is `no_effect`: remove this"),
+            );
+        }
+        // Its look-up, undo and abort may be written already.
+        if effect.is_none() {
+            let within = typed.within.map(|(within, _)| within);
+            return (if typed.no_effect.is_some() { Kind::NoEffect } else { Kind::Waits { within } }, loose);
+        }
+    } else if let Some((_, within)) = typed.within {
+        errors.at(
+            within,
+            format!("`within` bounds a transition that `waits`; the deadline of the effect `{name}` is its `timeout`"),
+        );
+    }
+    if let (Some(order), None) = (&typed.order, &typed.for_each) {
+        errors.at(
+            order.span(),
+            "`order` says what goes first when a member of a set is replaced; it needs `for_each`: remove this",
+        );
+    }
+    let in_doubt = in_doubt(typed, loose, errors);
+    if in_doubt != InDoubt::Lookup {
+        let spans = [typed.predecessor.as_ref().map(Ident::span), typed.look_first.as_ref().map(syn::LitBool::span)];
+        for (key, span) in ["predecessor", "look_first"].into_iter().zip(spans) {
+            if let Some(span) = span {
+                errors.at(
+                    span,
+                    format!(
+                        "`{key}` is about the look-up, and `{name}` has none: say `in_doubt = lookup`, or remove this"
+                    ),
+                );
+            }
+        }
+    }
+    let undo = match &typed.undo {
+        Some(value) if value == "retain" => Undo::Retain,
+        Some(value) if value == "none" => Undo::None,
+        Some(method) => Undo::Method(method.clone()),
+        None => {
+            if !typed.broken && !loose && typed.in_doubt.is_some() {
+                errors.at(name.span(), format!("`{name}` touches the world: {UNDO}{NO_EFFECT}"));
+            }
+            Undo::None
+        }
+    };
+    if in_doubt == InDoubt::Hold
+        && typed.abort.is_none()
+        && let Undo::Method(method) = &undo
+    {
+        errors.at(method.span(), format!("`{name}` is held when in doubt and has an undo, so a deletion could wait for an operator for ever: add `abort = method_name`, which removes whatever an attempt may have made"));
+    }
+    let for_each = typed.for_each.as_ref().and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
+    let contract = Contract {
+        in_doubt,
+        undo,
+        abort: typed.abort.clone(),
+        timeout: typed.timeout.unwrap_or(Duration::from_secs(60)),
+        settle: typed.settle.unwrap_or(if in_doubt == InDoubt::Lookup {
+            Duration::from_secs(5)
+        } else {
+            Duration::ZERO
+        }),
+        retry: typed.retry.unwrap_or((Duration::from_secs(1), Duration::from_secs(300))),
+        look_first: typed.look_first.as_ref().is_none_or(syn::LitBool::value),
+        predecessor: match &typed.predecessor {
+            Some(value) if value == "adopt" => Predecessor::Adopt,
+            Some(value) if value == "hold" => Predecessor::Hold,
+            Some(value) => {
+                errors.at(value.span(), "`predecessor` takes `adopt` or `hold`");
+                Predecessor::Hold
+            }
+            None => Predecessor::Hold,
+        },
+        for_each,
+    };
+    (Kind::Effect(Box::new(contract)), loose)
+}
+
+fn in_doubt(typed: &TransitionDecl, loose: bool, errors: &mut Errors) -> InDoubt {
+    match &typed.in_doubt {
+        Some(value) if value == "repeat" => InDoubt::Repeat,
+        Some(value) if value == "lookup" => InDoubt::Lookup,
+        Some(value) if value == "hold" => InDoubt::Hold,
+        Some(value) => {
+            errors.at(value.span(), format!("no contract `{value}`; `in_doubt` takes `repeat`, `lookup` or `hold`"));
+            InDoubt::Lookup
+        }
+        None => {
+            if !typed.broken && !loose {
+                let name = &typed.name;
+                let both = if typed.undo.is_none() { format!("; and {UNDO}") } else { String::new() };
+                errors.at(name.span(), format!("`{name}` touches the world: {IN_DOUBT}{both}{NO_EFFECT}"));
+            }
+            InDoubt::Lookup
+        }
+    }
+}
+
+fn for_each(state: &StateDecl, fact: &Ident, typed: &TransitionDecl, errors: &mut Errors) -> Option<ForEach> {
+    let order = match &typed.order {
+        Some(value) if value == "undo_first" => Order::UndoFirst,
+        Some(value) if value == "make_first" => Order::MakeFirst,
+        Some(value) => {
+            errors.at(value.span(), "`order` takes `make_first` or `undo_first`");
+            Order::MakeFirst
+        }
+        None => Order::MakeFirst,
+    };
+    let found = state.facts.iter().find(|it| it.ident == *fact).or_else(|| {
+        let names: Vec<String> = state.facts.iter().map(|it| it.ident.unraw().to_string()).collect();
+        let meant = suggest::nearest(&fact.to_string(), names.iter().map(String::as_str));
+        let hint = match meant {
+            Some(meant) => format!(": did you mean `{meant}`?"),
+            None => format!("; declare `{fact}: Each<Subject, Made>` on this state"),
+        };
+        errors.at(fact.span(), format!("{} has no fact `{fact}`{hint}", state.ident));
+        state.facts.iter().find(|it| meant.is_some_and(|meant| it.ident.unraw() == meant))
+    });
+    if let Some(found) = found.filter(|it| it.each.is_none()) {
+        errors.at(fact.span(), format!("`{}` is not a set; give it the type `Each<Subject, Made>`", found.ident));
+    }
+    let fact = found.map_or(fact, |it| &it.ident).clone();
+    let types = found.and_then(|it| it.each.clone());
+    let broken = types.is_none();
+    let (subject, member) = types.unwrap_or_else(|| (syn::parse_quote!(()), syn::parse_quote!(())));
+    Some(ForEach { fact, subject, member, order, broken })
+}

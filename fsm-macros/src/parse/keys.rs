@@ -1,0 +1,111 @@
+//! Keys and values of attributes. Invariant: a key that is not understood does not hide those that follow it.
+
+use proc_macro2::TokenTree;
+use syn::ext::IdentExt as _;
+use syn::parse::ParseStream;
+use syn::spanned::Spanned as _;
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Token};
+
+use crate::suggest;
+
+/// Reads `key`, `key = value`, … to the end. `set` is given the stream behind the `=`, if there is one; its mistakes are collected.
+pub(super) fn each(
+    input: ParseStream<'_>,
+    mut set: impl FnMut(&Ident, Option<ParseStream<'_>>) -> syn::Result<()>,
+) -> Vec<syn::Error> {
+    let mut errors = Vec::new();
+    while !input.is_empty() {
+        if let Err(error) = one(input, &mut set) {
+            errors.push(error);
+            while !input.is_empty() && !input.peek(Token![,]) {
+                drop(input.parse::<TokenTree>());
+            }
+        }
+        drop(input.parse::<Option<Token![,]>>());
+    }
+    errors
+}
+
+fn one(
+    input: ParseStream<'_>,
+    set: &mut impl FnMut(&Ident, Option<ParseStream<'_>>) -> syn::Result<()>,
+) -> syn::Result<()> {
+    let key = input.call(Ident::parse_any)?;
+    if input.peek(Token![=]) {
+        input.parse::<Token![=]>()?;
+        if input.is_empty() || input.peek(Token![,]) {
+            return Err(syn::Error::new(key.span(), format!("`{key} =` has no value: write one, as in `{key} = …`")));
+        }
+        set(&key, Some(input))?;
+    } else {
+        set(&key, None)?;
+    }
+    if input.is_empty() || input.peek(Token![,]) {
+        Ok(())
+    } else {
+        Err(input.error(format!("this does not belong to `{key}`; keys are separated by commas")))
+    }
+}
+
+/// What stands behind the `=`.
+pub(super) fn value(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Expr> {
+    value.ok_or_else(|| syn::Error::new(key.span(), format!("`{key}` needs a value: `{key} = …`")))?.parse()
+}
+
+/// A key that stands alone.
+pub(super) fn flag(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<()> {
+    match value {
+        Some(value) => Err(value.error(format!("`{key}` takes no value: write it alone"))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn once<T>(key: &Ident, slot: &mut Option<T>, value: T) -> syn::Result<()> {
+    if slot.is_some() {
+        return Err(syn::Error::new(key.span(), format!("`{key}` is given twice; keep one")));
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+pub(super) fn word(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Ident> {
+    let value = self::value(key, value)?;
+    match &value {
+        Expr::Path(path) if path.path.get_ident().is_some() => {
+            path.path.get_ident().cloned().ok_or_else(|| syn::Error::new(value.span(), "expected a name"))
+        }
+        _ => Err(syn::Error::new(value.span(), format!("`{key}` takes a name, as in `{key} = …`, without quotes"))),
+    }
+}
+
+pub(super) fn text(key: &Ident, value: Option<ParseStream<'_>>, example: &str) -> syn::Result<LitStr> {
+    let value = self::value(key, value)?;
+    match value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
+        _ => Err(syn::Error::new(value.span(), format!("`{key}` takes a text, as in `{key} = \"{example}\"`"))),
+    }
+}
+
+/// A version.
+pub(super) fn number(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<(u32, proc_macro2::Span)> {
+    let value = self::value(key, value)?;
+    let number = match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse::<u32>().ok(),
+        _ => None,
+    };
+    match number {
+        Some(number) if number > 0 => Ok((number, value.span())),
+        _ => Err(syn::Error::new(value.span(), "versions are whole numbers from 1")),
+    }
+}
+
+pub(super) fn unknown(typed: &Ident, keys: &[&str]) -> syn::Error {
+    let text = match suggest::nearest(&typed.to_string(), keys.iter().copied()) {
+        Some(key) => format!("no key `{typed}`: did you mean `{key}`?"),
+        None => format!(
+            "no key `{typed}`; the keys are {}",
+            keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+        ),
+    };
+    syn::Error::new(typed.span(), text)
+}

@@ -1,0 +1,145 @@
+//! One `#[transition(…)]`. Invariant: whatever can be read of it is kept, so that one mistake is not taken for others.
+
+use std::time::Duration;
+
+use proc_macro2::Span;
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprLit, Ident, Lit, LitBool, Token};
+
+use super::keys::{self, flag, once, text, word};
+use crate::{span, suggest};
+
+/// One `#[transition(…)]`.
+pub(crate) struct TransitionDecl {
+    pub(crate) name: Ident,
+    pub(crate) targets: Vec<Ident>,
+    pub(crate) in_doubt: Option<Ident>,
+    pub(crate) undo: Option<Ident>,
+    pub(crate) abort: Option<Ident>,
+    pub(crate) when: Option<Ident>,
+    pub(crate) for_each: Option<Ident>,
+    pub(crate) order: Option<Ident>,
+    pub(crate) predecessor: Option<Ident>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) settle: Option<Duration>,
+    pub(crate) within: Option<(Duration, Span)>,
+    pub(crate) retry: Option<(Duration, Duration)>,
+    pub(crate) look_first: Option<LitBool>,
+    pub(crate) no_effect: Option<Span>,
+    pub(crate) waits: Option<Span>,
+    /// A key was not understood; what it stands for is not missed too.
+    pub(crate) broken: bool,
+    /// Whether any key is given: a bare name lists a `for_each` transition again.
+    pub(crate) bare: bool,
+}
+
+const KEYS: [&str; 14] = [
+    "in_doubt",
+    "undo",
+    "abort",
+    "when",
+    "for_each",
+    "order",
+    "predecessor",
+    "timeout",
+    "settle",
+    "within",
+    "retry",
+    "look_first",
+    "no_effect",
+    "waits",
+];
+
+/// A transition with the mistakes in its keys.
+pub(super) struct Parsed {
+    pub(super) transition: TransitionDecl,
+    pub(super) errors: Vec<syn::Error>,
+}
+
+impl Parse for Parsed {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name = input.call(Ident::parse_any).map_err(|error| {
+            syn::Error::new(
+                error.span(),
+                "expected the transition's name, as in `create_room -> RoomCreated, in_doubt = …, undo = …`",
+            )
+        })?;
+        let mut transition = TransitionDecl::new(name, input.is_empty());
+        let mut errors = Vec::new();
+        if let Err(error) = transition.targets(input) {
+            errors.push(error);
+        }
+        errors.extend(keys::each(input, |key, value| transition.set(key, value)));
+        transition.broken = !errors.is_empty();
+        Ok(Self { transition, errors })
+    }
+}
+
+impl TransitionDecl {
+    fn new(name: Ident, bare: bool) -> Self {
+        Self {
+            name,
+            bare,
+            targets: Vec::new(),
+            in_doubt: None,
+            undo: None,
+            abort: None,
+            when: None,
+            for_each: None,
+            order: None,
+            predecessor: None,
+            timeout: None,
+            settle: None,
+            within: None,
+            retry: None,
+            look_first: None,
+            no_effect: None,
+            waits: None,
+            broken: false,
+        }
+    }
+
+    /// What stands behind the arrow, up to the first key.
+    fn targets(&mut self, input: ParseStream<'_>) -> syn::Result<()> {
+        if input.peek(Token![->]) {
+            input.parse::<Token![->]>()?;
+            self.targets = Punctuated::<Ident, Token![|]>::parse_separated_nonempty(input)?.into_iter().collect();
+        }
+        if !input.is_empty() {
+            input.parse::<Token![,]>()?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<()> {
+        let name = key.to_string();
+        match name.as_str() {
+            "no_effect" => flag(key, value).and_then(|()| once(key, &mut self.no_effect, key.span())),
+            "waits" => flag(key, value).and_then(|()| once(key, &mut self.waits, key.span())),
+            "in_doubt" => once(key, &mut self.in_doubt, word(key, value)?),
+            "undo" => once(key, &mut self.undo, word(key, value)?),
+            "abort" => once(key, &mut self.abort, word(key, value)?),
+            "when" => once(key, &mut self.when, word(key, value)?),
+            "for_each" => once(key, &mut self.for_each, word(key, value)?),
+            "order" => once(key, &mut self.order, word(key, value)?),
+            "predecessor" => once(key, &mut self.predecessor, word(key, value)?),
+            "timeout" => once(key, &mut self.timeout, span::duration(&text(key, value, "30s")?)?),
+            "settle" => once(key, &mut self.settle, span::duration(&text(key, value, "30s")?)?),
+            "within" => once(key, &mut self.within, (span::duration(&text(key, value, "10m")?)?, key.span())),
+            "retry" => once(key, &mut self.retry, span::range(&text(key, value, "1s..5m")?)?),
+            "look_first" => match keys::value(key, value)? {
+                Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => once(key, &mut self.look_first, value),
+                _ => Err(syn::Error::new(key.span(), "`look_first` takes `true` or `false`")),
+            },
+            _ => {
+                // What was probably meant is taken for it: its method is then known.
+                if let (Some(meant), Some(value)) = (suggest::nearest(&name, KEYS), value) {
+                    drop(self.set(&Ident::new(meant, key.span()), Some(value)));
+                }
+                Err(keys::unknown(key, &KEYS))
+            }
+        }
+    }
+}

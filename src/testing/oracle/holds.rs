@@ -1,0 +1,47 @@
+//! Whether a hold was needed. Invariant: every hold but one for a doubt uses up a reason that a provider or the store has given; one for a
+//! doubt needs a contract that leaves doubts to people.
+
+use durable_fsm_graph::InDoubt;
+
+use super::{Books, Oracle, Violation};
+use crate::record::{Action, Held, HeldReason, Record};
+
+impl Books {
+    /// Something was answered or found that a person has to look at.
+    pub(crate) fn may_hold(&mut self, reason: HeldReason) {
+        self.reasons.insert(reason);
+    }
+
+    /// A hold is reported without being written.
+    pub(crate) fn check_unwritten(&mut self, held: &Held) -> Option<Violation> {
+        (!self.reasons.remove(&held.reason)).then(|| needless(held))
+    }
+
+    /// A record becomes held. `certain` is the step of which the writer was just told how it ended.
+    pub(super) fn check_hold(&mut self, new: &Record, certain: Option<usize>) -> Option<Violation> {
+        let held = new.held.as_ref()?;
+        let needed = match held.reason {
+            HeldReason::InDoubt => self.is_for_a_person(new, certain),
+            reason => self.reasons.remove(&reason),
+        };
+        (!needed).then(|| needless(held))
+    }
+
+    /// Whether what is in doubt is declared to be for a person, and is in doubt.
+    fn is_for_a_person(&self, new: &Record, certain: Option<usize>) -> bool {
+        let is_hold = |name: &str| {
+            self.graph.transition(name).is_some_and(|(index, step)| {
+                step.contract().is_some_and(|contract| contract.in_doubt == InDoubt::Hold) && certain != Some(index)
+            })
+        };
+        match &new.intent {
+            Some(intent) => intent.action == Action::Run && is_hold(&intent.transition),
+            None => new.touched.iter().any(|touched| is_hold(&touched.transition)),
+        }
+    }
+}
+
+fn needless(held: &Held) -> Violation {
+    let message = format!("held as {:?}, and nothing gave a reason: {}", held.reason, held.message);
+    Violation::new(Oracle::HeldForReason, message)
+}

@@ -1,0 +1,66 @@
+//! What the store tells of the resource besides its record. Invariant: from when it was told, a controller begins nothing that this forbids.
+
+use super::Core;
+use crate::Signals;
+
+/// What a controller was told during a pass.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Told {
+    paused: bool,
+    /// The generation of the resource that the pass was given.
+    given: u64,
+    /// The generation that the pass began with.
+    generation: Option<Option<u64>>,
+    outdated: bool,
+}
+
+impl Told {
+    /// Nothing yet, of a resource of this generation.
+    pub(crate) fn nothing_of(given: u64) -> Self {
+        Self { given, ..Self::default() }
+    }
+}
+
+impl Core {
+    /// What is so now.
+    pub(crate) fn signals(&self) -> Signals {
+        // Only a store of many writers keeps the spec too, and can number it.
+        let generation = (!self.stored.exclusive).then_some(self.edit as u64 + 1);
+        Signals { deleting: self.deleting, paused: self.suspended > 0, generation }
+    }
+
+    /// An operator pauses the resource, for two passes.
+    pub(crate) fn suspend(&mut self) {
+        self.suspended = 2;
+    }
+
+    /// A pass has ended because the resource is paused.
+    pub(crate) fn end_paused_pass(&mut self) {
+        self.suspended = self.suspended.saturating_sub(1);
+        if self.suspended == 0 {
+            self.note(|| "an operator resumes the resource".to_owned());
+        }
+    }
+
+    /// The running controller is told.
+    pub(super) fn tell(&mut self, signals: &Signals) {
+        let told = &mut self.told[self.actor];
+        told.paused = signals.paused;
+        let has_changed = *told.generation.get_or_insert(signals.generation) != signals.generation;
+        // A read that was out of date is no news to a pass that was given the latest spec.
+        told.outdated = has_changed && signals.generation != Some(told.given);
+    }
+
+    /// Why the running controller may not begin anything, if it was told so.
+    pub(crate) fn is_kept_away(&self) -> Option<&'static str> {
+        let told = &self.told[self.actor];
+        let forward = self.stored.record().is_none_or(|record| record.direction.is_forward());
+        match told.paused {
+            true => Some("the controller was told that the resource is paused"),
+            false if told.outdated && forward => {
+                Some("the controller was told that the resource has another spec by now")
+            }
+            false => None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Many resources, many members, many steps: what is bounded, and what is not.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use durable_fsm::record::HeldReason;
+use durable_fsm::store::MemoryStore;
+use durable_fsm::{Class, Classify, Clock, Fsm, Outcome, Resource as _};
+
+use crate::machine::{Thing, ThingState};
+use crate::world::{Bench, Fault, ManualClock, Refusal};
+
+/// One effect that tells how many are at it at once, and then a guard that may never be content.
+#[derive(Fsm)]
+#[fsm(name = "test.io/gate", version = 1, resource = Thing)]
+pub enum GateFlow {
+    #[fsm(initial)]
+    #[transition(enter -> Inside, in_doubt = repeat, undo = leave)]
+    Outside,
+    #[transition(look_round -> Waiting, no_effect)]
+    Inside { ticket: String },
+    #[fsm(resting)]
+    #[transition(turn -> Waiting, no_effect, when = is_restless)]
+    Waiting { turns: u32 },
+}
+
+#[derive(Clone, Default)]
+struct Gate {
+    open: Arc<AtomicBool>,
+    restless: bool,
+    inside: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the gate is closed")]
+pub struct Closed;
+
+impl Classify for Closed {
+    fn classify(&self) -> Class {
+        Class::NOT_APPLIED
+    }
+}
+
+impl GateTransitions for Gate {
+    type Error = Closed;
+    async fn enter(&self, from: Outside, _: &GateAttempt) -> Result<Inside, Closed> {
+        if !self.open.load(Ordering::SeqCst) {
+            return Err(Closed);
+        }
+        let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(inside, Ordering::SeqCst);
+        // Whoever else may come in does so now.
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        self.inside.fetch_sub(1, Ordering::SeqCst);
+        Ok(from.inside("a ticket".to_owned()))
+    }
+    async fn leave(&self, _: &Inside, _: &GateAttempt) -> Result<(), Closed> {
+        Ok(())
+    }
+    fn look_round(&self, from: Inside, _: &GateAttempt) -> Result<Waiting, Closed> {
+        Ok(from.waiting(0))
+    }
+    fn is_restless(&self, _: &Waiting, _: &Thing) -> bool {
+        self.restless
+    }
+    fn turn(&self, from: Waiting, _: &GateAttempt) -> Result<Waiting, Closed> {
+        let turns = from.turns + 1;
+        Ok(from.waiting(turns))
+    }
+}
+
+/// A clock on which nothing ever takes too long.
+struct Patient(ManualClock);
+
+impl Clock for Patient {
+    fn wall(&self) -> SystemTime {
+        self.0.wall()
+    }
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::pending())
+    }
+    fn chance(&self) -> u64 {
+        1
+    }
+}
+
+#[tokio::test]
+async fn run_all_keeps_to_its_bound_and_leaves_alone_what_nobody_knows() {
+    let (gate, store, clock) = (Gate::default(), MemoryStore::new(), ManualClock::default());
+    let runner = GateRunner::builder(gate.clone(), store).clock(Patient(clock.clone())).build();
+    let things: Vec<Thing> =
+        (0..7).map(|number| Thing { name: format!("thing-{number}"), ..Thing::new("web:1", &[]) }).collect();
+    for thing in &things {
+        let outcome = runner.reconcile(thing).await.unwrap();
+        assert!(outcome.requeue_after().is_some_and(|after| !after.is_zero()));
+    }
+    clock.advance(Duration::from_secs(5));
+    gate.open.store(true, Ordering::SeqCst);
+    let (known, unknown) = things.split_at(6);
+    let resource = |id| std::future::ready(known.iter().find(|it| it.id() == id).cloned());
+    let mut rested = Vec::new();
+    let report = |id, outcome| {
+        assert!(matches!(outcome, Ok(Outcome::Resting(GateState::Waiting(_)))));
+        rested.push(id);
+    };
+    runner.run_all(2, resource, report).await.unwrap();
+    rested.sort_unstable();
+    assert_eq!(rested, known.iter().map(durable_fsm::Resource::id).collect::<Vec<_>>());
+    assert_eq!(gate.most.load(Ordering::SeqCst), 2);
+    assert_eq!(runner.inspect(&unknown[0].id()).await.unwrap().unwrap().state, "Outside");
+}
+
+#[tokio::test]
+async fn a_loop_without_effect_is_held_and_what_was_made_before_it_is_recorded() {
+    let gate = Gate { restless: true, ..Gate::default() };
+    gate.open.store(true, Ordering::SeqCst);
+    let runner = GateRunner::new(gate, MemoryStore::new());
+    let thing = Thing::new("web:1", &[]);
+    let Outcome::Held { reason, message } = runner.reconcile(&thing).await.unwrap() else { panic!("it is not held") };
+    assert_eq!(reason, HeldReason::Unreadable);
+    assert!(message.contains("a guard that stays true"), "{message}");
+    let record = runner.inspect(&thing.id()).await.unwrap().unwrap();
+    assert_eq!((record.state.as_str(), record.undo.len()), ("Waiting", 1));
+    assert!(record.held.is_some());
+}
+
+#[tokio::test]
+async fn more_members_than_any_loop_may_have_steps_are_made_in_one_pass() {
+    let names: Vec<String> = (0..1001).map(|number| format!("{number:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bench = Bench::new();
+    let outcome = bench.pass(&Thing::new("web:1", &names)).await;
+    let Outcome::Resting(ThingState::Ready(ready)) = outcome else { panic!("it does not rest") };
+    assert_eq!(ready.members.len(), 1001);
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_asked_for_once_goes_on_without_being_asked_again() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let _ = bench.settle(&thing).await;
+    bench.provider.will("drop_account", &[Fault::Refused(Refusal::NotApplied)]);
+    let mut outcome = bench.runner.delete(&thing).await.unwrap();
+    while let Outcome::Progressing { after, .. } = outcome {
+        bench.clock.advance(after);
+        outcome = bench.pass(&thing).await;
+    }
+    assert!(matches!(outcome, Outcome::Gone));
+    assert!(bench.provider.all_faults_fired());
+    assert_eq!(bench.bytes(&thing).await, None);
+    assert!(bench.provider.live().iter().all(|id| id.starts_with("send_mail")));
+}

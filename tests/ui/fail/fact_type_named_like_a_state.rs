@@ -1,0 +1,31 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+struct Room;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Room, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    Room { room: Option<Room> },
+}
+
+struct Provisioner;
+#[derive(Debug, thiserror::Error)]
+#[error("no")]
+struct No;
+impl durable_fsm::Classify for No {}
+
+impl FlowTransitions for Provisioner {
+    type Error = No;
+    async fn make(&self, from: Start, _: &FlowAttempt) -> Result<Room, No> {
+        Ok(from.room(None))
+    }
+}
+
+fn main() {}

@@ -1,0 +1,29 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow<T> {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    Made { id: T },
+}
+
+struct Provisioner;
+#[derive(Debug, thiserror::Error)]
+#[error("no")]
+struct No;
+impl durable_fsm::Classify for No {}
+
+impl FlowTransitions for Provisioner {
+    type Error = No;
+    async fn make(&self, from: Start, _: &FlowAttempt) -> Result<Made, No> {
+        Ok(from.made("x".into()))
+    }
+}
+
+fn main() {}

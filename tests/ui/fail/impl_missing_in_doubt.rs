@@ -1,0 +1,36 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, undo = unmake)]
+    Start,
+    #[fsm(resting)]
+    Made { id: String },
+}
+
+struct Provisioner;
+#[derive(Debug, thiserror::Error)]
+#[error("no")]
+struct No;
+impl durable_fsm::Classify for No {}
+
+impl FlowTransitions for Provisioner {
+    type Error = No;
+    async fn make(&self, from: Start, _: &FlowAttempt) -> Result<Made, No> {
+        Ok(from.made("x".into()))
+    }
+    async fn lookup_make(&self, from: Start, _: &FlowAttempt) -> Result<durable_fsm::Lookup<Made>, No> {
+        Ok(durable_fsm::Lookup::Ours(from.made("x".into())))
+    }
+    async fn unmake(&self, made: &Made, _: &FlowAttempt) -> Result<(), No> {
+        println!("{}", made.id);
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::{Each, Fsm};
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, when = wanted, in_doubt = repeat, undo = none)]
+    #[transition(skip -> Done, no_effect)]
+    Start,
+    #[transition(add, for_each = members, in_doubt = repeat, undo = drop_one)]
+    #[transition(finish -> Done, no_effect)]
+    Made { members: Each<String, u32> },
+    #[fsm(resting)]
+    #[transition(add)]
+    Done,
+}
+
+fn main() {}

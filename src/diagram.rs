@@ -1,5 +1,5 @@
-//! Diagrams of machines, plain or with a live record laid over. Invariant: what is shown of a record is in it; nothing is guessed but the way
-//! that led here, which is told by the facts that were recorded on it.
+//! Diagrams of machines, plain or with a live record laid over. Invariant: what is shown of a record is in it; a state or an edge is
+//! shown as passed only if the record says so, or leaves no other way.
 //!
 //! ```
 //! # mod worker {
@@ -28,12 +28,16 @@
 //! println!("{}", terminal::write(&WorkerFlow::GRAPH, None, &terminal::Options::default()));
 //! ```
 
+mod back;
+mod way;
+
 use std::time::{Duration, SystemTime};
 
-pub use durable_fsm_graph::{Overlay, Stopped, assert_current, dot, mermaid, svg, terminal};
+pub use durable_fsm_graph::{Overlay, Step, Stopped, assert_current, dot, mermaid, svg, terminal};
 
-use crate::graph::{Graph, Undo};
+use crate::graph::Graph;
 use crate::record::{Direction, Record, Stamp};
+use way::Way;
 
 /// What a diagram shows of a record.
 #[derive(Debug, Clone)]
@@ -41,7 +45,10 @@ pub struct Live<'r> {
     resource: String,
     here: usize,
     done: Vec<usize>,
-    pending: Vec<&'r str>,
+    walked: Vec<Step>,
+    under_way: Option<usize>,
+    undone: Vec<usize>,
+    pending: Vec<usize>,
     since: Duration,
     next_retry: Option<Duration>,
     record: &'r Record,
@@ -50,25 +57,23 @@ pub struct Live<'r> {
 impl<'r> Live<'r> {
     /// What there is to show of this record of the resource, as of `now`.
     #[must_use]
-    pub fn of(graph: &Graph<'r>, resource: impl Into<String>, record: &'r Record, now: SystemTime) -> Self {
+    pub fn of(graph: &Graph<'_>, resource: impl Into<String>, record: &'r Record, now: SystemTime) -> Self {
         let now = Stamp::from(now);
         let here = graph.state(&record.state).map_or(usize::MAX, |(index, _)| index);
-        let passed = |index: &usize| {
-            *index != here
-                && leads_to(graph, *index, here)
-                && graph.states[*index].facts.iter().all(|fact| fact.each || record.facts.value(fact.name).is_some())
-        };
-        let undo_of = |name: &str| match graph.transition(name)?.1.contract()?.undo {
-            Undo::Method(method) => Some(method),
-            Undo::Retain | Undo::None => None,
-        };
+        let Way { visited, walked } = Way::of(graph, record);
+        let (undone, pending) = back::of(graph, record, &walked);
+        let at = record.blocked.as_ref().map(|blocked| blocked.at).or(record.retry.as_ref().map(|retry| retry.at));
         Self {
             resource: resource.into(),
             here,
-            done: (0..graph.states.len()).filter(passed).collect(),
-            pending: record.undo.iter().rev().filter_map(|effect| undo_of(&effect.transition)).collect(),
+            done: visited.into_iter().filter(|state| *state != here).collect(),
+            walked,
+            under_way: record.intent.as_ref().and_then(|it| Some(graph.transition(&it.transition)?.0)),
+            undone,
+            pending,
             since: now.after(record.since),
-            next_retry: record.retry.as_ref().map(|retry| retry.at.after(now)),
+            // What waits for a person is not tried again by itself.
+            next_retry: at.filter(|_| record.held.is_none() && !record.paused).map(|at| at.after(now)),
             record,
         }
     }
@@ -76,41 +81,34 @@ impl<'r> Live<'r> {
     /// The overlay, for any of the writers.
     #[must_use]
     pub fn overlay(&self) -> Overlay<'_> {
-        let undoing = self.record.direction != Direction::Forward;
-        let held = self.record.held.as_ref().map(|held| Stopped::Held(&held.message));
-        let blocked = self.record.blocked.as_ref().map(|blocked| Stopped::Blocked(&blocked.message));
+        let record = self.record;
+        let held = record.held.as_ref().map(|held| Stopped::Held(&held.message));
+        let blocked = record.blocked.as_ref().map(|blocked| Stopped::Blocked(&blocked.message));
         Overlay {
             resource: &self.resource,
             here: self.here,
             done: &self.done,
+            walked: &self.walked,
             since: Some(self.since),
-            attempt: self.record.intent.as_ref().map_or(0, |intent| intent.attempt),
-            last_error: self.record.retry.as_ref().map(|retry| retry.error.as_str()),
+            attempt: attempt(record),
+            last_error: record.retry.as_ref().map(|retry| retry.error.as_str()),
             next_retry: self.next_retry,
-            undoing,
+            under_way: self.under_way,
+            in_doubt: record.intent.as_ref().is_some_and(|intent| intent.in_doubt),
+            paused: record.paused,
+            undoing: record.direction != Direction::Forward,
             stopped: held.or(blocked),
-            pending_undo: if undoing { &self.pending } else { &[] },
+            undone: &self.undone,
+            pending_undo: &self.pending,
         }
     }
 }
 
-/// Whether `to` can come after `from`.
-fn leads_to(graph: &Graph<'_>, from: usize, to: usize) -> bool {
-    let mut seen = vec![false; graph.states.len()];
-    let mut open = vec![from];
-    while let Some(state) = open.pop() {
-        for step in graph.transitions.iter().filter(|step| step.from == state) {
-            for target in step.to {
-                if *target == to {
-                    return true;
-                }
-                if let Some(seen) = seen.get_mut(*target)
-                    && !std::mem::replace(seen, true)
-                {
-                    open.push(*target);
-                }
-            }
-        }
-    }
-    false
+/// The attempt under way, or the last one that failed: what is known not to have happened leaves no intent, and is counted elsewhere.
+fn attempt(record: &Record) -> u32 {
+    let failed = record.retry.as_ref().map(|retry| {
+        let sent = record.touched.last().map_or(0, |touched| touched.attempt);
+        retry.count.max(sent)
+    });
+    record.intent.as_ref().map(|intent| intent.attempt).or(failed).unwrap_or(0)
 }

@@ -54,8 +54,9 @@ pub struct Signals {
     pub deleting: bool,
     /// Nobody is to act on the resource.
     pub paused: bool,
-    /// The resource's generation, where the store knows it. A pass ends before its next effect when this changes under it, so that the
-    /// next pass is given the new spec.
+    /// The resource's generation, where the store knows it; it grows with every change, and [`Resource::generation`](crate::Resource::generation)
+    /// counts the same. A pass ends before its next effect when this changes under it, or is greater than the resource's own from the
+    /// beginning, so that the next pass is given the new spec.
     pub generation: Option<u64>,
 }
 

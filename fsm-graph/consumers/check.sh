@@ -1,37 +1,38 @@
 #!/bin/sh
-# Gives every golden file to the program it is written for. Not part of the test command: it needs Graphviz, Node.js
-# with the packages `mermaid` and `jsdom` (in the folder NODE_FOLDER), and Chromium.
+# Gives every picture that the tests keep current to the program it is written for, and records the versions of those programs in
+# docs/gallery/consumers.md. Not part of the test command: it needs Graphviz, Chromium, and Node.js with the packages `mermaid` and `jsdom` in the
+# folder NODE_FOLDER. Screenshots to look at go into the folder that is named, or into a new one.
 #
 #   NODE_FOLDER=/path/to/folder fsm-graph/consumers/check.sh [folder for screenshots]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 golden=$here/../tests/golden
 pictures=${1:-$(mktemp -d)}
+export NODE_FOLDER="${NODE_FOLDER:-$PWD}"
+mkdir -p "$pictures"
 
-count=0
+dots=0
 for file in "$golden"/*.dot; do
     # Graphviz warns on standard error and goes on, so that must be empty too.
     complaints=$(dot -Tsvg "$file" 2>&1 >/dev/null)
     test -z "$complaints" || { echo "$file: $complaints"; exit 1; }
-    count=$((count + 1))
+    dots=$((dots + 1))
 done
-echo "dot: $count accepted"
+echo "dot: $dots accepted"
 
-NODE_FOLDER=${NODE_FOLDER:-$PWD} node "$here/mermaid.mjs" "$golden"/*.mmd
+node "$here/mermaid.mjs" "$golden"/*.mmd
+node "$here/browser.mjs" "$pictures"
 
-profile=$(mktemp -d)
-shot() { # page, picture, scheme (0 dark, 1 light)
-    chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
-        --disable-component-update --disable-sync --user-data-dir="$profile" --hide-scrollbars \
-        --blink-settings=preferredColorScheme="$3" --window-size=1600,1400 --screenshot="$2" "file://$1" 2>/dev/null
-    echo "look at $2"
-}
-{
-    echo '<!doctype html><meta name="color-scheme" content="light dark"><body>'
-    for name in worker team human live-worker live-undoing failures; do
-        echo "<img src=\"file://$golden/$name.svg\" style=\"vertical-align:top\">"
-    done
-} >"$pictures/schemes.html"
-shot "$pictures/schemes.html" "$pictures/light.png" 1
-shot "$pictures/schemes.html" "$pictures/dark.png" 0
-rm -rf "$profile"
+mermaids=$(ls "$golden"/*.mmd | wc -l)
+svgs=$(ls "$golden"/*.svg "$golden"/*.inline.html | wc -l)
+lock=$here/../../Cargo.lock
+resvg=$(awk '/^name = "resvg"/ { getline; gsub(/"/, "", $3); print $3 }' "$lock")
+version() { node -p "require('$NODE_FOLDER/node_modules/$1/package.json').version"; }
+cat >"$here/../../docs/gallery/consumers.md" <<EOF
+| program | version | what it took, on $(date +%Y-%m-%d) |
+|---|---|---|
+| Graphviz | $(dot -V 2>&1 | sed 's/.*version \([0-9.]*\).*/\1/') | $dots DOT files without a complaint |
+| Mermaid | $(version mermaid) | $mermaids Mermaid files, by its own parser |
+| Chromium | $(chromium --version 2>/dev/null | sed 's/[^0-9]*\([0-9.]*\).*/\1/') | $svgs SVG pictures, light and dark: no text leaves its box or its picture |
+| resvg | $resvg | every machine as PNG, light and dark, in the tests |
+EOF

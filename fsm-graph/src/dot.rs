@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::edges::{self, Way};
+use crate::edges::{self, Caption, Way};
 use crate::layout;
 use crate::model::{Graph, Rest};
-use crate::overlay::{Overlay, Standing};
+use crate::overlay::{Back, Overlay, Standing, Stopped};
 use crate::text;
 
 /// The graph in the DOT language.
@@ -23,7 +23,10 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
         "    edge [fontname=\"DejaVu Sans\", fontsize=9, color=\"#59636e\", fontcolor=\"#59636e\", arrowsize=0.7];\n",
     );
     if let Some(overlay) = overlay {
-        let lines = overlay.lines(&layout::name(graph, overlay.here)).join("\n");
+        let lines = overlay.lines(graph);
+        let lines: Vec<String> =
+            lines.iter().flat_map(|line| text::wrap(line, |part| text::columns(part) <= 80)).collect();
+        let lines = lines.join("\n");
         let _ = writeln!(
             out,
             "    labelloc=t;\n    fontname=\"DejaVu Sans\";\n    fontsize=11;\n    label={};",
@@ -50,9 +53,13 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
             attributes.push(
                 match standing {
                     Standing::Done => "fillcolor=\"#dafbe1\"",
-                    Standing::Here if overlay.stopped.is_some() => {
+                    Standing::Here if matches!(overlay.stopped, Some(Stopped::Held(_))) => {
                         "fillcolor=\"#cf222e\", fontcolor=\"#ffffff\", penwidth=2"
                     }
+                    Standing::Here if overlay.stopped.is_some() || overlay.paused => {
+                        "fillcolor=\"#9a6700\", fontcolor=\"#ffffff\", penwidth=2"
+                    }
+                    Standing::Undone => "color=\"#9a6700\", style=\"rounded,filled,dashed\"",
                     Standing::Here => "fillcolor=\"#0969da\", fontcolor=\"#ffffff\", penwidth=2",
                     Standing::ToCome => "style=\"rounded,filled,dashed\"",
                 }
@@ -69,7 +76,7 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     }
     let on_spine: Vec<(usize, usize)> = spine.iter().copied().zip(spine.iter().copied().skip(1)).collect();
     for edge in &edges {
-        let (name, note) = edges::caption(graph, edge.transition);
+        let Caption { name, note } = edges::caption(graph, overlay, edge.transition);
         let label = quote(format!("{name}\n{note}").trim());
         let hints = match edge.way {
             Way::Forward if on_spine.contains(&(edge.from, edge.to)) => ", weight=100",
@@ -77,9 +84,18 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
             Way::Back => ", constraint=false, style=dashed, color=\"#9a6700\"",
             Way::Failure => ", color=\"#cf222e\"",
         };
+        let walked = match edge.way {
+            _ if !overlay.is_some_and(|overlay| overlay.came_along(edge)) => "",
+            Way::Forward | Way::Loop => match overlay.and_then(|overlay| overlay.back(edge.transition)) {
+                None => ", penwidth=2.4, color=\"#1a7f37\"",
+                Some(Back::Undone) => ", style=dotted, color=\"#9a6700\"",
+                Some(Back::UnderWay | Back::Pending) => ", penwidth=2.4, color=\"#9a6700\"",
+            },
+            Way::Back | Way::Failure => ", penwidth=2.4",
+        };
         // One failure label for each edge would cover the picture.
         let what = if edge.way == Way::Failure { "tooltip" } else { "label" };
-        let _ = writeln!(out, "    s{} -> s{} [{what}={label}{hints}];", edge.from, edge.to);
+        let _ = writeln!(out, "    s{} -> s{} [{what}={label}{hints}{walked}];", edge.from, edge.to);
     }
     if edges::undoes(graph) {
         out.push_str("    deletion [shape=plaintext, style=\"\", fontsize=9, fontcolor=\"#9a6700\", label=\"◎ deletion, from any state: ⟲ in reverse order\"];\n");

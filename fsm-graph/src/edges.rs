@@ -1,6 +1,8 @@
 //! The edges of a graph, what each one means to the picture, and the spine.
 
 use crate::model::{Graph, Kind, Undo};
+use crate::overlay::{Back, Overlay};
+use crate::text;
 
 /// What an edge means to the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,8 +160,15 @@ pub(crate) fn spine(graph: &Graph<'_>, edges: &[Edge]) -> Vec<usize> {
 }
 
 /// What stands beside an edge: the transition's name, and in a muted tone its guard, set and undo.
-pub(crate) fn caption(graph: &Graph<'_>, transition: usize) -> (String, String) {
-    let Some(transition) = graph.transitions.get(transition) else { return Default::default() };
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Caption {
+    pub(crate) name: String,
+    pub(crate) note: String,
+}
+
+/// The caption of a transition, and how its undo stands to a live resource.
+pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, index: usize) -> Caption {
+    let Some(transition) = graph.transitions.get(index) else { return Caption::default() };
     let mut notes = vec![];
     if let Some(guard) = transition.guard {
         notes.push(format!("if {guard}"));
@@ -169,14 +178,23 @@ pub(crate) fn caption(graph: &Graph<'_>, transition: usize) -> (String, String) 
     }
     match transition.kind {
         Kind::Effect(contract) => match contract.undo {
-            Undo::Method(undo) => notes.push(format!("⟲ {undo}")),
+            Undo::Method(undo) => notes.push(match live.and_then(|live| live.back(index)) {
+                None => format!("⟲ {undo}"),
+                Some(Back::Undone) => format!("⟲ {undo}: undone"),
+                Some(Back::UnderWay) => format!("◀ {undo}: under way"),
+                Some(Back::Pending) => format!("⟲ {undo}: to undo"),
+            }),
             Undo::Retain => notes.push("retained".to_owned()),
             Undo::None => {}
         },
         Kind::Waits { .. } => notes.push("waits".to_owned()),
         Kind::NoEffect => {}
     }
-    (crate::text::line(transition.name, 48), crate::text::line(&notes.join(", "), 64))
+    if let Some(live) = live.filter(|live| live.under_way == Some(index)) {
+        let what = if live.in_doubt { "in doubt" } else { "under way" };
+        notes.extend((!live.undoing).then(|| what.to_owned()));
+    }
+    Caption { name: text::line(transition.name, 48), note: text::line(&notes.join(", "), 64) }
 }
 
 /// Whether deletion has anything to undo.

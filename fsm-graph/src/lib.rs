@@ -41,4 +41,4 @@ pub use golden::assert_current;
 pub use model::{
     Contract, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo,
 };
-pub use overlay::{Overlay, Stopped};
+pub use overlay::{Overlay, Step, Stopped};

@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use crate::edges::{self, Edge, Way};
+use crate::edges::{self, Caption, Edge, Way};
 use crate::layout;
 use crate::model::{Graph, Rest};
-use crate::overlay::{Overlay, Standing};
+use crate::overlay::{Overlay, Standing, Stopped};
 use crate::text;
 
 /// The diagram with one edge to each failed state: the states that lead there stand in one composite state.
@@ -29,8 +29,7 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
     let group = if fold { groups(graph, &edges) } else { vec![None; graph.states.len()] };
     let mut out = String::from("stateDiagram-v2\n");
     let _ = writeln!(out, "    accTitle: State diagram of {}", escape(graph.title));
-    let headline =
-        overlay.map_or_else(String::new, |overlay| overlay.lines(&layout::name(graph, overlay.here)).join(", "));
+    let headline = overlay.map_or_else(String::new, |overlay| overlay.lines(graph).join(", "));
     let about = if headline.is_empty() { text::line(graph.doc, 120) } else { headline.clone() };
     if !about.is_empty() {
         let _ = writeln!(out, "    accDescr: {}", escape(&about));
@@ -42,7 +41,9 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
             for state in members {
                 declare(&mut out, graph, overlay, state, "        ");
             }
-            inner(&mut out, graph, &edges, |edge| group[edge.from] == Some(target) && group[edge.to] == Some(target));
+            inner(&mut out, graph, overlay, &edges, |edge| {
+                group[edge.from] == Some(target) && group[edge.to] == Some(target)
+            });
             out.push_str("    }\n");
         }
     }
@@ -52,7 +53,7 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
     if !graph.states.is_empty() {
         let _ = writeln!(out, "    [*] --> s{}", graph.initial());
     }
-    inner(&mut out, graph, &edges, |edge| {
+    inner(&mut out, graph, overlay, &edges, |edge| {
         let folded = edge.way == Way::Failure && group[edge.from] == Some(edge.to);
         let inside = group[edge.from].is_some() && group[edge.from] == group[edge.to];
         !folded && !inside
@@ -102,24 +103,34 @@ fn declare(out: &mut String, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, s
     let _ = writeln!(out, "{indent}state \"{mark}{}\" as s{state}", escape(&layout::name(graph, state)));
 }
 
-fn inner(out: &mut String, graph: &Graph<'_>, edges: &[Edge], wanted: impl Fn(&Edge) -> bool) {
+fn inner(
+    out: &mut String,
+    graph: &Graph<'_>,
+    overlay: Option<&Overlay<'_>>,
+    edges: &[Edge],
+    wanted: impl Fn(&Edge) -> bool,
+) {
     for edge in edges.iter().filter(|edge| wanted(edge)) {
-        let (name, note) = edges::caption(graph, edge.transition);
-        let label = escape(format!("{name} {note}").trim());
+        let Caption { name, note } = edges::caption(graph, overlay, edge.transition);
+        // Links of a state diagram take no style of their own.
+        let mark = if overlay.is_some_and(|overlay| overlay.came_along(edge)) { "✔ " } else { "" };
+        let label = escape(format!("{mark}{name} {note}").trim());
         let label = if label.is_empty() { label } else { format!(" : {label}") };
         let _ = writeln!(out, "    s{} --> s{}{label}", edge.from, edge.to);
     }
 }
 
 fn classes(out: &mut String, graph: &Graph<'_>, overlay: &Overlay<'_>) {
-    let here = if overlay.stopped.is_some() {
-        "fill:#cf222e,stroke:#cf222e,color:#ffffff,stroke-width:3px"
-    } else {
-        "fill:#0969da,stroke:#0969da,color:#ffffff,stroke-width:3px"
+    let here = match overlay.stopped {
+        Some(Stopped::Held(_)) => "fill:#cf222e,stroke:#cf222e,color:#ffffff,stroke-width:3px",
+        Some(Stopped::Blocked(_)) => "fill:#9a6700,stroke:#9a6700,color:#ffffff,stroke-width:3px",
+        None if overlay.paused => "fill:#9a6700,stroke:#9a6700,color:#ffffff,stroke-width:3px",
+        None => "fill:#0969da,stroke:#0969da,color:#ffffff,stroke-width:3px",
     };
     for (class, standing, style) in [
         ("done", Standing::Done, "fill:#dafbe1,stroke:#1a7f37,color:#1f2328"),
         ("here", Standing::Here, here),
+        ("undone", Standing::Undone, "stroke:#9a6700,stroke-dasharray:2 4"),
         ("later", Standing::ToCome, "stroke-dasharray:4 3"),
     ] {
         let _ = writeln!(out, "    classDef {class} {style}");
@@ -132,7 +143,7 @@ fn classes(out: &mut String, graph: &Graph<'_>, overlay: &Overlay<'_>) {
 /// Everything that Mermaid, its HTML labels or its accessibility lines could read as markup becomes an entity.
 fn escape(text: &str) -> String {
     let mut out = String::new();
-    for c in text::line(text, 200).chars() {
+    for c in text::line(text, 2000).chars() {
         if c.is_alphanumeric() || matches!(c, ' ' | '_' | ',' | '.' | '⟲' | '…' | '✔' | '▶' | '◀' | '■' | '○')
         {
             out.push(c);

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
+use crate::edges::Edge;
+use crate::layout;
+use crate::model::{Graph, Undo};
 use crate::text;
+
+/// How many characters of an error or a reason are shown.
+const REASON: usize = 600;
 
 /// Where one resource stands in its machine.
 ///
@@ -15,6 +21,8 @@ pub struct Overlay<'a> {
     pub here: usize,
     /// The states it has left behind; the current one need not be among them.
     pub done: &'a [usize],
+    /// The edges it is known to have come along.
+    pub walked: &'a [Step],
     /// How long it has been in this state.
     pub since: Option<Duration>,
     /// The number of the running or last attempt, from 1; 0 when there was none.
@@ -23,12 +31,30 @@ pub struct Overlay<'a> {
     pub last_error: Option<&'a str>,
     /// How long until the next attempt.
     pub next_retry: Option<Duration>,
+    /// The transition whose effect is under way, or, on the way back, whose undo is: an index into
+    /// [`Graph::transitions`](crate::Graph::transitions).
+    pub under_way: Option<usize>,
+    /// Whether nobody knows what came of that.
+    pub in_doubt: bool,
+    /// Whether an operator has paused it.
+    pub paused: bool,
     /// Whether it is undoing what it made.
     pub undoing: bool,
     /// Why it stands still, if it does.
     pub stopped: Option<Stopped<'a>>,
-    /// The undo methods still to be run, next one first.
-    pub pending_undo: &'a [&'a str],
+    /// The transitions that are undone already.
+    pub undone: &'a [usize],
+    /// The transitions still to be undone, the next one first; one that made several things stands here once for each.
+    pub pending_undo: &'a [usize],
+}
+
+/// One edge: a transition, and the state it led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Step {
+    /// An index into [`Graph::transitions`](crate::Graph::transitions).
+    pub transition: usize,
+    /// An index into [`Graph::states`](crate::Graph::states).
+    pub to: usize,
 }
 
 /// Why a resource stands still.
@@ -45,76 +71,113 @@ pub enum Stopped<'a> {
 pub(crate) enum Standing {
     Done,
     Here,
+    /// It was passed, and what led there is undone.
+    Undone,
     ToCome,
+}
+
+/// How a transition stands to a resource on its way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Back {
+    Undone,
+    UnderWay,
+    Pending,
 }
 
 impl Overlay<'_> {
     pub(crate) fn standing(&self, state: usize) -> Standing {
         if state == self.here {
-            Standing::Here
-        } else if self.done.contains(&state) {
-            Standing::Done
-        } else {
-            Standing::ToCome
+            return Standing::Here;
         }
+        if !self.done.contains(&state) {
+            return Standing::ToCome;
+        }
+        let led = |back| self.walked.iter().any(|step| step.to == state && self.back(step.transition) == Some(back));
+        if led(Back::Undone) && !led(Back::Pending) && !led(Back::UnderWay) { Standing::Undone } else { Standing::Done }
     }
 
     /// The mark that says the same without colour.
     pub(crate) fn mark(&self, state: usize) -> char {
         match self.standing(state) {
             Standing::Done => '✔',
-            Standing::Here if self.stopped.is_some() => '■',
+            Standing::Here if self.stopped.is_some() || self.paused => '■',
             Standing::Here if self.undoing => '◀',
             Standing::Here => '▶',
+            Standing::Undone => '⟲',
             Standing::ToCome => '○',
         }
     }
 
-    /// Whether the resource came along here.
-    pub(crate) fn walked(&self, from: usize, to: usize) -> bool {
-        from != self.here && self.standing(from) == Standing::Done && self.standing(to) != Standing::ToCome
+    /// How a transition stands on the way back; nothing while the resource goes forward.
+    pub(crate) fn back(&self, transition: usize) -> Option<Back> {
+        match () {
+            () if !self.undoing => None,
+            () if self.under_way == Some(transition) => Some(Back::UnderWay),
+            () if self.pending_undo.contains(&transition) => Some(Back::Pending),
+            () if self.undone.contains(&transition) => Some(Back::Undone),
+            () => None,
+        }
     }
 
-    /// What stands above the picture, the most important line first.
-    pub(crate) fn lines(&self, here: &str) -> Vec<String> {
-        let mut head = vec![];
-        if !self.resource.is_empty() {
-            head.push(text::line(self.resource, 60));
-        }
-        head.push(if self.undoing { "undoing" } else { "" }.to_owned());
-        head.push(
-            match self.stopped {
-                Some(Stopped::Held(_)) => "held",
-                Some(Stopped::Blocked(_)) => "blocked",
-                None => "",
-            }
-            .to_owned(),
-        );
+    /// Whether the resource came along this edge.
+    pub(crate) fn came_along(&self, edge: &Edge) -> bool {
+        self.walked.iter().any(|step| step.transition == edge.transition && step.to == edge.to)
+    }
+
+    /// What stands above the picture, the most important line first. Reasons stand there whole: they end with the remedy.
+    pub(crate) fn lines(&self, graph: &Graph<'_>) -> Vec<String> {
+        let here = text::line(&layout::name(graph, self.here), 40);
+        let mut head = vec![text::line(self.resource, 60)];
+        let mut say = |when: bool, what: &str| head.extend(when.then(|| what.to_owned()));
+        say(self.undoing, "undoing");
+        say(self.paused, "paused");
+        say(matches!(self.stopped, Some(Stopped::Held(_))), "held");
+        say(matches!(self.stopped, Some(Stopped::Blocked(_))), "blocked");
         head.push(match self.since {
-            Some(since) => format!("{} for {}", text::line(here, 40), span(since)),
-            None => text::line(here, 40),
+            Some(since) => format!("{here} for {}", span(since)),
+            None => here,
         });
         if self.attempt > 0 {
             head.push(format!("attempt {}", self.attempt));
         }
-        if let Some(wait) = self.next_retry {
-            head.push(format!("next retry in {}", span(wait)));
+        if self.in_doubt {
+            head.push("outcome in doubt".to_owned());
+        }
+        match self.next_retry {
+            Some(Duration::ZERO) => head.push("retry due".to_owned()),
+            Some(wait) => head.push(format!("next retry in {}", span(wait))),
+            None => {}
         }
         head.retain(|part| !part.is_empty());
         let mut lines = vec![head.join("  ")];
         match self.stopped {
-            Some(Stopped::Held(why)) => lines.push(format!("held, needs a person: {}", text::line(why, 80))),
-            Some(Stopped::Blocked(why)) => lines.push(format!("blocked: {}", text::line(why, 80))),
+            Some(Stopped::Held(why)) => lines.push(format!("held, needs a person: {}", text::line(why, REASON))),
+            Some(Stopped::Blocked(why)) => lines.push(format!("blocked: {}", text::line(why, REASON))),
             None => {}
         }
         if let Some(error) = self.last_error {
-            lines.push(format!("last error: {}", text::line(error, 80)));
+            lines.push(format!("last error: {}", text::line(error, REASON)));
         }
-        if self.undoing && !self.pending_undo.is_empty() {
-            lines.push(format!("still to undo: {}", text::line(&self.pending_undo.join(", "), 80)));
+        if self.undoing {
+            let undo = |transition: &usize| match graph.transitions.get(*transition)?.contract()?.undo {
+                Undo::Method(method) => Some(text::line(method, 48)),
+                Undo::Retain | Undo::None => None,
+            };
+            for (what, transitions) in [("still to undo", self.pending_undo), ("undone", self.undone)] {
+                let names: Vec<String> = transitions.iter().filter_map(undo).collect();
+                if !names.is_empty() {
+                    lines.push(format!("{what}: {}", counted(&names).join(", ")));
+                }
+            }
         }
         lines
     }
+}
+
+/// Equal neighbours once, with their number.
+fn counted(names: &[String]) -> Vec<String> {
+    let runs = names.chunk_by(|a, b| a == b);
+    runs.map(|run| if run.len() > 1 { format!("{} × {}", run.len(), run[0]) } else { run[0].clone() }).collect()
 }
 
 /// A duration as people write it, its two largest units only.

@@ -1,25 +1,16 @@
 //! SVG, without script and without a blank line, for rustdoc pages and for files.
 
+mod palette;
+
 use std::fmt::Write as _;
+
+use palette::Palette;
 
 use crate::edges::Way;
 use crate::layout::{self, Frame, Label, Layout, Line, Point};
 use crate::model::{Graph, Rest};
-use crate::overlay::{Overlay, Standing};
+use crate::overlay::{Back, Overlay, Standing, Stopped};
 use crate::text::{self, xml};
-
-/// The colours of a picture, and how it is wrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Palette {
-    /// rustdoc's own colours, whatever the theme.
-    Inline,
-    /// Light, or dark where the reader prefers that.
-    File,
-    #[cfg(feature = "png")]
-    Light,
-    #[cfg(feature = "png")]
-    Dark,
-}
 
 /// The picture for the type's rustdoc page: a `<div>` with rustdoc's own colours, in which every state links to its
 /// variant.
@@ -31,6 +22,8 @@ pub fn inline(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
 }
 
 /// The picture as a file of its own, which follows the reader's light or dark scheme.
+///
+/// It paints its own ground: a page with a theme of its own may be dark for a reader whose system is light.
 #[must_use]
 pub fn file(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     draw(graph, overlay, Palette::File)
@@ -42,14 +35,9 @@ pub(crate) fn literal(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, dark: bo
     draw(graph, overlay, if dark { Palette::Dark } else { Palette::Light })
 }
 
-const LIGHT: [&str; 9] =
-    ["#1f2328", "#59636e", "#f6f8fa", "#8c959f", "#cf222e", "#9a6700", "#1a7f37", "#dafbe1", "#0969da"];
-const DARK: [&str; 9] =
-    ["#e6edf3", "#9198a1", "#161b22", "#6e7681", "#f85149", "#d29922", "#3fb950", "#12261e", "#1f6feb"];
-
 fn draw(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, palette: Palette) -> String {
-    let layout = layout::layout(graph);
-    let notes = overlay.map_or_else(Vec::new, |overlay| overlay.lines(&layout::name(graph, overlay.here)));
+    let layout = layout::layout(graph, overlay);
+    let notes = overlay.map_or_else(Vec::new, |overlay| notes(overlay, graph, layout.width));
     let mut picture = Picture { graph, overlay, palette, prefix: text::prefix(graph.name), out: String::new() };
     picture.open(&layout, &notes);
     picture.edges(&layout);
@@ -66,6 +54,47 @@ fn draw(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, palette: Palette) -> S
     picture.out
 }
 
+/// The class of the box where the resource is.
+fn stand(overlay: &Overlay<'_>) -> &'static str {
+    match overlay.stopped {
+        Some(Stopped::Held(_)) => "held",
+        Some(Stopped::Blocked(_)) => "waits",
+        None if overlay.paused => "waits",
+        None => "here",
+    }
+}
+
+const NOTE_SIZE: i32 = 12;
+const NOTE_MARGIN: i32 = 12;
+/// Notes are broken at the width of the picture, or at this where that is narrow.
+const NOTE_WIDTH: i32 = 460;
+
+/// One line above a live picture.
+struct Note {
+    text: String,
+    /// Whether it belongs to the headline, which is bold.
+    first: bool,
+}
+
+impl Note {
+    fn width(&self) -> i32 {
+        let measure = if self.first { text::bold_width } else { text::width };
+        measure(&self.text, NOTE_SIZE)
+    }
+}
+
+fn notes(overlay: &Overlay<'_>, graph: &Graph<'_>, width: i32) -> Vec<Note> {
+    let room = width.max(NOTE_WIDTH) - 2 * NOTE_MARGIN;
+    let lines = overlay.lines(graph).into_iter().enumerate();
+    let broken = |(index, line): (usize, String)| {
+        let first = index == 0;
+        let note = move |text: &str| Note { text: text.trim_matches(['·', ' ']).to_owned(), first };
+        let parts = text::wrap(&line.replace("  ", " · "), |part| note(part).width() <= room);
+        parts.into_iter().map(move |part| note(&part))
+    };
+    lines.flat_map(broken).collect()
+}
+
 struct Picture<'p> {
     graph: &'p Graph<'p>,
     overlay: Option<&'p Overlay<'p>>,
@@ -76,8 +105,8 @@ struct Picture<'p> {
 }
 
 impl Picture<'_> {
-    fn open(&mut self, layout: &Layout, notes: &[String]) {
-        let widest = notes.iter().map(|note| text::width(note, 12) + 24).max().unwrap_or(0);
+    fn open(&mut self, layout: &Layout, notes: &[Note]) {
+        let widest = notes.iter().map(|note| note.width() + 2 * NOTE_MARGIN).max().unwrap_or(0);
         let head = 18 * i32::try_from(notes.len()).unwrap_or(0) + if notes.is_empty() { 0 } else { 10 };
         let (width, height) = (layout.width.max(widest), layout.height + head);
         let title = xml(self.graph.title);
@@ -86,7 +115,10 @@ impl Picture<'_> {
             self.out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{p}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"State diagram of {title}\">",
         );
-        self.style();
+        self.out.push_str(&palette::style(&p, self.palette));
+        if self.palette != Palette::Inline {
+            let _ = writeln!(self.out, "<rect class=\"{p}-page\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>");
+        }
         for (way, class) in [("a", "head"), ("f", "fhead"), ("b", "bhead"), ("g", "ghead")] {
             let _ = writeln!(
                 self.out,
@@ -95,87 +127,11 @@ impl Picture<'_> {
         }
         for (index, note) in notes.iter().enumerate() {
             let y = 20 + 18 * i32::try_from(index).unwrap_or(0);
-            let class = if index == 0 { "live" } else { "note" };
-            let _ = writeln!(
-                self.out,
-                "<text class=\"{p}-{class}\" x=\"12\" y=\"{y}\">{}</text>",
-                xml(&note.replace("  ", " · "))
-            );
+            let class = if note.first { "live" } else { "note" };
+            let text = xml(&note.text);
+            let _ = writeln!(self.out, "<text class=\"{p}-{class}\" x=\"{NOTE_MARGIN}\" y=\"{y}\">{text}</text>");
         }
         let _ = writeln!(self.out, "<g transform=\"translate(0 {head})\">");
-    }
-
-    fn style(&mut self) {
-        let p = &self.prefix;
-        let variables = |colours: [&str; 9]| {
-            let names = ["ink", "dim", "box", "edge", "bad", "back", "good", "done", "here"];
-            names.iter().zip(colours).fold(String::new(), |mut all, (name, colour)| {
-                let _ = write!(all, "--{p}-{name}:{colour};");
-                all
-            })
-        };
-        let out = &mut self.out;
-        out.push_str("<style>\n");
-        let colours = match self.palette {
-            Palette::Inline => [
-                "var(--main-color,#222)",
-                "var(--right-side-color,#666)",
-                "var(--code-block-background-color,#f5f5f5)",
-                "var(--border-color,#999)",
-                "#d9534f",
-                "#b98500",
-                "#2f9e4f",
-                "rgba(47,158,79,.18)",
-                "#2f74d0",
-            ],
-            Palette::File => LIGHT,
-            #[cfg(feature = "png")]
-            Palette::Light => LIGHT,
-            #[cfg(feature = "png")]
-            Palette::Dark => DARK,
-        };
-        // Renderers without variables get each colour as it is.
-        let literal = !matches!(self.palette, Palette::Inline | Palette::File);
-        if !literal {
-            let _ = writeln!(out, ".{p}{{{}max-width:none}}", variables(colours));
-        }
-        if self.palette == Palette::File {
-            let _ = writeln!(out, "@media (prefers-color-scheme:dark){{.{p}{{{}}}}}", variables(DARK));
-        }
-        let [ink, dim, fill, edge, bad, back, good, done, here] = if literal {
-            colours.map(str::to_owned)
-        } else {
-            ["ink", "dim", "box", "edge", "bad", "back", "good", "done", "here"]
-                .map(|name| format!("var(--{p}-{name})"))
-        };
-        let font = "font-family:\"DejaVu Sans\",\"Segoe UI\",system-ui,sans-serif";
-        let _ = write!(
-            out,
-            ".{p} text{{{font};fill:{ink}}}
-.{p}-name{{font-size:13px;text-anchor:middle}}
-.{p}-label{{font-size:11px}}
-.{p} .{p}-dim{{fill:{dim}}}
-.{p} .{p}-live{{font-size:12px;font-weight:bold}}
-.{p} .{p}-note{{font-size:12px;fill:{dim}}}
-.{p}-box,.{p}-inner{{fill:{fill};stroke:{edge};stroke-width:1}}
-.{p}-inner{{fill:none}}
-.{p}-rest{{stroke:{good};stroke-width:1.5}}
-.{p}-bad{{stroke:{bad};stroke-width:1.5}}
-.{p}-done{{fill:{done};stroke:{good}}}
-.{p}-here{{fill:{here};stroke:{here};stroke-width:2}}
-.{p}-stopped{{fill:#cf222e;stroke:#cf222e;stroke-width:2}}
-.{p} text.{p}-on{{fill:#fff;font-weight:bold}}
-.{p}-later{{opacity:.55}}
-.{p}-forward,.{p}-loop,.{p}-back,.{p}-failure,.{p}-rail,.{p}-undo{{fill:none;stroke:{dim};stroke-width:1.3}}
-.{p}-back,.{p}-undo{{stroke:{back};stroke-dasharray:5 3}}
-.{p}-failure,.{p}-rail{{stroke:{bad};stroke-width:1}}
-.{p}-walked{{stroke:{good};stroke-width:2.4}}
-.{p}-undoing{{stroke-width:2.6}}
-.{p}-head{{fill:{dim}}}.{p}-fhead{{fill:{bad}}}.{p}-bhead{{fill:{back}}}.{p}-ghead{{fill:{good}}}
-.{p} a{{text-decoration:none}}
-</style>
-"
-        );
     }
 
     fn edges(&mut self, layout: &Layout) {
@@ -213,21 +169,31 @@ impl Picture<'_> {
     fn line(&mut self, line: &Line) {
         let p = &self.prefix;
         let edge = line.edge;
-        let walked = edge.way == Way::Forward && self.overlay.is_some_and(|o| o.walked(edge.from, edge.to));
+        let walked = self.overlay.is_some_and(|overlay| overlay.came_along(&edge));
         let mut class = format!("{p}-{}", edge.way.word());
         if walked {
             let _ = write!(class, " {p}-walked");
         }
+        let back = self.overlay.and_then(|overlay| overlay.back(edge.transition));
+        let back = back.map(|back| match back {
+            Back::Undone => "undone",
+            Back::UnderWay | Back::Pending => "pending",
+        });
+        if let Some(back) = back.filter(|_| walked) {
+            let _ = write!(class, " {p}-{back}");
+        }
         let head = match edge.way {
-            _ if walked => "g",
+            Way::Forward | Way::Loop if walked && back.is_some() => "b",
+            Way::Forward | Way::Loop if walked => "g",
             Way::Forward | Way::Loop => "a",
             Way::Back => "b",
             Way::Failure => "f",
         };
         let marker = if line.head { format!(" marker-end=\"url(#{p}-{head})\"") } else { String::new() };
         let name = self.graph.transitions.get(edge.transition).map_or("", |transition| transition.name);
-        let (d, name) = (path(&line.points), xml(name));
-        let _ = writeln!(self.out, "<path class=\"{class}\" d=\"{d}\"{marker}><title>{name}</title></path>");
+        let ends = [edge.from, edge.to].map(|state| self.graph.states[state].name);
+        let (d, title) = (path(&line.points), xml(&format!("{name}: {} → {}", ends[0], ends[1])));
+        let _ = writeln!(self.out, "<path class=\"{class}\" d=\"{d}\"{marker}><title>{title}</title></path>");
     }
 
     fn state(&mut self, state: usize, frame: Frame) {
@@ -246,9 +212,12 @@ impl Picture<'_> {
                 (String::new(), String::new())
             }
             Some(Standing::Here) => {
-                let stopped = self.overlay.is_some_and(|overlay| overlay.stopped.is_some());
-                class += &format!(" {p}-{}", if stopped { "stopped" } else { "here" });
+                class += &format!(" {p}-{}", self.overlay.map_or("here", stand));
                 (String::new(), format!(" {p}-on"))
+            }
+            Some(Standing::Undone) => {
+                class += &format!(" {p}-undo");
+                (String::new(), String::new())
             }
             Some(Standing::ToCome) => (format!(" class=\"{p}-later\""), String::new()),
             None => Default::default(),
@@ -275,14 +244,13 @@ impl Picture<'_> {
                 height - 6
             );
         }
-        let mark = self.overlay.map_or_else(String::new, |overlay| format!("{} ", overlay.mark(state)));
-        let name = xml(&layout::name(self.graph, state));
-        let _ = write!(
-            self.out,
-            "<text class=\"{p}-name{on}\" x=\"{}\" y=\"{}\">{mark}{name}</text>",
-            x + width / 2,
-            y + height / 2 + 5
-        );
+        let lines = layout::name_lines(self.graph, self.overlay, state);
+        let (x, first) = (x + width / 2, y + height / 2 + 5 - 8 * (i32::try_from(lines.len()).unwrap_or(1) - 1));
+        let _ = write!(self.out, "<text class=\"{p}-name{on}\" x=\"{x}\" y=\"{first}\">{}", xml(&lines[0]));
+        if let Some(second) = lines.get(1) {
+            let _ = write!(self.out, "<tspan x=\"{x}\" dy=\"16\">{}</tspan>", xml(second));
+        }
+        self.out.push_str("</text>");
         if link {
             self.out.push_str("</a>");
         }
@@ -293,11 +261,11 @@ impl Picture<'_> {
         let p = &self.prefix;
         let frame = label.frame;
         let (x, anchor) = if label.end { (frame.x + frame.width, " text-anchor=\"end\"") } else { (frame.x, "") };
-        let y = frame.y + 11;
-        let note = if label.note.is_empty() {
-            String::new()
-        } else {
-            format!("<tspan class=\"{p}-dim\" dx=\"8\">{}</tspan>", xml(&label.note))
+        let y = frame.y + if label.stacked { 10 } else { 11 };
+        let place = if label.stacked { format!("x=\"{x}\" dy=\"12\"") } else { "dx=\"8\"".to_owned() };
+        let note = match label.note.as_str() {
+            "" => String::new(),
+            note => format!("<tspan class=\"{p}-dim\" {place}>{}</tspan>", xml(note)),
         };
         let name = xml(&label.name);
         let _ = writeln!(self.out, "<text class=\"{p}-label\" x=\"{x}\" y=\"{y}\"{anchor}>{name}{note}</text>");

@@ -10,6 +10,29 @@ pub(crate) fn width(text: &str, size: i32) -> i32 {
     (hundredths * size + 99) / 100
 }
 
+/// As [`width`], in bold.
+pub(crate) fn bold_width(text: &str, size: i32) -> i32 {
+    (width(text, size) * 113 + 99) / 100
+}
+
+/// `text` in one line, or in two about as long as each other, broken before a word, if it has more than `limit` characters.
+pub(crate) fn halves(text: &str, limit: usize) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let breaks = |at: &usize| {
+        let (before, after) = (characters[*at - 1], characters[*at]);
+        matches!(before, '_' | ' ' | '-' | ':') || cells(after) == 2 || (before.is_lowercase() && after.is_uppercase())
+    };
+    let middle = characters.len() / 2;
+    let near = (characters.len() / 4..=characters.len() * 3 / 4).filter(|at| *at > 0).filter(breaks);
+    match near.min_by_key(|at| at.abs_diff(middle)) {
+        Some(at) if characters.len() > limit => {
+            let part = |part: &[char]| part.iter().collect::<String>().trim().to_owned();
+            vec![part(&characters[..at]), part(&characters[at..])]
+        }
+        _ => vec![text.to_owned()],
+    }
+}
+
 /// The advance of one character in hundredths of the font size.
 fn advance(c: char) -> i32 {
     match c {
@@ -62,6 +85,48 @@ pub(crate) fn line(text: &str, limit: usize) -> String {
             out.push(c);
             count += 1;
         }
+    }
+    out
+}
+
+/// `text` broken between words into lines that fit; only a word that fits on no line is broken itself. Nothing is left out.
+pub(crate) fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut add = |part: &str| {
+        let last = lines.len() - 1;
+        let longer = format!("{}{part}", lines[last]);
+        if lines[last].is_empty() || fits(longer.trim_end()) {
+            lines[last] = longer
+        } else {
+            lines.push(part.to_owned())
+        }
+    };
+    for word in text.split_inclusive(' ') {
+        if fits(word.trim_end()) {
+            add(word);
+        } else {
+            word.chars().for_each(|c| add(c.encode_utf8(&mut [0; 4])));
+        }
+    }
+    lines.iter().map(|line| line.trim().to_owned()).collect()
+}
+
+/// `text` in at most `width` columns.
+pub(crate) fn cut(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += cells(c);
+        if used > width {
+            break;
+        }
+        out.push(c);
+    }
+    if width > 0 {
+        out.push(if text.is_ascii() { '~' } else { '…' });
     }
     out
 }

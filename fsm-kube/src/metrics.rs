@@ -22,7 +22,8 @@ use crate::reason::{Phase, Reason};
 /// | `durable_fsm_attempts_total{machine, transition, class}` | attempts at effects, undos and aborts; `class` is `ok`, `unknown`, `not-applied`, `rejected` or `not-ours` |
 /// | `durable_fsm_oldest_held_timestamp_seconds{machine}` | since when the oldest held resource is held, in seconds since 1970; 0 if none is |
 ///
-/// Each replica counts what it has reconciled itself. Cheap to clone; every clone is the same.
+/// Each replica counts what it has reconciled itself. Since when a resource is held stands in its record or its conditions, so a restart does not
+/// make it young again. Cheap to clone; every clone is the same.
 #[derive(Clone, Default)]
 pub struct Metrics {
     resources: Family<Where, Gauge>,

@@ -124,8 +124,9 @@ where
 {
     /// Reconciles one object, and says when to come back. The object is read again first: what a watch has delivered may be old.
     ///
-    /// Whatever happens, a resource is looked at again: one that rests or is paused after 10 to 12 minutes, one that is held after 5 to 6,
-    /// all others when the record says so. A watch event that was missed delays what it would have told by that much and no longer.
+    /// Whatever happens, a resource is looked at again: one that rests, is paused or seems to be gone after 10 to 12 minutes, one that is
+    /// held after 5 to 6, all others when the record says so. A watch event that was missed delays what it would have told by that much
+    /// and no longer. Of one that is really gone a controller then says that it no longer knows it (`ObjectNotFound`), and that is all.
     ///
     /// # Errors
     /// The store's. What the author's methods fail with is recorded, and shows in the status.
@@ -163,7 +164,7 @@ where
     async fn pass_over(&self, id: &RecordId) -> Result<(Action, Outcome<M::State>), StoreError> {
         let Some((resource, of)) = self.look_and_operate(id).await? else {
             self.forget(id);
-            return Ok((Action::await_change(), Outcome::Gone));
+            return Ok((Self::look_again(&Outcome::Gone), Outcome::Gone));
         };
         debug_assert_eq!(resource.id(), id.resource, "the machine's resource is the object");
         let outcome = match self.runner.reconcile(&resource).await {
@@ -178,8 +179,11 @@ where
             return Ok((self.after_end(id, &of).await, outcome));
         }
         self.publish(id, &of, &outcome).await;
-        let after = wait::after(&outcome, fastrand::f64());
-        Ok((after.map_or_else(Action::await_change, Action::requeue), outcome))
+        Ok((Self::look_again(&outcome), outcome))
+    }
+
+    fn look_again(outcome: &Outcome<M::State>) -> Action {
+        Action::requeue(wait::after(outcome, fastrand::f64()))
     }
 
     /// What to do when nothing of ours is left. Somebody else's finalizer may still be there.
@@ -187,20 +191,21 @@ where
         self.metrics.forget(&id.machine, &id.resource);
         let Ok(Some(object)) = self.store.api(&id.resource).get_opt(&id.resource.name).await else {
             self.forget(id);
-            return Action::await_change();
+            return Self::look_again(&Outcome::Gone);
         };
         if object.metadata.uid != of.uid {
             // Another object has its name already.
             return Action::requeue(Duration::ZERO);
         }
-        if object.metadata.finalizers.iter().flatten().any(|it| it == self.names.finalizer()) {
+        let is_ending = object.metadata.deletion_timestamp.is_some();
+        if is_ending && object.metadata.finalizers.iter().flatten().any(|it| it == self.names.finalizer()) {
             let note = format!(
                 "it is being deleted and has no record, so nothing is undone; whoever set the finalizer {} takes it off",
                 self.names.finalizer()
             );
             self.announce_once(id, &object, "NothingRecorded", &note).await;
         }
-        Action::await_change()
+        Self::look_again(&Outcome::Gone)
     }
 
     fn forget(&self, id: &RecordId) {

@@ -60,7 +60,7 @@ impl AnnotationStore {
     }
 
     /// Looks for the mirrored sequence number in this field of the status, instead of in `fsm`. Two machines on one object need
-    /// two fields.
+    /// two fields; the conditions, which are there once, then tell the worst of both.
     #[must_use]
     pub fn mirrored_in(mut self, field: impl Into<String>) -> Self {
         self.status_field = field.into();

@@ -47,6 +47,9 @@ impl<'d, P: Probe> Pass<'d, P> {
                 return Err(Halt::Stop(Box::new(held_unwritten(None, held))));
             }
         };
+        // Somebody has taken the mark off. Until it is back, a deletion would leave everything behind; the next write sets it.
+        let deleting = delete || loaded.signals.deleting || steps.deleting();
+        let exposed = stored && !loaded.marked && !deleting && !loaded.signals.paused && !record.paused;
         let mut pass = Self {
             driver,
             steps,
@@ -61,7 +64,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             signals: loaded.signals,
             generation: loaded.signals.generation,
             walked: 0,
-            dirty: false,
+            dirty: exposed,
             learnt: Vec::new(),
             about: ("", None),
         };

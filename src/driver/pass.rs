@@ -76,6 +76,9 @@ const LONGEST_WALK: u32 = 1000;
 /// How many steps a pass takes at most. A set of more members than that goes on in the next one.
 const LONGEST_PASS: u32 = 10_000;
 
+/// How long whoever gave a resource that is out of date gets to learn of the newer one.
+const BEHIND_FOR: Duration = Duration::from_secs(1);
+
 impl<'d, P: Probe> Pass<'d, P> {
     pub(super) async fn run(
         driver: &'d Driver<P>,
@@ -126,7 +129,8 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// One step: decide, and do it.
     async fn step(&mut self) -> Result<(), Halt> {
         if self.driver.is_draining() || self.is_outdated() {
-            return self.stop(Ending::Progressing(Duration::ZERO)).await;
+            let after = if self.is_behind() { BEHIND_FOR } else { Duration::ZERO };
+            return self.stop(Ending::Progressing(after)).await;
         }
         let decision = match self.decide() {
             Ok(decision) => decision,
@@ -340,7 +344,14 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Whether the resource has another spec by now than the one that this pass was given.
     fn is_outdated(&self) -> bool {
-        self.record.direction.is_forward() && self.signals.generation != self.generation
+        let latest = self.signals.generation;
+        let is_same = latest == self.generation || latest == Some(self.steps.generation());
+        self.record.direction.is_forward() && (!is_same || self.is_behind())
+    }
+
+    /// Whether this pass was given a resource that was out of date already, as from a cache that lags.
+    fn is_behind(&self) -> bool {
+        self.generation.is_some_and(|latest| self.steps.generation() < latest)
     }
 
     pub(super) fn is_deleting(&self) -> bool {

@@ -129,6 +129,8 @@ impl<P: Probe> Pass<'_, P> {
                 self.record = Arc::new(held);
                 self.keep(&bytes, loaded)
             }
+            // It may stand there by now: the next pass reads it.
+            Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => Err(error.into()),
             Err(_) => Err(self.unwritten(HeldReason::TooLarge, unrecorded)),
         }
     }

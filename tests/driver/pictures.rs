@@ -1,7 +1,11 @@
 //! A live record laid over the picture of its machine.
 
-use durable_fsm::Clock as _;
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
 use durable_fsm::diagram::{Live, svg, terminal};
+use durable_fsm::record::{Effect, Record};
+use durable_fsm::{Clock as _, Facts, Fsm, Resource as _};
 
 use crate::machine::{Thing, ThingFlow};
 use crate::world::{Bench, Fault, Refusal};
@@ -32,7 +36,149 @@ async fn a_record_on_its_way_back_shows_what_is_left() {
     let record = bench.record(&thing).await;
     let live = Live::of(&ThingFlow::GRAPH, "default/thing", &record, bench.clock.wall());
     let overlay = live.overlay();
-    assert_eq!(overlay.pending_undo, ["close_room", "drop_account"]);
+    let names = |transitions: &[usize]| -> Vec<_> {
+        transitions.iter().map(|transition| ThingFlow::GRAPH.transitions[*transition].name).collect()
+    };
+    assert_eq!(names(overlay.pending_undo), ["make_room", "make_account"]);
+    assert_eq!(names(overlay.undone), ["run_container", "add_member"]);
     let text = terminal::write(&ThingFlow::GRAPH, Some(&overlay), &terminal::Options::default());
-    assert!(text.contains("not provably ours") && text.contains('■'), "{text}");
+    assert!(text.contains('■') && text.contains("then resolve with `retry`"), "the remedy is cut off:\n{text}");
+    for line in
+        ["close_room: under way", "⟲ drop_account: to undo", "⟲ stop_container: undone", "close_room, drop_account"]
+    {
+        assert!(text.contains(line), "{line} is missing:\n{text}");
+    }
+    assert_eq!(overlay.next_retry, None, "a person has to look first");
+}
+
+/// A machine with a branch, a retry and a loop, in which not every state has a fact.
+#[derive(Fsm)]
+#[fsm(name = "test.io/trip", version = 1, resource = Thing)]
+pub enum TripFlow {
+    #[fsm(initial)]
+    #[transition(choose -> Fast | Slow | Failed, in_doubt = repeat, undo = none)]
+    Start,
+    #[transition(go_fast -> There | Failed, in_doubt = repeat, undo = leave)]
+    Fast,
+    #[transition(go_slow -> There, in_doubt = repeat, undo = none)]
+    Slow,
+    #[transition(settle -> Home, in_doubt = repeat, undo = none)]
+    There,
+    #[fsm(resting)]
+    #[transition(move_on -> Start, when = bored, in_doubt = repeat, undo = none)]
+    Home { place: String },
+    #[fsm(resting, failed)]
+    #[transition(retry -> Start, when = mended, in_doubt = repeat, undo = none)]
+    Failed,
+}
+
+/// The names of the states that are shown as passed, and of the edges that are shown as walked.
+fn way(record: &Record) -> (Vec<&'static str>, BTreeSet<(&'static str, &'static str)>) {
+    let graph = &TripFlow::GRAPH;
+    let live = Live::of(graph, "trip", record, SystemTime::UNIX_EPOCH);
+    let overlay = live.overlay();
+    let done = overlay.done.iter().map(|state| graph.states[*state].name).collect();
+    let walked = overlay.walked.iter().map(|it| (graph.transitions[it.transition].name, graph.states[it.to].name));
+    (done, walked.collect())
+}
+
+fn trip(state: &str, history: &[&str]) -> Record {
+    let mut record = Record::initial(&TripFlow::GRAPH, "uid-1", SystemTime::UNIX_EPOCH.into());
+    record.state = state.to_owned();
+    record.history = history.iter().map(|line| format!("2027-01-15T08:00:00.000Z {line}")).collect();
+    record
+}
+
+fn at(place: &str) -> Facts {
+    Facts::from_iter([("place".to_owned(), place.into())])
+}
+
+#[test]
+fn only_the_arm_of_a_branch_that_is_known_to_be_taken_is_shown() {
+    // The history has lost the first steps: both arms could have led here, and neither is claimed.
+    let mut record = trip("There", &[]);
+    assert_eq!(way(&record), (vec!["Start"], BTreeSet::new()));
+    // The effect that lives tells the arm; the branch before it leads nowhere else.
+    let state = Some("There".to_owned());
+    let leave = Effect { transition: "go_fast".to_owned(), subject: None, life: 2, state, saved: Facts::default() };
+    record.undo = vec![leave];
+    assert_eq!(way(&record), (vec!["Start", "Fast"], BTreeSet::from([("choose", "Fast"), ("go_fast", "There")])));
+    // And so does the history.
+    let record = trip("There", &["Slow by choose", "There by go_slow"]);
+    assert_eq!(way(&record), (vec!["Start", "Slow"], BTreeSet::from([("choose", "Slow"), ("go_slow", "There")])));
+}
+
+#[test]
+fn a_failed_state_is_passed_only_after_a_retry() {
+    assert_eq!(way(&trip("Fast", &[])), (vec!["Start"], BTreeSet::from([("choose", "Fast")])));
+    let record = trip("Fast", &["Failed by choose", "Start by retry", "Fast by choose"]);
+    let walked = BTreeSet::from([("choose", "Failed"), ("retry", "Start"), ("choose", "Fast")]);
+    assert_eq!(way(&record), (vec!["Start", "Failed"], walked));
+    // A roll-back begins anew.
+    let record = trip("Start", &["Failed by choose", "rolling back", "rolled back"]);
+    assert_eq!(way(&record), (vec![], BTreeSet::new()));
+}
+
+#[test]
+fn a_loop_shows_the_way_round_only_if_it_was_gone() {
+    let mut record = trip("Start", &[]);
+    assert_eq!(way(&record), (vec![], BTreeSet::new()));
+    record.facts = at("the sea");
+    // It was at home, and so there before; by which arm, and how it came back to the start, nobody knows.
+    assert_eq!(way(&record), (vec!["There", "Home"], BTreeSet::from([("settle", "Home")])));
+    record.history = vec!["2027-01-15T08:00:00.000Z Start by move_on".to_owned()];
+    assert_eq!(way(&record), (vec!["There", "Home"], BTreeSet::from([("settle", "Home"), ("move_on", "Start")])));
+}
+
+#[tokio::test]
+async fn a_whole_run_is_shown_from_what_the_driver_wrote() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let _ = bench.settle(&thing).await;
+    let record = bench.record(&thing).await;
+    let graph = &ThingFlow::GRAPH;
+    let live = Live::of(graph, "default/thing", &record, bench.clock.wall());
+    let overlay = live.overlay();
+    let names: Vec<_> = overlay.walked.iter().map(|step| graph.transitions[step.transition].name).collect();
+    assert_eq!(overlay.done, [0, 1, 2, 3, 4]);
+    assert_eq!(names, ["make_account", "make_room", "configure", "roll_out", "send_mail", "run_container"]);
+}
+
+#[tokio::test]
+async fn a_call_that_did_not_happen_counts_as_an_attempt() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_room", &[Fault::Refused(Refusal::NotApplied); 2]);
+    for attempt in 1..=2 {
+        let outcome = bench.pass(&thing).await;
+        let record = bench.record(&thing).await;
+        assert!(record.intent.is_none(), "what is known not to have happened leaves no intent");
+        let live = Live::of(&ThingFlow::GRAPH, "default/thing", &record, bench.clock.wall());
+        assert_eq!(live.overlay().attempt, attempt);
+        assert_eq!(live.overlay().next_retry, outcome.requeue_after());
+        bench.clock.advance(outcome.requeue_after().unwrap());
+    }
+    assert!(bench.provider.all_faults_fired());
+}
+
+#[tokio::test]
+async fn a_blocked_a_paused_and_a_doubtful_resource_say_so() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let text = async |word: &str| {
+        let record = bench.record(&thing).await;
+        let live = Live::of(&ThingFlow::GRAPH, "default/thing", &record, bench.clock.wall());
+        let text = terminal::write(&ThingFlow::GRAPH, Some(&live.overlay()), &terminal::Options::default());
+        assert!(text.contains(word), "{word} is missing:\n{text}");
+    };
+    bench.provider.will("make_account", &[Fault::Refused(Refusal::Rejected)]);
+    let outcome = bench.pass(&thing).await;
+    assert_eq!(outcome.requeue_after(), Some(std::time::Duration::from_secs(600)));
+    text("next retry in 10m").await;
+    text("it is tried again when the spec or the version\n  changes").await;
+    bench.clock.advance(outcome.requeue_after().unwrap());
+    bench.provider.will("make_room", &[Fault::Applied(Refusal::Unknown)]);
+    let _ = bench.pass(&thing).await;
+    text("outcome in doubt").await;
+    text("in doubt\n").await;
+    bench.runner.pause(&thing.id()).await.unwrap();
+    text("paused").await;
+    assert!(bench.provider.all_faults_fired());
 }

@@ -1,7 +1,7 @@
 //! Records that cannot be honoured: held with the remedy, and not a byte of them touched.
 
-use durable_fsm::Outcome;
 use durable_fsm::record::{HISTORY, HeldReason, Record, Unreadable};
+use durable_fsm::{Outcome, Signals, Store as _};
 use serde_json::{Value, json};
 
 use crate::machine::Thing;
@@ -209,6 +209,34 @@ async fn a_lost_record_is_held() {
     let _ = bench.settle(&thing).await;
     bench.store.set_signs(&Bench::id(&thing), true, Some(bench.record(&thing).await.seq + 1));
     assert!(matches!(bench.settle(&thing).await, Outcome::Held { reason: HeldReason::RecordLost, .. }));
+}
+
+/// Without it a deletion would leave everything behind.
+#[tokio::test]
+async fn a_mark_that_was_taken_off_is_put_back_by_the_next_pass() {
+    let thing = Thing::new("web:1", &[]);
+    let bench = Bench::new();
+    let _ = bench.settle(&thing).await;
+    let (id, writes) = (Bench::id(&thing), bench.store.writes());
+    bench.store.set_signs(&id, false, None);
+    for _ in 0..2 {
+        assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+        assert!(bench.store.load(&id).await.unwrap().marked);
+        assert_eq!(bench.store.writes(), writes + 1);
+    }
+}
+
+/// Nobody is to touch a resource that is paused.
+#[tokio::test]
+async fn a_mark_is_not_put_back_while_the_resource_is_paused() {
+    let thing = Thing::new("web:1", &[]);
+    let bench = Bench::new();
+    let _ = bench.settle(&thing).await;
+    let (id, writes) = (Bench::id(&thing), bench.store.writes());
+    bench.store.set_signs(&id, false, None);
+    bench.store.set_signals(&id, Signals { paused: true, ..Signals::default() });
+    assert!(matches!(bench.settle(&thing).await, Outcome::Paused));
+    assert_eq!(bench.store.writes(), writes);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::worlds::resource::UID;
 struct Row {
     version: u64,
     record: Option<Vec<u8>>,
-    /// The sequence number of the record, in a column of its own, so that an old record that is put back is noticed.
+    /// The sequence number of the record, in a column of its own: what tells that there is a record, and which one.
     seq: Option<u64>,
     deleting: bool,
     paused: bool,
@@ -64,7 +64,7 @@ impl Row {
         Loaded {
             bytes: self.record.clone(),
             version: Version::new(self.version.to_string()),
-            marked: self.record.is_some(),
+            marked: self.seq.is_some(),
             witness: self.seq,
             signals: Signals { deleting: self.deleting, paused: self.paused, generation: None },
         }
@@ -133,7 +133,7 @@ impl Backend for Table {
         match change {
             Change::Deleted => {
                 row.deleting = true;
-                row.gone |= row.record.is_none();
+                row.gone |= row.seq.is_none();
             }
             Change::Paused(paused) => row.paused = paused,
             Change::Record(bytes) => row.record = bytes.map(<[u8]>::to_vec),

@@ -73,6 +73,16 @@ fn what_was_tampered_with_stays_so_until_an_operator_acts() {
     }
 }
 
+/// A pause holds the deletion, too.
+#[test]
+fn a_paused_resource_is_left_alone_also_when_it_is_to_be_deleted() {
+    let timeline = explore::<keyed::Cloud>().timeline(&"pass#3=suspended".parse().unwrap());
+    let (before, after) = timeline.split_once("an operator resumes the resource").unwrap();
+    let during = before.split_once("the resource is to be deleted").unwrap().1;
+    assert_eq!(during.matches("the pass ends: Paused").count(), 2, "{timeline}");
+    assert!(!during.contains("written") && after.contains("undo of make_a"), "{timeline}");
+}
+
 /// What a test of this binary says when it is run on its own, with an environment variable; and whether it passes.
 fn run_test(name: &str, variable: &str, value: &str) -> (bool, String) {
     let test = std::process::Command::new(std::env::current_exe().unwrap())

@@ -30,6 +30,18 @@ async fn an_account_is_opened_by_its_own_password_alone() {
 }
 
 #[tokio::test]
+async fn a_registration_passes_its_stages_and_a_wrong_token_is_refused() {
+    let (world, clients) = world().await;
+    let wrong = clients.matrix.register("alice", "secret", "guessed").await.err().unwrap();
+    assert_eq!(wrong.classify(), Class::Rejected);
+    assert!(wrong.to_string().contains("Invalid registration token"), "{wrong}");
+    assert_eq!(world.calls.take().len(), 2);
+    clients.matrix.register("alice", "secret", "registration-token").await.unwrap();
+    let statuses: Vec<u16> = world.calls.take().iter().map(|call| call.status).collect();
+    assert_eq!(statuses, [401, 401, 200]);
+}
+
+#[tokio::test]
 async fn every_create_room_makes_another_unless_the_alias_is_taken() {
     let (_world, clients) = world().await;
     let session = session(&clients).await;

@@ -6,19 +6,23 @@
 //! coordinate was fixed.
 
 mod coordinates;
+mod labels;
 mod placement;
 mod routing;
+mod sharing;
 mod tracks;
+mod widths;
 
 use crate::edges::{self, Edge, Way};
 use crate::model::Graph;
+use crate::overlay::Overlay;
 use crate::text;
 
 /// A point, in pixels.
 pub(crate) type Point = (i32, i32);
 
 /// A state's box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) x: i32,
     pub(crate) y: i32,
@@ -27,7 +31,7 @@ pub(crate) struct Frame {
 }
 
 /// The text beside a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Label {
     pub(crate) name: String,
     pub(crate) note: String,
@@ -35,6 +39,8 @@ pub(crate) struct Label {
     pub(crate) frame: Frame,
     /// Whether it leans on its right side.
     pub(crate) end: bool,
+    /// Whether the note stands below the name.
+    pub(crate) stacked: bool,
 }
 
 /// One edge.
@@ -78,6 +84,8 @@ pub(crate) struct Layout {
 
 pub(crate) const NAME_SIZE: i32 = 13;
 pub(crate) const LABEL_SIZE: i32 = 11;
+/// A name with more characters than this stands in two lines.
+const LONG_NAME: usize = 28;
 
 /// The name in a state's box.
 pub(crate) fn name(graph: &Graph<'_>, state: usize) -> String {
@@ -90,12 +98,21 @@ pub(crate) fn label_width(name: &str, note: &str) -> i32 {
     text::width(name, LABEL_SIZE) + gap + text::width(note, LABEL_SIZE)
 }
 
-/// Lays the graph out.
-pub(crate) fn layout(graph: &Graph<'_>) -> Layout {
+/// The lines of text in a state's box: its mark, where a live resource is shown, and its name, in two lines if it is long.
+pub(crate) fn name_lines(graph: &Graph<'_>, live: Option<&Overlay<'_>>, state: usize) -> Vec<String> {
+    let mut lines = text::halves(&name(graph, state), LONG_NAME);
+    if let Some(overlay) = live {
+        lines[0] = format!("{} {}", overlay.mark(state), lines[0]);
+    }
+    lines
+}
+
+/// Lays the graph out, with the room that the overlay needs.
+pub(crate) fn layout(graph: &Graph<'_>, live: Option<&Overlay<'_>>) -> Layout {
     let edges = edges::edges(graph);
     let placement = placement::place(graph, &edges);
     let routes = routing::route(graph, &edges, &placement);
-    coordinates::draw(graph, &edges, &placement, &routes)
+    coordinates::draw(graph, live, &edges, &placement, &routes)
 }
 
 impl Way {

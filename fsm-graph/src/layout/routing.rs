@@ -79,9 +79,7 @@ impl Router<'_> {
     fn fixed(&self, edge: &Edge) -> Option<Route> {
         let ((row, column), (to_row, to_column)) = self.ends(edge);
         match edge.way {
-            Way::Loop => {
-                Some(Route::Loop { channel: if column <= self.placement.spine { column } else { column + 1 } })
-            }
+            Way::Loop => Some(Route::Loop { channel: if column < self.placement.spine { column } else { column + 1 } }),
             Way::Failure if self.placement.failing(to_column) && row < to_row => {
                 let (left, right) = (column.min(to_column), column.max(to_column));
                 let clear =

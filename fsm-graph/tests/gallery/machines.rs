@@ -12,6 +12,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     pub(crate) states: Vec<Spot>,
     pub(crate) moves: Vec<Move>,
+    /// Which state is the initial one.
+    pub(crate) initial: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -30,8 +32,18 @@ pub(crate) struct Move {
     pub(crate) guard: Option<String>,
     pub(crate) undo: Option<String>,
     pub(crate) retain: bool,
+    pub(crate) sort: Sort,
     /// The states on which a set is kept, and the set.
     pub(crate) each: Option<(String, Vec<usize>)>,
+}
+
+/// What a transition does to the world.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Sort {
+    #[default]
+    Effect,
+    NoEffect,
+    Waits,
 }
 
 impl Machine {
@@ -60,7 +72,7 @@ impl Machine {
     }
 
     /// `from --name--> to`, where `to` may be several, split by `|`, and `name` may go on with ` ~undo`, ` ~retain`,
-    /// ` ?guard` and ` *set`. A set may stand on several states, split by `|` in `from`.
+    /// ` ?guard`, ` *set`, ` -` (no effect) and ` .` (waits). A set may stand on several states, split by `|` in `from`.
     pub(crate) fn edge(mut self, from: &str, name: &str, to: &str) -> Self {
         let mut words = name.split(' ');
         let mut new = Move { name: words.next().unwrap_or_default().to_owned(), ..Move::default() };
@@ -71,6 +83,8 @@ impl Machine {
             let rest = word[1..].to_owned();
             match word.as_bytes()[0] {
                 b'~' if rest == "retain" => new.retain = true,
+                b'-' => new.sort = Sort::NoEffect,
+                b'.' => new.sort = Sort::Waits,
                 b'~' => new.undo = Some(rest),
                 b'?' => new.guard = Some(rest),
                 _ => new.each = Some((rest, places.clone())),
@@ -95,7 +109,7 @@ impl Machine {
             .map(|(at, spot)| State {
                 name: &spot.name,
                 doc: &spot.doc,
-                initial: at == 0,
+                initial: at == self.initial,
                 rest: spot.rest,
                 failed: spot.failed,
                 facts: &[],
@@ -139,7 +153,11 @@ fn transition(new: &Move) -> Transition<'_> {
         from: new.from,
         to: &new.to,
         guard: new.guard.as_deref(),
-        kind: Kind::Effect(contract),
+        kind: match new.sort {
+            Sort::Effect => Kind::Effect(contract),
+            Sort::NoEffect => Kind::NoEffect,
+            Sort::Waits => Kind::Waits { within: None },
+        },
     }
 }
 
@@ -161,11 +179,11 @@ pub(crate) fn worker() -> Machine {
         .edge("AccountRegistered", "create_room ~close_room", "RoomCreated")
         .edge("RoomCreated", "create_consumer ~delete_consumer", "ConsumerCreated")
         .edge("ConsumerCreated", "configure_route ~remove_route", "RouteConfigured")
-        .edge("RouteConfigured", "generate_config", "ConfigGenerated")
+        .edge("RouteConfigured", "generate_config -", "ConfigGenerated")
         .edge("ConfigGenerated", "push_config ~retain", "ConfigPushed")
         .edge("ConfigPushed|Ready", "push_skill ~remove_skill *skills", "")
         .edge("ConfigPushed", "start_container ~stop_container", "Started")
-        .edge("Started", "await_ready", "Ready")
+        .edge("Started", "await_ready .", "Ready")
         .edge("Ready", "apply_spec ?spec_changed", "Ready")
 }
 
@@ -198,7 +216,7 @@ pub(crate) fn human() -> Machine {
         .states(&["Requested", "AccountRegistered", "InviteSent", "Ready.", "Failed!"])
         .edge("Requested", "register_account ~deactivate_account", "AccountRegistered|Failed")
         .edge("AccountRegistered", "send_invite ~retain", "InviteSent|Ready|Failed")
-        .edge("InviteSent", "await_answer", "Ready|Failed")
+        .edge("InviteSent", "await_answer .", "Ready|Failed")
         .edge("Ready", "apply_spec ?spec_changed", "Ready")
 }
 

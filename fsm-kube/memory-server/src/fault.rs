@@ -22,6 +22,8 @@ pub enum Fault {
     ServeLate(When),
     /// Neither served nor ever answered; the client's own time-out must end it.
     Hang,
+    /// It is served, and no answer ever comes; the client's own time-out must end it.
+    HangReply,
     /// Served after the first time and answered after the second, counted from then. It is served also if the client has
     /// given up meanwhile.
     Slow(Duration, Duration),
@@ -54,6 +56,7 @@ impl fmt::Debug for Fault {
             Self::LoseReply => f.write_str("LoseReply"),
             Self::ServeLate(when) => f.debug_tuple("ServeLate").field(when).finish(),
             Self::Hang => f.write_str("Hang"),
+            Self::HangReply => f.write_str("HangReply"),
             Self::Slow(before, after) => f.debug_tuple("Slow").field(before).field(after).finish(),
             Self::Answer(refusal) => f.debug_tuple("Answer").field(refusal).finish(),
             Self::Change(_) => f.write_str("Change"),

@@ -137,6 +137,21 @@ impl Request {
         }
     }
 
+    /// A merge patch that no client has sent.
+    pub(crate) fn merge(client: Arc<str>, address: Address, patch: &Value) -> Self {
+        Self {
+            sequence: 0,
+            client,
+            verb: Verb::Patch,
+            address,
+            query: Query::new(&Uri::default()),
+            content_type: "application/merge-patch+json".to_owned(),
+            metadata_only: false,
+            body: patch.to_string().into(),
+            fault: Fault::None,
+        }
+    }
+
     pub(crate) fn is_dry_run(&self) -> bool {
         self.query.get("dryRun").is_some()
     }

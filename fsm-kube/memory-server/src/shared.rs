@@ -10,6 +10,7 @@ use kube::client::Body;
 
 use crate::address::Address;
 use crate::fault::{Delivery, Fault, When};
+use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Request, Seen, Verb};
 use crate::state::State;
@@ -82,6 +83,10 @@ impl Shared {
                 lost()
             }
             Fault::Hang => std::future::pending().await,
+            Fault::HangReply => {
+                drop(self.serve(&request));
+                std::future::pending().await
+            }
             Fault::Slow(before, after) => {
                 // A task of its own: a request on its way arrives, whether or not the client still waits.
                 let served = tokio::spawn(async move {
@@ -153,6 +158,10 @@ impl Shared {
 
     /// Does what is asked, durably, and says what came of it.
     pub(crate) fn serve(self: &Arc<Self>, request: &Request) -> Response<Reply> {
+        self.serve_or_refuse(request).unwrap_or_else(|refusal| Reply::refusal(&refusal))
+    }
+
+    pub(crate) fn serve_or_refuse(self: &Arc<Self>, request: &Request) -> Result<Response<Reply>, Refusal> {
         let (result, writes) = self.change(|state| {
             let before = state.content.log().len();
             let result = state.serve(self, request);
@@ -162,7 +171,7 @@ impl Shared {
         if let Some(hook) = lock(&self.write_hook).as_mut() {
             writes.iter().for_each(|write| hook(write));
         }
-        result.unwrap_or_else(|refusal| Reply::refusal(&refusal))
+        result
     }
 }
 

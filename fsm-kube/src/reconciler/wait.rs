@@ -1,11 +1,12 @@
 //! When a resource is looked at again. Invariant: everything that still exists is, whether or not an event tells of a change; and what came
-//! to rest together does not come back together.
+//! to rest together does not come back together. What seems to be gone is looked for again too: a read may be out of date, and a controller
+//! drops by itself what it no longer knows.
 
 use std::time::Duration;
 
 use durable_fsm::Outcome;
 
-/// How long a resource that rests, or is paused, is left alone: a missed event costs this much and no more.
+/// How long a resource that rests, is paused, or seems to be gone, is left alone: a missed event costs this much and no more.
 const RESTING_FOR: Duration = Duration::from_secs(600);
 
 /// How long a resource that a person has to look at is left alone, should no event tell that it was mended.
@@ -17,14 +18,13 @@ const FAILED_FOR: Duration = Duration::from_secs(5);
 /// How much longer than that it may be left alone, by chance.
 const JITTER: f64 = 0.2;
 
-/// How long to wait after a pass that ended like this; `chance` is between 0 and 1. None if there is nothing left to wait for.
-pub(super) fn after<S>(outcome: &Outcome<S>, chance: f64) -> Option<Duration> {
-    let jittered = |time: Duration| Some(time.mul_f64(1.0 + JITTER * chance));
+/// How long to wait after a pass that ended like this; `chance` is between 0 and 1.
+pub(super) fn after<S>(outcome: &Outcome<S>, chance: f64) -> Duration {
+    let jittered = |time: Duration| time.mul_f64(1.0 + JITTER * chance);
     match outcome {
-        Outcome::Resting(_) | Outcome::Paused => jittered(RESTING_FOR),
+        Outcome::Resting(_) | Outcome::Paused | Outcome::Gone => jittered(RESTING_FOR),
         Outcome::Held { .. } => jittered(HELD_FOR),
-        Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => Some(*after),
-        Outcome::Gone => None,
+        Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => *after,
     }
 }
 
@@ -41,18 +41,17 @@ mod tests {
 
     #[test]
     fn everything_that_exists_is_looked_at_again_whatever_events_tell() {
-        let seconds =
-            |outcome: &Outcome<()>| [0.0, 1.0].map(|chance| after(outcome, chance).map(|time| time.as_secs()));
+        let seconds = |outcome: &Outcome<()>| [0.0, 1.0].map(|chance| after(outcome, chance).as_secs());
         let message = String::new();
         let waits = Duration::from_secs(7);
         let reason = BlockedReason::Rejected;
-        assert_eq!(seconds(&Outcome::Resting(())), [Some(600), Some(720)]);
-        assert_eq!(seconds(&Outcome::Paused), [Some(600), Some(720)]);
+        assert_eq!(seconds(&Outcome::Resting(())), [600, 720]);
+        assert_eq!(seconds(&Outcome::Paused), [600, 720]);
         let held = Outcome::Held { reason: HeldReason::NotOurs, message: message.clone() };
-        assert_eq!(seconds(&held), [Some(300), Some(360)]);
-        assert_eq!(seconds(&Outcome::Progressing { state: (), after: waits }), [Some(7); 2]);
-        assert_eq!(seconds(&Outcome::Blocked { state: (), reason, message, after: waits }), [Some(7); 2]);
-        assert_eq!(seconds(&Outcome::Gone), [None; 2]);
+        assert_eq!(seconds(&held), [300, 360]);
+        assert_eq!(seconds(&Outcome::Progressing { state: (), after: waits }), [7; 2]);
+        assert_eq!(seconds(&Outcome::Blocked { state: (), reason, message, after: waits }), [7; 2]);
+        assert_eq!(seconds(&Outcome::Gone), [600, 720]);
         assert_eq!([0.0, 1.0].map(|chance| after_failure(chance).as_secs()), [5, 10]);
     }
 }

@@ -1,12 +1,19 @@
 //! An object that is made again under its name while a replica still acts for the one that was there before.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use durable_fsm::Outcome;
+use http::Method;
 use kube::ResourceExt as _;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
+use kube::runtime::controller::Action;
+use tokio::sync::OnceCell;
 
 use crate::cluster::Cluster;
 use crate::replica::Replica;
-use crate::worker::WorkerState;
+use crate::worker::{Worker, WorkerSpec, WorkerState};
 
 #[tokio::test]
 async fn a_pass_that_comes_back_to_a_namesake_ends_and_leaves_it_alone() {
@@ -27,4 +34,31 @@ async fn a_pass_that_comes_back_to_a_namesake_ends_and_leaves_it_alone() {
     assert_eq!(found.resource_version(), namesake.resource_version());
     assert_eq!(cluster.shelf.calls(), calls);
     assert!(matches!(cluster.settle(&reconciler, "alice").await, Outcome::Resting(_)));
+}
+
+#[tokio::test]
+async fn a_pass_that_begins_on_a_namesake_ends_and_leaves_it_alone() {
+    let Some(cluster) = Cluster::join("replaced").await else { return };
+    let old = cluster.create("alice").await;
+    let (gets, remade) = (Arc::new(AtomicU32::new(0)), Arc::new(OnceCell::new()));
+    let (workers, count, cell) = (cluster.workers.clone(), Arc::clone(&gets), Arc::clone(&remade));
+    // Between the controller's look at the object and the load of its record, the object is made again.
+    let reconciler = cluster.reconciler_through(move |request| {
+        let (workers, count, cell) = (workers.clone(), Arc::clone(&count), Arc::clone(&cell));
+        async move {
+            if request.method() == Method::GET && count.fetch_add(1, Ordering::SeqCst) == 1 {
+                workers.delete("alice", &DeleteParams::default()).await.unwrap();
+                let namesake = Worker::new("alice", WorkerSpec { image: "web:1".to_owned(), notes: None });
+                cell.set(workers.create(&PostParams::default(), &namesake).await.unwrap()).unwrap();
+            }
+            request
+        }
+    });
+    let (action, outcome) = reconciler.pass(&old).await.unwrap();
+    assert!(matches!(outcome, Outcome::Gone), "it went on: {:?}", outcome.state().map(WorkerState::name));
+    // The namesake's turn is next, whether or not an event tells of it.
+    assert_eq!(action, Action::requeue(Duration::ZERO));
+    let found = cluster.workers.get("alice").await.unwrap();
+    assert_eq!(found.resource_version(), remade.get().and_then(Worker::resource_version));
+    assert_eq!(cluster.shelf.calls(), 0);
 }

@@ -84,3 +84,45 @@ impl Expansion<'_> {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::diagram;
+
+    fn page() -> String {
+        let text = diagram(quote! {
+            /// Provisions one team.
+            #[fsm(name = "example.io/team", version = 1, resource = Team)]
+            pub enum TeamFlow {
+                /// Nothing "yet", <script>alert(1)</script> --> and
+                ///
+                /// a second paragraph.
+                #[fsm(initial)]
+                #[transition(create_room -> Ready | Failed, in_doubt = lookup, undo = close_room)]
+                Requested,
+                /// It is there.
+                #[fsm(resting)]
+                Ready { room: String },
+                #[fsm(resting, failed)]
+                Failed,
+            }
+        });
+        syn::parse2::<syn::LitStr>(text).expect("one string").value()
+    }
+
+    #[test]
+    fn the_page_shows_the_machine_with_links_and_tooltips_and_without_script() {
+        let page = page();
+        let begin = page.find("\n\n<div").expect("a picture that begins a block of HTML") + 2;
+        let picture = &page[begin..page.find("</div>").expect("the end of the picture")];
+        assert!(picture.contains("<svg") && picture.lines().all(|line| !line.trim().is_empty()), "{picture}");
+        for state in ["Requested", "Ready", "Failed"] {
+            assert_eq!(picture.matches(&format!("<a href=\"#variant.{state}\">")).count(), 1, "{state}");
+        }
+        assert!(picture.contains("<title>It is there.</title>") && picture.contains("<title>Failed</title>"));
+        assert!(picture.contains("&lt;script&gt;") && !picture.contains("<script"), "{picture}");
+        assert!(page.contains("| [`Requested`] | `create_room` | [`Ready`] or [`Failed`] | lookup | `close_room` |"));
+    }
+}

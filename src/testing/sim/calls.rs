@@ -164,14 +164,14 @@ impl SimSteps {
     }
 
     /// A request that only looks.
-    fn look<A: Debug + Send + 'static>(&self, site: Site, ask: Ask, menu: u64, call: Request<A>) -> Request<A> {
+    fn look<A: Debug + Send + 'static>(&self, site: Site, ask: Ask, call: Request<A>) -> Request<A> {
         let fault = {
             let mut core = self.sim.core();
             core.books.calls += 1;
             if site == Site::Lookup {
                 core.called(site, &ask);
             }
-            core.offer(menu)
+            core.offer(LOOK)
         };
         let told = |ask: Ask, call: Request<A>| -> Request<A> {
             let sim = self.sim.clone();
@@ -190,6 +190,7 @@ impl SimSteps {
                 let class = Class::NotApplied { retry_after: Some(Duration::from_secs(7)) };
                 told(ask, error(class, "too many requests"))
             }
+            Some(Fault::Rejected) => told(ask, error(Class::Rejected, "not acceptable")),
             Some(Fault::Hang) => Box::pin(std::future::pending()),
             Some(Fault::Slow) => {
                 let timeout = self.contract(&ask).map_or(Duration::from_secs(60), |contract| contract.timeout);
@@ -269,19 +270,12 @@ impl Steps for SimSteps {
                     }
                     answer
                 });
-                if waits {
-                    let menu =
-                        Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
-                    self.look(Site::Wait, ask, menu, call)
-                } else {
-                    call
-                }
+                if waits { self.look(Site::Wait, ask, call) } else { call }
             }
         }
     }
 
     fn lookup(&self, ask: Ask) -> Request<Lookup<Reply>> {
-        let menu = Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Hang.bit() | Fault::Slow.bit();
         let call = self.inner.lookup(ask.clone());
         let (sim, asked) = (self.sim.clone(), ask.clone());
         let has_abort = self.contract(&ask).is_some_and(|contract| contract.abort.is_some());
@@ -301,7 +295,7 @@ impl Steps for SimSteps {
             drop(core);
             answer
         });
-        self.look(Site::Lookup, ask, menu, call)
+        self.look(Site::Lookup, ask, call)
     }
 
     fn undo(&self, ask: Ask) -> Request<()> {
@@ -326,6 +320,10 @@ impl Steps for SimSteps {
         )
     }
 }
+
+/// What can strike a request that only looks. That something is not ours is for the provider to say: only it knows.
+const LOOK: u64 =
+    Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Rejected.bit() | Fault::Hang.bit() | Fault::Slow.bit();
 
 /// What can strike a request that may change the world. Nothing that the contract says cannot be: a duplicate only where a repeat is
 /// the same thing.

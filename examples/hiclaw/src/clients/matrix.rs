@@ -1,6 +1,7 @@
 //! The homeserver's client.
 
-use reqwest::Client;
+use durable_fsm::Class;
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::{ClientError, Urls, checked};
@@ -31,6 +32,9 @@ pub enum Registered {
 
 const MARKER: &str = "io.hiclaw.owner";
 
+/// How many requests a registration takes, at most: one for each stage, and one that asks for them.
+const STAGES: usize = 4;
+
 impl Matrix {
     pub(super) fn new(http: Client, urls: &Urls) -> Self {
         let admin_token = urls.logins.matrix_admin_token.clone();
@@ -60,22 +64,23 @@ impl Matrix {
     /// [`ClientError::NotOurs`] if it is there and our password does not open it.
     pub async fn register(&self, name: &str, password: &str, token: &str) -> Result<Registered, ClientError> {
         let mut body = json!({ "username": name, "password": password });
-        // The first answer is the session of an interactive registration, on servers that want one.
-        let first = self.http.post(self.url("register")).json(&body).send().await?;
-        if first.status().as_u16() == 401 {
-            let session: Value = first.json().await?;
-            let session = session.get("session").cloned().unwrap_or_default();
-            body["auth"] = json!({ "type": "m.login.registration_token", "token": token, "session": session });
-            match self.post("register", None, &body).await {
-                Ok(answer) => return Ok(Registered::New(Session::from(&answer))),
-                Err(error) if error.is(400, "M_USER_IN_USE") => {}
-                Err(error) => return Err(error),
+        for _ in 0..STAGES {
+            let response = self.http.post(self.url("register")).json(&body).send().await?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                match checked("matrix", response).await {
+                    Ok(made) => return Ok(Registered::New(Session::from(&made.json().await?))),
+                    Err(error) if error.is(400, "M_USER_IN_USE") => return self.open(name, password).await,
+                    Err(error) => return Err(error),
+                }
             }
-        } else if let Err(error) = checked("matrix", first).await
-            && !error.is(400, "M_USER_IN_USE")
-        {
-            return Err(error);
+            // It wants stages passed, one with each request, and names the ones that were.
+            body["auth"] = next_stage(&response.json().await?, token)?;
         }
+        Err(refused("", "registration wants one stage after the other and never ends".to_owned()))
+    }
+
+    /// Opens the account that is there.
+    async fn open(&self, name: &str, password: &str) -> Result<Registered, ClientError> {
         match self.login(name, password).await {
             Ok(session) => Ok(Registered::Ours(session)),
             Err(error) if error.is(403, "M_FORBIDDEN") => Err(ClientError::NotOurs(format!("the account {name}"))),
@@ -247,6 +252,31 @@ impl Session {
     pub fn token(&self) -> &str {
         &self.token
     }
+}
+
+/// What passes the next stage that a registration asks for.
+fn next_stage(asked: &Value, token: &str) -> Result<Value, ClientError> {
+    let completed = |stage: &&str| {
+        let completed = asked.get("completed").and_then(Value::as_array).into_iter().flatten();
+        completed.filter_map(Value::as_str).any(|it| it == *stage)
+    };
+    let stages = asked.pointer("/flows/0/stages").and_then(Value::as_array).into_iter().flatten();
+    let stage = stages.filter_map(Value::as_str).find(|it| !completed(it)).unwrap_or_default();
+    if let Some(error) = asked.get("error").and_then(Value::as_str) {
+        let code = asked.get("errcode").and_then(Value::as_str).unwrap_or_default();
+        return Err(refused(code, format!("{error}; give the registration token that the homeserver knows")));
+    }
+    match stage {
+        "m.login.registration_token" => Ok(json!({ "type": stage, "session": asked["session"], "token": token })),
+        "m.login.dummy" => Ok(json!({ "type": stage, "session": asked["session"] })),
+        _ => Err(refused("", format!("registration wants `{stage}`, which a controller cannot pass; let a token do"))),
+    }
+}
+
+/// A registration that this server does not let through.
+fn refused(code: &str, message: String) -> ClientError {
+    let (status, code) = (StatusCode::UNAUTHORIZED, code.to_owned());
+    ClientError::Refused { server: "matrix", status, code, message, class: Class::Rejected }
 }
 
 fn encoded(alias: &str) -> String {

@@ -35,6 +35,8 @@ struct Homeserver {
     domain: String,
     accounts: BTreeMap<String, Account>,
     tokens: BTreeMap<String, String>,
+    /// The sessions of registrations, and whether the token was given.
+    sessions: BTreeMap<String, bool>,
     rooms: BTreeMap<String, Room>,
     aliases: BTreeMap<String, String>,
     counter: u64,
@@ -136,13 +138,28 @@ async fn register(State(state): State<Shared>, Json(body): Json<Value>) -> Answe
         return error(400, "M_USER_IN_USE", "User ID already taken.");
     }
     let auth = body.get("auth").cloned().unwrap_or_default();
-    if text(&auth, "session").is_empty() {
-        let session = format!("session{}", server.next());
-        let flows = json!([{ "stages": ["m.login.registration_token"] }]);
-        return (StatusCode::UNAUTHORIZED, Json(json!({ "session": session, "flows": flows, "params": {} })));
-    }
-    if text(&auth, "token") != TOKEN {
-        return error(401, "M_UNAUTHORIZED", "Invalid registration token");
+    let session = match text(&auth, "session") {
+        "" => format!("session{}", server.next()),
+        session => session.to_owned(),
+    };
+    let token_given = server.sessions.entry(session.clone()).or_default();
+    let asked = |completed: Value| {
+        let flows = json!([{ "stages": ["m.login.registration_token", "m.login.dummy"] }]);
+        json!({ "session": session, "flows": flows, "params": {}, "completed": completed })
+    };
+    match text(&auth, "type") {
+        "m.login.dummy" if *token_given => {}
+        "m.login.registration_token" if text(&auth, "token") == TOKEN => {
+            *token_given = true;
+            return (StatusCode::UNAUTHORIZED, Json(asked(json!(["m.login.registration_token"]))));
+        }
+        "m.login.registration_token" => {
+            let mut refused = asked(json!([]));
+            refused["errcode"] = json!("M_UNAUTHORIZED");
+            refused["error"] = json!("Invalid registration token");
+            return (StatusCode::UNAUTHORIZED, Json(refused));
+        }
+        _ => return (StatusCode::UNAUTHORIZED, Json(asked(json!([])))),
     }
     server.accounts.insert(user.clone(), Account { password: text(&body, "password").to_owned(), deactivated: false });
     let token = server.new_token(&user);

@@ -99,6 +99,29 @@ async fn what_is_slow_is_served_also_when_nobody_waits() {
     let server = faulty(Fault::Hang).await;
     timeout(Duration::from_secs(3_600), patch(&server, "1")).await.unwrap_err();
     assert_eq!(stored(&server), None);
+
+    let server = faulty(Fault::HangReply).await;
+    timeout(Duration::from_secs(3_600), patch(&server, "1")).await.unwrap_err();
+    assert_eq!(stored(&server).as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn somebody_else_is_faster_than_the_request_that_a_hook_decides_on() {
+    let server = server();
+    let one = server.widgets().create(&PostParams::default(), &widget("one")).await.unwrap();
+    let label = serde_json::json!({"metadata": {"labels": {"edited": "meanwhile"}}});
+    let (it, patch) = (server.clone(), label.clone());
+    server.on_request(move |_| {
+        it.merge("other", WIDGETS, "default", "one", &patch).unwrap();
+        Fault::None
+    });
+    let guarded = serde_json::json!({"metadata": {"resourceVersion": one.resource_version(), "labels": {"mine": "1"}}});
+    let refused_patch = server.widgets().patch("one", &PatchParams::default(), &kube::api::Patch::Merge(guarded)).await;
+    assert_eq!(refused(refused_patch).0, 409);
+    let last = server.history().pop().unwrap();
+    assert_eq!((&*last.client, last.verb, last.request), ("other", Verb::Patch, 2));
+    server.stop_faults();
+    assert_eq!(server.merge("other", WIDGETS, "default", "two", &label).unwrap_err().code, 404);
 }
 
 #[tokio::test]

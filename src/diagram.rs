@@ -25,14 +25,18 @@
 //! use durable_fsm::diagram::{mermaid, terminal};
 //!
 //! assert!(mermaid::folded(&WorkerFlow::GRAPH, None).starts_with("stateDiagram-v2"));
-//! println!("{}", terminal::write(&WorkerFlow::GRAPH, None, &terminal::Options::default()));
+//! println!("{}", terminal::write(&WorkerFlow::GRAPH, None, &terminal::Options::from_env()));
 //! ```
+//!
+//! With the feature `png` there is `png::write` as well. [`assert_current`] keeps a checked-in picture current.
 
 mod back;
 mod way;
 
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "png")]
+pub use durable_fsm_graph::png;
 pub use durable_fsm_graph::{Overlay, Step, Stopped, assert_current, dot, mermaid, svg, terminal};
 
 use crate::graph::Graph;

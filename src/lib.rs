@@ -1,3 +1,7 @@
+// Of two definitions of a link Markdown takes the first: rustdoc's front page carries its picture with it, and
+// leads to the repository where it cannot.
+#![cfg_attr(doc, doc = include_str!("../docs/worker.uri.md"))]
+#![cfg_attr(doc, doc = "[gallery]: https://github.com/durable-fsm/durable-fsm/blob/main/docs/gallery.md\n")]
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -51,6 +51,29 @@ async fn a_record_on_its_way_back_shows_what_is_left() {
     assert_eq!(overlay.next_retry, None, "a person has to look first");
 }
 
+/// rustdoc copies no files, so the picture on the crate's front page is part of the page: a data URI of `docs/worker.svg`.
+#[test]
+fn the_picture_on_the_front_page_is_the_one_in_the_repository() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let picture = std::fs::read(folder.join("worker.svg")).unwrap();
+    let mut page = String::from("[worker-picture]: data:image/svg+xml,");
+    for byte in picture {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'=' | b':' | b'/' | b',' => page.push(byte.into()),
+            _ => page.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    page.push_str("\n\n");
+    let path = folder.join("worker.uri.md");
+    if std::env::var_os("UPDATE_DIAGRAMS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "docs/worker.uri.md is not docs/worker.svg: run this test with UPDATE_DIAGRAMS=1");
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains("[worker-picture]: docs/worker.svg") && readme.contains("][worker-picture]"));
+}
+
 /// A machine with a branch, a retry and a loop, in which not every state has a fact.
 #[derive(Fsm)]
 #[fsm(name = "test.io/trip", version = 1, resource = Thing)]
@@ -181,4 +204,18 @@ async fn a_blocked_a_paused_and_a_doubtful_resource_say_so() {
     bench.runner.pause(&thing.id()).await.unwrap();
     text("paused").await;
     assert!(bench.provider.all_faults_fired());
+}
+
+#[cfg(feature = "png")]
+#[tokio::test]
+async fn a_live_record_is_drawn_as_png() {
+    use durable_fsm::diagram::png::{self, Scheme};
+
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let _ = bench.settle(&thing).await;
+    let record = bench.record(&thing).await;
+    let live = Live::of(&ThingFlow::GRAPH, "default/thing", &record, bench.clock.wall());
+    let plain = png::write(&ThingFlow::GRAPH, None, Scheme::Light, 1.0).unwrap();
+    let picture = png::write(&ThingFlow::GRAPH, Some(&live.overlay()), Scheme::Light, 1.0).unwrap();
+    assert!(picture.starts_with(b"\x89PNG") && picture != plain);
 }

@@ -96,9 +96,9 @@ pub(crate) fn wrap(text: &str, fits: impl Fn(&str) -> bool) -> Vec<String> {
         let last = lines.len() - 1;
         let longer = format!("{}{part}", lines[last]);
         if lines[last].is_empty() || fits(longer.trim_end()) {
-            lines[last] = longer
+            lines[last] = longer;
         } else {
-            lines.push(part.to_owned())
+            lines.push(part.to_owned());
         }
     };
     for word in text.split_inclusive(' ') {

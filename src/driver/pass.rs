@@ -346,7 +346,8 @@ impl<'d, P: Probe> Pass<'d, P> {
     fn is_outdated(&self) -> bool {
         let latest = self.signals.generation;
         let is_same = latest == self.generation || latest == Some(self.steps.generation());
-        self.record.direction.is_forward() && (!is_same || self.is_behind())
+        // What is to be undone does not depend on the spec.
+        self.record.direction.is_forward() && !self.is_deleting() && (!is_same || self.is_behind())
     }
 
     /// Whether this pass was given a resource that was out of date already, as from a cache that lags.

@@ -179,3 +179,21 @@ async fn a_pass_for_a_resource_that_is_out_of_date_does_nothing() {
     assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(1)));
     assert_eq!((bench.provider.calls(), bench.store.writes()), (Vec::new(), 0));
 }
+
+#[tokio::test]
+async fn what_is_to_be_deleted_is_undone_whatever_spec_the_pass_was_given() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let _ = bench.settle(&thing).await;
+    // A deletion raises the generation, and the spec that the pass has is older.
+    let store = Telling(bench.store.clone(), |_| u64::MAX);
+    let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
+    let deleted = Thing { deleting: true, ..thing.clone() };
+    let mut outcome = runner.reconcile(&deleted).await.unwrap();
+    for _ in 0..50 {
+        let Some(after) = outcome.requeue_after() else { break };
+        bench.clock.advance(after);
+        outcome = runner.reconcile(&deleted).await.unwrap();
+    }
+    assert!(matches!(outcome, Outcome::Gone));
+    assert_eq!(bench.bytes(&thing).await, None);
+}

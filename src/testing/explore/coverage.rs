@@ -186,7 +186,8 @@ impl<W: World> Explorer<W> {
         let repeated = contracts.iter().any(|contract| contract.in_doubt == InDoubt::Repeat);
         unless(undone, &[Fault::Echo]);
         unless(undone || repeated, &[Fault::Duplicate]);
-        unless(self.rig.resources.len() > 1, &[Fault::Edit]);
+        // Without an edit there is no pass for a resource that has a record and is not to be deleted.
+        unless(self.rig.resources.len() > 1, &[Fault::Edit, Fault::Unmarked]);
         unless(!self.rig.exclusive, &[Fault::Switch, Fault::Pause, Fault::Other, Fault::MadeAgain]);
         // What is held in doubt is so because of another fault.
         unless(false, &[Fault::RollBack]);

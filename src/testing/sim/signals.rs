@@ -47,8 +47,8 @@ impl Core {
         let told = &mut self.told[self.actor];
         told.paused = signals.paused;
         let has_changed = *told.generation.get_or_insert(signals.generation) != signals.generation;
-        // A read that was out of date is no news to a pass that was given the latest spec.
-        told.outdated = has_changed && signals.generation != Some(told.given);
+        // A read that was out of date is no news to a pass that was given the latest spec, and what is to be undone does not depend on it.
+        told.outdated = has_changed && signals.generation != Some(told.given) && !signals.deleting;
     }
 
     /// Why the running controller may not begin anything, if it was told so.

@@ -63,7 +63,9 @@ fn the_pictures_on_the_front_page_are_those_in_the_repository() {
         page.push_str(&format!("[{name}-picture]: data:image/svg+xml,"));
         for byte in std::fs::read(folder.join(format!("{name}.svg"))).unwrap() {
             match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'=' | b':' | b'/' | b',' => page.push(byte.into()),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'=' | b':' | b'/' | b',' => {
+                    page.push(byte.into());
+                }
                 _ => page.push_str(&format!("%{byte:02X}")),
             }
         }

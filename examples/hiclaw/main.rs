@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use hiclaw::command::Arguments;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    Arguments::parse().run().await
+fn main() -> ExitCode {
+    Arguments::parse().run()
 }

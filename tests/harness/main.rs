@@ -13,3 +13,7 @@ mod shared;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;
+
+/// A fifth of exploring is allocating; this allocator is faster at it than the one of glibc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

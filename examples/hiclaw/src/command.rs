@@ -1,4 +1,6 @@
 //! The command line. Invariant: whatever can be run from it is run from here, by the program and by tests that need it as a process.
+//!
+//! An async body is compiled where it is awaited. This one is awaited here, so that it is compiled once and not in each program.
 
 use std::process::ExitCode;
 
@@ -30,7 +32,8 @@ pub enum Role {
 }
 
 impl Arguments {
-    /// Runs it: success, failure, or an error that is told on standard error.
+    /// Runs it to its end, on a runtime of its own: success, failure, or an error that is told on standard error.
+    #[tokio::main]
     pub async fn run(self) -> ExitCode {
         let result: Result<bool, Box<dyn std::error::Error>> = match self.role {
             Some(Role::Controller(controller)) => controller.run().await.map(|()| true).map_err(Into::into),

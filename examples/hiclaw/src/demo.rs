@@ -78,7 +78,7 @@ impl Demo {
     /// [`DemoError`].
     pub async fn run(self) -> Result<bool, DemoError> {
         if self.kill_all {
-            let kills = at_every_crossing(&self.servers, self.at_once).await?;
+            let kills = kills::every_crossing(&self.servers, self.at_once).await?;
             return Ok(kills.is_as_promised());
         }
         if let Some(crossing) = &self.kill_at {

@@ -14,6 +14,8 @@ pub use mail::Mail;
 pub use matrix::{HalfRoom, Matrix};
 pub use oss::Oss;
 
+use std::pin::Pin;
+
 use crate::clients::{Logins, Urls};
 
 /// All five servers, on free loopback ports, for as long as this lives.
@@ -32,28 +34,34 @@ pub struct World {
     pub calls: Calls,
 }
 
+/// A world that starts. In a box, so that the servers are compiled here and not wherever one is awaited.
+pub type Starting = Pin<Box<dyn Future<Output = std::io::Result<World>> + Send>>;
+
 impl World {
     /// Starts all five; the homeserver's domain is `hiclaw.test`.
     ///
     /// # Errors
     /// A port cannot be had.
-    pub async fn start() -> std::io::Result<Self> {
-        Self::with_domain("hiclaw.test").await
+    pub fn start() -> Starting {
+        Self::with_domain("hiclaw.test")
     }
 
     /// Starts all five, with a homeserver of this domain.
     ///
     /// # Errors
     /// A port cannot be had.
-    pub async fn with_domain(domain: &str) -> std::io::Result<Self> {
-        let calls = Calls::default();
-        Ok(Self {
-            matrix: Matrix::start(&calls, domain).await?,
-            higress: Higress::start(&calls).await?,
-            docker: Docker::start(&calls).await?,
-            oss: Oss::start(&calls).await?,
-            mail: Mail::start(&calls).await?,
-            calls,
+    pub fn with_domain(domain: &str) -> Starting {
+        let domain = domain.to_owned();
+        Box::pin(async move {
+            let calls = Calls::default();
+            Ok(Self {
+                matrix: Matrix::start(&calls, &domain).await?,
+                higress: Higress::start(&calls).await?,
+                docker: Docker::start(&calls).await?,
+                oss: Oss::start(&calls).await?,
+                mail: Mail::start(&calls).await?,
+                calls,
+            })
         })
     }
 

@@ -9,11 +9,10 @@ use hiclaw::demo::at_every_crossing;
 
 const NAME: &str = "a_kill_at_every_crossing_is_survived";
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|it| it == "controller") {
-        return Arguments::parse().run().await;
+        return Arguments::parse().run();
     }
     if arguments.iter().any(|it| it == "--list") {
         println!("{NAME}: test");
@@ -25,7 +24,7 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let servers = Arguments::parse_from(["hiclaw"]).demo.servers;
-    let kills = at_every_crossing(&servers, 8).await.unwrap();
+    let kills = at_every_crossing(&servers, 16).unwrap();
     assert!(kills.is_as_promised(), "{kills:#?}");
     assert!(kills.effects_kept > kills.kills, "{kills:#?}");
     println!("{NAME} ... ok");

@@ -58,7 +58,7 @@ async fn fire() {
     let mut fire =
         Fire { server: &server, controllers: &mut controllers, editor: &editor, server_kills: 0, cluster: &cluster };
 
-    println!("{WORKERS} workers, 3 controllers, one of them killed every 200 to 500 ms");
+    println!("{WORKERS} workers, 3 controllers, one of them killed every 200 to 350 ms");
     let mut wanted = BTreeMap::new();
     fire.until("all are ready", |workers| count_unready(workers, &wanted)).await;
     let (first, kills) = (started.elapsed(), fire.controllers.kills());
@@ -116,7 +116,7 @@ impl Fire<'_> {
         let begun = Instant::now();
         let mut told = Instant::now();
         loop {
-            tokio::time::sleep(Duration::from_millis(200 + fastrand::u64(..300))).await;
+            tokio::time::sleep(Duration::from_millis(200 + fastrand::u64(..150))).await;
             self.controllers.kill_one();
             // In mode KUBECONFIG the server is somebody else's and stays.
             let may_kill = self.server.processes().is_some();

@@ -16,6 +16,10 @@ use bot::Bots;
 use on::{Lost, Nameless, NoFinalizer, NoPrecondition, On, Refused};
 use worker::Cloud;
 
+/// A fifth of exploring is allocating; this allocator is faster at it than the one of glibc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Explores a world, with so many faults in one run, and prints what was covered.
 #[track_caller]
 fn survives<W: World>(faults: usize) {

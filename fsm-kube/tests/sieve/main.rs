@@ -26,6 +26,10 @@ use crate::script::Script;
 use crate::search::Search;
 use crate::small::SmallFlow;
 
+/// A fifth of exploring is allocating; this allocator is faster at it than the one of glibc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The whole machine.
 const WORKER: Subject =
     Subject { operate: operate::<WorkerFlow>, machine: Some((&WorkerFlow::GRAPH, &machine::THINGS)) };

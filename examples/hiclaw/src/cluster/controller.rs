@@ -1,6 +1,7 @@
 //! The controller that runs in the cluster. Invariant: it stops between effects, and whatever it was at is in the record.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,10 @@ pub enum ClusterError {
     Serve(#[from] std::io::Error),
 }
 
+/// A controller that runs.
+pub type Running = Pin<Box<dyn Future<Output = Result<(), ClusterError>> + Send>>;
+type Stop = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
+
 impl ClusterController {
     /// Runs until SIGTERM or SIGINT, with the cluster that the environment names.
     ///
@@ -71,11 +76,12 @@ impl ClusterController {
     ///
     /// # Errors
     /// As for `run`.
-    pub async fn run_until(
-        self,
-        client: Client,
-        stop: impl Future<Output = ()> + Send + Sync + 'static,
-    ) -> Result<(), ClusterError> {
+    pub fn run_until(self, client: Client, stop: impl Future<Output = ()> + Send + Sync + 'static) -> Running {
+        // In boxes, so that the controller is compiled here and not wherever it is awaited.
+        Box::pin(self.watch(client, Box::pin(stop)))
+    }
+
+    async fn watch(self, client: Client, stop: Stop) -> Result<(), ClusterError> {
         let listener = TcpListener::bind(self.serve).await?;
         let provisioner = Provisioner {
             clients: Clients::new(&self.urls, Duration::from_millis(1500))?,

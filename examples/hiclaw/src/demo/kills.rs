@@ -52,11 +52,16 @@ impl Kills {
     }
 }
 
-/// Kills a controller at every crossing of the worker's flow, and says so.
+/// Kills a controller at every crossing of the worker's flow, with so many worlds at a time, and says so. Has a runtime of its own.
 ///
 /// # Errors
 /// [`DemoError`], if an undisturbed run fails.
+#[tokio::main]
 pub async fn at_every_crossing(servers: &Servers, at_once: usize) -> Result<Kills, DemoError> {
+    every_crossing(servers, at_once).await
+}
+
+pub(super) async fn every_crossing(servers: &Servers, at_once: usize) -> Result<Kills, DemoError> {
     let mut plan = Vec::new();
     for way in [Way::Forward, Way::Deletion] {
         plan.extend(crossings(servers, way).await?.into_iter().map(|crossing| (way, crossing)));

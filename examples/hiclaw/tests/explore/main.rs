@@ -5,6 +5,10 @@ mod cloud;
 
 use crate::cloud::Cloud;
 
+/// A fifth of exploring is allocating; this allocator is faster at it than the one of glibc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 durable_fsm::survive! {
     mod worker for Cloud {
         register_account, create_room, create_consumer, authorize_route, push_config, push_skill, run_container, apply_spec

@@ -5,3 +5,7 @@ mod human_world;
 mod stage;
 mod team;
 mod team_world;
+
+/// A fifth of exploring is allocating; this allocator is faster at it than the one of glibc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

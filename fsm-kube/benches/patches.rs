@@ -83,7 +83,8 @@ async fn rate<F: Future<Output = u32>>(patches: impl Iterator<Item = F>) -> f64 
     f64::from(done) / begun.elapsed().as_secs_f64()
 }
 
-/// What somebody would write by hand: one annotation, with the resourceVersion as precondition.
+/// What somebody would write by hand: one annotation, with the resourceVersion as precondition. The resource has another author than its
+/// controller, so that each has fields of its own; the server keeps a list for either.
 struct Raw {
     workers: Api<Worker>,
     name: String,
@@ -98,11 +99,12 @@ impl Raw {
     }
 
     async fn patch(&mut self, times: u32) -> u32 {
+        let params = PatchParams { field_manager: Some("by-hand".to_owned()), ..PatchParams::default() };
         for _ in 0..times {
             self.done += 1;
             let metadata = json!({ "resourceVersion": self.version, "annotations": { KEY: text(self.done) } });
             let patch = Patch::Merge(json!({ "metadata": metadata }));
-            let patched = self.workers.patch(&self.name, &PatchParams::default(), &patch).await.unwrap();
+            let patched = self.workers.patch(&self.name, &params, &patch).await.unwrap();
             self.version = patched.resource_version().unwrap();
         }
         times

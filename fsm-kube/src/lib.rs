@@ -4,6 +4,7 @@ mod classify;
 mod conditions;
 mod metrics;
 mod names;
+mod object;
 mod predicate;
 mod reason;
 mod reconciler;

@@ -3,13 +3,13 @@
 
 use async_trait::async_trait;
 use durable_fsm::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
-use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
-use kube::{Api, Client};
+use kube::api::{ApiResource, DynamicObject, GetParams, ListParams, Patch, PatchParams, Request};
+use kube::{Api, Client, Resource as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::object::{Metadata, Object};
 use crate::refusal::{self, ANNOTATIONS_LIMIT, Refusal};
-use crate::request::Request;
 use crate::{Names, Verb};
 
 /// The field manager under which everything is patched.
@@ -69,7 +69,7 @@ impl AnnotationStore {
 
     /// The same store for carrying out one request: what it writes also removes the annotation that asks for it, and it finds nothing but a
     /// conflict once that has another value.
-    pub(crate) fn consuming(mut self, request: &Request) -> Self {
+    pub(crate) fn consuming(mut self, request: &crate::request::Request) -> Self {
         self.consumes = Some((request.annotation.clone(), request.value.clone()));
         self
     }
@@ -103,14 +103,24 @@ impl AnnotationStore {
         }
     }
 
+    async fn get(&self, id: &ResourceId) -> Result<Object, kube::Error> {
+        let request = self.requests(id).get(&id.name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+        self.client.request(request).await
+    }
+
+    /// What is asked of the server about a resource: what comes back is decoded here, and no more of it than is needed.
+    fn requests(&self, id: &ResourceId) -> Request {
+        let namespace = (!id.namespace.is_empty()).then_some(id.namespace.as_str());
+        Request::new(DynamicObject::url_path(&self.kind, namespace))
+    }
+
     /// What an object says, for a machine with these names.
-    pub(crate) fn read(&self, names: &Names, object: &DynamicObject) -> Result<Loaded, StoreError> {
+    fn read(&self, names: &Names, object: &Object) -> Result<Loaded, StoreError> {
         let seen = self.seen(names, object);
-        let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key));
         // A request to stop is obeyed from the moment it stands there, also by a pass that is under way.
-        let is_asked = |verb: Verb| annotation(&names.verb(verb)).is_some();
+        let is_asked = |verb: Verb| object.annotation(&names.verb(verb)).is_some();
         Ok(Loaded {
-            bytes: annotation(names.record()).map(|text| text.clone().into_bytes()),
+            bytes: object.annotation(names.record()).map(|text| text.clone().into_bytes()),
             version: seen.version()?,
             marked: seen.marked(names),
             witness: self.witness(object),
@@ -122,38 +132,35 @@ impl AnnotationStore {
         })
     }
 
-    fn seen(&self, names: &Names, object: &DynamicObject) -> Seen {
+    fn seen(&self, names: &Names, object: &Object) -> Seen {
         let metadata = &object.metadata;
         let annotations = metadata.annotations.iter().flatten();
         let others = annotations.filter(|(key, _)| *key != names.record()).map(|(key, value)| key.len() + value.len());
         Seen {
-            uid: metadata.uid.clone().unwrap_or_default(),
-            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            uid: metadata.uid.clone(),
+            resource_version: metadata.resource_version.clone(),
             finalizers: metadata.finalizers.clone().unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
-            recorded: metadata.annotations.as_ref().is_some_and(|all| all.contains_key(names.record())),
+            recorded: object.annotation(names.record()).is_some(),
             witnessed: self.witness(object).is_some(),
             others: others.sum(),
         }
     }
 
-    fn witness(&self, object: &DynamicObject) -> Option<u64> {
-        object.data.get("status")?.get(&self.status_field)?.get("seq")?.as_u64()
+    fn witness(&self, object: &Object) -> Option<u64> {
+        object.status.as_ref()?.get(&self.status_field)?.get("seq")?.as_u64()
     }
 
     /// Patches the object, if it is still the one that was seen.
-    async fn patch(
-        &self,
-        id: &RecordId,
-        seen: &Seen,
-        mut patch: Value,
-        size: usize,
-    ) -> Result<DynamicObject, StoreError> {
+    async fn patch(&self, id: &RecordId, seen: &Seen, mut patch: Value, size: usize) -> Result<Object, StoreError> {
         patch["metadata"]["uid"] = json!(seen.uid);
         patch["metadata"]["resourceVersion"] = json!(seen.resource_version);
-        let api = self.api(&id.resource);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let error = match api.patch(&id.resource.name, &params, &Patch::Merge(patch)).await {
+        let request = self.requests(&id.resource).patch(&id.resource.name, &params(), &Patch::Merge(patch));
+        let answer = match request {
+            Ok(request) => self.client.request(request).await,
+            Err(error) => Err(kube::Error::BuildRequest(error)),
+        };
+        let error = match answer {
             Ok(object) => return Ok(object),
             Err(error) => error,
         };
@@ -161,9 +168,9 @@ impl AnnotationStore {
             Refusal::Means(error) => Err(error),
             // Another object of that name, or one that nobody can change any more.
             Refusal::Invalid(message) => {
-                let object = api.get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
-                let is_same = object.metadata.uid.as_ref() == Some(&seen.uid)
-                    && object.metadata.resource_version.as_ref() == Some(&seen.resource_version);
+                let Metadata { uid, resource_version, .. } =
+                    self.get(&id.resource).await.map_err(|error| refusal::of_read(&error))?.metadata;
+                let is_same = uid == seen.uid && resource_version == seen.resource_version;
                 Err(if is_same { StoreError::Invalid(message) } else { StoreError::Conflict })
             }
         }
@@ -175,7 +182,7 @@ impl AnnotationStore {
     /// As for [`Store::remove`].
     pub async fn abandon(&self, id: &RecordId) -> Result<(), StoreError> {
         let names = self.names(&id.machine)?;
-        let object = self.api(&id.resource).get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
+        let object = self.get(&id.resource).await.map_err(|error| refusal::of_read(&error))?;
         let seen = self.seen(&names, &object);
         if seen.marked(&names) || seen.witnessed { self.forget(id, seen).await } else { Ok(()) }
     }
@@ -197,9 +204,13 @@ impl AnnotationStore {
             "metadata": { "uid": seen.uid, "resourceVersion": seen.resource_version },
             "status": { self.status_field.as_str(): { "seq": null } },
         });
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = self.api(&id.resource).patch_status(&id.resource.name, &params, &Patch::Merge(patch)).await;
-        match patched {
+        let request =
+            self.requests(&id.resource).patch_subresource("status", &id.resource.name, &params(), &Patch::Merge(patch));
+        let answer = match request {
+            Ok(request) => self.client.request(request).await,
+            Err(error) => Err(kube::Error::BuildRequest(error)),
+        };
+        match answer {
             Ok(object) => Ok(self.seen(&self.names(&id.machine)?, &object)),
             Err(error) => match refusal::of_write(&error, 0) {
                 // The record is still there, so nothing is in doubt: the caller tries again.
@@ -221,9 +232,9 @@ impl std::fmt::Debug for AnnotationStore {
 impl Store for AnnotationStore {
     async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
         let names = self.names(&id.machine)?;
-        let object = self.api(&id.resource).get(&id.resource.name).await.map_err(|error| refusal::of_read(&error))?;
+        let object = self.get(&id.resource).await.map_err(|error| refusal::of_read(&error))?;
         if let Some((annotation, value)) = &self.consumes
-            && object.metadata.annotations.as_ref().and_then(|all| all.get(annotation)) != Some(value)
+            && object.annotation(annotation) != Some(value)
         {
             return Err(StoreError::Conflict);
         }
@@ -300,6 +311,10 @@ impl Store for AnnotationStore {
     fn uid_of(&self, version: &Version) -> Option<String> {
         Seen::from_version(version).ok().map(|seen| seen.uid)
     }
+}
+
+fn params() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// The version of an object, with what a patch of that version needs to know.

@@ -342,7 +342,12 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
     ///Whether `apply_spec` is to run: what is recorded against what is wanted.
     fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool;
 }
-#[allow(dead_code, unused_variables, clippy::match_single_binding)]
+#[allow(
+    dead_code,
+    unused_variables,
+    clippy::match_single_binding,
+    clippy::self_named_constructors
+)]
 const _: () = {
     use ::durable_fsm::__private as __fsm;
     #[allow(

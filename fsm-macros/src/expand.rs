@@ -109,7 +109,7 @@ impl Expansion<'_> {
         // After an error there are no lints to quiet.
         let keep_alive = self.stub.is_none().then(|| self.keep_alive());
         quote! {
-            #[allow(dead_code, unused_variables, clippy::match_single_binding)]
+            #[allow(dead_code, unused_variables, clippy::match_single_binding, clippy::self_named_constructors)]
             const _: () = {
                 use #fsm as __fsm;
                 #keep_alive

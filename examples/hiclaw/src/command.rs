@@ -25,7 +25,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Role {
     /// Reconciles one worker; what the demonstration runs as a process of its own, and kills.
-    Controller(Controller),
+    Controller(Box<Controller>),
     /// Reconciles all workers of a Kubernetes cluster.
     #[cfg(feature = "cluster")]
     InCluster(Box<crate::cluster::ClusterController>),

@@ -58,8 +58,8 @@ impl Plan<'_> {
         }
         for channel in p.spine + 1..=p.columns {
             self.channel(channel, &mut right, 1);
-            if channel < p.columns {
-                self.column(channel, &extents[channel], &mut right, 1);
+            if let Some(extents) = extents.get(channel) {
+                self.column(channel, extents, &mut right, 1);
             }
         }
         for channel in (0..=p.spine.min(p.columns)).rev() {

@@ -114,10 +114,13 @@ fn dot_draws_every_edge_and_state_once() {
     });
 }
 
+/// The failure target that a composite leads to, and its states.
+type Composite = (usize, Vec<usize>);
+
 /// The edges and states that a Mermaid text names, with the states of each composite.
-fn read(picture: &str) -> (Vec<Drawn>, Vec<usize>, Vec<(usize, Vec<usize>)>, Vec<usize>) {
+fn read(picture: &str) -> (Vec<Drawn>, Vec<usize>, Vec<Composite>, Vec<usize>) {
     let (mut edges, mut states, mut groups, mut folded) = (vec![], vec![], vec![], vec![]);
-    let mut open: Option<(usize, Vec<usize>)> = None;
+    let mut open: Option<Composite> = None;
     for line in picture.lines().map(str::trim) {
         if let Some(group) = line.strip_prefix("state \" \" as g") {
             open = group.strip_suffix(" {").and_then(number).map(|target| (target, vec![]));

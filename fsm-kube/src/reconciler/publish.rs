@@ -9,7 +9,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::{Api, Resource as _};
+use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::{Reconciled, Reconciler, Runs, now};
@@ -33,9 +33,9 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     pub(super) async fn publish(&self, id: &RecordId, of: &Reconciled, outcome: &Outcome<M::State>) {
         for _ in 0..TRIES {
             let Some(object) = self.look_at(id, of).await else { return };
-            let bytes = self.store.read(&self.names, &object).ok().and_then(|loaded| loaded.bytes);
+            let text = object.annotations().get(self.names.record());
             // A copied record says nothing about this object.
-            let record = bytes.and_then(|bytes| Record::decode(M::GRAPH, &bytes).ok());
+            let record = text.and_then(|text| Record::decode(M::GRAPH, text.as_bytes()).ok());
             let record = record.filter(|record| object.metadata.uid.as_ref() == Some(&record.owner));
             let Some(mut summary) = Summary::of::<M>(outcome, record.as_ref()) else { return };
             if summary.reason == Reason::RecordLost && record.is_none() {

@@ -2,6 +2,7 @@
 
 use durable_fsm::record::{Record, Resolution};
 use durable_fsm::{OperateError, Probe, RecordId, Released, StoreError};
+use kube::ResourceExt as _;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
@@ -39,7 +40,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     }
 
     async fn carry_out(&self, id: &RecordId, object: &DynamicObject, request: &Request) -> Result<Done, StoreError> {
-        let recorded = self.store.read(&self.names, object)?.bytes;
+        let recorded = object.annotations().get(self.names.record());
         let runner = self.runner.on_store(self.store.clone().consuming(request));
         let resource = &id.resource;
         let done = match request.verb {
@@ -53,7 +54,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             Verb::Resume => runner.resume(resource).await.map(|_| "resumed".to_owned()),
             Verb::Retry => runner.resolve(resource, Resolution::Retry).await.map(|_| "it is tried again".to_owned()),
             Verb::Rebind => {
-                let record = match self.record_in(recorded.as_deref()) {
+                let record = match self.record_in(recorded) {
                     Ok(record) => record,
                     Err(why) => return Ok(Done::Refused(why)),
                 };
@@ -115,9 +116,9 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         Ok(Done::Consumed("resumed".to_owned()))
     }
 
-    fn record_in(&self, bytes: Option<&[u8]>) -> Result<Record, String> {
-        let bytes = bytes.ok_or("there is no record to give to this object")?;
-        Record::decode(M::GRAPH, bytes).map_err(|error| error.to_string())
+    fn record_in(&self, text: Option<&String>) -> Result<Record, String> {
+        let text = text.ok_or("there is no record to give to this object")?;
+        Record::decode(M::GRAPH, text.as_bytes()).map_err(|error| error.to_string())
     }
 
     /// Takes a request off an object, if it is still the object that was read.

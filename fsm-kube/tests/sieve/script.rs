@@ -148,18 +148,20 @@ impl<'w> User<'w> {
         let reason = object["status"]["fsm"]["reason"].as_str().unwrap_or_default();
         let (release, retry) = (names.verb(Verb::Release), names.verb(Verb::Retry));
         let is_marked = object["metadata"]["finalizers"].to_string().contains(names.finalizer());
-        let ledger = world.ledger();
-        let has_struck = |faults: &[Fault]| ledger.struck().any(|it| faults.contains(&it));
+        let (struck, backup): (Vec<Fault>, _) = {
+            let ledger = world.ledger();
+            (ledger.struck().collect(), ledger.backup.clone())
+        };
+        let has_struck = |faults: &[Fault]| struck.iter().any(|it| faults.contains(it));
         let (key, value) = match reason {
             "TooLarge" if has_struck(&[Fault::TooLong, Fault::TooLarge]) => (retry, json!("")),
             "RecordLost" if !has_struck(&[Fault::Strip, Fault::Revert]) => return,
-            "RecordLost" if ledger.backup.0 == uid_of(&object) => (names.record().to_owned(), json!(ledger.backup.1)),
+            "RecordLost" if backup.0 == uid_of(&object) => (names.record().to_owned(), json!(backup.1)),
             // There was no record yet, so there is nothing to be lost.
             "RecordLost" => (release, json!("")),
             _ if !is_marked && place::annotation(&object, &release).is_some() => (release, Value::Null),
             _ => return,
         };
-        drop(ledger);
         if place::annotation(&object, &key).map(Value::from).unwrap_or_default() == value {
             return;
         }

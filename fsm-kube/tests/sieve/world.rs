@@ -150,9 +150,9 @@ impl World {
 
     fn strike(&self, fault: Fault, seen: &Seen) -> Served {
         match fault {
-            Fault::Previous => Served::ReadAt(self.version(|all| all.last()) - 1),
-            Fault::First => Served::ReadAt(self.version(|all| all.first())),
-            Fault::Unborn => Served::ReadAt(self.version(|all| all.first()) - 1),
+            Fault::Previous => Served::ReadAt(self.version(<[u64]>::last) - 1),
+            Fault::First => Served::ReadAt(self.version(<[u64]>::first)),
+            Fault::Unborn => Served::ReadAt(self.version(<[u64]>::first) - 1),
             Fault::Crash | Fault::CrashAfter => {
                 self.ledger().alive = None;
                 self.killed.notify_one();

@@ -11,6 +11,7 @@ use crate::worker::{Worker, WorkerSpec};
 
 /// A worker: an agent with an account, a room, gateway access, configuration, skills and a pod.
 #[derive(CustomResource, KubeSchema, Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::duplicated_attributes, reason = "each column is a `printcolumn` of its own")]
 #[kube(
     group = "hiclaw.io",
     version = "v1beta1",

@@ -38,11 +38,12 @@ const chromium = (...more) =>
   }).toString();
 for (const [name, path] of Object.entries(pages)) {
   for (const theme of ["light", "dark", "ayu"]) {
-    // The theme is chosen as a reader chooses it, before the page's own script asks for it.
-    const choose = `<script>localStorage.setItem("rustdoc-use-system-theme","false");localStorage.setItem("rustdoc-theme","${theme}")</script>`;
+    // The page's own scripts do no more for the picture than to write the theme here, and a headless Chromium waits for them for ever.
     const tell = `<script>addEventListener("load",()=>{const images=[...document.querySelectorAll("main img")];document.body.append(Object.assign(document.createElement("pre"),{textContent:"@@"+document.documentElement.dataset.theme+" "+images.length+" "+images.filter(i=>i.naturalWidth>0).length+"@@"}))})</script>`;
     const copy = join(dirname(path), `${name}.${theme}.html`);
-    const text = readFileSync(path, "utf8").replace("<head>", `<head>${choose}`);
+    const page = readFileSync(path, "utf8").replace(/<(script|noscript)\b.*?<\/\1>/gs, "");
+    const text = page.replace(/<html[^>]*>/, `<html lang="en" data-theme="${theme}">`);
+    assert(text !== page, "the theme is set");
     writeFileSync(copy, text.replace("</head>", `${tell}</head>`));
     const [, found, images, shown] = chromium("--dump-dom", `file://${copy}`).match(/@@(\w+) (\d+) (\d+)@@/);
     assert.equal(found, theme);
@@ -50,7 +51,7 @@ for (const [name, path] of Object.entries(pages)) {
     assert.equal(images, name === "front" ? "3" : "0", `${name}: the number of pictures`);
     writeFileSync(copy, text);
     const out = join(pictures, `${name}.${theme}.png`);
-    chromium("--window-size=1000,1500", `--screenshot=${out}`, `file://${copy}`);
+    chromium("--window-size=1000,2600", `--screenshot=${out}`, `file://${copy}`);
     rmSync(copy);
     console.log(`look at ${out}`);
   }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a machine costs in `cargo check`: 20 copies of the 8-step Worker, one touched, against 20 empty modules; without and with the
 # transitions that the author writes.
-# Usage: benches/compile_cost.sh [directory for the two crates]
+# Usage: benches/compile_cost.sh [directory for the three crates]
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 dir=${1:-$(mktemp -d)}

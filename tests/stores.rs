@@ -16,7 +16,7 @@ fn a_record_is_named_by_machine_and_resource() {
 }
 
 #[test]
-fn a_file_store_is_its_processes_alone_and_a_memory_store_plays_one_that_is_not() {
+fn a_file_store_is_one_process_alone_and_a_memory_store_plays_many() {
     let folder = tempfile::tempdir().unwrap();
     let files = FileStore::open(folder.path()).unwrap();
     assert!(files.exclusive());

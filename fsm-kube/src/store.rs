@@ -104,7 +104,17 @@ impl AnnotationStore {
     }
 
     async fn get(&self, id: &ResourceId) -> Result<Object, kube::Error> {
-        let request = self.requests(id).get(&id.name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+        self.ask("get", self.requests(id).get(&id.name, &GetParams::default())).await
+    }
+
+    /// Sends a request, under the name that `kube` gives to its span.
+    async fn ask(
+        &self,
+        name: &'static str,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Object, kube::Error> {
+        let mut request = request.map_err(kube::Error::BuildRequest)?;
+        request.extensions_mut().insert(name);
         self.client.request(request).await
     }
 
@@ -156,11 +166,7 @@ impl AnnotationStore {
         patch["metadata"]["uid"] = json!(seen.uid);
         patch["metadata"]["resourceVersion"] = json!(seen.resource_version);
         let request = self.requests(&id.resource).patch(&id.resource.name, &params(), &Patch::Merge(patch));
-        let answer = match request {
-            Ok(request) => self.client.request(request).await,
-            Err(error) => Err(kube::Error::BuildRequest(error)),
-        };
-        let error = match answer {
+        let error = match self.ask("patch", request).await {
             Ok(object) => return Ok(object),
             Err(error) => error,
         };
@@ -206,11 +212,7 @@ impl AnnotationStore {
         });
         let request =
             self.requests(&id.resource).patch_subresource("status", &id.resource.name, &params(), &Patch::Merge(patch));
-        let answer = match request {
-            Ok(request) => self.client.request(request).await,
-            Err(error) => Err(kube::Error::BuildRequest(error)),
-        };
-        match answer {
+        match self.ask("patch_status", request).await {
             Ok(object) => Ok(self.seen(&self.names(&id.machine)?, &object)),
             Err(error) => match refusal::of_write(&error, 0) {
                 // The record is still there, so nothing is in doubt: the caller tries again.

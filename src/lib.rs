@@ -50,16 +50,25 @@ pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 /// What generated code names. Nothing here is covered by semantic versioning.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::machine::{
-        Answer, Call, Dispatch, Machine, Made, Next, Read, Reply, Sealed, State, absent, decode, foreign, subjects,
-    };
-    pub use crate::{Attempt, Classify, Each, FactError, Facts, Lookup, Resource, Wait};
-    pub use core::ops::Deref;
-    pub use core::result::Result::Ok;
+    pub use crate::machine::{Dispatch, Made, Next, Sealed};
+    pub use crate::{Attempt, Classify, FactError, Lookup, Wait};
     pub use durable_fsm_graph as graph;
     pub use durable_fsm_macros::{diagram, skeleton};
-    pub use std::boxed::Box;
-    pub use std::collections::BTreeSet;
-    pub use std::string::String;
-    pub use std::sync::Arc;
+
+    /// For a glob: no author has names like these.
+    pub mod short {
+        pub use crate::machine::{
+            Answer as __Answer, Call as __Call, Dispatch as __Dispatch, Machine as __Machine, Read as __Read,
+            Reply as __Reply, Sealed as __Sealed, State as __State, absent as __absent, decode as __decode,
+            foreign as __foreign, subjects as __subjects,
+        };
+        pub use crate::{Each as __Each, Facts as __Facts, Lookup as __Lookup};
+        pub use core::ops::Deref as __Deref;
+        pub use core::result::Result::Ok as __Ok;
+        pub use durable_fsm_graph::Graph as __Graph;
+        pub use std::boxed::Box as __Box;
+        pub use std::collections::BTreeSet as __BTreeSet;
+        pub use std::string::String as __String;
+        pub use std::sync::Arc as __Arc;
+    }
 }

@@ -221,12 +221,12 @@ impl<R: Resource> Call<R> {
     }
 
     pub fn derive<T, S: State, N: Next, E: Classify>(
-        &self,
-        transitions: &T,
+        self,
+        transitions: Arc<T>,
         method: fn(&T, S, &Attempt<R>) -> Result<N, E>,
     ) -> Boxed<Result<Reply, Failure>> {
         let reply = self.state().map_err(Failure::Fact).and_then(|from| {
-            let next = classified(method(transitions, from, &self.attempt))?;
+            let next = classified(method(&transitions, from, &self.attempt))?;
             Ok(Reply::Made(next.made()?))
         });
         Box::pin(std::future::ready(reply))

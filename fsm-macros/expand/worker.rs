@@ -349,7 +349,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
     clippy::self_named_constructors
 )]
 const _: () = {
-    use ::durable_fsm::__private as __fsm;
+    use ::durable_fsm::__private::short::*;
     #[allow(
         dead_code,
         unreachable_code,
@@ -403,26 +403,26 @@ const _: () = {
         ///Begins a chain of states.
         #[must_use]
         pub fn start() -> Self {
-            Self(__fsm::Sealed::new(RequestedData {}))
+            Self(__Sealed::new(RequestedData {}))
         }
         ///The step to [`AccountRegistered`].
         #[must_use]
         pub fn account_registered(self, user_id: String) -> AccountRegistered {
-            AccountRegistered(__fsm::Sealed::new(AccountRegisteredData { user_id }))
+            AccountRegistered(__Sealed::new(AccountRegisteredData { user_id }))
         }
     }
-    impl __fsm::Deref for Requested {
+    impl __Deref for Requested {
         type Target = RequestedData;
         fn deref(&self) -> &RequestedData {
             &self.0
         }
     }
-    impl __fsm::State for Requested {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            __fsm::Ok(Self(__fsm::Sealed::new(RequestedData {})))
+    impl __State for Requested {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            __Ok(Self(__Sealed::new(RequestedData {})))
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
-            __fsm::Ok(0usize)
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
+            __Ok(0usize)
         }
     }
     impl AccountRegistered {
@@ -431,32 +431,32 @@ const _: () = {
         pub fn room_created(self, room_id: String) -> RoomCreated {
             let __from = self.0.into_inner();
             RoomCreated(
-                __fsm::Sealed::new(RoomCreatedData {
-                    user_id: __from.user_id,
+                __Sealed::new(RoomCreatedData {
                     room_id,
+                    user_id: __from.user_id,
                 }),
             )
         }
     }
-    impl __fsm::Deref for AccountRegistered {
+    impl __Deref for AccountRegistered {
         type Target = AccountRegisteredData;
         fn deref(&self) -> &AccountRegisteredData {
             &self.0
         }
     }
-    impl __fsm::State for AccountRegistered {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            __fsm::Ok(
+    impl __State for AccountRegistered {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            __Ok(
                 Self(
-                    __fsm::Sealed::new(AccountRegisteredData {
-                        user_id: __fsm::Facts::get::<String>(facts, "user_id")?,
+                    __Sealed::new(AccountRegisteredData {
+                        user_id: __Facts::get::<String>(facts, "user_id")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("user_id", &self.0.user_id)?;
-            __fsm::Ok(1usize)
+            __Ok(1usize)
         }
     }
     impl RoomCreated {
@@ -465,37 +465,30 @@ const _: () = {
         pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
             let __from = self.0.into_inner();
             ConsumerCreated(
-                __fsm::Sealed::new(ConsumerCreatedData {
+                __Sealed::new(ConsumerCreatedData {
+                    consumer,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
-                    consumer,
                 }),
             )
         }
     }
-    impl __fsm::Deref for RoomCreated {
+    impl __Deref for RoomCreated {
         type Target = RoomCreatedData;
         fn deref(&self) -> &RoomCreatedData {
             &self.0
         }
     }
-    impl __fsm::State for RoomCreated {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            let base = <AccountRegistered as __fsm::State>::decode(facts)?
-                .0
-                .into_inner();
-            __fsm::Ok(
-                Self(
-                    __fsm::Sealed::new(RoomCreatedData {
-                        user_id: base.user_id,
-                        room_id: __fsm::Facts::get::<String>(facts, "room_id")?,
-                    }),
-                ),
+    impl __State for RoomCreated {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            __Ok(
+                __decode::<AccountRegistered>(facts)?
+                    .room_created(__Facts::get::<String>(facts, "room_id")?),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("room_id", &self.0.room_id)?;
-            __fsm::Ok(2usize)
+            __Ok(2usize)
         }
     }
     impl ConsumerCreated {
@@ -504,37 +497,31 @@ const _: () = {
         pub fn route_authorized(self, route: String) -> RouteAuthorized {
             let __from = self.0.into_inner();
             RouteAuthorized(
-                __fsm::Sealed::new(RouteAuthorizedData {
+                __Sealed::new(RouteAuthorizedData {
+                    route,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
-                    route,
                 }),
             )
         }
     }
-    impl __fsm::Deref for ConsumerCreated {
+    impl __Deref for ConsumerCreated {
         type Target = ConsumerCreatedData;
         fn deref(&self) -> &ConsumerCreatedData {
             &self.0
         }
     }
-    impl __fsm::State for ConsumerCreated {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            let base = <RoomCreated as __fsm::State>::decode(facts)?.0.into_inner();
-            __fsm::Ok(
-                Self(
-                    __fsm::Sealed::new(ConsumerCreatedData {
-                        user_id: base.user_id,
-                        room_id: base.room_id,
-                        consumer: __fsm::Facts::get::<String>(facts, "consumer")?,
-                    }),
-                ),
+    impl __State for ConsumerCreated {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            __Ok(
+                __decode::<RoomCreated>(facts)?
+                    .consumer_created(__Facts::get::<String>(facts, "consumer")?),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("consumer", &self.0.consumer)?;
-            __fsm::Ok(3usize)
+            __Ok(3usize)
         }
     }
     impl RouteAuthorized {
@@ -543,39 +530,32 @@ const _: () = {
         pub fn config_generated(self, config: String) -> ConfigGenerated {
             let __from = self.0.into_inner();
             ConfigGenerated(
-                __fsm::Sealed::new(ConfigGeneratedData {
+                __Sealed::new(ConfigGeneratedData {
+                    config,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
                     route: __from.route,
-                    config,
                 }),
             )
         }
     }
-    impl __fsm::Deref for RouteAuthorized {
+    impl __Deref for RouteAuthorized {
         type Target = RouteAuthorizedData;
         fn deref(&self) -> &RouteAuthorizedData {
             &self.0
         }
     }
-    impl __fsm::State for RouteAuthorized {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            let base = <ConsumerCreated as __fsm::State>::decode(facts)?.0.into_inner();
-            __fsm::Ok(
-                Self(
-                    __fsm::Sealed::new(RouteAuthorizedData {
-                        user_id: base.user_id,
-                        room_id: base.room_id,
-                        consumer: base.consumer,
-                        route: __fsm::Facts::get::<String>(facts, "route")?,
-                    }),
-                ),
+    impl __State for RouteAuthorized {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            __Ok(
+                __decode::<ConsumerCreated>(facts)?
+                    .route_authorized(__Facts::get::<String>(facts, "route")?),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("route", &self.0.route)?;
-            __fsm::Ok(4usize)
+            __Ok(4usize)
         }
     }
     impl ConfigGenerated {
@@ -584,42 +564,34 @@ const _: () = {
         pub fn config_pushed(self, prefix: String) -> ConfigPushed {
             let __from = self.0.into_inner();
             ConfigPushed(
-                __fsm::Sealed::new(ConfigPushedData {
+                __Sealed::new(ConfigPushedData {
+                    prefix,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
                     route: __from.route,
                     config: __from.config,
-                    prefix,
-                    skills: __fsm::Each::new(),
+                    skills: __Each::new(),
                 }),
             )
         }
     }
-    impl __fsm::Deref for ConfigGenerated {
+    impl __Deref for ConfigGenerated {
         type Target = ConfigGeneratedData;
         fn deref(&self) -> &ConfigGeneratedData {
             &self.0
         }
     }
-    impl __fsm::State for ConfigGenerated {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            let base = <RouteAuthorized as __fsm::State>::decode(facts)?.0.into_inner();
-            __fsm::Ok(
-                Self(
-                    __fsm::Sealed::new(ConfigGeneratedData {
-                        user_id: base.user_id,
-                        room_id: base.room_id,
-                        consumer: base.consumer,
-                        route: base.route,
-                        config: __fsm::Facts::get::<String>(facts, "config")?,
-                    }),
-                ),
+    impl __State for ConfigGenerated {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            __Ok(
+                __decode::<RouteAuthorized>(facts)?
+                    .config_generated(__Facts::get::<String>(facts, "config")?),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("config", &self.0.config)?;
-            __fsm::Ok(5usize)
+            __Ok(5usize)
         }
     }
     impl ConfigPushed {
@@ -628,7 +600,8 @@ const _: () = {
         pub fn ready(self, applied: String) -> Ready {
             let __from = self.0.into_inner();
             Ready(
-                __fsm::Sealed::new(ReadyData {
+                __Sealed::new(ReadyData {
+                    applied,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
@@ -636,38 +609,37 @@ const _: () = {
                     config: __from.config,
                     prefix: __from.prefix,
                     skills: __from.skills,
-                    applied,
-                    containers: __fsm::Each::new(),
+                    containers: __Each::new(),
                 }),
             )
         }
     }
-    impl __fsm::Deref for ConfigPushed {
+    impl __Deref for ConfigPushed {
         type Target = ConfigPushedData;
         fn deref(&self) -> &ConfigPushedData {
             &self.0
         }
     }
-    impl __fsm::State for ConfigPushed {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            let base = <ConfigGenerated as __fsm::State>::decode(facts)?.0.into_inner();
-            __fsm::Ok(
+    impl __State for ConfigPushed {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            let base = __decode::<ConfigGenerated>(facts)?.0.into_inner();
+            __Ok(
                 Self(
-                    __fsm::Sealed::new(ConfigPushedData {
+                    __Sealed::new(ConfigPushedData {
                         user_id: base.user_id,
                         room_id: base.room_id,
                         consumer: base.consumer,
                         route: base.route,
                         config: base.config,
-                        prefix: __fsm::Facts::get::<String>(facts, "prefix")?,
-                        skills: __fsm::Facts::each::<String, String>(facts, "skills")?,
+                        prefix: __Facts::get::<String>(facts, "prefix")?,
+                        skills: __Facts::each::<String, String>(facts, "skills")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("prefix", &self.0.prefix)?;
-            __fsm::Ok(6usize)
+            __Ok(6usize)
         }
     }
     impl Ready {
@@ -676,7 +648,8 @@ const _: () = {
         pub fn ready(self, applied: String) -> Ready {
             let __from = self.0.into_inner();
             Ready(
-                __fsm::Sealed::new(ReadyData {
+                __Sealed::new(ReadyData {
+                    applied,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
@@ -684,24 +657,23 @@ const _: () = {
                     config: __from.config,
                     prefix: __from.prefix,
                     skills: __from.skills,
-                    applied,
                     containers: __from.containers,
                 }),
             )
         }
     }
-    impl __fsm::Deref for Ready {
+    impl __Deref for Ready {
         type Target = ReadyData;
         fn deref(&self) -> &ReadyData {
             &self.0
         }
     }
-    impl __fsm::State for Ready {
-        fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-            let base = <ConfigPushed as __fsm::State>::decode(facts)?.0.into_inner();
-            __fsm::Ok(
+    impl __State for Ready {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            let base = __decode::<ConfigPushed>(facts)?.0.into_inner();
+            __Ok(
                 Self(
-                    __fsm::Sealed::new(ReadyData {
+                    __Sealed::new(ReadyData {
                         user_id: base.user_id,
                         room_id: base.room_id,
                         consumer: base.consumer,
@@ -709,76 +681,69 @@ const _: () = {
                         config: base.config,
                         prefix: base.prefix,
                         skills: base.skills,
-                        applied: __fsm::Facts::get::<String>(facts, "applied")?,
-                        containers: __fsm::Facts::each::<
-                            String,
-                            String,
-                        >(facts, "containers")?,
+                        applied: __Facts::get::<String>(facts, "applied")?,
+                        containers: __Facts::each::<String, String>(facts, "containers")?,
                     }),
                 ),
             )
         }
-        fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("applied", &self.0.applied)?;
-            __fsm::Ok(7usize)
+            __Ok(7usize)
         }
     }
-    impl __fsm::Machine for WorkerFlow {
+    impl __Machine for WorkerFlow {
         type Resource = Worker;
         type State = WorkerState;
-        const GRAPH: &'static __fsm::graph::Graph<'static> = &Self::GRAPH;
-        fn state(index: usize, facts: &__fsm::Facts) -> __fsm::Read<WorkerState> {
-            __fsm::Ok(
+        const GRAPH: &'static __Graph<'static> = &Self::GRAPH;
+        fn state(index: usize, facts: &__Facts) -> __Read<WorkerState> {
+            __Ok(
                 match index {
-                    0usize => WorkerState::Requested(__fsm::decode(facts)?),
-                    1usize => WorkerState::AccountRegistered(__fsm::decode(facts)?),
-                    2usize => WorkerState::RoomCreated(__fsm::decode(facts)?),
-                    3usize => WorkerState::ConsumerCreated(__fsm::decode(facts)?),
-                    4usize => WorkerState::RouteAuthorized(__fsm::decode(facts)?),
-                    5usize => WorkerState::ConfigGenerated(__fsm::decode(facts)?),
-                    6usize => WorkerState::ConfigPushed(__fsm::decode(facts)?),
-                    7usize => WorkerState::Ready(__fsm::decode(facts)?),
-                    _ => return __fsm::foreign(),
+                    0usize => WorkerState::Requested(__decode(facts)?),
+                    1usize => WorkerState::AccountRegistered(__decode(facts)?),
+                    2usize => WorkerState::RoomCreated(__decode(facts)?),
+                    3usize => WorkerState::ConsumerCreated(__decode(facts)?),
+                    4usize => WorkerState::RouteAuthorized(__decode(facts)?),
+                    5usize => WorkerState::ConfigGenerated(__decode(facts)?),
+                    6usize => WorkerState::ConfigPushed(__decode(facts)?),
+                    7usize => WorkerState::Ready(__decode(facts)?),
+                    _ => return __foreign(),
                 },
             )
         }
     }
-    impl<T: WorkerTransitions> __fsm::Dispatch<T> for WorkerFlow {
+    impl<T: WorkerTransitions> __Dispatch<T> for WorkerFlow {
         fn run(
-            t: __fsm::Arc<T>,
+            t: __Arc<T>,
             transition: usize,
-            call: __fsm::Call<Worker>,
-        ) -> __fsm::Answer<__fsm::Reply> {
+            call: __Call<Worker>,
+        ) -> __Answer<__Reply> {
             match transition {
                 0usize => call.effect(t, T::register_account),
                 1usize => call.effect(t, T::create_room),
                 2usize => call.effect(t, T::create_consumer),
                 3usize => call.effect(t, T::authorize_route),
-                4usize => call.derive(&*t, T::generate_config),
+                4usize => call.derive(t, T::generate_config),
                 5usize => call.effect(t, T::push_config),
                 6usize => call.member(t, T::push_skill),
-                7usize => call.derive(&*t, T::enter_service),
+                7usize => call.derive(t, T::enter_service),
                 8usize => call.member(t, T::run_container),
                 9usize => call.effect(t, T::apply_spec),
-                _ => __fsm::absent("the transition"),
+                _ => __absent("the transition"),
             }
         }
         fn lookup(
-            t: __fsm::Arc<T>,
+            t: __Arc<T>,
             transition: usize,
-            call: __fsm::Call<Worker>,
-        ) -> __fsm::Answer<__fsm::Lookup<__fsm::Reply>> {
+            call: __Call<Worker>,
+        ) -> __Answer<__Lookup<__Reply>> {
             match transition {
                 1usize => call.find(t, T::lookup_create_room),
                 8usize => call.find_member(t, T::lookup_run_container),
-                _ => __fsm::absent("the look-up"),
+                _ => __absent("the look-up"),
             }
         }
-        fn undo(
-            t: __fsm::Arc<T>,
-            transition: usize,
-            call: __fsm::Call<Worker>,
-        ) -> __fsm::Answer<()> {
+        fn undo(t: __Arc<T>, transition: usize, call: __Call<Worker>) -> __Answer<()> {
             match transition {
                 1usize => call.undo(t, T::close_room),
                 2usize => call.undo(t, T::delete_consumer),
@@ -786,29 +751,25 @@ const _: () = {
                 5usize => call.undo(t, T::remove_config),
                 6usize => call.undo_member(t, T::remove_skill),
                 8usize => call.undo_member(t, T::stop_container),
-                _ => __fsm::absent("the undo"),
+                _ => __absent("the undo"),
             }
         }
-        fn abort(
-            t: __fsm::Arc<T>,
-            transition: usize,
-            call: __fsm::Call<Worker>,
-        ) -> __fsm::Answer<()> {
+        fn abort(t: __Arc<T>, transition: usize, call: __Call<Worker>) -> __Answer<()> {
             match transition {
                 1usize => call.undo(t, T::clear_rooms),
                 8usize => call.abort_member(t, T::clear_containers),
-                _ => __fsm::absent("the abort"),
+                _ => __absent("the abort"),
             }
         }
         fn guard(
             t: &T,
             transition: usize,
-            facts: &__fsm::Facts,
+            facts: &__Facts,
             resource: &Worker,
-        ) -> __fsm::Read<bool> {
-            __fsm::Ok(
+        ) -> __Read<bool> {
+            __Ok(
                 match transition {
-                    9usize => t.spec_changed(&__fsm::decode(facts)?, resource),
+                    9usize => t.spec_changed(&__decode(facts)?, resource),
                     _ => true,
                 },
             )
@@ -816,13 +777,13 @@ const _: () = {
         fn wanted(
             t: &T,
             transition: usize,
-            facts: &__fsm::Facts,
+            facts: &__Facts,
             resource: &Worker,
-        ) -> __fsm::Read<__fsm::BTreeSet<__fsm::String>> {
+        ) -> __Read<__BTreeSet<__String>> {
             match transition {
-                6usize => __fsm::subjects(t.skills(&__fsm::decode(facts)?, resource)),
-                8usize => __fsm::subjects(t.containers(&__fsm::decode(facts)?, resource)),
-                _ => __fsm::Ok(__fsm::BTreeSet::new()),
+                6usize => __subjects(t.skills(&__decode(facts)?, resource)),
+                8usize => __subjects(t.containers(&__decode(facts)?, resource)),
+                _ => __Ok(__BTreeSet::new()),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The code that a machine becomes. Invariant: every path is absolute, or begins with `__fsm`, which is; so nothing in the author's
-//! scope can change what it means.
+//! The code that a machine becomes. Invariant: every path is absolute, or a name that begins with `__`, from a module of the library;
+//! so nothing in the author's scope can change what it means.
 
 mod dispatch;
 mod drawing;
@@ -101,7 +101,7 @@ impl Expansion<'_> {
         quote!(#(#parts)*)
     }
 
-    /// What nobody reads, in a scope of its own, where the library has a short name: tokens are what an expansion costs.
+    /// What nobody reads, in a scope of its own, where each name of the library is one token: tokens are what an expansion costs.
     fn private(&self) -> TokenStream {
         let fsm = self.fsm();
         let states = (0..self.model.states().len()).map(|state| self.projection(state));
@@ -111,7 +111,7 @@ impl Expansion<'_> {
         quote! {
             #[allow(dead_code, unused_variables, clippy::match_single_binding, clippy::self_named_constructors)]
             const _: () = {
-                use #fsm as __fsm;
+                use #fsm::short::*;
                 #keep_alive
                 #(#states)*
                 #dispatch

@@ -152,9 +152,8 @@ impl Model {
     /// Puts an erroneous type, which rustc takes for any, where a type is not known: what uses it is not a mistake too.
     pub(crate) fn blur(&mut self, unknown: &Type) {
         let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let written = |ty: &Type| quote::quote!(#ty).to_string();
         for fact in self.declaration.states.iter().flat_map(|state| &state.facts) {
-            types.entry(fact.ident.to_string()).or_default().insert(written(&fact.ty));
+            types.entry(fact.ident.to_string()).or_default().insert(fact.written.clone());
         }
         for fact in self.declaration.states.iter_mut().flat_map(|state| &mut state.facts) {
             if fact.broken || types.get(&fact.ident.to_string()).is_some_and(|types| types.len() > 1) {

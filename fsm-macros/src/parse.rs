@@ -4,6 +4,7 @@ mod keys;
 mod transition;
 
 use proc_macro2::Span;
+use quote::ToTokens as _;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, LitStr, Path, Type, Visibility};
@@ -46,6 +47,8 @@ pub(crate) struct StateDecl {
 pub(crate) struct FactDecl {
     pub(crate) ident: Ident,
     pub(crate) ty: Type,
+    /// The type as it is written, to compare and to show.
+    pub(crate) written: String,
     pub(crate) doc: String,
     /// Subject and member, for `Each<Subject, Member>`.
     pub(crate) each: Option<(Type, Type)>,
@@ -270,7 +273,9 @@ fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
         );
         broken = true;
     }
-    FactDecl { ident: ident.clone(), ty: field.ty.clone(), doc: doc(&field.attrs), each: each(&field.ty), broken }
+    let ty = field.ty.clone();
+    let written = ty.to_token_stream().to_string();
+    FactDecl { ident: ident.clone(), written, doc: doc(&field.attrs), each: each(&ty), ty, broken }
 }
 
 /// A reference anywhere in a type.

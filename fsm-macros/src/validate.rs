@@ -46,20 +46,19 @@ fn initial(model: &Model, errors: &mut Errors) {
 }
 
 fn facts(model: &Model, errors: &mut Errors) {
-    let mut types: BTreeMap<String, (String, &syn::Ident)> = BTreeMap::new();
+    let mut types: BTreeMap<String, (&String, &syn::Ident)> = BTreeMap::new();
     for state in model.states() {
         for fact in &state.facts {
             let ty = &fact.ty;
-            let written = quote::quote!(#ty).to_string();
             let name = fact.ident.unraw().to_string();
             match types.get(&name) {
-                Some((first, on)) if *first != written => errors.at(
+                Some((first, on)) if **first != fact.written => errors.at(
                     syn::spanned::Spanned::span(ty),
                     format!("`{name}` has another type on {on}; facts are recorded by name, so one name has one type in the whole machine: rename one"),
                 ),
                 Some(_) => {}
                 None => {
-                    types.insert(name.clone(), (written, &state.ident));
+                    types.insert(name.clone(), (&fact.written, &state.ident));
                 }
             }
             let kept = model.transitions.iter().any(|it| it.for_each().is_some_and(|set| set.fact == fact.ident));

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use durable_fsm_graph::{InDoubt, Order, Predecessor};
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
 
 use super::Expansion;
 use crate::model::{Contract, Kind, Transition, Undo};
+
+const GRAPH: &str = "The graph: states, edges and contracts, as declared.";
 
 impl Expansion<'_> {
     pub(super) fn graph(&self) -> TokenStream {
@@ -26,7 +28,7 @@ impl Expansion<'_> {
         quote! {
             #page
             impl #machine {
-                #[doc = "The graph: states, edges and contracts, as declared."]
+                #[doc = #GRAPH]
                 pub const GRAPH: #fsm::graph::Graph<'static> = {
                     use #fsm::graph::written::*;
                     Graph {
@@ -44,23 +46,22 @@ impl Expansion<'_> {
         let state = &self.model.states()[index];
         let name = state.ident.unraw().to_string();
         let doc = &state.doc;
-        let rest = match (state.terminal.is_some(), state.resting) {
-            (true, _) => quote!(TERMINAL),
-            (false, true) => quote!(RESTING),
-            (false, false) => quote!(PASSING),
-        };
+        let rest = word(match (state.terminal.is_some(), state.resting) {
+            (true, _) => "TERMINAL",
+            (false, true) => "RESTING",
+            (false, false) => "PASSING",
+        });
         let initial = state.initial.map(|_| quote!(+ INITIAL));
         let failed = state.failed.then(|| quote!(+ FAILED));
-        let facts = state.facts.iter().map(|fact| {
-            let ty = &fact.ty;
-            let (name, ty) = (fact.ident.unraw().to_string(), quote!(#ty).to_string().replace(' ', ""));
-            let (doc, kind) = (&fact.doc, if fact.each.is_some() { quote!(set) } else { quote!(fact) });
-            quote!(#kind(#name, #ty, #doc))
-        });
+        let facts = &state.facts;
+        let kinds = facts.iter().map(|fact| word(if fact.each.is_some() { "set" } else { "fact" }));
+        let names = facts.iter().map(|fact| fact.ident.unraw().to_string());
+        let types = facts.iter().map(|fact| fact.written.replace(' ', ""));
+        let docs = facts.iter().map(|fact| &fact.doc);
         let known = self.model.known[index].iter().map(|fact| self.model.fact(*fact).ident.unraw().to_string());
         let transitions = &self.model.listed[index];
         quote! {
-            state(#name, #doc, #rest #initial #failed, &[#(#facts),*], &[#(#known),*], &[#(#transitions),*])
+            state(#name, #doc, #rest #initial #failed, &[#(#kinds(#names, #types, #docs)),*], &[#(#known),*], &[#(#transitions),*])
         }
     }
 
@@ -69,13 +70,13 @@ impl Expansion<'_> {
         let (from, to) = (transition.from, &transition.to);
         let guard = option(transition.guard.as_ref().map(|guard| guard.unraw().to_string()));
         let (kind, last) = match &transition.kind {
-            Kind::Effect(contract) => (quote!(effect), Some(graph_contract(contract))),
-            Kind::NoEffect => (quote!(no_effect), None),
+            Kind::Effect(contract) => (word("effect"), Some(graph_contract(contract))),
+            Kind::NoEffect => (word("no_effect"), None),
             Kind::Waits { within: Some(within) } => {
                 let within = millis(*within);
-                (quote!(waits), Some(quote!(Some(#within))))
+                (word("waits"), Some(quote!(Some(#within))))
             }
-            Kind::Waits { within: None } => (quote!(waits), Some(quote!(None))),
+            Kind::Waits { within: None } => (word("waits"), Some(quote!(None))),
         };
         let last = last.map(|last| quote!(, #last));
         quote!(#kind(#name, #from, &[#(#to),*], #guard #last))
@@ -83,11 +84,11 @@ impl Expansion<'_> {
 }
 
 fn graph_contract(contract: &Contract) -> TokenStream {
-    let in_doubt = match contract.in_doubt {
-        InDoubt::Repeat => quote!(REPEAT),
-        InDoubt::Lookup => quote!(LOOKUP),
-        InDoubt::Hold => quote!(HOLD),
-    };
+    let in_doubt = word(match contract.in_doubt {
+        InDoubt::Repeat => "REPEAT",
+        InDoubt::Lookup => "LOOKUP",
+        InDoubt::Hold => "HOLD",
+    });
     let undo = match &contract.undo {
         Undo::Method(method) => {
             let method = method.unraw().to_string();
@@ -102,10 +103,15 @@ fn graph_contract(contract: &Contract) -> TokenStream {
     let adopt = (contract.predecessor == Predecessor::Adopt).then(|| quote!(.adopt()));
     let set = contract.for_each.as_ref().map(|set| {
         let fact = set.fact.unraw().to_string();
-        let order = if set.order == Order::UndoFirst { quote!(undo_first) } else { quote!(make_first) };
+        let order = word(if set.order == Order::UndoFirst { "undo_first" } else { "make_first" });
         quote!(.#order(#fact))
     });
     quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #set)
+}
+
+/// A name from `graph::written`. Unlike tokens that are put in, it costs nothing but itself.
+fn word(name: &str) -> Ident {
+    Ident::new(name, Span::call_site())
 }
 
 fn option(text: Option<String>) -> TokenStream {

@@ -1,12 +1,16 @@
 //! The typed states, their edges, and the state enum.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::{Expansion, snake};
 use crate::parse::{FactDecl, StateDecl};
+
+/// The texts stand here because a text in `quote!` is read by the compiler's lexer each time.
+const START: &str = "Begins a chain of states.";
+const NAME: &str = "The state's name, as in the declaration and in records.";
 
 impl Expansion<'_> {
     pub(super) fn states(&self) -> TokenStream {
@@ -43,12 +47,7 @@ impl Expansion<'_> {
         let debug = self.debug();
         let name = ident.unraw().to_string();
         let known: Vec<&FactDecl> = self.model.known[index].iter().map(|fact| self.model.fact(*fact)).collect();
-        let fields = known.iter().map(|fact| {
-            let (ident, ty) = (&fact.ident, &fact.ty);
-            let doc =
-                if fact.doc.is_empty() { format!("The fact `{}`.", fact.ident.unraw()) } else { fact.doc.clone() };
-            quote!(#[doc = #doc] pub #ident: #ty)
-        });
+        let fields = fields(&known);
         let doc = if state.doc.is_empty() { format!("The state {name}.") } else { state.doc.clone() };
         let data_doc = format!("What is known in [`{name}`]; read through it.");
         let literal = self.literal(index);
@@ -59,7 +58,7 @@ impl Expansion<'_> {
             #[doc = #data_doc]
             #debug
             #[allow(dead_code)]
-            #vis struct #data { #(#fields),* }
+            #vis struct #data { #fields }
             #literal
         }
     }
@@ -70,9 +69,9 @@ impl Expansion<'_> {
         let (ident, data) = (&state.ident, self.data(index));
         let start = self.begins(index).then(|| {
             let begin =
-                if self.stub.is_some() { quote!(::core::panic!()) } else { quote!(Self(__fsm::Sealed::new(#data {}))) };
+                if self.stub.is_some() { quote!(::core::panic!()) } else { quote!(Self(__Sealed::new(#data {}))) };
             quote! {
-                #[doc = "Begins a chain of states."]
+                #[doc = #START]
                 #[must_use]
                 pub fn start() -> Self { #begin }
             }
@@ -83,41 +82,56 @@ impl Expansion<'_> {
         let base = self.base(index);
         let inherited = base.map(|base| &self.model.names[base]);
         let own = |fact: &FactDecl| state.facts.iter().any(|own| own.ident == fact.ident);
-        let reads = self.model.known[index].iter().map(|fact| self.model.fact(*fact)).map(|fact| {
-            let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            if !own(fact) && inherited.is_some_and(|names| names.contains(&key)) {
-                return quote!(#ident: base.#ident);
+        let known: Vec<&FactDecl> = self.model.known[index].iter().map(|fact| self.model.fact(*fact)).collect();
+        let is_inherited = |fact: &FactDecl| {
+            !own(fact) && inherited.is_some_and(|names| names.contains(&fact.ident.unraw().to_string()))
+        };
+        let read = |fact: &FactDecl| {
+            let (ty, key) = (&fact.ty, fact.ident.unraw().to_string());
+            match &fact.each {
+                Some((subject, member)) => quote_spanned!(ty.span()=> __Facts::each::<#subject, #member>(facts, #key)?),
+                None => quote_spanned!(ty.span()=> __Facts::get::<#ty>(facts, #key)?),
             }
-            let read = match &fact.each {
-                Some((subject, member)) => {
-                    quote_spanned!(ty.span()=> __fsm::Facts::each::<#subject, #member>(facts, #key)?)
-                }
-                None => quote_spanned!(ty.span()=> __fsm::Facts::get::<#ty>(facts, #key)?),
-            };
-            quote!(#ident: #read)
-        });
-        let base = base.map(|base| {
+        };
+        let decoded = base.map(|base| {
             let base = &self.model.states()[base].ident;
-            quote!(let base = <#base as __fsm::State>::decode(facts)?.0.into_inner();)
+            quote!(__decode::<#base>(facts)?)
         });
+        let is_an_edge = base.is_some_and(|base| self.targets(base).contains(&index));
+        let by_the_edge = is_an_edge
+            && self.taken(index).len() < 2
+            && known.iter().all(|fact| is_inherited(fact) || own(fact) && fact.each.is_none());
+        let decode = if by_the_edge {
+            let (method, fact) = (snake(ident), self.taken(index).into_iter().map(read));
+            quote!(__Ok(#decoded.#method(#(#fact),*)))
+        } else {
+            let (inherited, own): (Vec<&FactDecl>, Vec<&FactDecl>) =
+                known.iter().copied().partition(|fact| is_inherited(fact));
+            let inherited = inherited.into_iter().map(|fact| &fact.ident);
+            let (names, reads) = (own.iter().map(|fact| &fact.ident), own.iter().map(|fact| read(fact)));
+            let base = decoded.map(|decoded| quote!(let base = #decoded.0.into_inner();));
+            quote! {
+                #base
+                __Ok(Self(__Sealed::new(#data { #(#inherited: base.#inherited,)* #(#names: #reads,)* })))
+            }
+        };
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
             quote_spanned!(ty.span()=> facts.put(#key, &self.0.#ident)?;)
         });
         quote! {
             #steps
-            impl __fsm::Deref for #ident {
+            impl __Deref for #ident {
                 type Target = #data;
                 fn deref(&self) -> &#data { &self.0 }
             }
-            impl __fsm::State for #ident {
-                fn decode(facts: &__fsm::Facts) -> __fsm::Read<Self> {
-                    #base
-                    __fsm::Ok(Self(__fsm::Sealed::new(#data { #(#reads),* })))
+            impl __State for #ident {
+                fn decode(facts: &__Facts) -> __Read<Self> {
+                    #decode
                 }
-                fn add(&self, facts: &mut __fsm::Facts) -> __fsm::Read<usize> {
+                fn add(&self, facts: &mut __Facts) -> __Read<usize> {
                     #(#writes)*
-                    __fsm::Ok(#index)
+                    __Ok(#index)
                 }
             }
         }
@@ -158,21 +172,16 @@ impl Expansion<'_> {
         let vis = &self.model.declaration.vis;
         let ident = format_ident!("{}Facts", state.ident.unraw());
         let doc = format!("The facts that [`{}`] adds.", state.ident.unraw());
-        let fields = taken.iter().map(|fact| {
-            let (ident, ty) = (&fact.ident, &fact.ty);
-            let doc =
-                if fact.doc.is_empty() { format!("The fact `{}`.", fact.ident.unraw()) } else { fact.doc.clone() };
-            quote!(#[doc = #doc] pub #ident: #ty)
-        });
+        let fields = fields(&taken);
         Some(quote! {
             #[doc = #doc]
             #[allow(dead_code)]
-            #vis struct #ident { #(#fields),* }
+            #vis struct #ident { #fields }
         })
     }
 
-    /// The pure step of each edge from this state, once for each target.
-    fn edges(&self, from: usize) -> TokenStream {
+    /// Where the edges from this state lead, each once.
+    fn targets(&self, from: usize) -> Vec<usize> {
         // After an error any edge may be one that was meant.
         let mut targets: Vec<usize> =
             if self.stub.is_some() { (0..self.model.states().len()).collect() } else { Vec::new() };
@@ -184,8 +193,13 @@ impl Expansion<'_> {
                 }
             }
         }
+        targets
+    }
+
+    /// The pure step of each edge from this state.
+    fn edges(&self, from: usize) -> TokenStream {
         let source = &self.model.names[from];
-        let edges = targets.into_iter().map(|to| {
+        let edges = self.targets(from).into_iter().map(|to| {
             let target = &self.model.states()[to];
             let (ident, data) = (&target.ident, self.data(to));
             let method = snake(ident);
@@ -202,28 +216,21 @@ impl Expansion<'_> {
                     (quote!(facts: #literal), quote!(let #literal { #(#names),* } = facts;))
                 }
             };
-            let mut carries = false;
-            let fields: Vec<TokenStream> = self.model.known[to]
-                .iter()
-                .map(|fact| {
-                    let fact = self.model.fact(*fact);
-                    let ident = &fact.ident;
-                    if names.contains(&ident) {
-                        quote!(#ident)
-                    } else if source.contains(&ident.unraw().to_string()) {
-                        carries = true;
-                        quote!(#ident: __from.#ident)
-                    } else {
-                        quote!(#ident: __fsm::Each::new())
-                    }
-                })
-                .collect();
-            let from = carries.then(|| quote!(let __from = self.0.into_inner();));
+            let known = self.model.known[to].iter().map(|fact| &self.model.fact(*fact).ident);
+            let (carried, begun): (Vec<&Ident>, Vec<&Ident>) = known
+                .filter(|ident| !names.contains(ident))
+                .partition(|ident| source.contains(&ident.unraw().to_string()));
+            let from = (!carried.is_empty()).then(|| quote!(let __from = self.0.into_inner();));
             let doc = format!("The step to [`{}`].", ident.unraw());
             let body = if self.stub.is_some() {
                 quote!(::core::panic!())
             } else {
-                quote!(#from #open #ident(__fsm::Sealed::new(#data { #(#fields),* })))
+                quote! {
+                    #from #open
+                    #ident(__Sealed::new(#data {
+                        #(#names,)* #(#carried: __from.#carried,)* #(#begun: __Each::new(),)*
+                    }))
+                }
             };
             quote! {
                 #[doc = #doc]
@@ -251,7 +258,7 @@ impl Expansion<'_> {
             #vis enum #ident { #(#[doc = #docs] #states(#states)),* }
             #[allow(dead_code)]
             impl #ident {
-                #[doc = "The state's name, as in the declaration and in records."]
+                #[doc = #NAME]
                 #[must_use]
                 pub fn name(&self) -> &'static str {
                     match self { #(Self::#states(_) => #names),* }
@@ -301,4 +308,13 @@ impl Expansion<'_> {
     fn debug(&self) -> Option<TokenStream> {
         self.model.declaration.debug.then(|| quote!(#[derive(Debug)]))
     }
+}
+
+/// The fields of a struct that holds these facts.
+fn fields(facts: &[&FactDecl]) -> TokenStream {
+    let docs = facts
+        .iter()
+        .map(|fact| if fact.doc.is_empty() { format!("The fact `{}`.", fact.ident.unraw()) } else { fact.doc.clone() });
+    let (names, types) = (facts.iter().map(|fact| &fact.ident), facts.iter().map(|fact| &fact.ty));
+    quote!(#(#[doc = #docs] pub #names: #types),*)
 }

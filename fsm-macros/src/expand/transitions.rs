@@ -9,6 +9,8 @@ use syn::ext::IdentExt as _;
 use super::{Expansion, pascal};
 use crate::model::{Kind, Transition};
 
+const ERROR: &str = "What goes wrong; `Classify` says what it means for the effect.";
+
 impl Expansion<'_> {
     pub(super) fn aliases(&self) -> TokenStream {
         let (fsm, krate) = (self.fsm(), &self.model.declaration.krate);
@@ -33,7 +35,8 @@ impl Expansion<'_> {
         let (vis, machine) = (&declaration.vis, &declaration.ident);
         let name = self.item("Transitions");
         let methods = self.all_methods();
-        let methods = methods.iter().map(|method| method.declaration(self.stub.is_some()));
+        let phrases = Phrases::new();
+        let methods = methods.iter().map(|method| method.declaration(&phrases, self.stub.is_some()));
         let machine_name = machine.unraw();
         let doc = format!(
             "What [`{machine_name}`] does to the world: one method for each transition and for each look-up, undo, abort, guard and wanted set."
@@ -44,7 +47,7 @@ impl Expansion<'_> {
             #page
             #[allow(dead_code, clippy::ptr_arg)]
             #vis trait #name: ::core::marker::Send + ::core::marker::Sync + 'static {
-                #[doc = "What goes wrong; `Classify` says what it means for the effect."]
+                #[doc = #ERROR]
                 type Error: #fsm::Classify;
                 #(#methods)*
             }
@@ -80,26 +83,23 @@ impl Expansion<'_> {
         let state = |index: usize| &self.model.states()[index].ident;
         let from = state(transition.from);
         let attempt = self.item("Attempt");
-        let attempt = quote!(attempt: &#attempt);
         let unknown = &self.stub;
         let next = if transition.loose { quote!(#unknown) } else { self.next(transition) };
         let name = transition.name.unraw().to_string();
-        let error = quote!(Self::Error);
-        let result = |what: TokenStream| quote!(::core::result::Result<#what, #error>);
         let mut methods = Vec::new();
-        let mut add = |name: Ident, role, arguments, output, is_async, doc: String| {
-            methods.push(Method { name, role, arguments, output, is_async, doc });
+        let mut add = |name: Ident, role, arguments, output, answer, doc: String| {
+            methods.push(Method { name, role, arguments, output, answer, doc });
         };
         let subject = transition.for_each().map(|set| {
             let subject = &set.subject;
-            quote!(at: &#from, subject: &#subject)
+            quote!(at: &#from, subject: &#subject, attempt: &#attempt)
         });
-        let start = subject.clone().unwrap_or_else(|| quote!(from: #from));
-        let (output, is_async) = match &transition.kind {
-            _ if transition.loose => (quote!(#unknown), false),
-            Kind::Effect(_) => (result(next.clone()), true),
-            Kind::NoEffect => (result(next.clone()), false),
-            Kind::Waits { .. } => (result(quote!(#fsm::Wait<#next>)), true),
+        let start = subject.clone().unwrap_or_else(|| quote!(from: #from, attempt: &#attempt));
+        let (output, answer) = match &transition.kind {
+            _ if transition.loose => (quote!(#unknown), Answer::Value),
+            Kind::Effect(_) => (next.clone(), Answer::Future),
+            Kind::NoEffect => (next.clone(), Answer::Result),
+            Kind::Waits { .. } => (quote!(#fsm::Wait<#next>), Answer::Future),
         };
         let doc = match &transition.kind {
             Kind::Waits { .. } => format!("Looks whether {from} can be left; it changes nothing."),
@@ -107,7 +107,7 @@ impl Expansion<'_> {
             Kind::Effect(_) if transition.for_each().is_some() => format!("Makes one member of the set, in {from}."),
             Kind::Effect(_) => format!("The step from {from}."),
         };
-        add(transition.name.clone(), Role::Run, quote!(#start, #attempt), output, is_async, doc);
+        add(transition.name.clone(), Role::Run, start.clone(), output, answer, doc);
         let Some(contract) = transition.contract() else {
             self.guard(transition, &mut methods);
             return methods;
@@ -115,28 +115,27 @@ impl Expansion<'_> {
         if contract.in_doubt == InDoubt::Lookup {
             let ident = format_ident!("lookup_{}", name, span = transition.name.span());
             let doc = format!("Asks the provider whether what `{name}` makes is there.");
-            let output = result(quote!(#fsm::Lookup<#next>));
-            add(ident, Role::Lookup, quote!(#start, #attempt), output, true, doc);
+            add(ident, Role::Lookup, start, quote!(#fsm::Lookup<#next>), Answer::Future, doc);
         }
         if let Some(undo) = transition.undo() {
             let made = match transition.for_each() {
                 Some(set) => {
                     let (subject, member) = (&set.subject, &set.member);
-                    quote!(at: &#from, subject: &#subject, made: &#member)
+                    quote!(at: &#from, subject: &#subject, made: &#member, attempt: &#attempt)
                 }
                 None if transition.is_branch() => {
                     let made = pascal(&transition.name, "Made");
-                    quote!(made: #made<'_>)
+                    quote!(made: #made<'_>, attempt: &#attempt)
                 }
-                None => quote!(made: &#next),
+                None => quote!(made: &#next, attempt: &#attempt),
             };
             let doc = format!("Undoes what `{name}` made. Finding nothing is success.");
-            add(undo.clone(), Role::Undo, quote!(#made, #attempt), result(quote!(())), true, doc);
+            add(undo.clone(), Role::Undo, made, quote!(()), Answer::Future, doc);
         }
         if let Some(abort) = &contract.abort {
-            let start = subject.unwrap_or_else(|| quote!(from: &#from));
+            let start = subject.unwrap_or_else(|| quote!(from: &#from, attempt: &#attempt));
             let doc = format!("Removes whatever an attempt at `{name}` may have made. Finding nothing is success.");
-            add(abort.clone(), Role::Abort, quote!(#start, #attempt), result(quote!(())), true, doc);
+            add(abort.clone(), Role::Abort, start, quote!(()), Answer::Future, doc);
         }
         self.guard(transition, &mut methods);
         if let Some(set) = &contract.for_each {
@@ -147,7 +146,7 @@ impl Expansion<'_> {
                 role: Role::Wanted,
                 arguments: quote!(at: &#from, resource: &#resource),
                 output: quote!(::std::collections::BTreeSet<#subject>),
-                is_async: false,
+                answer: Answer::Value,
                 doc: format!("The members that the set is to have; `{name}` runs for those that are missing."),
             });
         }
@@ -163,7 +162,7 @@ impl Expansion<'_> {
             role: Role::Guard,
             arguments: quote!(at: &#from, resource: &#resource),
             output: quote!(bool),
-            is_async: false,
+            answer: Answer::Value,
             doc: format!("Whether `{}` is to run: what is recorded against what is wanted.", transition.name.unraw()),
         });
     }
@@ -202,34 +201,69 @@ pub(super) struct Method {
     role: Role,
     arguments: TokenStream,
     output: TokenStream,
-    is_async: bool,
+    answer: Answer,
     doc: String,
 }
 
+/// How a method gives its output.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// Later, or `Self::Error`.
+    Future,
+    /// At once, or `Self::Error`.
+    Result,
+    /// At once.
+    Value,
+}
+
+/// What stands around the output of nearly every method. It is written once and put in many times: each token that is written
+/// anew costs more than a whole phrase that is there.
+struct Phrases {
+    future: TokenStream,
+    result: TokenStream,
+    failing: TokenStream,
+    sent: TokenStream,
+}
+
+impl Phrases {
+    fn new() -> Self {
+        Self {
+            future: quote!(impl ::core::future::Future<Output = ::core::result::Result<),
+            result: quote!(::core::result::Result<),
+            failing: quote!(, Self::Error>),
+            sent: quote!(, Self::Error>> + ::core::marker::Send),
+        }
+    }
+}
+
 impl Method {
-    fn declaration(&self, stub: bool) -> TokenStream {
-        let Self { name, arguments, output, doc, .. } = self;
-        let output = if self.is_async {
-            quote!(impl ::core::future::Future<Output = #output> + ::core::marker::Send)
-        } else {
-            output.clone()
+    fn declaration(&self, phrases: &Phrases, stub: bool) -> TokenStream {
+        let Self { name, arguments, output, answer, doc, .. } = self;
+        let (open, close) = match answer {
+            Answer::Future => (Some(&phrases.future), Some(&phrases.sent)),
+            Answer::Result => (Some(&phrases.result), Some(&phrases.failing)),
+            Answer::Value => (None, None),
         };
-        let body = match (stub, self.is_async) {
+        let body = match (stub, answer) {
             (false, _) => quote!(;),
-            (true, true) => quote!({ async { ::core::panic!() } }),
-            (true, false) => quote!({ ::core::panic!() }),
+            (true, Answer::Future) => quote!({ async { ::core::panic!() } }),
+            (true, Answer::Result | Answer::Value) => quote!({ ::core::panic!() }),
         };
         let quiet = stub.then(|| quote!(#[allow(unused_variables)]));
         quote! {
             #[doc = #doc]
             #quiet
-            fn #name(&self, #arguments) -> #output #body
+            fn #name(&self, #arguments) -> #open #output #close #body
         }
     }
 
     pub(super) fn skeleton(&self) -> String {
-        let Self { name, arguments, output, .. } = self;
-        let keyword = if self.is_async { "async fn" } else { "fn" };
+        let Self { name, arguments, output, answer, .. } = self;
+        let keyword = if matches!(answer, Answer::Future) { "async fn" } else { "fn" };
+        let output = match answer {
+            Answer::Future | Answer::Result => format!("Result<{output}, Self::Error>"),
+            Answer::Value => output.to_string(),
+        };
         let text = format!("    {keyword} {name}(&self, {arguments}) -> {output} {{\n        …\n    }}");
         plain(&text)
     }
@@ -237,8 +271,7 @@ impl Method {
 
 /// Tokens as a person would write them.
 fn plain(text: &str) -> String {
-    let mut text =
-        text.replace(":: core :: result :: Result", "Result").replace(":: std :: collections :: BTreeSet", "BTreeSet");
+    let mut text = text.replace(":: std :: collections :: BTreeSet", "BTreeSet");
     for (spaced, tight) in [
         (" :: ", "::"),
         (" < ", "<"),

@@ -1,6 +1,7 @@
 //! Keys and values of attributes. Invariant: a key that is not understood does not hide those that follow it.
 
 use proc_macro2::TokenTree;
+use syn::buffer::Cursor;
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
@@ -52,6 +53,12 @@ pub(super) fn value(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<
     value.ok_or_else(|| syn::Error::new(key.span(), format!("`{key}` needs a value: `{key} = …`")))?.parse()
 }
 
+/// Whether one token stands behind the `=`, as almost always; to read any expression takes far longer.
+fn is_one_token(value: ParseStream<'_>) -> bool {
+    let ends = |rest: Cursor<'_>| rest.eof() || rest.punct().is_some_and(|(punct, _)| punct.as_char() == ',');
+    value.cursor().token_tree().is_some_and(|(_, rest)| ends(rest))
+}
+
 /// A key that stands alone.
 pub(super) fn flag(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<()> {
     match value {
@@ -69,6 +76,9 @@ pub(super) fn once<T>(key: &Ident, slot: &mut Option<T>, value: T) -> syn::Resul
 }
 
 pub(super) fn word(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Ident> {
+    if let Some(value) = value.filter(|value| value.peek(Ident) && is_one_token(value)) {
+        return value.parse();
+    }
     let value = self::value(key, value)?;
     match &value {
         Expr::Path(path) if path.path.get_ident().is_some() => {
@@ -79,6 +89,9 @@ pub(super) fn word(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<I
 }
 
 pub(super) fn text(key: &Ident, value: Option<ParseStream<'_>>, example: &str) -> syn::Result<LitStr> {
+    if let Some(value) = value.filter(|value| value.peek(LitStr) && is_one_token(value)) {
+        return value.parse();
+    }
     let value = self::value(key, value)?;
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),

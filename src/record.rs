@@ -12,6 +12,7 @@
 mod decode;
 mod event;
 mod key;
+mod life;
 mod next;
 mod stamp;
 
@@ -24,6 +25,7 @@ pub use decode::Unreadable;
 pub use event::{Event, Expected, Illegal, Resolution};
 pub(crate) use key::fingerprint_of;
 pub use key::{idempotency_key, owner_tag};
+pub(crate) use life::Life;
 pub(crate) use next::advance;
 pub(crate) use next::may_remove;
 pub use next::next;
@@ -339,10 +341,7 @@ impl Record {
 
     /// The live effect of this life.
     pub(crate) fn effect_of(&self, intent: &Intent) -> Option<&Effect> {
-        let is_it = |effect: &&Effect| {
-            effect.transition == intent.transition && effect.subject == intent.subject && effect.life == intent.life
-        };
-        self.undo.iter().find(is_it)
+        self.undo.iter().find(|effect| effect.of() == intent.of())
     }
 
     /// The facts as they were for this life: what was overwritten since has its old value, and a member that another life has made

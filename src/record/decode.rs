@@ -3,7 +3,7 @@
 use durable_fsm_graph::{Graph, Transition, Undo};
 use serde_json::Value;
 
-use super::{Action, FORMAT, HISTORY, Intent, Record, Touched};
+use super::{Action, FORMAT, HISTORY, Intent, Record};
 use crate::FactError;
 
 /// Why a record cannot be honoured. The resource is held, and the bytes stay as they are.
@@ -139,10 +139,7 @@ impl Record {
             if effect.state.is_none() && step.is_some_and(|step| step.to.len() > 1 && is_undone(step)) {
                 return inconsistent(format!("it does not say which state `{}` reached", effect.transition));
             }
-            let twin = |other: &super::Effect| {
-                other.transition == effect.transition && other.subject == effect.subject && other.life == effect.life
-            };
-            if self.undo[..index].iter().any(twin) {
+            if self.undo[..index].iter().any(|other| other.of() == effect.of()) {
                 return inconsistent(format!("`{}` stands twice among its live effects", effect.transition));
             }
         }
@@ -151,10 +148,7 @@ impl Record {
             if touched.attempt == 0 {
                 return inconsistent(format!("`{}` was sent with attempt 0", touched.transition));
             }
-            let twin = |other: &Touched| {
-                other.transition == touched.transition && other.subject == touched.subject && other.life == touched.life
-            };
-            if self.touched[..index].iter().any(twin) {
+            if self.touched[..index].iter().any(|other| other.of() == touched.of()) {
                 return inconsistent(format!("`{}` stands twice among its touched steps", touched.transition));
             }
         }
@@ -174,14 +168,11 @@ impl Record {
         if intent.attempt == 0 {
             return inconsistent("its intent has attempt 0".to_owned());
         }
-        let sent = |touched: &Touched| {
-            touched.transition == intent.transition && touched.subject == intent.subject && touched.life == intent.life
-        };
         match intent.action {
             Action::Undo if self.effect_of(intent).is_none() => {
                 inconsistent(format!("it undoes `{}`, which is not live", intent.transition))
             }
-            Action::Abort if !self.touched.iter().any(sent) => {
+            Action::Abort if !self.touched.iter().any(|touched| touched.of() == intent.of()) => {
                 inconsistent(format!("it aborts `{}`, which was not sent", intent.transition))
             }
             Action::Run | Action::Undo | Action::Abort => Ok(()),

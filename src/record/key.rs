@@ -90,4 +90,12 @@ mod tests {
         // Keys are for ever: a change here would make every thing that exists a stranger.
         assert_eq!(key("o", "t", None, 1), "f15c1d0f6b150e9063891cbb6796af57");
     }
+
+    #[test]
+    fn a_tag_is_of_one_resource_and_one_machine() {
+        let tags = [("o", "m"), ("p", "m"), ("o", "n"), ("om", "")].map(|(origin, machine)| owner_tag(origin, machine));
+        let distinct: std::collections::BTreeSet<_> = tags.iter().collect();
+        assert_eq!(distinct.len(), tags.len());
+        assert_eq!(tags[0], "fb23f3cfbf5864516c4ab1039efd3d0f");
+    }
 }

@@ -10,7 +10,7 @@ mod legality;
 use durable_fsm_graph::{Contract, Graph, Kind, Transition, Undo};
 
 use super::event::{Event, Illegal};
-use super::{Action, Blocked, Direction, Effect, Intent, Record};
+use super::{Action, Blocked, Direction, Effect, Intent, Life, Record};
 use crate::machine::Made;
 
 /// The record that follows when `event` happens to `record`. Its `seq` is that of `record`: the write raises it.
@@ -50,7 +50,9 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::Turned { direction, at } => change.turn(direction, at)?,
         Event::Undone { at } => change.undone(at)?,
         Event::Dropped { transition, subject } => change.drop_member(&transition, &subject)?,
-        Event::Cleared { transition, subject, life } => change.clear(&transition, subject.as_deref(), life)?,
+        Event::Cleared { transition, subject, life } => {
+            change.clear(Life { transition: &transition, subject: subject.as_deref(), number: life })?;
+        }
         Event::RolledBack { at } => change.begin_again(at)?,
         Event::Held { reason, message, at } => change.hold(reason, message, at),
         Event::Blocked { reason, message, at, after, generation } => {

@@ -13,7 +13,7 @@ use super::plan::Place;
 use super::sim::{Core, Decoded, Menus, Point};
 use super::world::Thing;
 use crate::machine::{Failure, Reply};
-use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record};
+use crate::record::{Action, Direction, HeldReason, Intent, Record};
 use crate::steps::Ask;
 use crate::{Class, Site};
 
@@ -178,10 +178,9 @@ impl Books {
             return edge(format!("from {} to {} by no declared transition", old.state, new.state));
         }
         for effect in &old.undo {
-            let kept = new.undo.iter().any(|it| same(it, effect));
-            let undoing = old.intent.as_ref().is_some_and(|intent| {
-                intent.action == Action::Undo && intent.transition == effect.transition && intent.life == effect.life
-            });
+            let kept = new.undo.iter().any(|it| it.of() == effect.of());
+            let is_undone = |intent: &Intent| intent.action == Action::Undo && intent.of() == effect.of();
+            let undoing = old.intent.as_ref().is_some_and(is_undone);
             if !kept && !undoing && self.undo_of(&effect.transition) != Some(Undo::None) {
                 return edge(format!("`{}` of life {} is live, and was forgotten", effect.transition, effect.life));
             }
@@ -305,10 +304,6 @@ fn same_step(one: Option<&Intent>, other: Option<&Intent>) -> bool {
         (None, None) => true,
         _ => false,
     }
-}
-
-fn same(one: &Effect, other: &Effect) -> bool {
-    one.transition == other.transition && one.subject == other.subject && one.life == other.life
 }
 
 impl Core {

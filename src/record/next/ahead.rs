@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Change, Made};
 use crate::record::event::Illegal;
-use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp, Touched};
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp};
 use crate::{Class, Facts};
 
 impl Change<'_, '_> {
@@ -95,7 +95,7 @@ impl Change<'_, '_> {
             Action::Run if forward => intent.in_doubt = false,
             Action::Run => {
                 let intent = self.take_intent(Action::Run)?;
-                self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+                self.forget_touched(intent.of());
                 self.record.retry = None;
             }
             Action::Undo | Action::Abort => return self.illegal("an undo is under way, not an effect"),
@@ -191,7 +191,7 @@ impl Change<'_, '_> {
                 self.end_doubt();
                 nothing_there = !forward && matches!(class, Class::Rejected | Class::NotOurs);
                 if nothing_there {
-                    self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+                    self.forget_touched(intent.of());
                 } else {
                     self.touch(intent);
                 }
@@ -260,9 +260,8 @@ impl Change<'_, '_> {
         if self.record.intent.as_ref().is_some_and(|intent| !intent.in_doubt && intent.action == Action::Run) {
             let intent = self.take_intent(Action::Run)?;
             // An attempt that continues a life which was sent before stays touched.
-            let sent_before =
-                |touched: &Touched| touched.life == intent.life && touched.transition == intent.transition;
-            debug_assert!(intent.attempt == 1 || self.record.touched.iter().any(sent_before));
+            let was_sent = self.record.touched.iter().any(|touched| touched.of() == intent.of());
+            debug_assert!(intent.attempt == 1 || was_sent, "{intent:?}");
         }
         self.count_failure(class, error.clone(), at, after);
         self.stop_at(class, transition, &error, at, after, generation);

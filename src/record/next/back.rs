@@ -5,7 +5,7 @@ use durable_fsm_graph::Undo;
 use super::{Change, Made, is_retained};
 use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
-use crate::record::{Action, Direction, Effect, Held, HeldReason, Stamp, Touched};
+use crate::record::{Action, Direction, Held, HeldReason, Life, Stamp};
 
 impl Change<'_, '_> {
     pub(super) fn set_aside(&mut self) -> Result<(), Illegal> {
@@ -39,12 +39,9 @@ impl Change<'_, '_> {
         let (name, subject) = (intent.transition.as_str(), intent.subject.as_deref());
         match intent.action {
             Action::Run => return self.illegal(format!("`{name}` is under way, not its undo")),
-            Action::Abort => self.forget_touched(name, subject, intent.life),
+            Action::Abort => self.forget_touched(intent.of()),
             Action::Undo => {
-                let is_it = |effect: &Effect| {
-                    effect.transition == name && effect.subject.as_deref() == subject && effect.life == intent.life
-                };
-                let Some(index) = self.record.undo.iter().position(is_it) else {
+                let Some(index) = self.record.undo.iter().position(|effect| effect.of() == intent.of()) else {
                     return self.illegal(format!("`{name}` is not live"));
                 };
                 let live = self.record.undo.remove(index);
@@ -74,19 +71,17 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn clear(&mut self, transition: &str, subject: Option<&str>, life: u64) -> Result<(), Illegal> {
-        if matches!(self.contract(transition)?.undo, Undo::Method(_)) {
-            return self.illegal(format!("`{transition}` has an undo, and has to be resolved"));
+    pub(super) fn clear(&mut self, life: Life<'_>) -> Result<(), Illegal> {
+        let undo = &self.contract(life.transition)?.undo;
+        if matches!(undo, Undo::Method(_)) {
+            return self.illegal(format!("`{}` has an undo, and has to be resolved", life.transition));
         }
-        let is_it = |touched: &&Touched| {
-            touched.transition == transition && touched.subject.as_deref() == subject && touched.life == life
-        };
-        let doubted = self.record.touched.iter().find(is_it).is_some_and(|touched| touched.in_doubt);
+        let doubted = self.record.touched.iter().any(|touched| touched.of() == life && touched.in_doubt);
         // What is left behind on purpose is listed, also when nobody knows whether it is there.
-        if doubted && self.contract(transition)?.undo == Undo::Retain {
-            self.retain_doubted(transition, subject, life);
+        if doubted && *undo == Undo::Retain {
+            self.retain_doubted(life);
         }
-        self.forget_touched(transition, subject, life);
+        self.forget_touched(life);
         Ok(())
     }
 
@@ -148,7 +143,7 @@ impl Change<'_, '_> {
                     return self.illegal("an undo is under way; it is repeated until it succeeds");
                 }
                 let intent = self.take_intent(Action::Run)?;
-                self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+                self.forget_touched(intent.of());
                 Ok(())
             }
             Resolution::RollBack => self.turn(Direction::RollingBack, at),

@@ -4,7 +4,7 @@
 use durable_fsm_graph::{Contract, Graph, Undo};
 
 use super::Change;
-use crate::record::{Effect, HISTORY, HeldReason, Intent, Retry, Stamp, Touched};
+use crate::record::{Effect, HISTORY, HeldReason, Intent, Life, Retry, Stamp, Touched};
 use crate::{Class, Facts};
 
 impl Change<'_, '_> {
@@ -22,10 +22,7 @@ impl Change<'_, '_> {
             return;
         }
         let forward = self.record.direction.is_forward();
-        let is_it = |effect: &Effect| {
-            effect.transition == intent.transition && effect.subject == intent.subject && effect.life == intent.life
-        };
-        let index = self.record.undo.iter().position(is_it).unwrap_or_else(|| {
+        let index = self.record.undo.iter().position(|effect| effect.of() == intent.of()).unwrap_or_else(|| {
             self.record.undo.push(Effect {
                 transition: intent.transition.clone(),
                 subject: intent.subject.clone(),
@@ -47,13 +44,16 @@ impl Change<'_, '_> {
     }
 
     /// Lists an effect that is left behind and that may not be there.
-    pub(super) fn retain_doubted(&mut self, transition: &str, subject: Option<&str>, life: u64) {
-        let is_it = |effect: &Effect| {
-            effect.transition == transition && effect.subject.as_deref() == subject && effect.life == life
-        };
-        if !self.record.undo.iter().any(is_it) {
-            let (transition, subject) = (transition.to_owned(), subject.map(str::to_owned));
-            self.record.undo.push(Effect { transition, subject, life, state: None, saved: Facts::default() });
+    pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
+        if !self.record.undo.iter().any(|effect| effect.of() == life) {
+            let (transition, subject) = (life.transition.to_owned(), life.subject.map(str::to_owned));
+            self.record.undo.push(Effect {
+                transition,
+                subject,
+                life: life.number,
+                state: None,
+                saved: Facts::default(),
+            });
         }
     }
 
@@ -84,7 +84,7 @@ impl Change<'_, '_> {
 
     /// The step is committed: its failures are over, and it is no longer merely touched.
     pub(super) fn settle(&mut self, intent: &Intent) {
-        self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+        self.forget_touched(intent.of());
         self.record.retry = None;
         self.record.blocked = None;
         self.end_doubt();
@@ -98,7 +98,7 @@ impl Change<'_, '_> {
     }
 
     pub(super) fn touch(&mut self, intent: Intent) {
-        self.forget_touched(&intent.transition, intent.subject.as_deref(), intent.life);
+        self.forget_touched(intent.of());
         // A live effect is undone anyway; only a doubt about its last attempt is worth keeping.
         if !intent.in_doubt && self.record.effect_of(&intent).is_some() {
             return;
@@ -107,10 +107,8 @@ impl Change<'_, '_> {
         self.record.touched.push(Touched { transition, subject, life, attempt, in_doubt, spec });
     }
 
-    pub(super) fn forget_touched(&mut self, transition: &str, subject: Option<&str>, life: u64) {
-        self.record.touched.retain(|touched| {
-            touched.transition != transition || touched.subject.as_deref() != subject || touched.life != life
-        });
+    pub(super) fn forget_touched(&mut self, life: Life<'_>) {
+        self.record.touched.retain(|touched| touched.of() != life);
     }
 
     pub(super) fn count_failure(&mut self, class: Class, error: String, at: Stamp, after: std::time::Duration) {

@@ -365,3 +365,63 @@ fn the_history_keeps_the_last_lines() {
     }
     assert_eq!(record.history.len(), HISTORY);
 }
+
+#[test]
+fn what_is_refused_names_its_event() {
+    assert!(refused(&fresh(), run("keep")).to_string().starts_with("an intent is not possible: "));
+    assert!(refused(&fresh(), Event::Withdrawn).to_string().starts_with("a withdrawal is not possible: "));
+}
+
+#[test]
+fn an_outcome_ends_the_doubt_that_others_had_of_it_and_nothing_else() {
+    let sent = after(&fresh(), run("make"));
+    let ends = [reached("Made1", "a"), Event::Withdrawn];
+    for end in ends {
+        let doubted = Record { held: held(HeldReason::InDoubt), ..sent.clone() };
+        assert_eq!(after(&doubted, end.clone()).held, None);
+        let theirs = Record { held: held(HeldReason::NotOurs), ..sent.clone() };
+        assert_eq!(after(&theirs, end).held, held(HeldReason::NotOurs));
+    }
+}
+
+#[test]
+fn what_lives_is_touched_as_well_only_while_its_last_attempt_is_in_doubt() {
+    let again = after(&with_member(), intent("add", Some("ann"), Action::Run));
+    let refused = after(&again, failed(Class::NOT_APPLIED));
+    assert!(refused.touched.is_empty() && refused.undo.len() == 1, "its undo removes it");
+    let doubted = after(&after(&again, failed(Class::Unknown)), Event::SetAside);
+    assert_eq!((doubted.touched.len(), doubted.undo.len()), (1, 1));
+    assert!(doubted.touched[0].in_doubt);
+}
+
+#[test]
+fn a_step_that_is_committed_is_the_only_one_that_is_no_longer_touched() {
+    let other = |subject: &str, life| {
+        let subject = Some(subject.to_owned());
+        Touched { subject, ..touched("add", life, true, json!(1)) }
+    };
+    let marks = vec![other("bob", 5), other("ann", 6), touched("keep", 6, true, json!(1))];
+    let begun = after(&Record { touched: marks, ..at_state("Told") }, intent("add", Some("ann"), Action::Run));
+    let made = after(&begun, Event::Member { value: json!("ann-1"), at: at() });
+    let left: Vec<_> = made.touched.iter().map(|it| (it.transition.as_str(), it.subject.as_deref())).collect();
+    assert_eq!(left, [("add", Some("bob")), ("keep", None)]);
+}
+
+#[test]
+fn what_is_retained_in_doubt_is_listed_once_for_each_life() {
+    let kept = after(&after(&at_state("Made1"), run("keep")), reached("Kept", "k"));
+    let life = kept.undo[0].life;
+    for (doubtful, lives) in [(life, vec![life]), (life + 1, vec![life, life + 1])] {
+        let record = backward(Record { touched: vec![touched("keep", doubtful, true, json!(1))], ..kept.clone() });
+        let cleared = after(&record, Event::Cleared { transition: "keep".to_owned(), subject: None, life: doubtful });
+        assert_eq!(cleared.undo.iter().map(|it| it.life).collect::<Vec<_>>(), lives);
+        assert!(cleared.touched.is_empty());
+    }
+}
+
+#[test]
+fn a_write_names_the_graph_that_it_was_made_for() {
+    let older = Record { graph: "of another version".to_owned(), ..fresh() };
+    let (written, _) = older.encode_next(&LegalFlow::GRAPH).unwrap();
+    assert_eq!(written.graph, fresh().graph);
+}

@@ -77,7 +77,7 @@ impl<R: Resource> Attempt<R> {
         self.details.deadline
     }
 
-    /// Whether an earlier attempt may have taken effect.
+    /// Whether it was attempted before under this key, so that it may have taken effect already.
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.details.resumed

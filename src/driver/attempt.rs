@@ -267,7 +267,7 @@ impl<P: Probe> Pass<'_, P> {
                 number: intent.attempt,
                 since: self.record.since.time(),
                 deadline: intent.deadline.time(),
-                resumed: intent.in_doubt || intent.attempt > 1,
+                resumed: intent.attempt > 1,
             },
             subject,
         }

@@ -250,23 +250,24 @@ impl Books {
         let record = decoded.map(|decoded| &decoded.record);
         let known = decoded.map(|decoded| &*decoded.known).unwrap_or_default();
         let mut hasher = DefaultHasher::new();
-        for thing in things {
-            (thing.kind, &thing.detail, thing.key.as_ref().map(|key| known.contains(key))).hash(&mut hasher);
+        let mut violation = None;
+        for (index, thing) in things.iter().enumerate() {
+            let is_known = thing.key.as_ref().map(|key| known.contains(key));
+            (thing.kind, &thing.detail, is_known).hash(&mut hasher);
+            let (Some(key), Some(is_known), None) = (&thing.key, is_known, &violation) else { continue };
+            if things[..index].iter().any(|other| other.kind == thing.kind && other.key == thing.key) {
+                let message = format!("two of kind {} live under key {key}", thing.kind);
+                violation = Some(Violation::new(Oracle::SingleEffect, message));
+                continue;
+            }
+            let left = || record.is_none_or(|record| record.direction == Direction::Deleting) && self.is_retained(key);
+            if !is_known && self.is_owned(key) && !left() {
+                let message = format!("{} ({}) exists, and the record does not know of it", thing.kind, thing.detail);
+                violation = Some(Violation::new(Oracle::Orphan, message));
+            }
         }
         self.world = hasher.finish();
-        for (index, thing) in things.iter().enumerate() {
-            let Some(key) = &thing.key else { continue };
-            if things[..index].iter().any(|other| other.key == thing.key && other.kind == thing.kind) {
-                let message = format!("two of kind {} live under key {key}", thing.kind);
-                return Some(Violation::new(Oracle::SingleEffect, message));
-            }
-            let left = record.is_none_or(|record| record.direction == Direction::Deleting) && self.is_retained(key);
-            if !known.contains(key) && self.is_owned(key) && !left {
-                let message = format!("{} ({}) exists, and the record does not know of it", thing.kind, thing.detail);
-                return Some(Violation::new(Oracle::Orphan, message));
-            }
-        }
-        None
+        violation
     }
 
     /// The record is about to be removed.

@@ -58,6 +58,8 @@ struct Told {
     /// What the next calls fail with, by method.
     fails: BTreeMap<&'static str, VecDeque<Class>>,
     calls: Vec<&'static str>,
+    /// The number of each attempt to pay, and whether it was one of several.
+    payments: Vec<(u32, bool)>,
 }
 
 impl Shop {
@@ -124,7 +126,8 @@ impl ParcelTransitions for Shop {
     async fn clear_order(&self, _: &Wanted, _: &ParcelAttempt) -> Result<(), No> {
         self.call("clear_order").map(drop)
     }
-    async fn pay(&self, from: Ordered, _: &ParcelAttempt) -> Result<Paid, No> {
+    async fn pay(&self, from: Ordered, attempt: &ParcelAttempt) -> Result<Paid, No> {
+        self.told().payments.push((attempt.number(), attempt.is_resumed()));
         Ok(from.paid(self.call("pay")?))
     }
     async fn lookup_pay(&self, from: Ordered, _: &ParcelAttempt) -> Result<Lookup<Paid>, No> {
@@ -312,4 +315,38 @@ async fn another_version_of_the_machine_tries_again_what_was_rejected() {
     record["version"] = 0.into();
     desk.store.compare_and_swap(&id, &loaded.version, record.to_string().as_bytes()).await.unwrap();
     let _ = desk.sent().await;
+}
+
+#[tokio::test]
+async fn what_is_half_built_and_has_no_abort_is_for_a_person() {
+    let desk = Desk::new();
+    desk.shop.will_fail("pay", Class::Unknown);
+    desk.shop.will_find("lookup_pay", Found::Incomplete);
+    let (reason, message) = desk.held(&thing()).await;
+    assert_eq!(reason, HeldReason::Incomplete);
+    assert!(message.contains("`pay` has left something half-built"), "{message}");
+    assert!(desk.shop.is_spent());
+}
+
+#[tokio::test]
+async fn what_is_in_doubt_and_found_to_be_of_others_is_nothing_to_undo() {
+    for found in [Found::NotOurs, Found::Predecessor] {
+        let desk = Desk::new();
+        desk.shop.will_fail("pay", Class::Unknown);
+        let _ = desk.runner.reconcile(&thing()).await.unwrap();
+        desk.shop.calls();
+        desk.shop.will_find("lookup_pay", found);
+        desk.shop.will_find("lookup_order", Found::Ours);
+        assert!(matches!(desk.settle(&gone()).await, Outcome::Gone), "{found:?}");
+        assert_eq!(desk.shop.calls(), ["lookup_pay", "lookup_order", "cancel"], "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_knows_its_number_and_whether_there_was_one_before() {
+    let desk = Desk::new();
+    desk.shop.will_fail("pay", Class::NOT_APPLIED);
+    desk.shop.will_fail("pay", Class::Unknown);
+    let _ = desk.sent().await;
+    assert_eq!(desk.shop.told().payments, [(1, false), (2, true), (3, true)]);
 }

@@ -4,6 +4,7 @@ mod deletion;
 mod doubt;
 mod flow;
 mod golden;
+mod holders;
 mod lookups;
 mod machine;
 mod many;

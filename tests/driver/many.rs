@@ -1,16 +1,15 @@
 //! Many resources, many members, many steps: what is bounded, and what is not.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use durable_fsm::record::HeldReason;
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Clock, Fsm, Outcome, Resource as _};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource as _};
 
 use crate::machine::{Thing, ThingState};
-use crate::world::{Bench, Fault, ManualClock, Refusal};
+use crate::world::{Bench, Fault, ManualClock, Patient, Refusal};
 
 /// One effect that tells how many are at it at once, and then a guard that may never be content.
 #[derive(Fsm)]
@@ -71,24 +70,6 @@ impl GateTransitions for Gate {
     fn turn(&self, from: Waiting, _: &GateAttempt) -> Result<Waiting, Closed> {
         let turns = from.turns + 1;
         Ok(from.waiting(turns))
-    }
-}
-
-/// A clock on which nothing ever takes too long.
-struct Patient(ManualClock);
-
-impl Clock for Patient {
-    fn wall(&self) -> SystemTime {
-        self.0.wall()
-    }
-    fn monotonic(&self) -> Duration {
-        self.0.monotonic()
-    }
-    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(std::future::pending())
-    }
-    fn chance(&self) -> u64 {
-        1
     }
 }
 

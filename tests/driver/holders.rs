@@ -1,0 +1,164 @@
+//! Who holds an intent, and for how long others leave it alone.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use durable_fsm::store::MemoryStore;
+use durable_fsm::{
+    Crossing, Loaded, Outcome, Probe, RecordId, ResourceId, Runner, Side, Site, Store, StoreError, Version,
+};
+
+use crate::machine::{Thing, ThingFlow, ThingRunner};
+use crate::world::{Bench, Fault, Patient, Provider, Refusal};
+
+fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A bench on whose clock nothing takes too long, and whose first account is made without an answer.
+fn silent() -> (Bench, ThingRunner<Provider>) {
+    let bench = Bench::new();
+    bench.provider.will("make_account", &[Fault::Silent]);
+    let clock = Patient(bench.clock.clone());
+    let runner = ThingRunner::builder(bench.provider.clone(), bench.store.clone()).clock(clock).build();
+    (bench, runner)
+}
+
+#[tokio::test]
+async fn a_call_that_goes_on_is_waited_for_and_one_that_has_ended_is_not() {
+    let ((bench, runner), thing) = (silent(), Thing::new("web:1", &[]));
+    let mut first = Box::pin(runner.reconcile(&thing));
+    assert!(poll(&mut first).is_pending());
+    assert_eq!(bench.provider.calls(), ["make_account"]);
+    let second = runner.reconcile(&thing).await.unwrap();
+    assert_eq!(second.requeue_after(), Some(Duration::from_secs(10)), "the time-out of `make_account`");
+    assert!(bench.provider.calls().is_empty());
+    drop(first);
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)), "nobody is at it any more");
+    assert_eq!(bench.provider.live().iter().filter(|id| id.starts_with("make_account")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_drain_returns_when_the_last_pass_has_ended() {
+    let ((bench, runner), thing) = (silent(), Thing::new("web:1", &[]));
+    let mut pass = Box::pin(runner.reconcile(&thing));
+    assert!(poll(&mut pass).is_pending());
+    let mut drain = Box::pin(runner.drain());
+    assert!(poll(&mut drain).is_pending());
+    drop(pass);
+    assert!(poll(&mut drain).is_ready());
+    bench.provider.calls();
+    let _ = runner.reconcile(&thing).await.unwrap();
+    assert!(bench.provider.calls().is_empty());
+}
+
+/// A store of which one process at a time may write.
+struct Exclusive(MemoryStore);
+
+#[async_trait]
+impl Store for Exclusive {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        self.0.load(id).await
+    }
+    async fn compare_and_swap(&self, id: &RecordId, version: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        self.0.compare_and_swap(id, version, bytes).await
+    }
+    async fn remove(&self, id: &RecordId, version: &Version) -> Result<(), StoreError> {
+        self.0.remove(id, version).await
+    }
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
+        self.0.list(machine).await
+    }
+    fn exclusive(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_follows_at_once_only_a_holder_that_is_known_to_be_gone() {
+    let (retry, timeout) = (Some(Duration::from_secs(1)), Some(Duration::from_secs(10)));
+    let (mut bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_account", &[Fault::Applied(Refusal::Unknown)]);
+    assert_eq!(bench.pass(&thing).await.requeue_after(), retry, "it was its own");
+    assert_eq!(bench.pass(&thing).await.requeue_after(), retry, "it was an earlier call of its own");
+    bench.restart();
+    assert_eq!(bench.pass(&thing).await.requeue_after(), timeout, "another process may be at it still");
+    let alone = ThingRunner::builder(bench.provider.clone(), Exclusive(bench.store.clone())).clock(bench.clock.clone());
+    assert_eq!(alone.build().reconcile(&thing).await.unwrap().requeue_after(), retry, "there is no other process");
+    assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+    assert_eq!(bench.provider.live().iter().filter(|id| id.starts_with("make_account")).count(), 1);
+}
+
+/// Asks the runner to stop when a look-up is over.
+#[derive(Clone, Default)]
+struct StopsAfterLookup(Arc<OnceLock<Runner<ThingFlow, Provider, StopsAfterLookup>>>);
+
+impl Probe for StopsAfterLookup {
+    async fn cross(&self, crossing: &Crossing<'_>) {
+        if let (Site::Lookup, Side::After, Some(runner)) = (crossing.site, crossing.side, self.0.get()) {
+            // The pass itself is under way, so that this does not return before it.
+            let mut drain = pin!(runner.drain());
+            poll_fn(|context| Poll::Ready(drain.as_mut().poll(context).is_pending())).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_stopped_while_it_looks_takes_its_intent_back() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let probe = StopsAfterLookup::default();
+    let builder = ThingRunner::builder(bench.provider.clone(), bench.store.clone()).clock(bench.clock.clone());
+    let runner = builder.probe(probe.clone()).build();
+    assert!(probe.0.set(runner.clone()).is_ok());
+    let outcome = runner.reconcile(&thing).await.unwrap();
+    assert_eq!(outcome.requeue_after(), Some(Duration::ZERO));
+    assert_eq!(bench.provider.calls(), ["make_account", "lookup_make_room"]);
+    let record = bench.record(&thing).await;
+    assert!(record.intent.is_none() && record.touched.is_empty(), "nothing was sent");
+    assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+}
+
+/// Writes down each crossing.
+#[derive(Clone, Default)]
+struct Diary(Arc<Mutex<Vec<String>>>);
+
+impl Probe for Diary {
+    async fn cross(&self, crossing: &Crossing<'_>) {
+        self.0.lock().unwrap().push(crossing.to_string());
+    }
+}
+
+#[tokio::test]
+async fn crossings_are_labelled_by_the_step_that_they_are_about() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &["ann"]));
+    let diary = Diary::default();
+    let builder = ThingRunner::builder(bench.provider.clone(), bench.store.clone()).clock(bench.clock.clone());
+    let runner = builder.probe(diary.clone()).build();
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
+    let crossed = std::mem::take(&mut *diary.0.lock().unwrap());
+    let before: Vec<&str> = crossed.iter().filter_map(|label| label.strip_suffix(":before")).collect();
+    // An outcome is written with what comes next, and under the label of what was done last.
+    let steps = [
+        "load",
+        "make_account/intent",
+        "make_account/effect",
+        "make_account/commit",
+        "make_room/lookup",
+        "make_room/effect",
+        "roll_out/wait",
+        "roll_out/commit",
+        "send_mail/effect",
+        "send_mail/commit",
+        "run_container(web:1)/effect",
+        "run_container(web:1)/commit",
+        "add_member(ann)/lookup",
+        "add_member(ann)/effect",
+        "add_member(ann)/commit",
+    ];
+    assert_eq!(before, steps);
+    assert_eq!(crossed.len(), 2 * before.len(), "each has an end");
+}

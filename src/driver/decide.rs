@@ -104,7 +104,12 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
         let left = blocked.at.after(around.wall);
         match blocked.reason {
             BlockedReason::Overdue => {}
-            BlockedReason::Rejected if changed || left.is_zero() => return Ok(Decision::Release),
+            // The refusal of what is in doubt stays on record until its abort has begun.
+            BlockedReason::Rejected if changed || left.is_zero() => {
+                if !is_refused_in_doubt(record, around)? {
+                    return Ok(Decision::Release);
+                }
+            }
             BlockedReason::Rejected => return Ok(Decision::Stop(Ending::Blocked(left))),
         }
     }
@@ -151,12 +156,21 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     if contract.in_doubt == InDoubt::Hold {
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message: in_doubt_message(step, intent) });
     }
-    // A repeat that is refused for its input can only go on with another input, and that is another life.
-    let refused = record.retry.as_ref().is_some_and(|retry| retry.class == crate::Class::Rejected.name());
-    if refused && contract.abort.is_some() && around.steps.spec()? != intent.spec {
+    if is_refused_in_doubt(record, around)? {
         return Ok(begin_abort);
     }
     Ok(around.until_retry(record, contract).map_or(Decision::TakeOver, wait))
+}
+
+/// Whether an effect in doubt was refused for its input, and there is another input now. To repeat it would be refused for ever; to
+/// begin another life needs the doubtful one out of the way, which an abort does.
+fn is_refused_in_doubt(record: &Record, around: &Surroundings<'_>) -> Result<bool, FactError> {
+    let is_refused = record.blocked.as_ref().is_some_and(|blocked| blocked.reason == BlockedReason::Rejected);
+    let Some(intent) = record.intent.as_ref().filter(|_| is_refused && record.direction.is_forward()) else {
+        return Ok(false);
+    };
+    let (_, _, contract) = find(around, &intent.transition)?;
+    Ok(intent.action == Action::Run && contract.abort.is_some() && around.steps.spec()? != intent.spec)
 }
 
 fn wait(left: Duration) -> Decision {

@@ -350,3 +350,21 @@ async fn an_attempt_knows_its_number_and_whether_there_was_one_before() {
     let _ = desk.sent().await;
     assert_eq!(desk.shop.told().payments, [(1, false), (2, true), (3, true)]);
 }
+
+#[tokio::test]
+async fn what_is_in_doubt_and_refused_is_aborted_before_another_spec_is_sent() {
+    for (next, calls) in [
+        (Thing::new("web:2", &["ann"]), &["clear_order", "lookup_order", "order"][..]),
+        (thing(), &["lookup_order", "order"][..]),
+    ] {
+        let desk = Desk::new();
+        desk.shop.will_fail("order", Class::Unknown);
+        let _ = desk.runner.reconcile(&thing()).await.unwrap();
+        desk.shop.will_fail("lookup_order", Class::Rejected);
+        assert!(matches!(desk.settle(&thing()).await, Outcome::Blocked { .. }));
+        desk.shop.calls();
+        desk.clock.advance(Duration::from_secs(600));
+        assert!(matches!(desk.settle(&next).await, Outcome::Resting(_)));
+        assert_eq!(&desk.shop.calls()[..calls.len()], calls);
+    }
+}

@@ -48,6 +48,10 @@ async fn waiting_writes_nothing_and_goes_on_when_it_is_there() {
         bench.clock.advance(Duration::from_secs(5));
     }
     assert_eq!(bench.store.writes(), writes);
+    assert_eq!(bench.record(&thing).await.blocked, None);
+    // It comes back in time to say that it takes too long.
+    bench.clock.advance(Duration::from_secs(600 - 5 * 5 - 2));
+    assert_eq!(bench.pass(&thing).await.requeue_after(), Some(Duration::from_secs(2)));
     bench.provider.set_rolled_out(true);
     assert!(matches!(bench.pass(&thing).await, Outcome::Resting(ThingState::Ready(_))));
 }
@@ -60,6 +64,9 @@ async fn a_wait_that_takes_too_long_is_blocked_and_still_looks() {
     bench.clock.advance(Duration::from_secs(601));
     let outcome = bench.pass(&thing).await;
     assert!(matches!(outcome, Outcome::Blocked { reason: BlockedReason::Overdue, .. }));
+    let writes = bench.store.writes();
+    assert!(matches!(bench.pass(&thing).await, Outcome::Blocked { reason: BlockedReason::Overdue, .. }));
+    assert_eq!(bench.store.writes(), writes, "it is reported once");
     bench.provider.set_rolled_out(true);
     assert!(matches!(bench.pass(&thing).await, Outcome::Resting(_)));
     assert_eq!(bench.record(&thing).await.blocked, None);

@@ -5,6 +5,7 @@ mod doubt;
 mod flow;
 mod golden;
 mod holders;
+mod interference;
 mod lookups;
 mod machine;
 mod many;

@@ -146,6 +146,10 @@ impl ManualClock {
         *self.now.lock().unwrap() += time;
     }
 
+    pub fn elapsed(&self) -> Duration {
+        *self.now.lock().unwrap()
+    }
+
     /// The same time in another process, which is dealt other numbers; all of them multiples of 256, which add nothing to a backoff.
     pub fn of_another_process(&self) -> Self {
         Self { now: Arc::clone(&self.now), chance: self.chance + 256 }

@@ -1,4 +1,5 @@
-//! One line that writes a machine's tests. Invariant: a test that is named for a fault fails if that fault has no occasion.
+//! One line that writes a machine's tests. Invariant: a test that is named for a fault fails if that fault has no
+//! occasion; only a world that lists no edits may go without them.
 
 use super::explore::explore;
 use super::plan::Fault;

@@ -6,7 +6,7 @@ use durable_fsm::record::BlockedReason;
 use durable_fsm::{Loaded, Outcome, Plan, RecordId, Store, StoreError, Version};
 
 use crate::machine::{Thing, ThingFlow, ThingRunner, ThingState};
-use crate::world::{Bench, Fault, Refusal};
+use crate::world::{Bench, Fault, ManualClock, Provider, Refusal};
 
 #[tokio::test]
 async fn a_flow_of_n_effects_makes_n_plus_one_writes() {
@@ -203,4 +203,24 @@ async fn what_is_to_be_deleted_is_undone_whatever_spec_the_pass_was_given() {
     }
     assert!(matches!(outcome, Outcome::Gone));
     assert_eq!(bench.bytes(&thing).await, None);
+}
+
+#[tokio::test]
+async fn a_pass_for_the_resource_that_the_store_knows_goes_on() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let store = Telling(bench.store.clone(), |_| 0);
+    let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
+}
+
+#[tokio::test]
+async fn what_failed_together_does_not_come_back_together() {
+    for (chance, wait) in [(0, 1000), (128, 875), (256 + 128, 875), (255, 1000 - 249)] {
+        let (provider, store) = (Provider::default(), durable_fsm::store::MemoryStore::new());
+        provider.will("make_account", &[Fault::Refused(Refusal::NotApplied)]);
+        let runner = ThingRunner::builder(provider, store).clock(ManualClock::dealing(chance)).build();
+        let outcome = runner.reconcile(&Thing::new("web:1", &[])).await.unwrap();
+        let after = outcome.requeue_after().unwrap();
+        assert_eq!(after.as_micros().div_ceil(1000), wait, "{chance} of 256: up to a quarter less");
+    }
 }

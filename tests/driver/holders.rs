@@ -162,3 +162,36 @@ async fn crossings_are_labelled_by_the_step_that_they_are_about() {
     assert_eq!(before, steps);
     assert_eq!(crossed.len(), 2 * before.len(), "each has an end");
 }
+
+#[tokio::test]
+async fn time_is_counted_from_when_each_attempt_was_first_seen() {
+    let (mut bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_account", &[Fault::Refused(Refusal::Unknown); 2]);
+    let holder = bench.runner.clone();
+    let _ = holder.reconcile(&thing).await.unwrap();
+    bench.restart();
+    let timeout = Some(Duration::from_secs(10));
+    assert_eq!(bench.pass(&thing).await.requeue_after(), timeout);
+    bench.clock.advance(Duration::from_secs(9));
+    assert_eq!(bench.pass(&thing).await.requeue_after(), Some(Duration::from_secs(1)));
+    let _ = holder.reconcile(&thing).await.unwrap();
+    assert!(bench.provider.all_faults_fired());
+    assert_eq!(bench.pass(&thing).await.requeue_after(), timeout, "this is another attempt");
+}
+
+#[tokio::test]
+async fn an_undo_waits_for_the_effect_that_it_undoes_and_not_for_an_older_one() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.set_rolled_out(false);
+    bench.provider.will("make_room", &[Fault::Refused(Refusal::NotApplied)]);
+    let _ = bench.pass(&thing).await;
+    bench.clock.advance(Duration::from_secs(3600));
+    let _ = bench.pass(&thing).await;
+    assert_eq!(bench.record(&thing).await.undo.len(), 2, "the account is an hour old, and the room is new");
+    let deleted = Thing { deleting: true, ..thing };
+    assert_eq!(bench.pass(&deleted).await.requeue_after(), Some(Duration::from_secs(10 + 5)));
+    bench.clock.advance(Duration::from_secs(10 + 5));
+    bench.provider.calls();
+    assert!(matches!(bench.pass(&deleted).await, Outcome::Gone));
+    assert_eq!(bench.provider.calls(), ["lookup_make_room", "close_room", "drop_account"]);
+}

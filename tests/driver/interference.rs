@@ -258,3 +258,15 @@ async fn a_mark_that_was_taken_off_is_set_again_unless_the_resource_is_to_be_del
         assert_eq!(bench.store.writes(), writes, "{way}");
     }
 }
+
+#[tokio::test]
+async fn a_pause_that_comes_with_the_answer_to_the_intent_withdraws_it() {
+    let bench = Bench::new();
+    let (store, id) = (bench.store.clone(), Bench::id(&thing()));
+    let paused = Signals { paused: true, ..Signals::default() };
+    let pause = async move { store.set_signals(&id, paused) };
+    let runner = meddled(&bench, bench.store.clone(), Meddler::at("make_account/intent:before", pause));
+    assert!(matches!(runner.reconcile(&thing()).await.unwrap(), Outcome::Paused));
+    assert!(bench.provider.calls().is_empty());
+    assert!(bench.record(&thing()).await.intent.is_none());
+}

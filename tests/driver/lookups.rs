@@ -368,3 +368,11 @@ async fn what_is_in_doubt_and_refused_is_aborted_before_another_spec_is_sent() {
         assert_eq!(&desk.shop.calls()[..calls.len()], calls);
     }
 }
+
+#[tokio::test]
+async fn a_provider_that_says_when_to_come_back_is_asked_then() {
+    let desk = Desk::new();
+    desk.shop.will_fail("order", Class::NotApplied { retry_after: Some(Duration::from_secs(30)) });
+    let outcome = desk.runner.reconcile(&thing()).await.unwrap();
+    assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(30)));
+}

@@ -16,3 +16,4 @@ mod removed;
 mod sets;
 mod site;
 mod world;
+mod writes;

@@ -150,6 +150,11 @@ impl ManualClock {
         *self.now.lock().unwrap()
     }
 
+    /// A clock that deals this number, always.
+    pub fn dealing(chance: u64) -> Self {
+        Self { now: Arc::default(), chance }
+    }
+
     /// The same time in another process, which is dealt other numbers; all of them multiples of 256, which add nothing to a backoff.
     pub fn of_another_process(&self) -> Self {
         Self { now: Arc::clone(&self.now), chance: self.chance + 256 }

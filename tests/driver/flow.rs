@@ -41,6 +41,8 @@ async fn waiting_writes_nothing_and_goes_on_when_it_is_there() {
     bench.provider.set_rolled_out(false);
     let outcome = bench.pass(&thing).await;
     assert!(matches!(&outcome, Outcome::Progressing { state: ThingState::Configured(_), .. }));
+    let now = durable_fsm::Clock::wall(&bench.clock);
+    assert_eq!(bench.provider.deadline(), Some(now + Duration::from_secs(60)), "how long a look may take");
     let writes = bench.store.writes();
     for _ in 0..5 {
         let outcome = bench.pass(&thing).await;

@@ -270,3 +270,17 @@ async fn a_pause_that_comes_with_the_answer_to_the_intent_withdraws_it() {
     assert!(bench.provider.calls().is_empty());
     assert!(bench.record(&thing()).await.intent.is_none());
 }
+
+#[tokio::test]
+async fn a_write_of_others_that_leaves_the_record_alone_costs_nothing() {
+    let bench = Bench::new();
+    let (store, id) = (bench.store.clone(), Bench::id(&thing()));
+    let touch = async move {
+        let loaded = store.load(&id).await.unwrap();
+        drop(store.compare_and_swap(&id, &loaded.version, &loaded.bytes.unwrap()).await.unwrap());
+    };
+    let runner = meddled(&bench, bench.store.clone(), Meddler::at("make_account/effect:after", touch));
+    assert!(matches!(runner.reconcile(&thing()).await.unwrap(), Outcome::Resting(_)));
+    assert_eq!(bench.clock.elapsed(), Duration::ZERO);
+    assert_eq!(bench.provider.calls().iter().filter(|call| *call == "make_account").count(), 1);
+}

@@ -353,20 +353,34 @@ async fn an_attempt_knows_its_number_and_whether_there_was_one_before() {
 
 #[tokio::test]
 async fn what_is_in_doubt_and_refused_is_aborted_before_another_spec_is_sent() {
-    for (next, calls) in [
-        (Thing::new("web:2", &["ann"]), &["clear_order", "lookup_order", "order"][..]),
-        (thing(), &["lookup_order", "order"][..]),
+    let changed = || Thing::new("web:2", &["ann"]);
+    for (is_refused, next, calls) in [
+        (true, changed(), &["clear_order", "lookup_order", "order"][..]),
+        (true, thing(), &["lookup_order", "order"][..]),
+        (false, changed(), &["lookup_order", "order"][..]),
     ] {
         let desk = Desk::new();
         desk.shop.will_fail("order", Class::Unknown);
         let _ = desk.runner.reconcile(&thing()).await.unwrap();
-        desk.shop.will_fail("lookup_order", Class::Rejected);
-        assert!(matches!(desk.settle(&thing()).await, Outcome::Blocked { .. }));
+        if is_refused {
+            desk.shop.will_fail("lookup_order", Class::Rejected);
+            assert!(matches!(desk.settle(&thing()).await, Outcome::Blocked { .. }));
+        }
         desk.shop.calls();
         desk.clock.advance(Duration::from_secs(600));
         assert!(matches!(desk.settle(&next).await, Outcome::Resting(_)));
         assert_eq!(&desk.shop.calls()[..calls.len()], calls);
     }
+    // Without an abort the doubt stays, and the new spec waits.
+    let desk = Desk::new();
+    desk.shop.will_fail("pay", Class::Unknown);
+    let _ = desk.runner.reconcile(&thing()).await.unwrap();
+    desk.shop.will_fail("lookup_pay", Class::Rejected);
+    assert!(matches!(desk.settle(&thing()).await, Outcome::Blocked { .. }));
+    desk.clock.advance(Duration::from_secs(600));
+    desk.shop.will_find("lookup_pay", Found::Ours);
+    assert!(matches!(desk.settle(&changed()).await, Outcome::Resting(_)));
+    assert!(desk.shop.is_spent());
 }
 
 #[tokio::test]

@@ -118,7 +118,8 @@ impl ThingTransitions for Provider {
         let config = format!("{} in {}", attempt.spec().image, from.room);
         Ok(from.configured(config))
     }
-    async fn roll_out(&self, from: Configured, _attempt: &ThingAttempt) -> Result<Wait<RolledOut>, Refused> {
+    async fn roll_out(&self, from: Configured, attempt: &ThingAttempt) -> Result<Wait<RolledOut>, Refused> {
+        self.note_deadline(attempt.deadline());
         Ok(if self.is_rolled_out() { Wait::Done(from.rolled_out()) } else { Wait::NotYet })
     }
     async fn send_mail(&self, from: RolledOut, attempt: &ThingAttempt) -> Result<Ready, Refused> {

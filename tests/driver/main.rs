@@ -6,6 +6,7 @@ mod flow;
 mod golden;
 mod holders;
 mod interference;
+mod letters;
 mod lookups;
 mod machine;
 mod many;

@@ -38,6 +38,8 @@ struct Things {
     calls: Vec<String>,
     faults: BTreeMap<&'static str, VecDeque<Fault>>,
     rolled_out: bool,
+    /// When the last look at what is rolled out was to be given up.
+    deadline: Option<SystemTime>,
 }
 
 /// The provider; every clone is the same one.
@@ -59,6 +61,14 @@ impl Provider {
 
     pub fn is_rolled_out(&self) -> bool {
         self.things().rolled_out
+    }
+
+    pub fn note_deadline(&self, deadline: SystemTime) {
+        self.things().deadline = Some(deadline);
+    }
+
+    pub fn deadline(&self) -> Option<SystemTime> {
+        self.things().deadline
     }
 
     /// The ids of what exists.

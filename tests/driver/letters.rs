@@ -1,0 +1,120 @@
+//! The way back of an effect that only a person can vouch for, and of a branch.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use durable_fsm::store::MemoryStore;
+use durable_fsm::{Class, Classify, Fsm, Outcome};
+
+use crate::machine::Thing;
+use crate::world::ManualClock;
+
+/// A letter that is posted, and then announced in one of two ways.
+#[derive(Fsm)]
+#[fsm(name = "test.io/letter", version = 1, resource = Thing)]
+pub enum LetterFlow {
+    #[fsm(initial)]
+    #[transition(post -> Posted, in_doubt = hold, undo = recall, abort = search_the_box, timeout = "10s")]
+    Written,
+    #[transition(announce -> Called | Mailed, in_doubt = repeat, undo = take_back, timeout = "10s")]
+    Posted { letter: String },
+    #[fsm(resting)]
+    Called { number: String },
+    #[fsm(resting)]
+    Mailed { address: String },
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the office is closed")]
+pub struct Closed;
+
+impl Classify for Closed {
+    fn classify(&self) -> Class {
+        Class::NOT_APPLIED
+    }
+}
+
+#[derive(Clone, Default)]
+struct Office {
+    calls: Arc<Mutex<Vec<String>>>,
+    /// The calls that find it closed.
+    closed: Arc<Mutex<VecDeque<&'static str>>>,
+    mails: bool,
+}
+
+impl Office {
+    fn call(&self, name: &'static str) -> Result<String, Closed> {
+        self.calls.lock().unwrap().push(name.to_owned());
+        match self.closed.lock().unwrap().pop_front_if(|closed| *closed == name) {
+            Some(_) => Err(Closed),
+            None => Ok(name.to_owned()),
+        }
+    }
+
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+impl LetterTransitions for Office {
+    type Error = Closed;
+    async fn post(&self, from: Written, _: &LetterAttempt) -> Result<Posted, Closed> {
+        Ok(from.posted(self.call("post")?))
+    }
+    async fn recall(&self, _: &Posted, _: &LetterAttempt) -> Result<(), Closed> {
+        self.call("recall").map(drop)
+    }
+    async fn search_the_box(&self, _: &Written, _: &LetterAttempt) -> Result<(), Closed> {
+        self.call("search_the_box").map(drop)
+    }
+    async fn announce(&self, from: Posted, _: &LetterAttempt) -> Result<AnnounceNext, Closed> {
+        let how = self.call("announce")?;
+        Ok(if self.mails { from.mailed(how).into() } else { from.called(how).into() })
+    }
+    async fn take_back(&self, made: AnnounceMade<'_>, _: &LetterAttempt) -> Result<(), Closed> {
+        let text = match made {
+            AnnounceMade::Called(called) => format!("take back the call of {}", called.letter),
+            AnnounceMade::Mailed(mailed) => format!("take back the mail of {}", mailed.letter),
+        };
+        self.calls.lock().unwrap().push(text);
+        Ok(())
+    }
+}
+
+/// Passes until it does not go on by itself.
+async fn settle(runner: &LetterRunner<Office>, clock: &ManualClock, thing: &Thing) -> Outcome<LetterState> {
+    loop {
+        match runner.reconcile(thing).await.unwrap() {
+            Outcome::Progressing { after, .. } => clock.advance(after),
+            outcome => return outcome,
+        }
+    }
+}
+
+/// One pass of an office where these calls find it closed, and then the deletion.
+async fn delete(office: &Office, closed: &[&'static str]) -> Outcome<LetterState> {
+    office.closed.lock().unwrap().extend(closed);
+    let clock = ManualClock::default();
+    let runner = LetterRunner::builder(office.clone(), MemoryStore::new()).clock(clock.clone()).build();
+    let thing = Thing::new("web:1", &[]);
+    let _ = runner.reconcile(&thing).await.unwrap();
+    assert!(office.closed.lock().unwrap().is_empty(), "each found it closed");
+    office.calls();
+    settle(&runner, &clock, &Thing { deleting: true, ..thing }).await
+}
+
+#[tokio::test]
+async fn what_was_sent_is_aborted_and_never_sent_again() {
+    let office = Office::default();
+    assert!(matches!(delete(&office, &["post"]).await, Outcome::Gone));
+    assert_eq!(office.calls(), ["search_the_box"]);
+}
+
+#[tokio::test]
+async fn an_undo_is_given_the_arm_that_was_taken() {
+    for (mails, taken) in [(false, "call"), (true, "mail")] {
+        let office = Office { mails, ..Office::default() };
+        assert!(matches!(delete(&office, &[]).await, Outcome::Gone));
+        assert_eq!(office.calls(), [format!("take back the {taken} of post"), "recall".to_owned()]);
+    }
+}

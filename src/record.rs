@@ -128,9 +128,17 @@ pub struct Effect {
     /// The state that was reached, where the transition is a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// How often it was sent again while it lived, as by a loop. Its undo waits for the last of these as it would for the first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub repeats: u32,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What an intent wants to call.

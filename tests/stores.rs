@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use durable_fsm::store::{FileStore, MemoryStore};
+use durable_fsm::store::{Disk, FileOps as _, FileStore, MemoryStore};
 use durable_fsm::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 
 fn id() -> RecordId {
@@ -78,4 +78,20 @@ async fn a_shared_store_answers_as_the_store_itself() {
     assert_eq!(Store::remove(&shared, &id(), &version).await, Err(said("remove test.io/thing of team/blue v")));
     assert_eq!(Store::list(&shared, "m").await, Err(said("list m")));
     assert_eq!(Store::uid_of(&shared, &version).as_deref(), Some("uid of v"));
+}
+
+#[test]
+fn a_disk_tells_directories_from_files_and_makes_nothing_durable_that_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, path) = (Disk::default(), |name: &str| folder.path().join(name));
+    disk.create(&path("file")).unwrap();
+    disk.create_dir(&path("directory")).unwrap();
+    disk.create_dir(&path("directory")).expect("one that is there is as good as made");
+    assert!(disk.is_dir(&path("directory")) && !disk.is_dir(&path("file")) && !disk.is_dir(&path("nothing")));
+    assert_eq!(disk.create_dir(&path("file")).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
+    assert_eq!(disk.create_dir(&path("nothing/below")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    disk.sync(&path("file")).unwrap();
+    disk.sync_dir(&path("directory")).unwrap();
+    assert_eq!(disk.sync(&path("nothing")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(disk.sync_dir(&path("nothing")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
 }

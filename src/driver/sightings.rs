@@ -31,7 +31,7 @@ pub(crate) enum OpenEnd<'r> {
 #[derive(Debug)]
 enum Mark {
     Intent { holder: String, attempt: u32, life: u64 },
-    Live { transition: String, subject: Option<String>, life: u64 },
+    Live { transition: String, subject: Option<String>, life: u64, repeats: u32 },
     Touched { transition: String, subject: Option<String>, life: u64, attempt: u32 },
 }
 
@@ -78,7 +78,8 @@ impl OpenEnd<'_> {
         match self {
             OpenEnd::Intent(it) => Mark::Intent { holder: it.holder.clone(), attempt: it.attempt, life: it.life },
             OpenEnd::Live(it) => {
-                Mark::Live { transition: it.transition.clone(), subject: it.subject.clone(), life: it.life }
+                let (transition, subject) = (it.transition.clone(), it.subject.clone());
+                Mark::Live { transition, subject, life: it.life, repeats: it.repeats }
             }
             OpenEnd::Touched(it) => {
                 let (transition, subject) = (it.transition.clone(), it.subject.clone());
@@ -92,8 +93,8 @@ impl OpenEnd<'_> {
             (OpenEnd::Intent(it), Mark::Intent { holder, attempt, life }) => {
                 it.life == *life && it.attempt == *attempt && it.holder == *holder
             }
-            (OpenEnd::Live(it), Mark::Live { transition, subject, life }) => {
-                it.life == *life && it.transition == *transition && it.subject == *subject
+            (OpenEnd::Live(it), Mark::Live { transition, subject, life, repeats }) => {
+                it.life == *life && it.repeats == *repeats && it.transition == *transition && it.subject == *subject
             }
             (OpenEnd::Touched(it), Mark::Touched { transition, subject, life, attempt }) => {
                 it.life == *life && it.attempt == *attempt && it.transition == *transition && it.subject == *subject

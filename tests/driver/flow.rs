@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use durable_fsm::record::BlockedReason;
-use durable_fsm::{Loaded, Outcome, Plan, RecordId, Store, StoreError, Version};
+use durable_fsm::{Loaded, Outcome, Plan, RecordId, Resource as _, Store, StoreError, Version};
 
 use crate::machine::{Thing, ThingFlow, ThingRunner, ThingState};
 use crate::world::{Bench, Fault, ManualClock, Provider, Refusal};
@@ -210,7 +210,7 @@ async fn what_is_to_be_deleted_is_undone_whatever_spec_the_pass_was_given() {
 #[tokio::test]
 async fn a_pass_for_the_resource_that_the_store_knows_goes_on() {
     let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
-    let store = Telling(bench.store.clone(), |_| 0);
+    let store = Telling(bench.store.clone(), |_| Thing::new("web:1", &[]).generation());
     let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
     assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
 }

@@ -195,3 +195,17 @@ async fn an_undo_waits_for_the_effect_that_it_undoes_and_not_for_an_older_one() 
     assert!(matches!(bench.pass(&deleted).await, Outcome::Gone));
     assert_eq!(bench.provider.calls(), ["lookup_make_room", "close_room", "drop_account"]);
 }
+
+#[tokio::test]
+async fn the_undo_of_what_was_sent_waits_for_the_last_life_of_it() {
+    let bench = Bench::new();
+    bench.provider.will("make_account", &[Fault::Refused(Refusal::NotApplied); 2]);
+    let _ = bench.pass(&Thing::new("web:1", &[])).await;
+    bench.clock.advance(Duration::from_secs(3600));
+    let changed = Thing::new("web:2", &[]);
+    let _ = bench.pass(&changed).await;
+    let lives: Vec<_> = bench.record(&changed).await.touched.iter().map(|touched| touched.attempt).collect();
+    assert_eq!(lives, [1, 1], "each spec has its own, and its own attempts");
+    let deleted = Thing { deleting: true, ..changed };
+    assert_eq!(bench.pass(&deleted).await.requeue_after(), Some(Duration::from_secs(10)));
+}

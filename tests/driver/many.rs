@@ -28,7 +28,8 @@ pub enum GateFlow {
 #[derive(Clone, Default)]
 struct Gate {
     open: Arc<AtomicBool>,
-    restless: bool,
+    /// How often it turns before it is content.
+    turns: u32,
     inside: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
 }
@@ -64,8 +65,8 @@ impl GateTransitions for Gate {
     fn look_round(&self, from: Inside, _: &GateAttempt) -> Result<Waiting, Closed> {
         Ok(from.waiting(0))
     }
-    fn is_restless(&self, _: &Waiting, _: &Thing) -> bool {
-        self.restless
+    fn is_restless(&self, at: &Waiting, _: &Thing) -> bool {
+        at.turns < self.turns
     }
     fn turn(&self, from: Waiting, _: &GateAttempt) -> Result<Waiting, Closed> {
         let turns = from.turns + 1;
@@ -101,16 +102,23 @@ async fn run_all_keeps_to_its_bound_and_leaves_alone_what_nobody_knows() {
 
 #[tokio::test]
 async fn a_loop_without_effect_is_held_and_what_was_made_before_it_is_recorded() {
-    let gate = Gate { restless: true, ..Gate::default() };
-    gate.open.store(true, Ordering::SeqCst);
-    let runner = GateRunner::new(gate, MemoryStore::new());
-    let thing = Thing::new("web:1", &[]);
-    let Outcome::Held { reason, message } = runner.reconcile(&thing).await.unwrap() else { panic!("it is not held") };
-    assert_eq!(reason, HeldReason::Unreadable);
-    assert!(message.contains("a guard that stays true"), "{message}");
-    let record = runner.inspect(&thing.id()).await.unwrap().unwrap();
-    assert_eq!((record.state.as_str(), record.undo.len()), ("Waiting", 1));
-    assert!(record.held.is_some());
+    // With the look round these are a thousand steps, and one more.
+    for (turns, rests) in [(999, true), (1000, false)] {
+        let gate = Gate { turns, ..Gate::default() };
+        gate.open.store(true, Ordering::SeqCst);
+        let runner = GateRunner::new(gate, MemoryStore::new());
+        let thing = Thing::new("web:1", &[]);
+        match runner.reconcile(&thing).await.unwrap() {
+            Outcome::Resting(GateState::Waiting(waiting)) if rests => assert_eq!(waiting.turns, turns),
+            Outcome::Held { reason: HeldReason::Unreadable, message } if !rests => {
+                assert!(message.contains("a guard that stays true"), "{message}");
+            }
+            other => panic!("{turns} turns end in {:?}", other.requeue_after()),
+        }
+        let record = runner.inspect(&thing.id()).await.unwrap().unwrap();
+        assert_eq!((record.state.as_str(), record.undo.len()), ("Waiting", 1));
+        assert_eq!(record.held.is_some(), !rests);
+    }
 }
 
 #[tokio::test]

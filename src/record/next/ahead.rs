@@ -62,6 +62,7 @@ impl Change<'_, '_> {
         self.record.blocked = None;
         self.record.intent =
             Some(Intent { transition, subject, life, action, attempt, in_doubt, holder, deadline, spec });
+        self.count_repeat();
         Ok(())
     }
 
@@ -75,6 +76,7 @@ impl Change<'_, '_> {
         intent.in_doubt = true;
         intent.holder = holder;
         intent.deadline = deadline;
+        self.count_repeat();
         Ok(())
     }
 

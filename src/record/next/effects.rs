@@ -4,7 +4,7 @@
 use durable_fsm_graph::{Contract, Graph, Undo};
 
 use super::Change;
-use crate::record::{Effect, HISTORY, HeldReason, Intent, Life, Retry, Stamp, Touched};
+use crate::record::{Action, Effect, HISTORY, HeldReason, Intent, Life, Retry, Stamp, Touched};
 use crate::{Class, Facts};
 
 impl Change<'_, '_> {
@@ -28,6 +28,7 @@ impl Change<'_, '_> {
                 subject: intent.subject.clone(),
                 life: intent.life,
                 state: None,
+                repeats: 0,
                 saved: Facts::default(),
             });
             self.record.undo.len() - 1
@@ -43,6 +44,14 @@ impl Change<'_, '_> {
         }
     }
 
+    /// Counts what the open intent is about to send, where it lives already.
+    pub(super) fn count_repeat(&mut self) {
+        let Some(intent) = self.record.intent.as_ref().filter(|intent| intent.action == Action::Run) else { return };
+        if let Some(live) = self.record.undo.iter_mut().find(|effect| effect.of() == intent.of()) {
+            live.repeats = live.repeats.saturating_add(1);
+        }
+    }
+
     /// Lists an effect that is left behind and that may not be there.
     pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
         if !self.record.undo.iter().any(|effect| effect.of() == life) {
@@ -52,6 +61,7 @@ impl Change<'_, '_> {
                 subject,
                 life: life.number,
                 state: None,
+                repeats: 0,
                 saved: Facts::default(),
             });
         }

@@ -386,7 +386,13 @@ fn an_outcome_ends_the_doubt_that_others_had_of_it_and_nothing_else() {
 
 #[test]
 fn what_lives_is_touched_as_well_only_while_its_last_attempt_is_in_doubt() {
+    assert_eq!(with_member().undo[0].repeats, 0);
     let again = after(&with_member(), intent("add", Some("ann"), Action::Run));
+    assert_eq!(again.undo[0].repeats, 1, "it is sent again");
+    let taken = after(&again, Event::TakenOver { holder: "h/1.1".to_owned(), deadline: at() });
+    assert_eq!(taken.undo[0].repeats, 2, "and again");
+    let undoing = after(&with_member(), intent("add", Some("ann"), Action::Undo));
+    assert_eq!(undoing.undo[0].repeats, 0, "an undo does not send it");
     let refused = after(&again, failed(Class::NOT_APPLIED));
     assert!(refused.touched.is_empty() && refused.undo.len() == 1, "its undo removes it");
     let doubted = after(&after(&again, failed(Class::Unknown)), Event::SetAside);

@@ -90,8 +90,24 @@ fn a_disk_tells_directories_from_files_and_makes_nothing_durable_that_is_not_the
     assert!(disk.is_dir(&path("directory")) && !disk.is_dir(&path("file")) && !disk.is_dir(&path("nothing")));
     assert_eq!(disk.create_dir(&path("file")).unwrap_err().kind(), std::io::ErrorKind::AlreadyExists);
     assert_eq!(disk.create_dir(&path("nothing/below")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert!(disk.read(&path("directory")).is_err() && disk.read(&path("nothing")).unwrap().is_none());
+    assert!(disk.list(&path("file")).is_err() && disk.list(&path("nothing")).unwrap().is_empty());
     disk.sync(&path("file")).unwrap();
     disk.sync_dir(&path("directory")).unwrap();
     assert_eq!(disk.sync(&path("nothing")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
     assert_eq!(disk.sync_dir(&path("nothing")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+}
+
+#[test]
+fn opening_makes_the_directories_above_and_sweeps_what_a_crash_has_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("of/many/parts");
+    drop(FileStore::open(&root).unwrap());
+    assert!(root.is_dir());
+    let (left, kept) = (root.join("machine/thing.json.tmp"), root.join("machine/thing.json"));
+    std::fs::create_dir(root.join("machine")).unwrap();
+    std::fs::write(&left, "half").unwrap();
+    std::fs::write(&kept, "whole").unwrap();
+    drop(FileStore::open(&root).unwrap());
+    assert!(!left.exists() && kept.exists());
 }

@@ -101,3 +101,24 @@ async fn a_disk_that_lies_about_fsync_is_found_out() {
     let (_, wrong) = explore(Some(OLD), Change::Write, true).await;
     assert!(!wrong.is_empty(), "the crash test cannot fail");
 }
+
+#[tokio::test]
+async fn what_is_durable_already_is_left_alone() {
+    let disk = prepared(Some(OLD), false).await;
+    let before = disk.operations().len();
+    let store = FileStore::open_on(disk.clone(), "/records").unwrap();
+    let opened = disk.operations()[before..].to_vec();
+    assert!(opened.iter().all(|operation| !operation.starts_with("create-dir /records/")), "{opened:?}");
+    let written = store.compare_and_swap(&id(), &store.load(&id()).await.unwrap().version, NEW).await.unwrap();
+    let once = disk.operations().len();
+    store.compare_and_swap(&id(), &written.version, OLD).await.unwrap();
+    let again = disk.operations()[once..].to_vec();
+    assert!(again.iter().all(|operation| !operation.starts_with("create-dir")), "{again:?}");
+    // What is above the directory is somebody else's.
+    let disk = SimulatedDisk::default();
+    drop(FileStore::open_on(disk.clone(), "/srv/records").unwrap());
+    let made = disk.operations().len();
+    drop(FileStore::open_on(disk.clone(), "/srv/records").unwrap());
+    let opened = disk.operations()[made..].to_vec();
+    assert!(opened.iter().all(|operation| operation != "create-dir /srv" && operation != "sync-dir /"), "{opened:?}");
+}

@@ -144,7 +144,8 @@ async fn the_undo_of_a_loop_waits_for_its_last_life() {
     clock.advance(Duration::from_secs(3600));
     assert!(matches!(settle(&runner, &clock, &thing(&["one", "two"])).await, Outcome::Resting(_)));
     let record = runner.inspect(&thing(&[]).id()).await.unwrap().unwrap();
-    assert_eq!(record.undo.iter().filter(|effect| effect.transition == "renew").count(), 1, "it is one thing");
+    let renewed: Vec<_> = record.undo.iter().filter(|effect| effect.transition == "renew").collect();
+    assert_eq!(renewed.iter().map(|effect| effect.repeats).collect::<Vec<_>>(), [1], "it is one thing, sent twice");
     let deleted = Thing { deleting: true, ..thing(&["one", "two"]) };
     let outcome = runner.reconcile(&deleted).await.unwrap();
     assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(10)), "the one of an hour ago does not count");

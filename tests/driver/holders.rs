@@ -206,6 +206,8 @@ async fn the_undo_of_what_was_sent_waits_for_the_last_life_of_it() {
     let _ = bench.pass(&changed).await;
     let lives: Vec<_> = bench.record(&changed).await.touched.iter().map(|touched| touched.attempt).collect();
     assert_eq!(lives, [1, 1], "each spec has its own, and its own attempts");
+    bench.provider.calls();
     let deleted = Thing { deleting: true, ..changed };
     assert_eq!(bench.pass(&deleted).await.requeue_after(), Some(Duration::from_secs(10)));
+    assert!(bench.provider.calls().is_empty(), "it may still be on its way");
 }

@@ -16,9 +16,12 @@ use crate::world::{Bench, Fault, Provider, Refusal};
 
 type Act = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// What is done at the crossing of a label, if anything.
+type AtLabel = dyn Fn(&str) -> Option<Act> + Send + Sync;
+
 /// Does something at crossings.
 #[derive(Clone)]
-struct Meddler(Arc<dyn Fn(&str) -> Option<Act> + Send + Sync>);
+struct Meddler(Arc<AtLabel>);
 
 impl Meddler {
     /// Does it at the first crossing of this label.

@@ -50,10 +50,12 @@ struct Office {
 impl Office {
     fn call(&self, name: &'static str) -> Result<String, Closed> {
         self.calls.lock().unwrap().push(name.to_owned());
-        match self.closed.lock().unwrap().pop_front_if(|closed| *closed == name) {
-            Some(_) => Err(Closed),
-            None => Ok(name.to_owned()),
+        let mut closed = self.closed.lock().unwrap();
+        if closed.front() == Some(&name) {
+            closed.pop_front();
+            return Err(Closed);
         }
+        Ok(name.to_owned())
     }
 
     fn calls(&self) -> Vec<String> {

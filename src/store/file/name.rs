@@ -127,7 +127,7 @@ mod tests {
     fn plain_names_are_left_alone_and_long_ones_are_cut_where_they_must_be() {
         assert_eq!(parts("a-b_9"), ["a-b_9"]);
         let (fits, exceeds) = ("x".repeat(LONGEST), "x".repeat(LONGEST + 1));
-        assert_eq!(parts(&fits), [fits.clone()]);
+        assert_eq!(parts(&fits), [&*fits]);
         assert_eq!(parts(&exceeds), [format!("{fits}+"), "x".to_owned()]);
     }
 

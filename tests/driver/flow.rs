@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use durable_fsm::record::BlockedReason;
-use durable_fsm::{Loaded, Outcome, Plan, RecordId, Resource as _, Store, StoreError, Version};
+use durable_fsm::{Outcome, Plan, Resource as _};
 
+use crate::altered::Altered;
 use crate::machine::{Thing, ThingFlow, ThingRunner, ThingState};
 use crate::world::{Bench, Fault, ManualClock, Provider, Refusal};
 
@@ -138,37 +139,19 @@ fn the_graph_is_what_was_declared() {
     assert_eq!(ready.transitions, [5, 6]);
 }
 
-/// A store that knows the resource's generation, by how often was written.
-struct Telling(durable_fsm::store::MemoryStore, fn(u64) -> u64);
-
-#[async_trait::async_trait]
-impl Store for Telling {
-    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
-        Ok(self.told(self.0.load(id).await?))
-    }
-    async fn compare_and_swap(&self, id: &RecordId, version: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
-        Ok(self.told(self.0.compare_and_swap(id, version, bytes).await?))
-    }
-    async fn remove(&self, id: &RecordId, version: &Version) -> Result<(), StoreError> {
-        self.0.remove(id, version).await
-    }
-    async fn list(&self, machine: &str) -> Result<Vec<durable_fsm::ResourceId>, StoreError> {
-        self.0.list(machine).await
-    }
-}
-
-impl Telling {
-    fn told(&self, mut loaded: Loaded) -> Loaded {
-        loaded.signals.generation = Some((self.1)(self.0.writes()));
-        loaded
-    }
+/// The bench's controller on a store that knows the resource's generation, by how often was written.
+fn telling(bench: &Bench, generation: fn(u64) -> u64) -> ThingRunner<Provider> {
+    let counted = bench.store.clone();
+    let store = Altered::telling(&bench.store, move |loaded| {
+        loaded.signals.generation = Some(generation(counted.writes()));
+    });
+    ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build()
 }
 
 #[tokio::test]
 async fn a_pass_whose_spec_is_outdated_ends_before_its_next_effect() {
     let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
-    let store = Telling(bench.store.clone(), |writes| if writes < 3 { 1 } else { 2 });
-    let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
+    let runner = telling(&bench, |writes| if writes < 3 { 1 } else { 2 });
     let outcome = runner.reconcile(&thing).await.unwrap();
     assert_eq!(outcome.requeue_after(), Some(Duration::ZERO), "it is to come back at once, with the new spec");
     let effects = |calls: Vec<String>| calls.into_iter().filter(|it| !it.starts_with("lookup")).collect::<Vec<_>>();
@@ -182,8 +165,7 @@ async fn a_pass_whose_spec_is_outdated_ends_before_its_next_effect() {
 #[tokio::test]
 async fn a_pass_for_a_resource_that_is_out_of_date_does_nothing() {
     let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
-    let store = Telling(bench.store.clone(), |_| u64::MAX);
-    let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
+    let runner = telling(&bench, |_| u64::MAX);
     let outcome = runner.reconcile(&thing).await.unwrap();
     assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(1)));
     assert_eq!((bench.provider.calls(), bench.store.writes()), (Vec::new(), 0));
@@ -194,8 +176,7 @@ async fn what_is_to_be_deleted_is_undone_whatever_spec_the_pass_was_given() {
     let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
     let _ = bench.settle(&thing).await;
     // A deletion raises the generation, and the spec that the pass has is older.
-    let store = Telling(bench.store.clone(), |_| u64::MAX);
-    let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
+    let runner = telling(&bench, |_| u64::MAX);
     let deleted = Thing { deleting: true, ..thing.clone() };
     let mut outcome = runner.reconcile(&deleted).await.unwrap();
     for _ in 0..50 {
@@ -210,8 +191,7 @@ async fn what_is_to_be_deleted_is_undone_whatever_spec_the_pass_was_given() {
 #[tokio::test]
 async fn a_pass_for_the_resource_that_the_store_knows_goes_on() {
     let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
-    let store = Telling(bench.store.clone(), |_| Thing::new("web:1", &[]).generation());
-    let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
+    let runner = telling(&bench, |_| Thing::new("web:1", &[]).generation());
     assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
 }
 

@@ -14,7 +14,7 @@ async fn check(name: &str, bench: &Bench, thing: &Thing) {
     check_bytes(name, &ThingFlow::GRAPH, &bench.bytes(thing).await.unwrap());
 }
 
-fn check_bytes(name: &str, graph: &Graph<'_>, bytes: &[u8]) {
+pub fn check_bytes(name: &str, graph: &Graph<'_>, bytes: &[u8]) {
     let record = Record::decode(graph, bytes).unwrap();
     assert_eq!(serde_json::to_vec(&record).unwrap(), bytes, "{name}: it is read as it was written");
     // The incarnation is what the clock gives; here always 0.

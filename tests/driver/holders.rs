@@ -6,12 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use durable_fsm::store::MemoryStore;
-use durable_fsm::{
-    Crossing, Loaded, Outcome, Probe, RecordId, ResourceId, Runner, Side, Site, Store, StoreError, Version,
-};
+use durable_fsm::{Crossing, Outcome, Probe, Runner, Side, Site};
 
+use crate::altered::Altered;
 use crate::machine::{Thing, ThingFlow, ThingRunner};
 use crate::world::{Bench, Fault, Patient, Provider, Refusal};
 
@@ -56,28 +53,6 @@ async fn a_drain_returns_when_the_last_pass_has_ended() {
     assert!(bench.provider.calls().is_empty());
 }
 
-/// A store of which one process at a time may write.
-struct Exclusive(MemoryStore);
-
-#[async_trait]
-impl Store for Exclusive {
-    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
-        self.0.load(id).await
-    }
-    async fn compare_and_swap(&self, id: &RecordId, version: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
-        self.0.compare_and_swap(id, version, bytes).await
-    }
-    async fn remove(&self, id: &RecordId, version: &Version) -> Result<(), StoreError> {
-        self.0.remove(id, version).await
-    }
-    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
-        self.0.list(machine).await
-    }
-    fn exclusive(&self) -> bool {
-        true
-    }
-}
-
 #[tokio::test]
 async fn a_repeat_follows_at_once_only_a_holder_that_is_known_to_be_gone() {
     let (retry, timeout) = (Some(Duration::from_secs(1)), Some(Duration::from_secs(10)));
@@ -87,7 +62,8 @@ async fn a_repeat_follows_at_once_only_a_holder_that_is_known_to_be_gone() {
     assert_eq!(bench.pass(&thing).await.requeue_after(), retry, "it was an earlier call of its own");
     bench.restart();
     assert_eq!(bench.pass(&thing).await.requeue_after(), timeout, "another process may be at it still");
-    let alone = ThingRunner::builder(bench.provider.clone(), Exclusive(bench.store.clone())).clock(bench.clock.clone());
+    let alone =
+        ThingRunner::builder(bench.provider.clone(), Altered::exclusive(&bench.store)).clock(bench.clock.clone());
     assert_eq!(alone.build().reconcile(&thing).await.unwrap().requeue_after(), retry, "there is no other process");
     assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
     assert_eq!(bench.provider.live().iter().filter(|id| id.starts_with("make_account")).count(), 1);

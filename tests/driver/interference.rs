@@ -11,6 +11,7 @@ use durable_fsm::{
     Crossing, Loaded, Outcome, Probe, RecordId, Resource as _, ResourceId, Runner, Signals, Store, StoreError, Version,
 };
 
+use crate::altered::Altered;
 use crate::machine::{Thing, ThingFlow, ThingRunner};
 use crate::world::{Bench, Fault, Provider, Refusal};
 
@@ -208,38 +209,19 @@ async fn a_store_that_never_catches_up_is_said_to_be_unavailable() {
 }
 
 /// A store that tells the highest sequence number, and of marks that are taken off.
-struct Unmarked(MemoryStore);
-
-impl Unmarked {
-    fn told(&self, mut loaded: Loaded) -> Loaded {
+fn unmarked(store: &MemoryStore) -> Altered {
+    Altered::telling(store, |loaded| {
         let record = loaded.bytes.as_deref().map(|bytes| Record::decode(&ThingFlow::GRAPH, bytes).unwrap());
         (loaded.marked, loaded.witness) = (false, record.map(|record| record.seq));
-        loaded
-    }
-}
-
-#[async_trait]
-impl Store for Unmarked {
-    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
-        Ok(self.told(self.0.load(id).await?))
-    }
-    async fn compare_and_swap(&self, id: &RecordId, version: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
-        Ok(self.told(self.0.compare_and_swap(id, version, bytes).await?))
-    }
-    async fn remove(&self, id: &RecordId, version: &Version) -> Result<(), StoreError> {
-        self.0.remove(id, version).await
-    }
-    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
-        self.0.list(machine).await
-    }
+    })
 }
 
 #[tokio::test]
 async fn a_mark_that_was_taken_off_is_set_again_unless_the_resource_is_to_be_deleted() {
     for way in ["by the caller", "by the store", "by the resource"] {
         let bench = Bench::new();
-        let unmarked = Unmarked(bench.store.clone());
-        let runner = ThingRunner::builder(bench.provider.clone(), unmarked).clock(bench.clock.clone()).build();
+        let store = unmarked(&bench.store);
+        let runner = ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).build();
         assert!(matches!(runner.reconcile(&thing()).await.unwrap(), Outcome::Resting(_)));
         let writes = bench.store.writes();
         assert!(matches!(runner.reconcile(&thing()).await.unwrap(), Outcome::Resting(_)));

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource as _};
+use durable_fsm::{Class, Classify, Fsm, Outcome, RecordId, Resource as _, Store as _};
 
+use crate::golden::check_bytes;
 use crate::machine::Thing;
 use crate::world::ManualClock;
 
@@ -139,15 +140,18 @@ async fn an_undo_is_given_the_arm_that_was_taken() {
 
 #[tokio::test]
 async fn the_undo_of_a_loop_waits_for_its_last_life() {
-    let (office, clock) = (Office::default(), ManualClock::default());
-    let runner = LetterRunner::builder(office.clone(), MemoryStore::new()).clock(clock.clone()).build();
+    let (office, clock, store) = (Office::default(), ManualClock::default(), MemoryStore::new());
+    let runner = LetterRunner::builder(office.clone(), store.clone()).clock(clock.clone()).build();
     let thing = |members: &[&str]| Thing::new("web:1", members);
     assert!(matches!(settle(&runner, &clock, &thing(&["one"])).await, Outcome::Resting(_)));
     clock.advance(Duration::from_secs(3600));
     assert!(matches!(settle(&runner, &clock, &thing(&["one", "two"])).await, Outcome::Resting(_)));
-    let record = runner.inspect(&thing(&[]).id()).await.unwrap().unwrap();
-    let renewed: Vec<_> = record.undo.iter().filter(|effect| effect.transition == "renew").collect();
-    assert_eq!(renewed.iter().map(|effect| effect.repeats).collect::<Vec<_>>(), [1], "it is one thing, sent twice");
+    // It is one thing, sent twice.
+    let id = RecordId { machine: LetterFlow::GRAPH.name.to_owned(), resource: thing(&[]).id() };
+    check_bytes("repeated", &LetterFlow::GRAPH, &store.load(&id).await.unwrap().bytes.unwrap());
+    let record = runner.inspect(&id.resource).await.unwrap().unwrap();
+    let lives: Vec<_> = record.undo.iter().map(|effect| (effect.transition.as_str(), effect.repeats)).collect();
+    assert_eq!(lives, [("post", 0), ("announce", 0), ("renew", 1)]);
     let deleted = Thing { deleting: true, ..thing(&["one", "two"]) };
     let outcome = runner.reconcile(&deleted).await.unwrap();
     assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(10)), "the one of an hour ago does not count");

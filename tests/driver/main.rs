@@ -1,5 +1,6 @@
 //! The driver, rule by rule, against a scripted provider on a clock that moves when it is told to.
 
+mod altered;
 mod deletion;
 mod doubt;
 mod flow;

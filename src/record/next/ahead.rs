@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Change, Made};
 use crate::record::event::Illegal;
-use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp};
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp, Touched};
 use crate::{Class, Facts};
 
 impl Change<'_, '_> {
@@ -262,8 +262,8 @@ impl Change<'_, '_> {
         if self.record.intent.as_ref().is_some_and(|intent| !intent.in_doubt && intent.action == Action::Run) {
             let intent = self.take_intent(Action::Run)?;
             // An attempt that continues a life which was sent before stays touched.
-            let was_sent = self.record.touched.iter().any(|touched| touched.of() == intent.of());
-            debug_assert!(intent.attempt == 1 || was_sent, "{intent:?}");
+            let is_it = |touched: &Touched| touched.of() == intent.of();
+            debug_assert!(intent.attempt == 1 || self.record.touched.iter().any(is_it), "{intent:?}");
         }
         self.count_failure(class, error.clone(), at, after);
         self.stop_at(class, transition, &error, at, after, generation);

@@ -274,12 +274,10 @@ impl Books {
     pub(crate) fn check_removal(&self, decoded: Option<&Decoded>, things: &[Thing]) -> Option<Violation> {
         let finalizer = |message: String| Some(Violation::new(Oracle::Finalizer, message));
         let Some(decoded) = decoded else { return finalizer("there is no record".to_owned()) };
-        let live = decoded.record.undo.iter().zip(decoded.live());
-        let retained = live.filter(|(it, _)| self.undo_of(&it.transition) == Some(Undo::Retain));
-        let kept: Vec<&String> = retained.map(|(_, key)| key).collect();
+        let kept = self.kept(decoded);
         for thing in things {
             if let Some(key) = &thing.key
-                && !kept.contains(&key)
+                && !kept.contains(key)
                 && self.is_owned(key)
                 && !self.is_retained(key)
             {
@@ -290,9 +288,17 @@ impl Books {
         None
     }
 
-    /// The record was removed.
+    /// The record was removed. What it lists last may be undone already, and is not left behind for that.
     pub(crate) fn removed(&mut self, decoded: Option<&Decoded>) {
-        self.retained.extend(decoded.map(Decoded::live).unwrap_or_default().iter().cloned());
+        let kept = decoded.map(|decoded| self.kept(decoded)).unwrap_or_default();
+        self.retained.extend(kept);
+    }
+
+    /// The keys of what a record leaves behind on purpose.
+    fn kept(&self, decoded: &Decoded) -> Vec<String> {
+        let live = decoded.record.undo.iter().zip(decoded.live());
+        let kept = live.filter(|(it, _)| self.undo_of(&it.transition) == Some(Undo::Retain));
+        kept.map(|(_, key)| key.clone()).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 mod machines;
 mod seams;
 
-use machines::{Adopting, Keyed, Looping, Opaque, Timed, Trusting};
+use machines::{Adopting, Keyed, Looping, Opaque, Queueing, Timed, Trusting};
 use seams::{BadStore, Bug, StoreBug, bad_steps, replace_life, stopped_clock};
 
 use super::run::Rig;
@@ -257,6 +257,13 @@ fn resumed_step_taken_as_done() {
 fn method_that_minds_the_time() {
     let failure = *explore::<Timed>().run().expect_err("not found");
     assert_found(&failure, Oracle::SingleEffect, "pass#1=suspended");
+}
+
+/// What is made after its undo is found also where nothing else was made, so that the record is gone by then.
+#[test]
+fn request_carried_out_later_than_declared() {
+    let failure = *explore::<Queueing>().run().expect_err("not found");
+    assert_found(&failure, Oracle::Orphan, "make/effect#1=late");
 }
 
 #[test]

@@ -267,11 +267,15 @@ impl<W: World> Runner<'_, W> {
     /// Passes until it rests, is gone, or is held for a person.
     fn settle(&mut self, until: Rest) -> Rest {
         let begun = self.sim.time();
+        // When the next pass begins, if nothing wakes the controller up before.
+        let mut due = begun;
         for _ in 0..PASSES {
             if self.sim.core().deleting && until == Rest::Resting && self.sim.core().stored.gone {
                 return Rest::Gone;
             }
-            self.between();
+            if !self.between() {
+                self.sim.advance_to(due);
+            }
             let wanted = self.wanted();
             let end = self.drive();
             if self.sim.core().is_over() {
@@ -293,7 +297,7 @@ impl<W: World> Runner<'_, W> {
                         return Rest::Over;
                     }
                     // Whatever was changed during the pass wakes the controller up again.
-                    Ending::Resting if self.wanted() != wanted => {}
+                    Ending::Resting | Ending::Progressing(_) | Ending::Blocked(_) if self.wanted() != wanted => {}
                     // It has read that nobody has paused it.
                     Ending::Resting if self.sim.core().suspended > 0 => {
                         self.sim.advance_to(now + Duration::from_secs(1));
@@ -303,13 +307,13 @@ impl<W: World> Runner<'_, W> {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     Ending::Resting => return Rest::Resting,
-                    Ending::Progressing(after) => self.sim.advance_to(now + after.max(Duration::from_millis(1))),
+                    Ending::Progressing(after) => due = now + after.max(Duration::from_millis(1)),
                     Ending::Blocked(after) => {
                         // Another controller may have gone on meanwhile. What waits may look again.
-                        if self.wanted() == wanted && self.is_recorded(|record| record.blocked.is_some()) {
+                        if self.is_recorded(|record| record.blocked.is_some()) {
                             self.stays("blocked", |ending| matches!(ending, Ending::Blocked(_)), false);
                         }
-                        self.sim.advance_to(now + after.max(Duration::from_millis(1)));
+                        due = now + after.max(Duration::from_millis(1));
                     }
                     Ending::Held => {
                         let record =
@@ -374,8 +378,8 @@ impl<W: World> Runner<'_, W> {
         (core.edit, core.deleting, core.suspended > 0)
     }
 
-    /// What may happen between two passes.
-    fn between(&mut self) {
+    /// What may happen between two passes; it says whether that makes the next one begin at once.
+    fn between(&mut self) -> bool {
         self.passes += 1;
         self.sim.change(Change::PassOver);
         let has_mark = self.sim.backend().is_none_or(|backend| backend.has_mark());
@@ -404,7 +408,7 @@ impl<W: World> Runner<'_, W> {
             }
         }
         let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
-        let Some(fault) = core.pass_point(point, menu) else { return };
+        let Some(fault) = core.pass_point(point, menu) else { return false };
         match fault {
             Fault::Restart => {
                 drop(core);
@@ -418,6 +422,8 @@ impl<W: World> Runner<'_, W> {
                 self.sim.befall(fault);
             }
         }
+        // A change of the resource is an event, and who starts looks at everything.
+        !matches!(fault, Fault::ClockBack | Fault::ClockAhead)
     }
 
     /// Whether the plan wants what is held in doubt to be rolled back.

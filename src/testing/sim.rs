@@ -470,7 +470,8 @@ impl Core {
         self.chance.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
-    fn fly(&mut self, lands: Duration, what: String, call: Pin<Box<dyn Future<Output = ()> + Send>>) {
+    /// Puts under way what lands later, whoever waits for it.
+    pub(crate) fn fly(&mut self, lands: Duration, what: String, call: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.flights.push(Flight { lands, call, what });
     }
 }

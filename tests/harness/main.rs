@@ -10,6 +10,7 @@ mod published;
 mod reports;
 mod shapes;
 mod shared;
+mod spaced;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -231,7 +231,6 @@ impl<W: World> Explorer<W> {
         for depth in 1..=self.faults {
             let before = schedules.load(Ordering::Relaxed);
             let ended = Search::new(self, &clean, &known, &schedules, begun, depth).run(&first.seen);
-            by_depth.push(schedules.load(Ordering::Relaxed) - before);
             let (more, been) = match ended {
                 Ended::Found { nth, plan, violation } => {
                     let manner = Manner { clean: Some(&clean), verbose: true, ..Manner::default() };
@@ -239,18 +238,24 @@ impl<W: World> Explorer<W> {
                     return Err(self.failure(plan_of(&plan, self.graph()), violation, log, before + nth));
                 }
                 Ended::Cut { covered: more, part } => {
+                    by_depth.push(more.schedules);
                     covered.merge(more);
                     cut = Some((depth, part));
                     break;
                 }
                 Ended::Complete { covered, been } => (covered, been),
             };
+            by_depth.push(more.schedules);
             covered.merge(more);
             complete = depth;
             known.push(Arc::new(been));
             if self.progress {
-                let (count, time) = (schedules.load(Ordering::Relaxed), begun.elapsed().as_secs_f32());
-                eprintln!("{}: {depth} faults complete, {count} schedules, {time:.1} s", self.graph().name);
+                let time = begun.elapsed().as_secs_f32();
+                eprintln!(
+                    "{}: {depth} faults complete, {} schedules, {time:.1} s",
+                    self.graph().name,
+                    covered.schedules
+                );
             }
         }
         if self.only.is_none()

@@ -37,6 +37,7 @@ fn the_same_input_gives_the_same_report() {
     let faults = || explore::<doubt::lagging::Cloud>().faults(2).run().unwrap();
     let (one, other) = (faults(), faults());
     assert_eq!((one.schedules, &one.by_depth, &one.faults), (other.schedules, &other.by_depth, &other.faults));
+    assert_eq!(one.schedules, one.by_depth.iter().sum::<u64>(), "each run counts once");
     // A hundredth of the runs at least has been compared with itself, too.
     assert!(one.twice * 100 >= one.schedules, "{one}");
 }

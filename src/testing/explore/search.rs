@@ -186,7 +186,8 @@ impl<'s, W: World> Search<'s, W> {
     fn tell(&self, nth: u64) {
         let now = self.begun.elapsed().as_secs() / 5;
         if self.told.fetch_max(now, Ordering::Relaxed) < now {
-            eprintln!("{}: {} faults, {nth} schedules so far", self.explorer.graph().name, self.depth);
+            // What a plan begins with is run again at each depth.
+            eprintln!("{}: {} faults, {nth} runs so far", self.explorer.graph().name, self.depth);
         }
     }
 

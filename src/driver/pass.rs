@@ -186,6 +186,10 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// Runs a transition that has no effect, or lets one that waits look. Nothing is written for it until something else is.
     async fn compute(&mut self, transition: usize) -> Result<(), Halt> {
         let step = &self.steps.graph().transitions[transition];
+        if matches!(step.kind, Kind::Waits { .. }) && !self.learnt.is_empty() {
+            // A look may take long, and what an effect has given must not hang on that.
+            return self.write(Site::Commit).await.map(drop);
+        }
         let ask = self.ask_here(transition, step.from);
         let reply = match step.kind {
             Kind::Waits { .. } => {

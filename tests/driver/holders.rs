@@ -117,7 +117,7 @@ async fn crossings_are_labelled_by_the_step_that_they_are_about() {
     assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
     let crossed = std::mem::take(&mut *diary.0.lock().unwrap());
     let before: Vec<&str> = crossed.iter().filter_map(|label| label.strip_suffix(":before")).collect();
-    // An outcome is written with what comes next, and under the label of what was done last.
+    // An outcome is written with the next intent, or before a look that may take long, and under the label of what was done last.
     let steps = [
         "load",
         "make_account/intent",
@@ -125,8 +125,9 @@ async fn crossings_are_labelled_by_the_step_that_they_are_about() {
         "make_account/commit",
         "make_room/lookup",
         "make_room/effect",
+        "make_room/commit",
         "roll_out/wait",
-        "roll_out/commit",
+        "send_mail/intent",
         "send_mail/effect",
         "send_mail/commit",
         "run_container(web:1)/effect",

@@ -88,7 +88,7 @@ durable_fsm::survive! {
 /// Nobody waits for a wait to be over: whatever changes the resource begins the next pass, as a watch does.
 #[test]
 fn a_change_wakes_the_controller_up() {
-    for plan in ["spread/commit#1=delete", "pass#2=delete"] {
+    for plan in ["spread/wait#1=delete", "pass#2=delete"] {
         let timeline = explore::<Cloud>().timeline(&plan.parse().unwrap());
         assert!(timeline.contains("     0.000 s   written: seq 3 Published (deleting)"), "{timeline}");
     }

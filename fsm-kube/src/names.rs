@@ -107,6 +107,16 @@ mod tests {
     }
 
     #[test]
+    fn names_may_be_ones_own() {
+        let names = Names::of("hiclaw.io/worker").unwrap();
+        assert!(!names.shares_finalizer());
+        let names = names.with_record("hiclaw.io/state").with_finalizer("hiclaw.io/finalizer");
+        assert_eq!((names.record(), names.finalizer()), ("hiclaw.io/state", "hiclaw.io/finalizer"));
+        assert!(names.shares_finalizer());
+        assert_eq!(names.verb(Verb::Retry), "hiclaw.io/worker-retry");
+    }
+
+    #[test]
     fn a_name_that_kubernetes_would_refuse_is_refused_before() {
         let long = format!("a.io/{}", "x".repeat(56));
         for name in ["", "a b", "UPPER.io/x", "a.io/-x", "a.io/x/y", "-a/x", &long] {

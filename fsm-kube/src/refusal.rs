@@ -150,6 +150,28 @@ mod tests {
         }
     }
 
+    fn failed(kind: std::io::ErrorKind) -> kube::Error {
+        kube::Error::Service(Box::new(std::io::Error::new(kind, "no luck")))
+    }
+
+    #[test]
+    fn only_a_connection_that_was_never_made_leaves_nothing_in_doubt() {
+        let refused = of_write(&failed(std::io::ErrorKind::ConnectionRefused), 7);
+        let Refusal::Means(StoreError::Unavailable(why)) = refused else { panic!("{refused:?}") };
+        assert!(why.ends_with(": no luck"), "{why}");
+        let reset = of_write(&failed(std::io::ErrorKind::ConnectionReset), 7);
+        assert!(matches!(reset, Refusal::Means(StoreError::Unknown(_))), "{reset:?}");
+        let unbuilt = of_write(&kube::Error::TlsRequired, 7);
+        assert!(matches!(unbuilt, Refusal::Means(StoreError::Unavailable(_))), "{unbuilt:?}");
+    }
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let text = super::text(&failed(std::io::ErrorKind::ConnectionReset));
+        assert_eq!(text.matches("no luck").count(), 1, "{text}");
+        assert_eq!(super::text(&api(403, None)), "403 R: m");
+    }
+
     #[test]
     fn a_read_leaves_nothing_in_doubt() {
         assert_eq!(of_read(&api(404, None)), StoreError::Gone);

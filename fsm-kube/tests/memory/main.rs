@@ -6,6 +6,7 @@ mod nameless;
 mod on;
 #[path = "../../../tests/worlds/resource.rs"]
 mod resource;
+mod store;
 mod wire;
 #[path = "../../../tests/worlds/worker.rs"]
 mod worker;

@@ -4,7 +4,7 @@
 mod machines;
 mod seams;
 
-use machines::{Adopting, Keyed, Looping, Opaque, Queueing, Timed, Trusting};
+use machines::{Adopting, Keyed, Looping, Opaque, Queueing, Timed, Trusting, Unseen};
 use seams::{BadStore, Bug, StoreBug, bad_steps, replace_life, stopped_clock};
 
 use super::run::Rig;
@@ -205,6 +205,47 @@ fn undo_entry_lost() {
         }
     }
     assert_found(&forgetful::<Keyed>(lose), Oracle::Orphan, "");
+}
+
+#[test]
+fn undo_entry_lost_where_nobody_sees_what_exists() {
+    fn lose(record: &mut Record, _: Option<&Record>) {
+        if record.undo.len() > 1 {
+            record.undo.remove(0);
+        }
+    }
+    assert_found(&forgetful::<Unseen>(lose), Oracle::Edge, "");
+}
+
+#[test]
+fn more_taken_off_than_was_undone() {
+    fn clear(record: &mut Record, durable: Option<&Record>) {
+        let undoing = durable.and_then(|durable| durable.intent.as_ref()).is_some_and(|it| it.action == Action::Undo);
+        if undoing {
+            record.undo.clear();
+        }
+    }
+    assert_found(&forgetful::<Unseen>(clear), Oracle::Edge, "");
+}
+
+#[test]
+fn record_of_another_origin() {
+    fn adopt(record: &mut Record, _: Option<&Record>) {
+        if record.state == "MadeA" {
+            "uid-2".clone_into(&mut record.origin);
+        }
+    }
+    assert_found(&forgetful::<Keyed>(adopt), Oracle::History, "");
+}
+
+#[test]
+fn record_of_another_machine() {
+    fn rename(record: &mut Record, _: Option<&Record>) {
+        if record.state == "MadeA" {
+            "planted/other".clone_into(&mut record.machine);
+        }
+    }
+    assert_found(&forgetful::<Keyed>(rename), Oracle::History, "");
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl crate::Resource for App {
 }
 
 pub(super) use adopting::Adopting;
-pub(super) use keyed::Keyed;
+pub(super) use keyed::{Keyed, Unseen};
 pub(super) use looping::Looping;
 pub(super) use opaque::Opaque;
 pub(super) use queueing::Queueing;
@@ -97,6 +97,30 @@ mod keyed {
         }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
+        }
+    }
+
+    /// The same, where nobody can see what exists.
+    #[derive(Clone)]
+    pub(crate) struct Unseen(Keyed);
+
+    impl World for Unseen {
+        type Machine = KeyedFlow;
+        type Transitions = Keyed;
+        fn new(sim: &Sim) -> Self {
+            Self(Keyed::new(sim))
+        }
+        fn transitions(&self) -> Keyed {
+            self.0.clone()
+        }
+        fn resource() -> App {
+            Keyed::resource()
+        }
+        fn edits() -> Vec<App> {
+            Keyed::edits()
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            Vec::new()
         }
     }
 }

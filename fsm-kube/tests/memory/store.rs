@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use durable_fsm::{RecordId, ResourceId, Store as _, StoreError};
 use durable_fsm_kube::{ANNOTATIONS_LIMIT, AnnotationStore, Names};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube_memory_server::{Fault, Invalid, Kind, MemoryServer, Refusal, Verb};
+use kube_memory_server::{Fault, Invalid, Kind, MemoryServer, Refusal, Verb, When};
 use serde_json::{Value, json};
 
 const MACHINE: &str = "test.io/app";
@@ -173,6 +173,19 @@ async fn what_is_invalid_is_told_from_what_has_moved() {
     bench.patch("a", json!({ "metadata": { "labels": { "changed": "yes" } } })).await;
     let moved = store.compare_and_swap(&id("a"), &loaded.version, b"bad").await;
     assert_eq!(moved, Err(StoreError::Conflict));
+    // It moves while the store asks what the refusal was about.
+    let loaded = store.load(&id("a")).await.unwrap();
+    bench.server.on_request(|seen| match seen.client.as_ref() {
+        "slow" => Fault::ServeLate(When::Requests(2)),
+        _ => Fault::None,
+    });
+    let slow: Api<DynamicObject> =
+        Api::default_namespaced_with(bench.server.client_named("slow"), &bench.server.api_resource("apps.test.io"));
+    let patch = Patch::Merge(json!({ "metadata": { "labels": { "changed": "again" } } }));
+    assert!(slow.patch("a", &PatchParams::default(), &patch).await.is_err(), "it is served later");
+    let moved = store.compare_and_swap(&id("a"), &loaded.version, b"bad").await;
+    assert_eq!(moved, Err(StoreError::Conflict));
+    assert_eq!(bench.object("a").await["metadata"]["labels"]["changed"], "again");
 }
 
 #[tokio::test]
@@ -186,13 +199,28 @@ async fn a_list_goes_through_all_pages_and_begins_again_when_one_is_too_old() {
     let expected: Vec<ResourceId> =
         (0..501).step_by(5).map(|number| ResourceId::new("default", format!("app-{number:03}"))).collect();
     assert_eq!(store.list(MACHINE).await.unwrap(), expected);
-    // The second page is refused once.
-    let pages = Arc::new(AtomicUsize::new(0));
-    let count = pages.clone();
-    bench.server.on_request(move |seen| {
-        let page = if seen.verb == Verb::List { count.fetch_add(1, Ordering::SeqCst) } else { 0 };
-        if page == 1 { Fault::Answer(Refusal::expired()) } else { Fault::None }
-    });
-    assert_eq!(store.list(MACHINE).await.unwrap(), expected);
-    assert_eq!(pages.load(Ordering::SeqCst), 4);
+    // Pages count from 0, over all lists; one of them is refused.
+    for (refused, refusal, pages) in
+        [(1, Refusal::expired(), Some(4)), (1, Refusal::unavailable(), None), (0, Refusal::expired(), None)]
+    {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counting = count.clone();
+        bench.server.on_request(move |seen| {
+            let is_it = seen.verb == Verb::List && counting.fetch_add(1, Ordering::SeqCst) == refused;
+            if is_it { Fault::Answer(refusal.clone()) } else { Fault::None }
+        });
+        let listed = store.list(MACHINE).await;
+        match pages {
+            Some(pages) => {
+                assert_eq!(listed.unwrap(), expected);
+                assert_eq!(count.load(Ordering::SeqCst), pages);
+            }
+            None => assert!(matches!(listed, Err(StoreError::Unavailable(_))), "{listed:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_tells_of_which_kind_it_is() {
+    assert!(format!("{:?}", Bench::new().store()).contains("App"));
 }

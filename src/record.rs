@@ -207,6 +207,9 @@ pub struct Touched {
     /// The spec that was sent.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub spec: Value,
+    /// Facts that it was sent with and that were overwritten since, with their old values.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub saved: Facts,
 }
 
 /// The failures of the current step.
@@ -355,7 +358,11 @@ impl Record {
     /// The facts as they were for this life: what was overwritten since has its old value, and a member that another life has made
     /// for the same subject gives way to this life's own.
     pub(crate) fn facts_of(&self, intent: &Intent, each: Option<&str>) -> Facts {
-        let Some(live) = self.effect_of(intent) else { return self.facts.clone() };
+        let Some(live) = self.effect_of(intent) else {
+            // What was sent once is sent again with what it was sent with.
+            let touched = self.touched.iter().find(|touched| touched.of() == intent.of());
+            return touched.map_or_else(|| self.facts.clone(), |touched| self.facts.overlaid(&touched.saved));
+        };
         let mut saved = live.saved.clone();
         let mut facts = self.facts.clone();
         if let (Some(fact), Some(subject)) = (each, &intent.subject)

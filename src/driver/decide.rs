@@ -129,10 +129,12 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     let quiet_in = around.until_quiet(OpenEnd::Intent(intent), contract);
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
+    let is_refused = is_refused_in_doubt(record, around)?;
     // Only a repeat going forward may follow a holder that is known to be gone at once: the dead holder's request may still be
-    // in flight, and for every other contract that matters.
+    // in flight, and for every other contract that matters. So it does for an abort, which that request would outlive.
     let hurry = intent.action == Action::Run
         && forward
+        && !is_refused
         && contract.in_doubt == InDoubt::Repeat
         && (around.is_gone)(&intent.holder);
     if let Some(left) = quiet_in.filter(|_| !hurry) {
@@ -156,7 +158,7 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     if contract.in_doubt == InDoubt::Hold {
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message: in_doubt_message(step, intent) });
     }
-    if is_refused_in_doubt(record, around)? {
+    if is_refused {
         return Ok(begin_abort);
     }
     Ok(around.until_retry(record, contract).map_or(Decision::TakeOver, wait))

@@ -1,5 +1,7 @@
 //! A record of each shape, as it is written. `UPDATE_GOLDEN=1` writes them anew; a change here is a change of the format.
 
+use std::time::Duration;
+
 use durable_fsm::graph::Graph;
 use durable_fsm::record::{Record, Resolution};
 use durable_fsm::store::MemoryStore;
@@ -133,6 +135,16 @@ async fn a_record_of_each_shape_of_an_effect() {
     let record = site.check("saved", &thing).await;
     assert_eq!(record.facts.get::<String>("title").unwrap(), "new title");
     assert_eq!(record.undo[2].saved.get::<String>("title").unwrap(), "old title", "as its undo knew it");
+
+    // Refused under one spec and made under another; a duplicate of the first may still make it, with what it was sent with.
+    let site = Site::new();
+    site.provider.will("open", &[Fault::Refused(Refusal::NotApplied)]);
+    site.until_faults_fired(&thing).await;
+    site.clock.advance(Duration::from_secs(1));
+    let _ = site.runner.reconcile(&Thing::new("new title", &[])).await.unwrap();
+    let record = site.check("touched-saved", &thing).await;
+    assert_eq!(record.facts.get::<String>("title").unwrap(), "new title");
+    assert_eq!(record.touched[0].saved.get::<String>("title").unwrap(), "old title", "as it was sent");
 
     let site = Site::new();
     site.provider.will("place", &[Fault::Applied(Refusal::Unknown)]);

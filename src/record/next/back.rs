@@ -76,9 +76,9 @@ impl Change<'_, '_> {
         if matches!(undo, Undo::Method(_)) {
             return self.illegal(format!("`{}` has an undo, and has to be resolved", life.transition));
         }
-        let doubted = self.record.touched.iter().any(|touched| touched.of() == life && touched.in_doubt);
-        // What is left behind on purpose is listed, also when nobody knows whether it is there.
-        if doubted && *undo == Undo::Retain {
+        let sent = self.record.touched.iter().any(|touched| touched.of() == life);
+        // What is left behind on purpose is listed, also when nobody knows whether it is there: a duplicate of what was refused may make it.
+        if sent && *undo == Undo::Retain {
             self.retain_doubted(life);
         }
         self.forget_touched(life);

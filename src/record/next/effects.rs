@@ -22,6 +22,8 @@ impl Change<'_, '_> {
             return;
         }
         let forward = self.record.direction.is_forward();
+        let touched = self.record.touched.iter().find(|touched| touched.of() == intent.of());
+        let saved = touched.map(|touched| touched.saved.clone()).unwrap_or_default();
         let index = self.record.undo.iter().position(|effect| effect.of() == intent.of()).unwrap_or_else(|| {
             self.record.undo.push(Effect {
                 transition: intent.transition.clone(),
@@ -29,7 +31,7 @@ impl Change<'_, '_> {
                 life: intent.life,
                 state: None,
                 repeats: 0,
-                saved: Facts::default(),
+                saved,
             });
             self.record.undo.len() - 1
         });
@@ -74,6 +76,11 @@ impl Change<'_, '_> {
             if old == *value {
                 continue;
             }
+            for touched in &mut self.record.touched {
+                if sent_with(self.graph, touched, name) && touched.saved.value(name).is_none() {
+                    touched.saved.set(name, old.clone());
+                }
+            }
             for effect in &mut self.record.undo {
                 if effect.transition != by && undo_reads(self.graph, effect, name) && effect.saved.value(name).is_none()
                 {
@@ -108,13 +115,15 @@ impl Change<'_, '_> {
     }
 
     pub(super) fn touch(&mut self, intent: Intent) {
+        let before = self.record.touched.iter().find(|touched| touched.of() == intent.of());
+        let saved = before.map(|touched| touched.saved.clone()).unwrap_or_default();
         self.forget_touched(intent.of());
         // A live effect is undone anyway; only a doubt about its last attempt is worth keeping.
         if !intent.in_doubt && self.record.effect_of(&intent).is_some() {
             return;
         }
         let Intent { transition, subject, life, attempt, in_doubt, spec, .. } = intent;
-        self.record.touched.push(Touched { transition, subject, life, attempt, in_doubt, spec });
+        self.record.touched.push(Touched { transition, subject, life, attempt, in_doubt, spec, saved });
     }
 
     pub(super) fn forget_touched(&mut self, life: Life<'_>) {
@@ -131,6 +140,12 @@ impl Change<'_, '_> {
         let surplus = self.record.history.len().saturating_sub(HISTORY);
         self.record.history.drain(..surplus);
     }
+}
+
+/// Whether this step is given a state that knows the fact.
+fn sent_with(graph: &Graph<'_>, touched: &Touched, fact: &str) -> bool {
+    let from = graph.transition(&touched.transition).and_then(|(_, step)| graph.states.get(step.from));
+    from.is_some_and(|state| state.known.contains(&fact))
 }
 
 /// Whether the undo of this effect is given a state that knows the fact.

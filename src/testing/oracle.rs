@@ -6,6 +6,7 @@ mod holds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use durable_fsm_graph::{Graph, Kind, Undo};
 
@@ -72,6 +73,18 @@ impl fmt::Display for Violation {
     }
 }
 
+/// An attempt of a controller has failed.
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    transition: usize,
+    /// The record's number then.
+    seq: u64,
+    /// An effect was refused for its input, and nothing about it is in doubt.
+    rejected: bool,
+    /// When it may be tried again, at the earliest.
+    due: Duration,
+}
+
 /// What the oracles remember of a run.
 pub(crate) struct Books {
     graph: &'static Graph<'static>,
@@ -82,7 +95,11 @@ pub(crate) struct Books {
     /// Keys of what was left behind on purpose.
     retained: BTreeSet<String>,
     /// An attempt of a controller has failed, and its next write has to say so.
-    failed: [Option<(usize, u64)>; 2],
+    failed: [Option<Failed>; 2],
+    /// A failure is recorded: until when its transition is to be left alone.
+    due: Option<(usize, Duration)>,
+    /// A person has decided what is written next.
+    pub(crate) decided: bool,
     /// What a controller was told, so that nothing about it is in doubt: the transition of its last attempt.
     certain: [Option<usize>; 2],
     /// Why a person may be asked, since that was done last.
@@ -108,6 +125,8 @@ impl Books {
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
             failed: [None; 2],
+            due: None,
+            decided: false,
             certain: [None; 2],
             reasons: BTreeSet::new(),
             edges: BTreeSet::new(),
@@ -145,10 +164,21 @@ impl Books {
     }
 
     /// A record is replaced by another, or written first.
-    pub(crate) fn check_write(&mut self, actor: usize, old: Option<&Record>, new: &Record) -> Option<Violation> {
+    pub(crate) fn check_write(
+        &mut self,
+        actor: usize,
+        deleting: bool,
+        old: Option<&Record>,
+        new: &Record,
+    ) -> Option<Violation> {
         let history = |message: String| Some(Violation::new(Oracle::History, message));
         let edge = |message: String| Some(Violation::new(Oracle::Edge, message));
         let (failed, certain) = (self.failed[actor].take(), self.certain[actor].take());
+        let decided = std::mem::take(&mut self.decided);
+        self.due = match (failed, self.due) {
+            (Some(failed), _) if new.retry.is_some() => Some((failed.transition, failed.due)),
+            (_, due) => due.filter(|_| new.retry.is_some() && !decided),
+        };
         let expected = old.map_or(0, |old| old.seq) + 1;
         if new.seq != expected {
             return history(format!("seq {} was written where {expected} was due", new.seq));
@@ -174,6 +204,17 @@ impl Books {
         if old.direction == Direction::Deleting && new.direction != Direction::Deleting {
             return edge(format!("from deleting to {:?}", new.direction));
         }
+        if old.direction != Direction::Deleting && new.direction == Direction::Deleting && !deleting {
+            return edge("everything is to be undone, and nobody has deleted the resource".to_owned());
+        }
+        // What a look-up or a wait was told counts too, and is not remembered here.
+        let rolls_back = old.direction.is_forward() && new.direction == Direction::RollingBack;
+        if rolls_back && !decided && !self.graph.undo_on_rejected {
+            return edge("it is rolled back, and neither the machine nor a person says so".to_owned());
+        }
+        if let Some(why) = other_spec(old, new) {
+            return Some(Violation::new(Oracle::ExactResume, why));
+        }
         if old.state != new.state && !self.leads(old, new) {
             return edge(format!("from {} to {} by no declared transition", old.state, new.state));
         }
@@ -185,7 +226,11 @@ impl Books {
                 return edge(format!("`{}` of life {} is live, and was forgotten", effect.transition, effect.life));
             }
         }
-        if let Some((transition, seq)) = failed {
+        if let Some(Failed { transition, seq, rejected, .. }) = failed {
+            let stays = new.direction.is_forward() && new.held.is_none();
+            if rejected && seq == old.seq && stays && old.direction.is_forward() && self.graph.undo_on_rejected {
+                return edge("an effect was rejected, and what the machine has made is not undone".to_owned());
+            }
             let name = self.graph.transitions.get(transition).map_or("", |step| step.name);
             let goes_on = new.direction == old.direction && old.direction.is_forward() && new.held.is_none();
             let lost = seq == old.seq && goes_on && new.state == old.state && new.retry.is_none();
@@ -210,13 +255,18 @@ impl Books {
 
     /// Whether a declared transition, and then any number without effect, lead from one state to the other.
     fn leads(&self, old: &Record, new: &Record) -> bool {
-        if !old.direction.is_forward() {
-            return old.direction == Direction::RollingBack
-                && new.state == self.graph.states[self.graph.initial()].name;
+        if old.direction == Direction::Deleting {
+            return false;
         }
-        let Some((from, _)) = self.graph.state(&old.state) else { return false };
+        // What is rolled back begins again in the same write.
+        let begins_again = !old.direction.is_forward();
+        let from =
+            if begins_again { Some(self.graph.initial()) } else { self.graph.state(&old.state).map(|(it, _)| it) };
+        let Some(from) = from else { return false };
         let mut reached = BTreeSet::from([from]);
-        if let Some((_, step)) = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition)) {
+        if !begins_again
+            && let Some((_, step)) = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition))
+        {
             reached.extend(step.to);
         }
         loop {
@@ -302,6 +352,15 @@ impl Books {
     }
 }
 
+/// An attempt that goes on with a life has the spec of the one before.
+fn other_spec(old: &Record, new: &Record) -> Option<String> {
+    let intent = new.intent.as_ref().filter(|intent| intent.action == Action::Run && intent.attempt > 1)?;
+    let open = old.intent.iter().filter(|it| it.of() == intent.of()).map(|it| &it.spec);
+    let before = open.chain(old.touched.iter().filter(|it| it.of() == intent.of()).map(|it| &it.spec)).next()?;
+    let name = &intent.transition;
+    (*before != intent.spec).then(|| format!("`{name}` goes on with another spec than it was sent with"))
+}
+
 fn same_step(one: Option<&Intent>, other: Option<&Intent>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => {
@@ -327,6 +386,14 @@ impl Core {
             let message = format!("{site_name} of `{name}` is called on a record that cannot be honoured");
             self.violate(Violation::new(Oracle::IntentFirst, message));
         }
+        if let Some((transition, due)) = self.books.due
+            && transition == ask.transition
+            && self.now < due
+            && self.skew == 0
+        {
+            let message = format!("{site_name} of `{name}` comes {:?} before its time", due - self.now);
+            self.violate(Violation::new(Oracle::History, message));
+        }
         // A look changes nothing, so it needs no leave.
         if site != Site::Lookup
             && let Some(violation) = self.entitled(site, name, ask)
@@ -342,6 +409,9 @@ impl Core {
             |why: &str| Some(Violation::new(Oracle::ExactResume, format!("{} of `{name}`: {why}", site.name())));
         if let Some(why) = self.is_kept_away() {
             return first(why);
+        }
+        if self.is_unwanted() {
+            return first("the controller was told that the resource is to be deleted");
         }
         let Some(decoded) = &self.stored.decoded else { return first("there is no record") };
         let record = &decoded.record;
@@ -363,6 +433,11 @@ impl Core {
         if record.held.is_some() {
             return first("the resource is held");
         }
+        let timeout =
+            self.graph.transitions[ask.transition].contract().map_or(Duration::MAX, |contract| contract.timeout);
+        if self.now >= self.intent_since.saturating_add(timeout) {
+            return first("it is called after its deadline, when others may act already");
+        }
         let each = self.graph.transitions[ask.transition].for_each().map(|for_each| for_each.fact);
         if action != Action::Abort && ask.facts != record.facts_of(intent, each) {
             return exact("the facts are not those of the record");
@@ -377,6 +452,20 @@ impl Core {
         None
     }
 
+    /// A transition that waits is about to look, which may take long: what an effect has given is durable.
+    pub(crate) fn waits(&mut self, ask: &Ask) {
+        // Somebody else may have written it, or gone on.
+        let open = self.stored.record().and_then(|record| record.intent.as_ref());
+        let is_own = open.is_some_and(|intent| intent.holder.starts_with(&self.incarnations[self.actor]));
+        if let Some(step) =
+            self.books.certain[self.actor].filter(|_| is_own).and_then(|index| self.graph.transitions.get(index))
+        {
+            let name = self.graph.transitions.get(ask.transition).map_or("", |step| step.name);
+            let message = format!("`{name}` looks before the outcome of `{}` is durable", step.name);
+            self.violate(Violation::new(Oracle::IntentFirst, message));
+        }
+    }
+
     /// A method that may change the world has answered its caller.
     pub(crate) fn answered(&mut self, site: Site, ask: &Ask, failure: Option<&Failure>) {
         let intent = self.stored.record().and_then(|record| record.intent.as_ref());
@@ -388,8 +477,23 @@ impl Core {
         };
         self.books.certain[self.actor] = (!doubted && !unknown).then_some(ask.transition);
         if let Some(failure) = failure {
-            let seq = self.stored.record().map_or(0, |record| record.seq);
-            self.books.failed[self.actor] = Some((ask.transition, seq));
+            let record = self.stored.record();
+            let seq = record.map_or(0, |record| record.seq);
+            let class = match failure {
+                Failure::Provider { class, .. } => *class,
+                Failure::Fact(_) => Class::Unknown,
+            };
+            let rejected = site == Site::Effect && class == Class::Rejected && !doubted;
+            let contract = self.graph.transitions.get(ask.transition).and_then(|step| step.contract());
+            // A quarter of the back-off is chance.
+            let back_off = contract.map_or(Duration::ZERO, |contract| contract.retry.base / 4 * 3);
+            let wait = match class {
+                Class::NotApplied { retry_after: Some(asked) } => back_off.max(asked),
+                Class::NotApplied { retry_after: None } | Class::Unknown => back_off,
+                Class::Rejected | Class::NotOurs => Duration::ZERO,
+            };
+            let due = self.now + wait;
+            self.books.failed[self.actor] = Some(Failed { transition: ask.transition, seq, rejected, due });
             self.failed(site, ask, failure);
         }
     }

@@ -105,6 +105,16 @@ faults! {
     MadeAgain = "made-again",
     /// The undo is delivered once more, late.
     Echo = "echo",
+    /// It is refused, and the network delivers it once more, late, when it is carried out.
+    Twin = "twin",
+    /// The controller is given the resource as it was before the last edit, as by a cache that lags.
+    Behind = "behind",
+    /// The resource is moved, so that it has another uid, and an operator binds the record to it.
+    Rebound = "rebound",
+    /// An operator has looked, and resolves what is held in doubt: it was not applied.
+    Resolved = "resolved",
+    /// It is refused for its spec, now and whenever it is tried again with the same; somebody then edits the resource, or deletes it.
+    Unacceptable = "unacceptable",
 }
 
 impl Fault {

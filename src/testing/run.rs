@@ -15,7 +15,7 @@ use super::plan::{Fault, Place};
 use super::sim::{Joins, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{Change, Thing, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::{Direction, HeldReason, Record, Resolution};
+use crate::record::{Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
 use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
@@ -47,7 +47,16 @@ impl<W: World> Rig<W> {
 }
 
 /// What a run without faults leaves at each rest.
-pub(crate) type Rests = Vec<(String, Vec<Thing>)>;
+pub(crate) type Rests = Vec<Rested>;
+
+/// What there is where a run rests.
+pub(crate) struct Rested {
+    state: String,
+    things: Vec<Thing>,
+    /// The transitions of which something lives that exists, and of which something lives that does not.
+    backed: BTreeSet<String>,
+    bare: BTreeSet<String>,
+}
 
 /// What a run gave.
 pub(crate) struct Run {
@@ -112,6 +121,8 @@ struct Runner<'r, W: World> {
     moved: bool,
     /// What begins now is a pass for a resource that is gone.
     outdated: bool,
+    /// The next pass is given the resource as it was before the last edit.
+    behind: bool,
 }
 
 /// How a plan is run.
@@ -131,8 +142,9 @@ pub(crate) struct Manner<'m> {
 pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Manner<'_>) -> Run {
     let graph = <W::Machine as Machine>::GRAPH;
     let sim = Sim::new(graph, plan, manner.verbose);
-    let moved =
-        plan.iter().any(|(_, fault)| matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack | Fault::MadeAgain));
+    let moved = plan.iter().any(|(_, fault)| {
+        matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack | Fault::MadeAgain | Fault::Unacceptable)
+    });
     {
         let mut core = sim.core();
         core.edits = rig.resources.len() - 1;
@@ -162,6 +174,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         rests: Vec::new(),
         moved,
         outdated: false,
+        behind: false,
     };
     let ended_held = runner.script(manner.clean);
     runner.actors.iter_mut().for_each(|actor| actor.pass = None);
@@ -277,6 +290,8 @@ impl<W: World> Runner<'_, W> {
                 self.sim.advance_to(due);
             }
             let wanted = self.wanted();
+            let behind = self.behind;
+            let since = self.sim.time();
             let end = self.drive();
             if self.sim.core().is_over() {
                 return Rest::Over;
@@ -306,14 +321,32 @@ impl<W: World> Runner<'_, W> {
                     Ending::Resting if self.sim.core().is_exposed() => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
+                    // Whoever gave it what is out of date learns of the edit.
+                    Ending::Resting | Ending::Blocked(_) if behind => {
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
                     Ending::Resting => return Rest::Resting,
                     Ending::Progressing(after) => due = now + after.max(Duration::from_millis(1)),
                     Ending::Blocked(after) => {
+                        let blocked = report.record.as_ref().and_then(|record| record.blocked.as_ref());
+                        let is_stale =
+                            |it: &Blocked| it.reason == BlockedReason::Rejected && it.generation < wanted.0 as u64 + 1;
+                        if blocked.is_some_and(is_stale) {
+                            let message = "it is blocked for a spec that is no longer wanted".to_owned();
+                            self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            return Rest::Over;
+                        }
                         // Another controller may have gone on meanwhile. What waits may look again.
-                        if self.is_recorded(|record| record.blocked.is_some()) {
+                        // What it waits for may have come while it wrote that it waits.
+                        let is_still: fn(&Record) -> bool = if now > since {
+                            |record| record.blocked.as_ref().is_some_and(|it| it.reason == BlockedReason::Rejected)
+                        } else {
+                            |record| record.blocked.is_some()
+                        };
+                        if self.is_recorded(is_still) {
                             self.stays("blocked", |ending| matches!(ending, Ending::Blocked(_)), false);
                         }
-                        due = now + after.max(Duration::from_millis(1));
+                        due = if self.is_unacceptable() { now } else { now + after.max(Duration::from_millis(1)) };
                     }
                     Ending::Held => {
                         let record =
@@ -330,11 +363,9 @@ impl<W: World> Runner<'_, W> {
                             return Rest::Over;
                         }
                         if in_doubt.is_some() && !self.sim.core().deleting {
-                            if !self.is_rolled_back() {
-                                return Rest::HeldInDoubt;
-                            }
+                            let Some(resolution) = self.resolution() else { return Rest::HeldInDoubt };
                             self.sim.advance_to(now + self.pause);
-                            self.operate(Resolution::RollBack);
+                            self.operate(resolution);
                             continue;
                         }
                         if self.wanted() == wanted && self.is_recorded(|record| record.held.is_some()) {
@@ -372,6 +403,20 @@ impl<W: World> Runner<'_, W> {
         self.sim.core().stored.record().is_some_and(what)
     }
 
+    /// What is refused for its spec leads to another one, or to none. That is an event.
+    fn is_unacceptable(&mut self) -> bool {
+        let core = self.sim.core();
+        let is_it = core.unacceptable.is_some() && !core.deleting;
+        let (edit, edits) = (core.edit, core.edits);
+        drop(core);
+        if is_it && edit < edits {
+            self.sim.edit();
+        } else if is_it {
+            self.sim.delete();
+        }
+        is_it
+    }
+
     /// Which spec is wanted, or none, and whether an operator keeps everybody away.
     fn wanted(&self) -> (usize, bool, bool) {
         let core = self.sim.core();
@@ -391,6 +436,19 @@ impl<W: World> Runner<'_, W> {
         }
         if core.suspended == 0 {
             menu |= Fault::Suspended.bit();
+        }
+        if !core.stored.exclusive && core.edit > 0 && !core.deleting {
+            menu |= Fault::Behind.bit();
+        }
+        let is_untouched = core.stored.tampered.is_none() && self.sim.backend().is_none();
+        if let Some(record) = core.stored.record().filter(|_| is_untouched) {
+            if !core.stored.exclusive && core.made_again.is_none() {
+                menu |= Fault::Rebound.bit();
+            }
+            let is_stuck = record.retry.is_some() || record.blocked.is_some();
+            if is_stuck && record.held.is_none() && record.direction.is_forward() && !core.deleting {
+                menu |= Fault::RollBack.bit();
+            }
         }
         if core.stored.bytes.is_some() && core.stored.tampered.is_none() {
             menu |= Fault::Copied.bit() | Fault::Newer.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
@@ -415,6 +473,12 @@ impl<W: World> Runner<'_, W> {
                 self.restart(self.lead);
             }
             Fault::Other => self.lead = 1 - self.lead,
+            Fault::Behind => self.behind = true,
+            Fault::Rebound => core.rebind(),
+            Fault::RollBack => {
+                drop(core);
+                self.operate(Resolution::RollBack);
+            }
             Fault::ClockBack => core.skew -= 3600,
             Fault::ClockAhead => core.skew += 10 * 365 * 24 * 3600,
             _ => {
@@ -426,11 +490,16 @@ impl<W: World> Runner<'_, W> {
         !matches!(fault, Fault::ClockBack | Fault::ClockAhead)
     }
 
-    /// Whether the plan wants what is held in doubt to be rolled back.
-    fn is_rolled_back(&mut self) -> bool {
+    /// What the plan wants a person to do about what is held in doubt.
+    fn resolution(&mut self) -> Option<Resolution> {
         self.passes += 1;
         let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
-        self.sim.core().pass_point(point, Fault::RollBack.bit()).is_some()
+        let mut core = self.sim.core();
+        let menu = if core.is_absent() { Fault::Resolved.bit() } else { 0 };
+        match core.pass_point(point, menu | Fault::RollBack.bit())? {
+            Fault::Resolved => Some(Resolution::NotApplied),
+            _ => Some(Resolution::RollBack),
+        }
     }
 
     /// Whether the plan wants the resource, which is gone, to be made again.
@@ -438,7 +507,7 @@ impl<W: World> Runner<'_, W> {
         self.passes += 1;
         let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
         let mut core = self.sim.core();
-        let menu = if core.stored.exclusive { 0 } else { Fault::MadeAgain.bit() };
+        let menu = if core.stored.exclusive || core.made_again.is_some() { 0 } else { Fault::MadeAgain.bit() };
         core.pass_point(point, menu).is_some()
     }
 

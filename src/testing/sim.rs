@@ -12,6 +12,7 @@ mod observed;
 mod record;
 mod signals;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
@@ -23,7 +24,7 @@ pub(crate) use calls::SimSteps;
 pub(crate) use clock::SimClock;
 pub(crate) use crossings::SimProbe;
 pub(crate) use decoded::Decoded;
-use durable_fsm_graph::Graph;
+use durable_fsm_graph::{Graph, Predecessor};
 pub(crate) use joins::Joins;
 pub(crate) use menus::Menus;
 pub(crate) use observed::Observed;
@@ -187,6 +188,10 @@ pub(crate) struct Core {
     pub(crate) known: Vec<Arc<Joins>>,
     /// The run has come to where another one was: how it goes on is known.
     pub(crate) joined: bool,
+    /// Since when the open intent is durable.
+    pub(crate) intent_since: Duration,
+    /// What is refused for ever: a transition with a spec.
+    pub(crate) unacceptable: Option<(usize, Option<serde_json::Value>)>,
     /// The plan moves what is wanted, so that this run rests at other times than one without faults.
     pub(crate) moved: bool,
 }
@@ -234,6 +239,8 @@ impl Sim {
                 joins: Vec::new(),
                 known: Vec::new(),
                 joined: false,
+                intent_since: Duration::ZERO,
+                unacceptable: None,
                 moved: false,
             }),
             inventory: Mutex::new(None),
@@ -446,6 +453,23 @@ impl Core {
         if let Some(violation) = self.books.check_world(self.stored.decoded.as_deref(), &self.things) {
             self.violate(violation);
         }
+    }
+
+    /// The transitions of whose live effects one exists under its key, and those of whose one does not.
+    pub(crate) fn backing(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let Some(decoded) = &self.stored.decoded else { return Default::default() };
+        // What a namesake has left stands under that one's key.
+        let adopts = |name: &str| {
+            let contract = self.graph.transition(name).and_then(|(_, step)| step.contract());
+            contract.is_some_and(|contract| contract.predecessor == Predecessor::Adopt)
+        };
+        let live = decoded.record.undo.iter().zip(decoded.live()).filter(|(it, _)| !adopts(&it.transition));
+        let exists = |key: &String| self.things.iter().any(|thing| thing.key.as_ref() == Some(key));
+        let (backed, bare): (Vec<_>, Vec<_>) = live.partition(|(_, key)| exists(key));
+        let names = |some: &[(&crate::record::Effect, &String)]| -> BTreeSet<String> {
+            some.iter().map(|(it, _)| it.transition.clone()).collect()
+        };
+        (names(&backed), names(&bare))
     }
 
     /// Mixes what happens into the digest, if one is kept.

@@ -48,9 +48,15 @@ impl Trouble {
             }
             Trouble::ReplyLost => Fault::ReplyLost.bit() | Fault::Hang.bit(),
             Trouble::RequestLost => Fault::RequestLost.bit(),
-            Trouble::Late => Fault::Late.bit() | Fault::Duplicate.bit() | Fault::Echo.bit() | Fault::Slow.bit(),
+            Trouble::Late => {
+                Fault::Late.bit() | Fault::Duplicate.bit() | Fault::Echo.bit() | Fault::Twin.bit() | Fault::Slow.bit()
+            }
             Trouble::Refused => {
-                Fault::NotApplied.bit() | Fault::Throttled.bit() | Fault::Rejected.bit() | Fault::NotOurs.bit()
+                Fault::NotApplied.bit()
+                    | Fault::Throttled.bit()
+                    | Fault::Rejected.bit()
+                    | Fault::Unacceptable.bit()
+                    | Fault::NotOurs.bit()
             }
             Trouble::Store => {
                 Fault::Unavailable.bit()
@@ -63,7 +69,7 @@ impl Trouble {
             Trouble::Rival => Fault::Switch.bit() | Fault::Pause.bit(),
             Trouble::Deleted => Fault::Delete.bit(),
             Trouble::Paused => Fault::Suspended.bit(),
-            Trouble::Edited => Fault::Edit.bit(),
+            Trouble::Edited => Fault::Edit.bit() | Fault::Behind.bit(),
             Trouble::Tampered => {
                 Fault::Restored.bit()
                     | Fault::Copied.bit()
@@ -73,7 +79,9 @@ impl Trouble {
                     | Fault::Torn.bit()
                     | Fault::Missing.bit()
             }
-            Trouble::Restarted => Fault::Restart.bit() | Fault::Other.bit() | Fault::MadeAgain.bit(),
+            Trouble::Restarted => {
+                Fault::Restart.bit() | Fault::Other.bit() | Fault::MadeAgain.bit() | Fault::Rebound.bit()
+            }
             Trouble::Clock => Fault::ClockBack.bit() | Fault::ClockAhead.bit(),
         }
     }

@@ -4,9 +4,12 @@
 mod backend;
 mod doubt;
 mod each;
+mod found;
 mod keyed;
 mod loops;
+mod moved;
 mod published;
+mod refused;
 mod reports;
 mod shapes;
 mod shared;

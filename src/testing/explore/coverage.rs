@@ -186,11 +186,12 @@ impl<W: World> Explorer<W> {
         let repeated = contracts.iter().any(|contract| contract.in_doubt == InDoubt::Repeat);
         unless(undone, &[Fault::Echo]);
         unless(undone || repeated, &[Fault::Duplicate]);
+        unless(repeated, &[Fault::Twin]);
         // Without an edit there is no pass for a resource that has a record and is not to be deleted.
         unless(self.rig.resources.len() > 1, &[Fault::Edit, Fault::Unmarked]);
         unless(!self.rig.exclusive, &[Fault::Switch, Fault::Pause, Fault::Other, Fault::MadeAgain]);
-        // What is held in doubt is so because of another fault.
-        unless(false, &[Fault::RollBack]);
+        // What is held in doubt is so because of another fault; a cache lags, where there was an edit, and where generations are known.
+        unless(false, &[Fault::RollBack, Fault::Resolved, Fault::Behind, Fault::Rebound]);
         !never
     }
 }

@@ -1,6 +1,6 @@
 //! What must hold where a run comes to rest. Invariant: nothing here changes the run, but for the person who resolves what is held.
 
-use super::{End, Rests, Runner};
+use super::{End, Rested, Rests, Runner};
 use crate::driver::Ending;
 use crate::record::{Event, Expected, Resolution, Stamp, next};
 use crate::testing::oracle::{Oracle, Violation};
@@ -21,6 +21,7 @@ impl<W: World> Runner<'_, W> {
         };
         let Ok((_, bytes)) = resolved.encode_next(core.graph) else { return };
         core.note(|| format!("an operator resolves with {resolution:?}"));
+        core.books.decided = true;
         core.put(&bytes);
         drop(core);
         self.sim.change(Change::Record(Some(&bytes)));
@@ -72,14 +73,28 @@ impl<W: World> Runner<'_, W> {
         things.sort();
         let state = self.sim.core().stored.record().map(|it| it.state.clone()).unwrap_or_default();
         let stage = self.rests.len();
-        if let Some((expected, there)) = clean.and_then(|clean| clean.get(stage)).filter(|_| !self.moved)
+        if let Some(Rested { state: expected, things: there, .. }) =
+            clean.and_then(|clean| clean.get(stage)).filter(|_| !self.moved)
             && *expected == state
             && *there != things
         {
             let message = format!("{things:?} exist, and without faults {there:?}");
             self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));
         }
-        self.rests.push((state, things));
+        // Whatever moved what is wanted: of what lives there is as much as without faults, where it is always there.
+        let (backed, bare) = self.sim.core().backing();
+        let is_always = |name: &&String| {
+            let clean = clean.into_iter().flatten();
+            let (there, not) = clean.fold((false, false), |(there, not), rest| {
+                (there || rest.backed.contains(*name), not || rest.bare.contains(*name))
+            });
+            there && !not
+        };
+        if let Some(name) = bare.iter().find(is_always) {
+            let message = format!("`{name}` is recorded as made, and nothing of it exists");
+            self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));
+        }
+        self.rests.push(Rested { state, things, backed, bare });
     }
 
     fn check_final(&mut self) {

@@ -24,7 +24,11 @@ impl<W: World> Runner<'_, W> {
 
     fn begin(&mut self, actor: usize) {
         let mut core = self.sim.core();
-        let (edit, deleting) = if self.outdated { (0, false) } else { (core.edit, core.deleting) };
+        let (edit, deleting) = match (self.outdated, std::mem::take(&mut self.behind)) {
+            (true, _) => (0, false),
+            (false, true) => (core.edit.saturating_sub(1), core.deleting),
+            (false, false) => (core.edit, core.deleting),
+        };
         let generation = edit as u64 + 1;
         core.told[actor] = Told::nothing_of(generation);
         let uid = core.uid(core.made_again.is_some() && !self.outdated);

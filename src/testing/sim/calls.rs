@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, Graph, InDoubt, Kind};
+use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Order};
 use serde_json::Value;
 
 use super::{Point, Sim, SimClock, Stop};
 use crate::machine::{Boxed, Failure, Reply};
 use crate::record::HeldReason;
 use crate::steps::{Ask, Steps};
+use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
 use crate::{Class, Clock, FactError, Facts, Lookup, Site};
 
@@ -47,10 +48,27 @@ impl SimSteps {
     ) -> Request<A> {
         let Some(contract) = self.contract(&ask) else { return method(&*self.inner, ask) };
         let sim = self.sim.clone();
+        let out_of_turn = self.out_of_turn(site, &ask, contract);
         let fault = {
             let mut core = sim.core();
             core.called(site, &ask);
-            core.offer(menu(site, contract))
+            if let Some(message) = out_of_turn {
+                core.violate(Violation::new(Oracle::Edge, message));
+            }
+            let is_refused =
+                |(transition, spec): &(usize, Option<Value>)| *transition == ask.transition && *spec == ask.spec;
+            // What was made under the key is known to the provider, and whoever deletes it sees to it that it can be.
+            let is_made = core.things.iter().any(|thing| thing.key.as_ref() == Some(&ask.details.key));
+            if site == Site::Effect && !core.deleting && !is_made && core.unacceptable.as_ref().is_some_and(is_refused)
+            {
+                if contract.abort.is_some() && self.inner.spec().ok() != ask.spec {
+                    let message = "what was refused is sent again, though its abort could make way for another spec";
+                    core.violate(Violation::new(Oracle::Quiescent, message.to_owned()));
+                }
+                Some(Fault::Rejected)
+            } else {
+                core.offer(menu(site, contract))
+            }
         };
         let request = |ask: Ask| -> Request<A> {
             let call = method(&*self.inner, ask.clone());
@@ -86,6 +104,14 @@ impl SimSteps {
             Some(Fault::Throttled) => {
                 let class = Class::NotApplied { retry_after: Some(Duration::from_secs(7)) };
                 answered(ask, error(class, "too many requests"))
+            }
+            Some(Fault::Twin) => {
+                self.fly(site, &ask, method(&*self.inner, ask.clone()));
+                answered(ask, error(Class::NOT_APPLIED, "bad gateway"))
+            }
+            Some(Fault::Unacceptable) => {
+                sim.core().unacceptable = Some((ask.transition, ask.spec.clone()));
+                answered(ask, error(Class::Rejected, "not acceptable"))
             }
             Some(Fault::Rejected) => answered(ask, error(Class::Rejected, "not acceptable")),
             Some(Fault::NotOurs) => answered(ask, error(Class::NotOurs, "it belongs to somebody else")),
@@ -148,6 +174,41 @@ impl SimSteps {
         }
     }
 
+    /// Why this is not yet to be called: a set that is wanted otherwise comes first, and of a set what is declared to come first.
+    fn out_of_turn(&self, site: Site, ask: &Ask, contract: &Contract<'_>) -> Option<String> {
+        let decoded = self.sim.core().stored.decoded.clone()?;
+        let record = &decoded.record;
+        // What was begun is finished, whatever is wanted by now.
+        let begun = ask.details.number > 1 || record.touched.iter().any(|it| it.in_doubt);
+        if begun || !record.direction.is_forward() || !matches!(site, Site::Effect | Site::Undo) {
+            return None;
+        }
+        let graph = self.inner.graph();
+        let differs = |index: usize, fact: &str| {
+            let wanted = self.inner.wanted(index, &record.facts).ok()?;
+            let have: BTreeSet<String> = record.facts.subjects(fact).into_iter().collect();
+            let (missing, surplus) = (wanted.difference(&have).next(), have.difference(&wanted).next());
+            Some((missing.cloned(), surplus.cloned()))
+        };
+        let name = graph.transitions[ask.transition].name;
+        if let Some(for_each) = &contract.for_each {
+            return match (differs(ask.transition, for_each.fact)?, for_each.order, site) {
+                ((_, Some(surplus)), Order::UndoFirst, Site::Effect) => {
+                    Some(format!("`{name}` makes a member before {surplus} is undone"))
+                }
+                ((Some(missing), _), Order::MakeFirst, Site::Undo) => {
+                    Some(format!("a member of `{name}` is undone before {missing} is made"))
+                }
+                _ => None,
+            };
+        }
+        let (_, state) = graph.state(&record.state)?;
+        let sets = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
+        sets.filter_map(|(index, step)| Some((step.name, differs(index, step.for_each()?.fact)?)))
+            .find(|(_, (missing, surplus))| missing.is_some() || surplus.is_some())
+            .map(|(set, _)| format!("`{name}` is called before the set of `{set}` is complete"))
+    }
+
     /// Puts a request under way that lands just before everybody may take it for lost.
     fn fly<A: Send + 'static>(&self, site: Site, ask: &Ask, call: Request<A>) {
         let Some(contract) = self.contract(ask) else { return };
@@ -170,6 +231,8 @@ impl SimSteps {
             core.books.calls += 1;
             if site == Site::Lookup {
                 core.called(site, &ask);
+            } else {
+                core.waits(&ask);
             }
             core.offer(LOOK)
         };
@@ -339,8 +402,10 @@ fn menu(site: Site, contract: &Contract<'_>) -> u64 {
         | Fault::Rejected.bit()
         | Fault::NotOurs.bit();
     match (site, contract.in_doubt) {
-        (Site::Effect, InDoubt::Repeat) => always | Fault::Duplicate.bit(),
-        (Site::Effect, _) => always,
+        (Site::Effect, InDoubt::Repeat) => {
+            always | Fault::Unacceptable.bit() | Fault::Duplicate.bit() | Fault::Twin.bit()
+        }
+        (Site::Effect, _) => always | Fault::Unacceptable.bit(),
         _ => always | Fault::Duplicate.bit() | Fault::Echo.bit(),
     }
 }

@@ -77,6 +77,7 @@ fn outline(record: &Record) -> u64 {
     }
     for it in &record.touched {
         (&it.transition, &it.subject, it.attempt, it.in_doubt, &it.spec).hash(&mut hasher);
+        hash_facts(&it.saved, &mut hasher);
     }
     if let Some(it) = &record.intent {
         (&it.transition, &it.subject, it.action as u8, it.attempt, it.in_doubt, &it.spec).hash(&mut hasher);

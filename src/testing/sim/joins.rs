@@ -19,6 +19,7 @@ impl Core {
         let calm = self.stopped == 0
             && self.suspended == 0
             && !self.draining
+            && self.unacceptable.is_none()
             && self.flights.is_empty()
             && self.stored.is_calm()
             && self.plan.iter().all(|planned| planned.fired);

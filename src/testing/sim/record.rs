@@ -1,14 +1,15 @@
 //! The one durable record of a run, as a store. Invariant: what the oracles see is what became durable, at the moment it did.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Core, Decoded, Sim};
+use super::{Core, Decoded, Sim, SimClock};
 use crate::record::{HeldReason, Record};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
-use crate::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
+use crate::{Clock, Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 
 /// What is durable.
 #[derive(Debug)]
@@ -90,6 +91,7 @@ const WRITE: u64 = Fault::Unavailable.bit()
     | Fault::NotKept.bit()
     | Fault::ReplyLost.bit()
     | Fault::RequestLost.bit()
+    | Fault::Slow.bit()
     | Fault::Late.bit();
 
 #[async_trait]
@@ -143,43 +145,12 @@ impl Store for SimStore {
     }
 
     async fn compare_and_swap(&self, _: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
-        let mut core = self.0.core();
-        let fault = core.offer(WRITE);
-        core.land_write();
-        let written = match fault {
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
-            Some(Fault::TooLarge) => {
-                core.books.may_hold(HeldReason::TooLarge);
-                Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 })
-            }
-            Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
-            Some(Fault::Conflict) => {
-                core.stored.version += 1;
-                Err(StoreError::Conflict)
-            }
-            Some(Fault::NotKept) => {
-                core.check_version(expected)?;
-                core.books.may_hold(HeldReason::NotKept);
-                core.stored.version += 1;
-                let mut loaded = core.loaded();
-                loaded.marked |= loaded.bytes.is_some();
-                Ok(loaded)
-            }
-            Some(Fault::Late) => {
-                core.send_late(expected, Some(bytes.to_vec()));
-                Err(StoreError::Unknown("no answer".to_owned()))
-            }
-            Some(Fault::ReplyLost) => {
-                core.write(expected, bytes, false)?;
-                Err(StoreError::Unknown("the reply was lost".to_owned()))
-            }
-            _ => core.write(expected, bytes, false),
-        };
-        if let Ok(loaded) = &written {
-            core.tell(&loaded.signals);
-        }
-        drop(core);
+        let (written, slow) = self.write(expected, bytes);
         self.0.check_author();
+        if let Some(time) = slow {
+            // It is durable at once, and the reply takes longer than any deadline.
+            SimClock(self.0.clone()).sleep(time).await;
+        }
         written
     }
 
@@ -226,6 +197,57 @@ impl Store for SimStore {
         let core = self.0.core();
         let version: u64 = version.token().parse().ok()?;
         Some(core.uid(core.made_again.is_some_and(|since| version >= since)))
+    }
+}
+
+impl SimStore {
+    /// A write, and how long its reply takes.
+    fn write(&self, expected: &Version, bytes: &[u8]) -> (Result<Loaded, StoreError>, Option<Duration>) {
+        let mut core = self.0.core();
+        let fault = core.offer(WRITE);
+        core.land_write();
+        let written = core.write_under(fault, expected, bytes);
+        if let Ok(loaded) = &written {
+            core.tell(&loaded.signals);
+        }
+        let contracts = core.graph.transitions.iter().filter_map(|step| step.contract());
+        let longest = contracts.map(|contract| contract.timeout).max().unwrap_or_default();
+        (written, (fault == Some(Fault::Slow)).then_some(longest + Duration::from_secs(1)))
+    }
+}
+
+impl Core {
+    fn write_under(&mut self, fault: Option<Fault>, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        let core = self;
+        match fault {
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::TooLarge) => {
+                core.books.may_hold(HeldReason::TooLarge);
+                Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 })
+            }
+            Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
+            Some(Fault::Conflict) => {
+                core.stored.version += 1;
+                Err(StoreError::Conflict)
+            }
+            Some(Fault::NotKept) => {
+                core.check_version(expected)?;
+                core.books.may_hold(HeldReason::NotKept);
+                core.stored.version += 1;
+                let mut loaded = core.loaded();
+                loaded.marked |= loaded.bytes.is_some();
+                Ok(loaded)
+            }
+            Some(Fault::Late) => {
+                core.send_late(expected, Some(bytes.to_vec()));
+                Err(StoreError::Unknown("no answer".to_owned()))
+            }
+            Some(Fault::ReplyLost) => {
+                core.write(expected, bytes, false)?;
+                Err(StoreError::Unknown("the reply was lost".to_owned()))
+            }
+            _ => core.write(expected, bytes, false),
+        }
     }
 }
 
@@ -301,6 +323,25 @@ impl Core {
         self.made_again = Some(self.stored.version);
     }
 
+    /// Moves the resource, so that it has another uid, and binds its record to that.
+    pub(crate) fn rebind(&mut self) {
+        let Some(record) = self.stored.record().cloned() else { return };
+        let owner = self.uid(true);
+        let rebound = crate::record::next(self.graph, &record, crate::record::Event::Rebound { owner });
+        let Some((_, bytes)) = rebound.ok().and_then(|record| record.encode_next(self.graph).ok()) else { return };
+        self.note(|| "the resource is moved, and an operator binds the record to it".to_owned());
+        self.made_again = Some(self.stored.version + 1);
+        self.books.decided = true;
+        self.put(&bytes);
+    }
+
+    /// Whether an operator who looks finds that what is under way was not applied, and nothing of it is in the network.
+    pub(crate) fn is_absent(&self) -> bool {
+        let key = self.stored.decoded.as_ref().and_then(|decoded| decoded.key_of_intent());
+        let there = |key: &String| self.things.iter().any(|thing| thing.key.as_ref() == Some(key));
+        self.flights.is_empty() && self.stopped == 0 && key.is_some_and(|key| !there(key))
+    }
+
     fn check_version(&self, expected: &Version) -> Result<(), StoreError> {
         if self.stored.gone {
             return Err(StoreError::Gone);
@@ -329,14 +370,19 @@ impl Core {
         };
         let new = &decoded.record;
         let old = self.stored.decoded.take();
-        let in_record = self.books.check_write(self.actor, old.as_ref().map(|old| &old.record), new);
+        let holder = |record: &Record| record.intent.as_ref().map(|intent| intent.holder.clone());
+        if old.as_ref().and_then(|old| holder(&old.record)) != holder(new) {
+            self.intent_since = self.now;
+        }
+        let early = self.is_held_early(old.as_ref().map(|old| &old.record), new);
+        let in_record = self.books.check_write(self.actor, self.deleting, old.as_ref().map(|old| &old.record), new);
         // What the record no longer knows of is an orphan from here on, and that says more than by which change.
         let in_world = self.books.check_world(Some(&decoded), &self.things);
         let violation = match in_record {
             Some(lost) if lost.oracle == Oracle::History => Some(lost),
             in_record => in_world.or(in_record),
         };
-        if let Some(violation) = violation {
+        if let Some(violation) = violation.or(early) {
             self.violate(violation);
         }
         self.trace(|| bytes);
@@ -354,6 +400,16 @@ impl Core {
         self.stored.decoded = Some(decoded);
         self.books.writes += 1;
         self.note_join();
+    }
+
+    /// Whether a person is asked about an attempt that may be under way still.
+    fn is_held_early(&self, old: Option<&Record>, new: &Record) -> Option<Violation> {
+        let in_doubt = |record: &Record| record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
+        let intent = new.intent.as_ref().filter(|_| in_doubt(new) && !old.is_some_and(in_doubt))?;
+        let contract = self.graph.transition(&intent.transition)?.1.contract()?;
+        let early = new.direction.is_forward() && self.now < self.intent_since + contract.timeout + contract.settle;
+        let message = format!("held before what `{}` has sent has landed", intent.transition);
+        early.then(|| Violation::new(Oracle::HeldForReason, message))
     }
 
     /// What is durable is about to be replaced.
@@ -415,7 +471,14 @@ impl Core {
             }
             Fault::Restored => {
                 loaded.bytes = self.old_record().and_then(|loaded| loaded.bytes);
-                HeldReason::RecordLost
+                let old = loaded.bytes.as_ref().and_then(|bytes| serde_json::from_slice::<Record>(bytes).ok());
+                let owner = self.stored.record().map(|record| &record.owner);
+                // One from before the resource was moved belongs to another one.
+                if old.as_ref().map(|old| &old.owner) == owner {
+                    HeldReason::RecordLost
+                } else {
+                    HeldReason::Unreadable
+                }
             }
             _ => {
                 loaded.bytes = None;

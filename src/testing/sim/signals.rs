@@ -7,6 +7,7 @@ use crate::Signals;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Told {
     paused: bool,
+    deleting: bool,
     /// The generation of the resource that the pass was given.
     given: u64,
     /// The generation that the pass began with.
@@ -46,9 +47,16 @@ impl Core {
     pub(super) fn tell(&mut self, signals: &Signals) {
         let told = &mut self.told[self.actor];
         told.paused = signals.paused;
+        told.deleting = signals.deleting;
         let has_changed = *told.generation.get_or_insert(signals.generation) != signals.generation;
         // A read that was out of date is no news to a pass that was given the latest spec, and what is to be undone does not depend on it.
-        told.outdated = has_changed && signals.generation != Some(told.given) && !signals.deleting;
+        let is_behind = signals.generation.is_some_and(|generation| generation > told.given);
+        told.outdated = (has_changed && signals.generation != Some(told.given) || is_behind) && !signals.deleting;
+    }
+
+    /// Whether the running controller was told that the resource is to be deleted, and the record goes forward all the same.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.told[self.actor].deleting && self.stored.record().is_some_and(|record| record.direction.is_forward())
     }
 
     /// Why the running controller may not begin anything, if it was told so.

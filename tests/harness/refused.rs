@@ -1,0 +1,60 @@
+//! What is in doubt, is refused, and has an abort: another spec has it aborted, and begins afresh.
+
+use durable_fsm::Fsm;
+use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+
+use crate::worlds::resource::App;
+
+/// One thing that can be made again, and taken away whether or not it is there.
+#[derive(Fsm)]
+#[fsm(name = "test.io/refused", version = 1, resource = App)]
+pub enum RefusedFlow {
+    /// Nothing yet.
+    #[fsm(initial)]
+    #[transition(make -> Ready, in_doubt = repeat, undo = unmake, abort = unmake_any, settle = "5s")]
+    Requested,
+    /// The thing.
+    #[fsm(resting)]
+    Ready { thing: String },
+}
+
+#[derive(Clone)]
+pub struct Cloud(Shelf);
+
+impl RefusedTransitions for Cloud {
+    type Error = ShelfError;
+    async fn make(&self, from: Requested, attempt: &RefusedAttempt) -> Result<Ready, ShelfError> {
+        Ok(from.ready(self.0.put(attempt.key(), attempt.owner_tag()).await?))
+    }
+    async fn unmake(&self, made: &Ready, _: &RefusedAttempt) -> Result<(), ShelfError> {
+        self.0.remove(&made.thing).await
+    }
+    async fn unmake_any(&self, _: &Requested, attempt: &RefusedAttempt) -> Result<(), ShelfError> {
+        self.0.remove_key(attempt.key()).await
+    }
+}
+
+impl World for Cloud {
+    type Machine = RefusedFlow;
+    type Transitions = Self;
+    fn new(sim: &Sim) -> Self {
+        Self(Shelf::new(sim, "thing"))
+    }
+    fn transitions(&self) -> Self {
+        self.clone()
+    }
+    fn resource() -> App {
+        App::new("v1", &[])
+    }
+    fn edits() -> Vec<App> {
+        vec![App::new("v2", &[])]
+    }
+    fn inventory(&self) -> Vec<Thing> {
+        self.0.inventory()
+    }
+}
+
+#[test]
+fn survives_every_pair_of_faults() {
+    println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+}

@@ -24,7 +24,7 @@ pub(crate) use calls::SimSteps;
 pub(crate) use clock::SimClock;
 pub(crate) use crossings::SimProbe;
 pub(crate) use decoded::Decoded;
-use durable_fsm_graph::{Graph, Predecessor};
+use durable_fsm_graph::Graph;
 pub(crate) use joins::Joins;
 pub(crate) use menus::Menus;
 pub(crate) use observed::Observed;
@@ -458,12 +458,11 @@ impl Core {
     /// The transitions of whose live effects one exists under its key, and those of whose one does not.
     pub(crate) fn backing(&self) -> (BTreeSet<String>, BTreeSet<String>) {
         let Some(decoded) = &self.stored.decoded else { return Default::default() };
-        // What a namesake has left stands under that one's key.
-        let adopts = |name: &str| {
-            let contract = self.graph.transition(name).and_then(|(_, step)| step.contract());
-            contract.is_some_and(|contract| contract.predecessor == Predecessor::Adopt)
-        };
-        let live = decoded.record.undo.iter().zip(decoded.live()).filter(|(it, _)| !adopts(&it.transition));
+        // What a namesake has left stands under that one's key, also where it is the same thing to the provider.
+        if decoded.record.origin != self.uid(false) {
+            return Default::default();
+        }
+        let live = decoded.record.undo.iter().zip(decoded.live());
         let exists = |key: &String| self.things.iter().any(|thing| thing.key.as_ref() == Some(key));
         let (backed, bare): (Vec<_>, Vec<_>) = live.partition(|(_, key)| exists(key));
         let names = |some: &[(&crate::record::Effect, &String)]| -> BTreeSet<String> {

@@ -75,6 +75,14 @@ impl Surroundings<'_> {
         quiet.checked_sub(self.monotonic).filter(|left| !left.is_zero())
     }
 
+    /// How long it takes until no undo of a roll-back can do anything any more: it may be by name, and the name is about to be used again.
+    fn until_undone(&self, record: &Record) -> Option<Duration> {
+        let contracts = self.steps.graph().transitions.iter().filter_map(|step| step.contract());
+        let undone = contracts.filter(|contract| matches!(contract.undo, Undo::Method(_)));
+        let longest = undone.max_by_key(|contract| contract.timeout + contract.settle)?;
+        self.until_quiet(OpenEnd::roll_back(record), longest)
+    }
+
     /// How long the record wants to be left alone after its last failure.
     fn until_retry(&self, record: &Record, contract: &Contract<'_>) -> Option<Duration> {
         let retry = record.retry.as_ref()?;
@@ -307,7 +315,10 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         let subject = live.subject.clone();
         return Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait));
     }
-    Ok(if record.direction == Direction::Deleting { Decision::Remove } else { Decision::BeginAgain })
+    Ok(match record.direction {
+        Direction::Deleting => Decision::Remove,
+        Direction::Forward | Direction::RollingBack => around.until_undone(record).map_or(Decision::BeginAgain, wait),
+    })
 }
 
 /// A transition with its contract.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::RecordId;
-use crate::record::{Effect, Intent, Record, Touched};
+use crate::record::{Direction, Effect, Intent, Record, Touched};
 
 /// For each record, when each of its open ends was first seen.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub(crate) enum OpenEnd<'r> {
     Intent(&'r Intent),
     Live(&'r Effect),
     Touched(&'r Touched),
+    /// A roll-back, with so much left of it: what was undone last has left no other trace.
+    RollBack(usize),
 }
 
 #[derive(Debug)]
@@ -33,13 +35,14 @@ enum Mark {
     Intent { holder: String, attempt: u32, life: u64 },
     Live { transition: String, subject: Option<String>, life: u64, repeats: u32 },
     Touched { transition: String, subject: Option<String>, life: u64, attempt: u32 },
+    RollBack(usize),
 }
 
 impl Sightings {
     /// Takes note of a record as it is now; what is no longer in it is forgotten.
     pub(crate) fn observe(&self, id: &RecordId, record: &Record, now: Duration) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if record.intent.is_none() && record.undo.is_empty() && record.touched.is_empty() {
+        if open_ends(record).next().is_none() {
             all.remove(id);
             return;
         }
@@ -70,10 +73,15 @@ impl Sightings {
 
 fn open_ends(record: &Record) -> impl Iterator<Item = OpenEnd<'_>> {
     let open = record.intent.iter().map(OpenEnd::Intent);
-    open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.touched.iter().map(OpenEnd::Touched))
+    let open = open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.touched.iter().map(OpenEnd::Touched));
+    open.chain((record.direction == Direction::RollingBack).then(|| OpenEnd::roll_back(record)))
 }
 
 impl OpenEnd<'_> {
+    pub(crate) fn roll_back(record: &Record) -> Self {
+        OpenEnd::RollBack(record.undo.len() + record.touched.len())
+    }
+
     fn mark(self) -> Mark {
         match self {
             OpenEnd::Intent(it) => Mark::Intent { holder: it.holder.clone(), attempt: it.attempt, life: it.life },
@@ -85,6 +93,7 @@ impl OpenEnd<'_> {
                 let (transition, subject) = (it.transition.clone(), it.subject.clone());
                 Mark::Touched { transition, subject, life: it.life, attempt: it.attempt }
             }
+            OpenEnd::RollBack(left) => Mark::RollBack(left),
         }
     }
 
@@ -99,6 +108,7 @@ impl OpenEnd<'_> {
             (OpenEnd::Touched(it), Mark::Touched { transition, subject, life, attempt }) => {
                 it.life == *life && it.attempt == *attempt && it.transition == *transition && it.subject == *subject
             }
+            (OpenEnd::RollBack(left), Mark::RollBack(seen)) => left == *seen,
             _ => false,
         }
     }

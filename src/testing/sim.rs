@@ -35,6 +35,7 @@ pub(crate) use signals::Told;
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
 use super::world::{Backend, Thing};
+use crate::record::{Effect, Touched};
 
 /// A place, as the simulation compares it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -464,8 +465,13 @@ impl Core {
         }
         let live = decoded.record.undo.iter().zip(decoded.live());
         let exists = |key: &String| self.things.iter().any(|thing| thing.key.as_ref() == Some(key));
-        let (backed, bare): (Vec<_>, Vec<_>) = live.partition(|(_, key)| exists(key));
-        let names = |some: &[(&crate::record::Effect, &String)]| -> BTreeSet<String> {
+        // Under one name, what the twin of an earlier life has made is the same thing.
+        let has_twin = |it: &Effect| {
+            let same = |(_, sent): &(&String, &Touched)| sent.transition == it.transition && sent.subject == it.subject;
+            decoded.touched().iter().zip(&decoded.record.touched).filter(same).any(|(key, _)| exists(key))
+        };
+        let (backed, bare): (Vec<_>, Vec<_>) = live.partition(|(it, key)| exists(key) || has_twin(it));
+        let names = |some: &[(&Effect, &String)]| -> BTreeSet<String> {
             some.iter().map(|(it, _)| it.transition.clone()).collect()
         };
         (names(&backed), names(&bare))

@@ -8,6 +8,7 @@ mod found;
 mod keyed;
 mod loops;
 mod moved;
+mod names;
 mod published;
 mod refused;
 mod reports;

@@ -67,7 +67,14 @@ impl SimSteps {
                 }
                 Some(Fault::Rejected)
             } else {
-                core.offer(menu(site, contract))
+                let mut offered = menu(site, contract);
+                let record = core.stored.record();
+                let doubted = record.and_then(|it| it.intent.as_ref()).is_none_or(|intent| intent.in_doubt);
+                if site == Site::Effect && is_made && !doubted && record.is_some_and(|it| !it.direction.is_forward()) {
+                    // It was refused, and is sent again to be undone: what its twin has made is known by the key, and is not refused.
+                    offered &= !(Fault::Rejected.bit() | Fault::Unacceptable.bit() | Fault::NotOurs.bit());
+                }
+                core.offer(offered)
             }
         };
         let request = |ask: Ask| -> Request<A> {

@@ -48,6 +48,11 @@ impl Decoded {
         &self.known[..self.record.undo.len()]
     }
 
+    /// The keys of what was sent and is not committed.
+    pub(super) fn touched(&self) -> &[String] {
+        &self.known[self.record.undo.len()..][..self.record.touched.len()]
+    }
+
     /// The key of the effect that is under way.
     pub(crate) fn key_of_intent(&self) -> Option<&String> {
         self.record.intent.as_ref().and(self.known.last())

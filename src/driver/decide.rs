@@ -75,11 +75,11 @@ impl Surroundings<'_> {
         quiet.checked_sub(self.monotonic).filter(|left| !left.is_zero())
     }
 
-    /// How long it takes until no undo of a roll-back can do anything any more: it may be by name, and the name is about to be used again.
+    /// How long it takes until nothing of before a roll-back can do anything any more: an undo may be by name, and the name is about to be
+    /// used again; so it is with what has no undo and was sent.
     fn until_undone(&self, record: &Record) -> Option<Duration> {
         let contracts = self.steps.graph().transitions.iter().filter_map(|step| step.contract());
-        let undone = contracts.filter(|contract| matches!(contract.undo, Undo::Method(_)));
-        let longest = undone.max_by_key(|contract| contract.timeout + contract.settle)?;
+        let longest = contracts.max_by_key(|contract| contract.timeout + contract.settle)?;
         self.until_quiet(OpenEnd::roll_back(record), longest)
     }
 
@@ -292,11 +292,14 @@ fn unmake(
 fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
     if let Some(touched) = record.touched.last() {
         let (transition, step, contract) = find(around, &touched.transition)?;
-        if matches!(contract.undo, Undo::None | Undo::Retain) {
-            return Ok(Decision::Clear(touched.clone()));
+        let quiet_in = around.until_quiet(OpenEnd::Touched(touched), contract);
+        match contract.undo {
+            Undo::Retain => return Ok(Decision::Clear(touched.clone())),
+            // It may change what others have made, and that is about to be undone.
+            Undo::None => return Ok(quiet_in.map_or(Decision::Clear(touched.clone()), wait)),
+            Undo::Method(_) => {}
         }
-        let left =
-            around.until_quiet(OpenEnd::Touched(touched), contract).or_else(|| around.until_retry(record, contract));
+        let left = quiet_in.or_else(|| around.until_retry(record, contract));
         let action = if contract.abort.is_some() { Action::Abort } else { Action::Run };
         if action == Action::Run && contract.in_doubt == InDoubt::Hold {
             let message =

@@ -122,7 +122,10 @@ async fn what_is_retained_stays_listed_when_nobody_knows_whether_it_is_there() {
     bench.clock.advance(outcome.requeue_after().unwrap());
     assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Held { .. }));
     runner.resolve(&thing.id(), Resolution::RollBack).await.unwrap();
-    // The way back begins when the attempt is quiet, and then it begins again: under the same key, so nothing is bought twice.
+    // The way back begins when the attempt is quiet, and when nothing of it can come any more it begins again: under the same key, so
+    // nothing is bought twice.
+    let outcome = runner.reconcile(&thing).await.unwrap();
+    bench.clock.advance(outcome.requeue_after().unwrap());
     assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
     assert_eq!(bench.provider.live().len(), 1);
     let left = runner.release(&thing.id()).await.unwrap();

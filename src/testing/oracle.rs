@@ -255,20 +255,17 @@ impl Books {
 
     /// Whether a declared transition, and then any number without effect, lead from one state to the other.
     fn leads(&self, old: &Record, new: &Record) -> bool {
-        if old.direction == Direction::Deleting {
-            return false;
-        }
-        // What is rolled back begins again in the same write.
-        let begins_again = !old.direction.is_forward();
-        let from =
-            if begins_again { Some(self.graph.initial()) } else { self.graph.state(&old.state).map(|(it, _)| it) };
-        let Some(from) = from else { return false };
-        let mut reached = BTreeSet::from([from]);
-        if !begins_again
-            && let Some((_, step)) = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition))
-        {
-            reached.extend(step.to);
-        }
+        let mut reached: BTreeSet<usize> = match old.direction {
+            Direction::Deleting => return false,
+            // It begins again in the same write.
+            Direction::RollingBack => BTreeSet::from([self.graph.initial()]),
+            Direction::Forward => {
+                let open = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition));
+                let targets = open.map(|(_, step)| step.to).unwrap_or_default();
+                let from = self.graph.state(&old.state).map(|(index, _)| index);
+                from.into_iter().chain(targets.iter().copied()).collect()
+            }
+        };
         loop {
             let free = self.graph.transitions.iter().filter(|step| !matches!(step.kind, Kind::Effect(_)));
             let more: Vec<usize> =

@@ -105,7 +105,7 @@ pub mod taken {
     pub struct Cloud(Shelf, Sim);
 
     impl Cloud {
-        /// From a minute on, and for two, somebody else has the name, unless it is taken.
+        /// Between half a minute and 200 s somebody else has the name, unless it is ours by then.
         fn is_taken(&self) -> bool {
             self.0.is_empty() && (Duration::from_secs(30)..Duration::from_secs(200)).contains(&self.1.now())
         }

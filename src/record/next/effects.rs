@@ -22,8 +22,7 @@ impl Change<'_, '_> {
             return;
         }
         let forward = self.record.direction.is_forward();
-        let touched = self.record.touched.iter().find(|touched| touched.of() == intent.of());
-        let saved = touched.map(|touched| touched.saved.clone()).unwrap_or_default();
+        let saved = self.saved_for(intent.of());
         let index = self.record.undo.iter().position(|effect| effect.of() == intent.of()).unwrap_or_else(|| {
             self.record.undo.push(Effect {
                 transition: intent.transition.clone(),
@@ -115,8 +114,7 @@ impl Change<'_, '_> {
     }
 
     pub(super) fn touch(&mut self, intent: Intent) {
-        let before = self.record.touched.iter().find(|touched| touched.of() == intent.of());
-        let saved = before.map(|touched| touched.saved.clone()).unwrap_or_default();
+        let saved = self.saved_for(intent.of());
         self.forget_touched(intent.of());
         // A live effect is undone anyway; only a doubt about its last attempt is worth keeping.
         if !intent.in_doubt && self.record.effect_of(&intent).is_some() {
@@ -124,6 +122,12 @@ impl Change<'_, '_> {
         }
         let Intent { transition, subject, life, attempt, in_doubt, spec, .. } = intent;
         self.record.touched.push(Touched { transition, subject, life, attempt, in_doubt, spec, saved });
+    }
+
+    /// The facts that this life was sent with and that were overwritten since.
+    fn saved_for(&self, life: Life<'_>) -> Facts {
+        let touched = self.record.touched.iter().find(|touched| touched.of() == life);
+        touched.map(|touched| touched.saved.clone()).unwrap_or_default()
     }
 
     pub(super) fn forget_touched(&mut self, life: Life<'_>) {

@@ -217,36 +217,36 @@ impl SimStore {
 }
 
 impl Core {
+    /// A write under a fault.
     fn write_under(&mut self, fault: Option<Fault>, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
-        let core = self;
         match fault {
             Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
             Some(Fault::TooLarge) => {
-                core.books.may_hold(HeldReason::TooLarge);
+                self.books.may_hold(HeldReason::TooLarge);
                 Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 })
             }
             Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
             Some(Fault::Conflict) => {
-                core.stored.version += 1;
+                self.stored.version += 1;
                 Err(StoreError::Conflict)
             }
             Some(Fault::NotKept) => {
-                core.check_version(expected)?;
-                core.books.may_hold(HeldReason::NotKept);
-                core.stored.version += 1;
-                let mut loaded = core.loaded();
+                self.check_version(expected)?;
+                self.books.may_hold(HeldReason::NotKept);
+                self.stored.version += 1;
+                let mut loaded = self.loaded();
                 loaded.marked |= loaded.bytes.is_some();
                 Ok(loaded)
             }
             Some(Fault::Late) => {
-                core.send_late(expected, Some(bytes.to_vec()));
+                self.send_late(expected, Some(bytes.to_vec()));
                 Err(StoreError::Unknown("no answer".to_owned()))
             }
             Some(Fault::ReplyLost) => {
-                core.write(expected, bytes, false)?;
+                self.write(expected, bytes, false)?;
                 Err(StoreError::Unknown("the reply was lost".to_owned()))
             }
-            _ => core.write(expected, bytes, false),
+            _ => self.write(expected, bytes, false),
         }
     }
 }

@@ -4,12 +4,12 @@
 mod machines;
 mod seams;
 
-use machines::{Adopting, Keyed, Looping, Opaque, Queueing, Timed, Trusting, Unseen};
-use seams::{BadStore, Bug, StoreBug, bad_steps, replace_life, stopped_clock};
+use machines::{Adopting, Keeping, Keyed, Looping, Opaque, Queueing, Timed, Trusting, Unseen};
+use seams::{BadStore, Bug, StoreBug, bad_steps, replace_life, slow_clock, stopped_clock};
 
 use super::run::Rig;
 use super::{Failure, Oracle, World, explore};
-use crate::record::{Action, Direction, Held, HeldReason, Record};
+use crate::record::{Action, Direction, Held, HeldReason, Record, Stamp};
 use std::sync::Arc;
 
 /// What is found, with up to two faults.
@@ -41,6 +41,7 @@ fn with_all_bugs_off_nothing_is_found() {
     explore::<Keyed>().faults(2).run().unwrap();
     explore::<Opaque>().faults(2).run().unwrap();
     explore::<Looping>().faults(2).run().unwrap();
+    explore::<Keeping>().run().unwrap();
 }
 
 #[test]
@@ -359,6 +360,149 @@ fn delays_of_no_origin() {
 fn texts_of_no_origin() {
     let failure = steps::<Keyed>(Bug::AnyText);
     assert_found(&failure, Oracle::Nondeterministic, "pass#1=edit; make_b/effect#1=rejected");
+}
+
+#[test]
+fn undone_though_nobody_has_deleted_it() {
+    fn turn(record: &mut Record, _: Option<&Record>) {
+        if record.state == "MadeA" {
+            record.direction = Direction::Deleting;
+            record.intent = None;
+        }
+    }
+    assert_found(&forgetful::<Keyed>(turn), Oracle::Edge, "");
+}
+
+#[test]
+fn rolled_back_though_nobody_says_so() {
+    fn turn(record: &mut Record, _: Option<&Record>) {
+        if record.state == "MadeA" {
+            record.direction = Direction::RollingBack;
+            record.intent = None;
+        }
+    }
+    assert_found(&forgetful::<Keyed>(turn), Oracle::Edge, "");
+}
+
+#[test]
+fn not_rolled_back_though_the_machine_says_so() {
+    fn go_on(record: &mut Record, _: Option<&Record>) {
+        if record.direction == Direction::RollingBack {
+            record.direction = Direction::Forward;
+        }
+    }
+    let failure = forgetful::<Keeping>(go_on);
+    assert_found(&failure, Oracle::Edge, "add_image(image-1)/effect#1=rejected");
+}
+
+#[test]
+fn moves_while_it_is_undone() {
+    fn move_on(record: &mut Record, _: Option<&Record>) {
+        if record.direction == Direction::Deleting {
+            "Requested".clone_into(&mut record.state);
+        }
+    }
+    assert_found(&forgetful::<Unseen>(move_on), Oracle::Edge, "");
+}
+
+#[test]
+fn take_over_with_another_spec() {
+    fn renew(record: &mut Record, _: Option<&Record>) {
+        if let Some(intent) = record.intent.as_mut().filter(|intent| intent.attempt > 1) {
+            intent.spec = 99.into();
+        }
+    }
+    let failure = forgetful::<Keyed>(renew);
+    assert_found(&failure, Oracle::ExactResume, "make_a/intent#1=crash-after");
+    assert!(failure.violation.message.contains("goes on with another spec"), "{failure}");
+}
+
+#[test]
+fn tried_again_too_early() {
+    fn hurry(record: &mut Record, _: Option<&Record>) {
+        if let Some(retry) = &mut record.retry {
+            retry.at = Stamp::from(std::time::SystemTime::UNIX_EPOCH);
+        }
+    }
+    let failure = forgetful::<Keyed>(hurry);
+    assert_found(&failure, Oracle::History, "make_a/intent#1=switch; make_a/effect#1=twin");
+    assert!(failure.violation.message.contains("before its time"), "{failure}");
+}
+
+#[test]
+fn deletion_not_noticed_during_a_pass() {
+    let failure = store::<Keyed>(StoreBug::Deaf(|signals| signals.deleting = false));
+    assert_found(&failure, Oracle::IntentFirst, "make_a/intent#1=delete");
+}
+
+#[test]
+fn deadline_on_a_slow_clock() {
+    let failure = found::<Keyed>(|rig| rig.clock = Box::new(slow_clock));
+    assert_found(&failure, Oracle::IntentFirst, "make_a/intent#1=slow");
+    assert!(failure.violation.message.contains("after its deadline"), "{failure}");
+}
+
+#[test]
+fn outcome_not_durable_before_a_look() {
+    let failure = store::<Keeping>(StoreBug::OutcomeLater);
+    assert_found(&failure, Oracle::IntentFirst, "");
+    assert!(failure.violation.message.contains("looks before the outcome of `publish`"), "{failure}");
+}
+
+#[test]
+fn held_before_it_is_quiet() {
+    fn hold_at_once(record: &mut Record, _: Option<&Record>) {
+        if record.direction.is_forward() && record.intent.as_ref().is_some_and(|intent| intent.in_doubt) {
+            hold(record, HeldReason::InDoubt);
+        }
+    }
+    let failure = forgetful::<Opaque>(hold_at_once);
+    assert_found(&failure, Oracle::HeldForReason, "buy/effect#1=reply-lost");
+    assert!(failure.violation.message.contains("has landed"), "{failure}");
+}
+
+#[test]
+fn step_before_its_sets_are_complete() {
+    let failure = steps::<Keeping>(Bug::Wants(|_, there| there));
+    assert_found(&failure, Oracle::Edge, "");
+    assert!(failure.violation.message.contains("before the set of `add_image` is complete"), "{failure}");
+}
+
+#[test]
+fn member_made_before_the_old_one_is_undone() {
+    let failure = steps::<Keeping>(Bug::Wants(|wanted, there| &wanted | &there));
+    assert_found(&failure, Oracle::Edge, "");
+    assert!(failure.violation.message.contains("makes a member before image-1 is undone"), "{failure}");
+}
+
+#[test]
+fn member_undone_before_the_new_one_is_made() {
+    let failure = steps::<Keeping>(Bug::Wants(|wanted, there| {
+        // An empty set is filled as it should be.
+        if there.is_empty() { wanted } else { &wanted & &there }
+    }));
+    assert_found(&failure, Oracle::Edge, "");
+    assert!(failure.violation.message.contains("is undone before author-2 is made"), "{failure}");
+}
+
+#[test]
+fn resumed_step_taken_as_done_after_an_edit() {
+    let failure = steps::<Keyed>(Bug::TrustsAfterEdit);
+    assert_found(&failure, Oracle::SameAsClean, "pass#1=edit; make_a/intent#1=crash-after");
+    assert!(failure.violation.message.contains("nothing of it exists"), "{failure}");
+}
+
+/// That nothing is known of an edit is found before, where it matters more; here a refusal has come before it.
+#[test]
+fn blocked_for_a_spec_that_is_no_longer_wanted() {
+    let plan = "make_a/effect#1=rejected; pass#2=edit".parse().unwrap();
+    let explorer = explore::<Keyed>().rig(|rig| {
+        rig.store = Box::new(|store| Arc::new(BadStore(store, StoreBug::Deaf(|signals| signals.generation = None))));
+        rig.steps = Box::new(|steps| bad_steps(steps, Bug::FirstGeneration));
+    });
+    let failure = explorer.replay(&plan).unwrap_err();
+    assert_eq!(failure.violation.oracle, Oracle::Quiescent, "{failure}");
+    assert!(failure.violation.message.contains("no longer wanted"), "{failure}");
 }
 
 #[test]

@@ -189,6 +189,8 @@ pub(crate) struct Core {
     pub(crate) known: Vec<Arc<Joins>>,
     /// The run has come to where another one was: how it goes on is known.
     pub(crate) joined: bool,
+    /// A write is durable, and its reply takes its time.
+    pub(crate) replying: bool,
     /// Since when the open intent is durable.
     pub(crate) intent_since: Duration,
     /// What is refused for ever: a transition with a spec.
@@ -240,6 +242,7 @@ impl Sim {
                 joins: Vec::new(),
                 known: Vec::new(),
                 joined: false,
+                replying: false,
                 intent_since: Duration::ZERO,
                 unacceptable: None,
                 moved: false,

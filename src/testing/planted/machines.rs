@@ -20,6 +20,7 @@ impl crate::Resource for App {
 }
 
 mod adopting;
+mod keeping;
 mod keyed;
 mod looping;
 mod opaque;
@@ -28,6 +29,7 @@ mod timed;
 mod trusting;
 
 pub(super) use adopting::Adopting;
+pub(super) use keeping::Keeping;
 pub(super) use keyed::{Keyed, Unseen};
 pub(super) use looping::Looping;
 pub(super) use opaque::Opaque;

@@ -23,6 +23,8 @@ pub(super) enum StoreBug {
     NoCompare,
     /// Acknowledges an intent, and keeps it only with what follows.
     IntentLater,
+    /// Acknowledges an outcome that no intent comes with, and keeps it only with what follows.
+    OutcomeLater,
     /// Acknowledges a take-over, and does not keep it.
     NoTakeOver,
     /// Removes the record as soon as the resource is to be deleted.
@@ -85,6 +87,10 @@ impl Store for BadStore {
         };
         let skipped = match self.1 {
             StoreBug::IntentLater => new.intent.is_some() && self.durable().is_none_or(|old| old.intent.is_none()),
+            StoreBug::OutcomeLater => {
+                new.intent.is_none()
+                    && self.durable().is_some_and(|old| old.intent.is_some() && old.direction.is_forward())
+            }
             StoreBug::NoTakeOver => {
                 let old = self.durable().and_then(|old| old.intent);
                 old.zip(new.intent.as_ref()).is_some_and(|(old, new)| old.attempt + 1 == new.attempt)
@@ -140,7 +146,7 @@ impl Store for BadStore {
     }
 }
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(super) enum Bug {
     CommitFirst,
     RandomKey,
@@ -154,6 +160,12 @@ pub(super) enum Bug {
     AnyText,
     OtherFacts,
     SecondLife,
+    /// Believes after an edit that what was begun was done.
+    TrustsAfterEdit,
+    /// Takes a set for what is made of this: of what is wanted, and what is there.
+    Wants(fn(BTreeSet<String>, BTreeSet<String>) -> BTreeSet<String>),
+    /// Sees no edit.
+    FirstGeneration,
 }
 
 struct BadSteps {
@@ -187,6 +199,12 @@ pub(super) fn replace_life(record: &mut Record, durable: Option<&Record>) {
     }
 }
 
+/// The answer of `make_a`, with nothing behind it.
+fn made_a() -> Boxed<Result<Reply, Failure>> {
+    let facts = [("a".to_owned(), Value::from("thing-1"))].into_iter().collect();
+    Box::pin(std::future::ready(Ok(Reply::Made(Made { state: 1, facts }))))
+}
+
 /// What differs from call to call, and from run to run.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static FICKLE: AtomicBool = AtomicBool::new(false);
@@ -199,7 +217,7 @@ impl Steps for BadSteps {
         self.inner.uid()
     }
     fn generation(&self) -> u64 {
-        self.inner.generation()
+        if matches!(self.bug, Bug::FirstGeneration) { 1 } else { self.inner.generation() }
     }
     fn deleting(&self) -> bool {
         self.inner.deleting()
@@ -211,13 +229,18 @@ impl Steps for BadSteps {
         self.inner.check(state, facts)
     }
     fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
-        if self.bug == Bug::FickleGuard {
+        if matches!(self.bug, Bug::FickleGuard) {
             return Ok(FICKLE.fetch_not(Ordering::SeqCst));
         }
         self.inner.guard(transition, facts)
     }
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
-        self.inner.wanted(transition, facts)
+        let wanted = self.inner.wanted(transition, facts)?;
+        let fact = self.graph().transitions[transition].for_each().map(|for_each| for_each.fact);
+        match (self.bug, fact) {
+            (Bug::Wants(made_of), Some(fact)) => Ok(made_of(wanted, facts.subjects(fact).into_iter().collect())),
+            _ => Ok(wanted),
+        }
     }
     fn run(&self, mut ask: Ask) -> Boxed<Result<Reply, Failure>> {
         match self.bug {
@@ -231,8 +254,10 @@ impl Steps for BadSteps {
             Bug::OtherFacts => ask.facts = Facts::default(),
             Bug::CommitFirst if ask.transition == 0 => {
                 *self.owed.lock().unwrap() = Some(ask);
-                let facts = [("a".to_owned(), Value::from("thing-1"))].into_iter().collect();
-                return Box::pin(std::future::ready(Ok(Reply::Made(Made { state: 1, facts }))));
+                return made_a();
+            }
+            Bug::TrustsAfterEdit if ask.details.resumed && self.generation() > 1 && ask.transition == 0 => {
+                return made_a();
             }
             _ => {}
         }
@@ -244,14 +269,14 @@ impl Steps for BadSteps {
                 owed.await?;
             }
             call.await.map_err(|failure| match failure {
-                Failure::Provider { message, .. } if bug == Bug::UnknownIsFailure => {
+                Failure::Provider { message, .. } if matches!(bug, Bug::UnknownIsFailure) => {
                     Failure::Provider { class: Class::NOT_APPLIED, message }
                 }
-                Failure::Provider { class: Class::NotApplied { .. }, message } if bug == Bug::AnyDelay => {
+                Failure::Provider { class: Class::NotApplied { .. }, message } if matches!(bug, Bug::AnyDelay) => {
                     let any = Duration::from_secs(1000 + COUNT.fetch_add(1, Ordering::SeqCst));
                     Failure::Provider { class: Class::NotApplied { retry_after: Some(any) }, message }
                 }
-                Failure::Provider { class, .. } if bug == Bug::AnyText => {
+                Failure::Provider { class, .. } if matches!(bug, Bug::AnyText) => {
                     Failure::Provider { class, message: format!("request {}", COUNT.fetch_add(1, Ordering::SeqCst)) }
                 }
                 other => other,
@@ -290,6 +315,28 @@ impl Clock for StoppedClock {
     fn monotonic(&self) -> Duration {
         let core = self.0.0.core();
         core.now - core.paused[core.actor]
+    }
+    fn sleep(&self, time: Duration) -> Boxed<()> {
+        self.0.sleep(time)
+    }
+    fn chance(&self) -> u64 {
+        self.0.chance()
+    }
+}
+
+/// A clock that goes at half the speed.
+struct SlowClock(SimClock);
+
+pub(super) fn slow_clock(clock: SimClock) -> Arc<dyn Clock> {
+    Arc::new(SlowClock(clock))
+}
+
+impl Clock for SlowClock {
+    fn wall(&self) -> SystemTime {
+        self.0.wall()
+    }
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic() / 2
     }
     fn sleep(&self, time: Duration) -> Boxed<()> {
         self.0.sleep(time)

@@ -1,5 +1,5 @@
 //! Where runs join. Invariant: two runs are taken to go on alike only if their records agree in all but numbering, times and prose, the
-//! same things exist in their worlds, every shelf answers alike from then on, and nothing is under way in either. Nor does the time decide
+//! same things exist in their worlds, every shelf answers alike from then on, the pass has the latest spec, and nothing is under way in either. Nor does the time decide
 //! anything: a world that asks for it joins nothing until it has asked for the last time.
 //!
 //! Since when each controller has seen what is left out. It decides how long a controller waits, and while nothing is under way nothing
@@ -20,6 +20,8 @@ impl Core {
             && self.suspended == 0
             && !self.draining
             && self.unacceptable.is_none()
+            && !self.replying
+            && self.is_up_to_date()
             && self.flights.is_empty()
             && self.stored.is_calm()
             && self.plan.iter().all(|planned| planned.fired);

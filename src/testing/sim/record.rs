@@ -150,6 +150,7 @@ impl Store for SimStore {
         if let Some(time) = slow {
             // It is durable at once, and the reply takes longer than any deadline.
             SimClock(self.0.clone()).sleep(time).await;
+            self.0.core().replying = false;
         }
         written
     }
@@ -206,6 +207,7 @@ impl SimStore {
         let mut core = self.0.core();
         let fault = core.offer(WRITE);
         core.land_write();
+        core.replying = fault == Some(Fault::Slow);
         let written = core.write_under(fault, expected, bytes);
         if let Ok(loaded) = &written {
             core.tell(&loaded.signals);

@@ -54,6 +54,11 @@ impl Core {
         told.outdated = (has_changed && signals.generation != Some(told.given) || is_behind) && !signals.deleting;
     }
 
+    /// Whether the pass that runs was given the latest spec.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.told[self.actor].given == self.edit as u64 + 1
+    }
+
     /// Whether the running controller was told that the resource is to be deleted, and the record goes forward all the same.
     pub(crate) fn is_unwanted(&self) -> bool {
         self.told[self.actor].deleting && self.stored.record().is_some_and(|record| record.direction.is_forward())

@@ -1,6 +1,7 @@
 //! Where runs join. Invariant: two runs are taken to go on alike only if their records agree in all but numbering, times and prose, the
-//! same things exist in their worlds, every shelf answers alike from then on, the pass has the latest spec, and nothing is under way in either. Nor does the time decide
-//! anything: a world that asks for it joins nothing until it has asked for the last time.
+//! same things exist in their worlds, every shelf answers alike from then on, the same spec is refused, the pass has the latest one, and
+//! nothing is under way in either. Nor does the time decide anything: a world that asks for it joins nothing until it has asked for the
+//! last time.
 //!
 //! Since when each controller has seen what is left out. It decides how long a controller waits, and while nothing is under way nothing
 //! happens meanwhile.
@@ -19,7 +20,6 @@ impl Core {
         let calm = self.stopped == 0
             && self.suspended == 0
             && !self.draining
-            && self.unacceptable.is_none()
             && !self.replying
             && self.is_up_to_date()
             && self.flights.is_empty()
@@ -38,6 +38,7 @@ impl Core {
             self.books.world,
             self.stored.hidden,
             decoded.outline,
+            self.unacceptable.as_ref().filter(|_| !self.deleting),
         )
             .hash(&mut hasher);
         for shelf in &self.shelves {

@@ -282,6 +282,9 @@ pub struct Blocked {
 pub enum BlockedReason {
     /// The provider will not do it as things stand.
     Rejected,
+    /// An effect was rejected, and everything is undone for it, because the machine says `on_rejected = undo`. Undoing goes on; it begins
+    /// again when the block ends.
+    RolledBack,
     /// A transition that waits has waited longer than it may.
     Overdue,
 }

@@ -87,9 +87,31 @@ mod letter {
     }
 }
 
+/// The graph of the one that was rolled back because an effect was rejected.
+mod trip {
+    use super::{Fsm, Thing};
+
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/trip", version = 1, resource = Thing, on_rejected = undo)]
+    pub enum TripFlow {
+        #[fsm(initial)]
+        #[transition(book_flight -> Flight, in_doubt = repeat, undo = cancel_flight)]
+        Wanted,
+        #[transition(book_hotel -> Booked, in_doubt = repeat, undo = cancel_hotel)]
+        Flight { flight: String },
+        #[fsm(resting)]
+        Booked { hotel: String },
+    }
+}
+
 /// True if the bytes are a record of one of the machines.
 pub fn decode_record(bytes: &[u8]) -> bool {
-    let of = [decode::<ThingFlow>(bytes), decode::<site::SiteFlow>(bytes), decode::<letter::LetterFlow>(bytes)];
+    let of = [
+        decode::<ThingFlow>(bytes),
+        decode::<site::SiteFlow>(bytes),
+        decode::<letter::LetterFlow>(bytes),
+        decode::<trip::TripFlow>(bytes),
+    ];
     let machines = of.into_iter().filter(|is_its| *is_its).count();
     assert!(machines <= 1, "a record belongs to one machine");
     machines == 1

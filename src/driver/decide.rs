@@ -62,6 +62,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) deleting: bool,
     pub(crate) paused: bool,
     pub(crate) generation: u64,
+    /// The spec is an old one: that it is another than before is no change.
+    pub(crate) behind: bool,
     pub(crate) fingerprint: &'a str,
     /// Whether the call that wrote an intent is known to be over.
     pub(crate) is_gone: &'a dyn Fn(&str) -> bool,
@@ -108,10 +110,13 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
     if let Some(blocked) = &record.blocked {
         let graph = around.steps.graph();
         let is_other_machine = record.graph != around.fingerprint || record.version != graph.version;
-        let changed = blocked.generation != around.generation || is_other_machine;
+        let changed = (blocked.generation != around.generation && !around.behind) || is_other_machine;
         let left = blocked.at.after(around.wall);
         match blocked.reason {
             BlockedReason::Overdue => {}
+            BlockedReason::RolledBack if changed || left.is_zero() => return Ok(Decision::Release),
+            // Only beginning again is blocked.
+            BlockedReason::RolledBack => {}
             // The refusal of what is in doubt stays on record until its abort has begun.
             BlockedReason::Rejected if changed || left.is_zero() => {
                 if !is_refused_in_doubt(record, around)? {
@@ -320,7 +325,10 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
     }
     Ok(match record.direction {
         Direction::Deleting => Decision::Remove,
-        Direction::Forward | Direction::RollingBack => around.until_undone(record).map_or(Decision::BeginAgain, wait),
+        Direction::Forward | Direction::RollingBack => match &record.blocked {
+            Some(blocked) => Decision::Stop(Ending::Blocked(blocked.at.after(around.wall))),
+            None => around.until_undone(record).map_or(Decision::BeginAgain, wait),
+        },
     })
 }
 

@@ -177,6 +177,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 deleting: self.is_deleting(),
                 paused: self.signals.paused,
                 generation: self.generation(),
+                behind: self.is_behind(),
                 fingerprint: crate::record::fingerprint_of(graph),
                 is_gone: &is_gone,
             },

@@ -14,7 +14,7 @@ use super::plan::Place;
 use super::sim::{Core, Decoded, Menus, Point};
 use super::world::Thing;
 use crate::machine::{Failure, Reply};
-use crate::record::{Action, Direction, HeldReason, Intent, Record};
+use crate::record::{Action, Direction, HeldReason, Intent, Record, Stamp};
 use crate::steps::Ask;
 use crate::{Class, Site};
 
@@ -98,6 +98,8 @@ pub(crate) struct Books {
     failed: [Option<Failed>; 2],
     /// A failure is recorded: until when its transition is to be left alone.
     due: Option<(usize, Duration)>,
+    /// What is undone was refused: under which generation, and when it may begin again with the same one.
+    pub(crate) refused: Option<(u64, Stamp)>,
     /// A person has decided what is written next.
     pub(crate) decided: bool,
     /// What a controller was told, so that nothing about it is in doubt: the transition of its last attempt.
@@ -126,6 +128,7 @@ impl Books {
             retained: BTreeSet::new(),
             failed: [None; 2],
             due: None,
+            refused: None,
             decided: false,
             certain: [None; 2],
             reasons: BTreeSet::new(),
@@ -159,7 +162,7 @@ impl Books {
         self.certain[actor] = None;
     }
 
-    fn undo_of(&self, transition: &str) -> Option<Undo<'static>> {
+    pub(crate) fn undo_of(&self, transition: &str) -> Option<Undo<'static>> {
         self.graph.transition(transition)?.1.contract().map(|contract| contract.undo)
     }
 

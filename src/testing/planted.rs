@@ -2,6 +2,7 @@
 //! with no more faults than it takes.
 
 mod machines;
+mod roll_back;
 mod seams;
 
 use machines::{Adopting, Keeping, Keyed, Looping, Opaque, Queueing, Timed, Trusting, Unseen};
@@ -371,28 +372,6 @@ fn undone_though_nobody_has_deleted_it() {
         }
     }
     assert_found(&forgetful::<Keyed>(turn), Oracle::Edge, "");
-}
-
-#[test]
-fn rolled_back_though_nobody_says_so() {
-    fn turn(record: &mut Record, _: Option<&Record>) {
-        if record.state == "MadeA" {
-            record.direction = Direction::RollingBack;
-            record.intent = None;
-        }
-    }
-    assert_found(&forgetful::<Keyed>(turn), Oracle::Edge, "");
-}
-
-#[test]
-fn not_rolled_back_though_the_machine_says_so() {
-    fn go_on(record: &mut Record, _: Option<&Record>) {
-        if record.direction == Direction::RollingBack {
-            record.direction = Direction::Forward;
-        }
-    }
-    let failure = forgetful::<Keeping>(go_on);
-    assert_found(&failure, Oracle::Edge, "add_image(image-1)/effect#1=rejected");
 }
 
 #[test]

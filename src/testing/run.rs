@@ -329,8 +329,13 @@ impl<W: World> Runner<'_, W> {
                     Ending::Progressing(after) => due = now + after.max(Duration::from_millis(1)),
                     Ending::Blocked(after) => {
                         let blocked = report.record.as_ref().and_then(|record| record.blocked.as_ref());
+                        if report.record.as_deref().is_some_and(|record| self.is_left_behind(record)) {
+                            let message = "an effect was rejected, and what was made waits to be undone".to_owned();
+                            self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            return Rest::Over;
+                        }
                         let is_stale =
-                            |it: &Blocked| it.reason == BlockedReason::Rejected && it.generation < wanted.0 as u64 + 1;
+                            |it: &Blocked| it.reason != BlockedReason::Overdue && it.generation < wanted.0 as u64 + 1;
                         if blocked.is_some_and(is_stale) {
                             let message = "it is blocked for a spec that is no longer wanted".to_owned();
                             self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
@@ -339,7 +344,7 @@ impl<W: World> Runner<'_, W> {
                         // Another controller may have gone on meanwhile. What waits may look again.
                         // What it waits for may have come while it wrote that it waits.
                         let is_still: fn(&Record) -> bool = if now > since {
-                            |record| record.blocked.as_ref().is_some_and(|it| it.reason == BlockedReason::Rejected)
+                            |record| record.blocked.as_ref().is_some_and(|it| it.reason != BlockedReason::Overdue)
                         } else {
                             |record| record.blocked.is_some()
                         };

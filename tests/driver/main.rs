@@ -14,6 +14,7 @@ mod many;
 mod operators;
 mod pictures;
 mod records;
+mod rejected;
 mod removed;
 mod sets;
 mod site;

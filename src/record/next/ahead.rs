@@ -59,7 +59,7 @@ impl Change<'_, '_> {
                 None => return self.illegal(format!("`{transition}` is not live")),
             },
         };
-        self.record.blocked = None;
+        self.unblock();
         self.record.intent =
             Some(Intent { transition, subject, life, action, attempt, in_doubt, holder, deadline, spec });
         self.count_repeat();
@@ -70,7 +70,7 @@ impl Change<'_, '_> {
         if self.record.held.is_some() {
             return self.illegal("the resource is held; resolve it first");
         }
-        self.record.blocked = None;
+        self.unblock();
         let intent = self.intent()?;
         intent.attempt = intent.attempt.saturating_add(1);
         intent.in_doubt = true;
@@ -184,6 +184,11 @@ impl Change<'_, '_> {
             intent.in_doubt |= class == Class::Unknown;
             (intent.transition.clone(), intent.action, doubted)
         };
+        let what = match action {
+            Action::Run => format!("`{name}`"),
+            Action::Undo => format!("the undo of `{name}`"),
+            Action::Abort => format!("the abort of `{name}`"),
+        };
         // What did not happen leaves no intent, unless an earlier attempt left a doubt: that is not for a later one to say.
         let certain = class != Class::Unknown && !doubted;
         let mut nothing_there = false;
@@ -208,9 +213,9 @@ impl Change<'_, '_> {
             self.record.retry = None;
             return Ok(());
         }
-        self.stop_at(class, &name, &error, at, after, generation);
+        self.stop_at(class, &what, &error, at, after, generation);
         if class == Class::Rejected && certain && action == Action::Run {
-            self.go_back_if_declared();
+            self.go_back_if_declared(&name, &error);
         }
         Ok(())
     }
@@ -219,7 +224,7 @@ impl Change<'_, '_> {
     fn stop_at(
         &mut self,
         class: Class,
-        name: &str,
+        what: &str,
         error: &str,
         at: Stamp,
         after: std::time::Duration,
@@ -228,26 +233,40 @@ impl Change<'_, '_> {
         match class {
             Class::Unknown | Class::NotApplied { .. } => {}
             Class::Rejected => {
-                self.note(at, &format!("{name} rejected"));
+                self.note(at, &format!("{} rejected", what.replace('`', "")));
                 let message =
-                    format!("`{name}` was rejected: {error}; it is tried again when the spec or the version changes");
+                    format!("{what} was rejected: {error}; it is tried again when the spec or the version changes");
                 let reason = BlockedReason::Rejected;
                 self.record.blocked = Some(Blocked { reason, message, since: at, generation, at: at.later(after) });
             }
             Class::NotOurs => {
                 let message = format!(
-                    "`{name}`: something of that name exists and is not provably ours: {error}; remove or rename it, or give this resource another name, then resolve with `retry`"
+                    "{what}: something of that name exists and is not provably ours: {error}; remove or rename it, or give this resource another name, then resolve with `retry`"
                 );
                 self.hold(HeldReason::NotOurs, message, at);
             }
         }
     }
 
-    /// After a rejection that leaves no doubt, everything is undone where the machine says so.
-    fn go_back_if_declared(&mut self) {
-        if self.record.direction.is_forward() && self.graph.undo_on_rejected {
-            self.record.direction = Direction::RollingBack;
+    /// After a rejection that leaves no doubt, everything is undone where the machine says so. What has to wait is beginning again, not the
+    /// undoing.
+    fn go_back_if_declared(&mut self, name: &str, error: &str) {
+        if !self.record.direction.is_forward() || !self.graph.undo_on_rejected {
+            return;
         }
+        self.record.direction = Direction::RollingBack;
+        self.record.retry = None;
+        if let Some(blocked) = &mut self.record.blocked {
+            blocked.reason = BlockedReason::RolledBack;
+            blocked.message = format!(
+                "`{name}` was rejected: {error}; everything is undone, and begins again when the spec or the version changes"
+            );
+        }
+    }
+
+    /// What was blocked is being tried again. That something is undone is no reason to begin again.
+    pub(super) fn unblock(&mut self) {
+        self.record.blocked.take_if(|blocked| blocked.reason != BlockedReason::RolledBack);
     }
 
     pub(super) fn not_asked(
@@ -266,9 +285,9 @@ impl Change<'_, '_> {
             debug_assert!(intent.attempt == 1 || self.record.touched.iter().any(is_it), "{intent:?}");
         }
         self.count_failure(class, error.clone(), at, after);
-        self.stop_at(class, transition, &error, at, after, generation);
+        self.stop_at(class, &format!("`{transition}`"), &error, at, after, generation);
         if class == Class::Rejected && self.record.intent.is_none() {
-            self.go_back_if_declared();
+            self.go_back_if_declared(transition, &error);
         }
         Ok(())
     }

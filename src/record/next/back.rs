@@ -53,7 +53,7 @@ impl Change<'_, '_> {
             }
         }
         self.record.retry = None;
-        self.record.blocked = None;
+        self.unblock();
         let of = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
         self.note(at, &format!("undone {name}{of}"));
         Ok(())

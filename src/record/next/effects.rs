@@ -102,7 +102,7 @@ impl Change<'_, '_> {
     pub(super) fn settle(&mut self, intent: &Intent) {
         self.forget_touched(intent.of());
         self.record.retry = None;
-        self.record.blocked = None;
+        self.unblock();
         self.end_doubt();
     }
 

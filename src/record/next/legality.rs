@@ -259,8 +259,9 @@ fn a_look_up_that_is_refused_for_good_stops_as_an_effect_does() {
     let sent = after(&fresh(), run("make"));
     let rejected = after(&sent, not_asked_for(Class::Rejected));
     assert!(rejected.intent.is_none() && rejected.touched.is_empty(), "nothing was sent");
-    assert_eq!(rejected.blocked.unwrap().reason, BlockedReason::Rejected);
+    assert_eq!(rejected.blocked.unwrap().reason, BlockedReason::RolledBack);
     assert_eq!(rejected.direction, Direction::RollingBack, "this machine undoes what is rejected");
+    assert_eq!(rejected.retry, None, "undoing does not wait as long as beginning again");
     let doubted = after(&after(&sent, failed(Class::Unknown)), not_asked_for(Class::Rejected));
     assert!(
         doubted.intent.is_some() && doubted.blocked.is_some(),

@@ -2,7 +2,8 @@
 
 use super::{End, Rested, Rests, Runner};
 use crate::driver::Ending;
-use crate::record::{Event, Expected, Resolution, Stamp, next};
+use crate::graph::Undo;
+use crate::record::{BlockedReason, Direction, Effect, Event, Expected, Record, Resolution, Stamp, next};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::world::{Change, World};
 
@@ -33,6 +34,15 @@ impl<W: World> Runner<'_, W> {
         if !tampered && self.sim.core().stored.bytes.is_none() {
             self.sim.change(Change::Abandoned);
         }
+    }
+
+    /// Whether it is blocked with something to undo, and no undo was refused.
+    pub(super) fn is_left_behind(&self, record: &Record) -> bool {
+        let retained = |effect: &Effect| self.sim.core().books.undo_of(&effect.transition) == Some(Undo::Retain);
+        let sent = !record.touched.is_empty();
+        let is_undone = !sent && record.undo.iter().all(retained);
+        let begins = record.blocked.as_ref().is_some_and(|blocked| blocked.reason == BlockedReason::RolledBack);
+        record.direction == Direction::RollingBack && record.intent.is_none() && !is_undone && (begins || !sent)
     }
 
     /// What must hold whenever it rests. False if it does not.

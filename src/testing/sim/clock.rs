@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
-use super::Sim;
+use super::{Core, Sim};
 use crate::Clock;
 use crate::machine::Boxed;
 
@@ -18,10 +18,7 @@ pub(crate) struct SimClock(pub(crate) Sim);
 
 impl Clock for SimClock {
     fn wall(&self) -> SystemTime {
-        let core = self.0.core();
-        let time = SystemTime::UNIX_EPOCH + START + core.now;
-        let skew = Duration::from_secs(core.skew.unsigned_abs());
-        if core.skew < 0 { time - skew } else { time + skew }
+        self.0.core().wall()
     }
 
     fn monotonic(&self) -> Duration {
@@ -35,6 +32,15 @@ impl Clock for SimClock {
 
     fn chance(&self) -> u64 {
         self.0.core().chance()
+    }
+}
+
+impl Core {
+    /// The time of day.
+    pub(super) fn wall(&self) -> SystemTime {
+        let time = SystemTime::UNIX_EPOCH + START + self.now;
+        let skew = Duration::from_secs(self.skew.unsigned_abs());
+        if self.skew < 0 { time - skew } else { time + skew }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Core, Decoded, Sim, SimClock};
-use crate::record::{HeldReason, Record};
+use crate::record::{BlockedReason, Direction, HeldReason, Record, Stamp};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
 use crate::{Clock, Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
@@ -376,7 +376,8 @@ impl Core {
         if old.as_ref().and_then(|old| holder(&old.record)) != holder(new) {
             self.intent_since = self.now;
         }
-        let early = self.is_held_early(old.as_ref().map(|old| &old.record), new);
+        let before = old.as_ref().map(|old| &old.record);
+        let early = self.is_held_early(before, new).or_else(|| self.begins_early(before, new));
         let in_record = self.books.check_write(self.actor, self.deleting, old.as_ref().map(|old| &old.record), new);
         // What the record no longer knows of is an orphan from here on, and that says more than by which change.
         let in_world = self.books.check_world(Some(&decoded), &self.things);
@@ -412,6 +413,21 @@ impl Core {
         let early = new.direction.is_forward() && self.now < self.intent_since + contract.timeout + contract.settle;
         let message = format!("held before what `{}` has sent has landed", intent.transition);
         early.then(|| Violation::new(Oracle::HeldForReason, message))
+    }
+
+    /// Whether it begins again with what was refused, before anything has changed.
+    fn begins_early(&mut self, old: Option<&Record>, new: &Record) -> Option<Violation> {
+        let is_other = old.is_none_or(|old| old.origin != new.origin);
+        let refused = self.books.refused.take().filter(|_| !is_other && !self.books.decided);
+        if new.direction == Direction::RollingBack {
+            let blocked = new.blocked.as_ref().filter(|blocked| blocked.reason == BlockedReason::RolledBack);
+            self.books.refused = blocked.map(|blocked| (blocked.generation, blocked.at)).or(refused);
+            return None;
+        }
+        let (generation, at) = refused.filter(|_| new.direction.is_forward())?;
+        let is_same = generation == self.edit as u64 + 1 && Stamp::from(self.wall()) < at;
+        let message = "it begins again with what was refused, and nothing has changed".to_owned();
+        is_same.then(|| Violation::new(Oracle::Edge, message))
     }
 
     /// What is durable is about to be replaced.

@@ -111,7 +111,7 @@ faults! {
     Behind = "behind",
     /// The resource is moved, so that it has another uid, and an operator binds the record to it.
     Rebound = "rebound",
-    /// An operator has looked, and resolves what is held in doubt: it was not applied.
+    /// An operator has looked, and resolves what is held in doubt: it was applied, or it was not.
     Resolved = "resolved",
     /// It is refused for its spec, now and whenever it is tried again with the same; somebody then edits the resource, or deletes it.
     Unacceptable = "unacceptable",

@@ -500,9 +500,10 @@ impl<W: World> Runner<'_, W> {
         self.passes += 1;
         let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
         let mut core = self.sim.core();
-        let menu = if core.is_absent() { Fault::Resolved.bit() } else { 0 };
+        let finding = core.finding();
+        let menu = if finding.is_some() { Fault::Resolved.bit() } else { 0 };
         match core.pass_point(point, menu | Fault::RollBack.bit())? {
-            Fault::Resolved => Some(Resolution::NotApplied),
+            Fault::Resolved => finding,
             _ => Some(Resolution::RollBack),
         }
     }

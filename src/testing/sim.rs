@@ -35,6 +35,7 @@ pub(crate) use signals::Told;
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
 use super::world::{Backend, Thing};
+use crate::machine::Reply;
 use crate::record::{Effect, Touched};
 
 /// A place, as the simulation compares it.
@@ -193,6 +194,8 @@ pub(crate) struct Core {
     pub(crate) replying: bool,
     /// Since when the open intent is durable.
     pub(crate) intent_since: Duration,
+    /// What the provider last made of those effects that only a person can vouch for, and under which key.
+    pub(crate) made: Option<(String, Reply)>,
     /// What is refused for ever: a transition with a spec.
     pub(crate) unacceptable: Option<(usize, Option<serde_json::Value>)>,
     /// The plan moves what is wanted, so that this run rests at other times than one without faults.
@@ -244,6 +247,7 @@ impl Sim {
                 joined: false,
                 replying: false,
                 intent_since: Duration::ZERO,
+                made: None,
                 unacceptable: None,
                 moved: false,
             }),

@@ -43,10 +43,10 @@ impl SimSteps {
         &self,
         site: Site,
         ask: Ask,
-        method: fn(&dyn Steps, Ask) -> Request<A>,
+        method: fn(&Self, Ask) -> Request<A>,
         tell: fn(&Sim, &Ask, &A),
     ) -> Request<A> {
-        let Some(contract) = self.contract(&ask) else { return method(&*self.inner, ask) };
+        let Some(contract) = self.contract(&ask) else { return method(self, ask) };
         let sim = self.sim.clone();
         let out_of_turn = self.out_of_turn(site, &ask, contract);
         let fault = {
@@ -78,7 +78,7 @@ impl SimSteps {
             }
         };
         let request = |ask: Ask| -> Request<A> {
-            let call = method(&*self.inner, ask.clone());
+            let call = method(self, ask.clone());
             let sim = sim.clone();
             Box::pin(Inside {
                 sim,
@@ -90,8 +90,7 @@ impl SimSteps {
             })
         };
         // As `request`, and no place of its own: another fault has struck already.
-        let carried =
-            |ask: Ask| -> Request<A> { Box::pin(Carried { sim: sim.clone(), call: method(&*self.inner, ask) }) };
+        let carried = |ask: Ask| -> Request<A> { Box::pin(Carried { sim: sim.clone(), call: method(self, ask) }) };
         let answered = |ask: Ask, call: Request<A>| -> Request<A> {
             let sim = sim.clone();
             Box::pin(async move {
@@ -113,7 +112,7 @@ impl SimSteps {
                 answered(ask, error(class, "too many requests"))
             }
             Some(Fault::Twin) => {
-                self.fly(site, &ask, method(&*self.inner, ask.clone()));
+                self.fly(site, &ask, method(self, ask.clone()));
                 answered(ask, error(Class::NOT_APPLIED, "bad gateway"))
             }
             Some(Fault::Unacceptable) => {
@@ -141,14 +140,14 @@ impl SimSteps {
                 })
             }
             Some(fault @ (Fault::Late | Fault::CrashLate)) => {
-                self.fly(site, &ask, method(&*self.inner, ask.clone()));
+                self.fly(site, &ask, method(self, ask.clone()));
                 if fault == Fault::CrashLate {
                     sim.core().stop = Some(Stop::Crash);
                 }
                 Box::pin(std::future::pending())
             }
             Some(fault @ (Fault::Duplicate | Fault::Echo)) if site == Site::Effect || fault == Fault::Echo => {
-                self.fly(site, &ask, method(&*self.inner, ask.clone()));
+                self.fly(site, &ask, method(self, ask.clone()));
                 let call = request(ask.clone());
                 answered(ask, call)
             }
@@ -179,6 +178,22 @@ impl SimSteps {
                 answered(ask, call)
             }
         }
+    }
+
+    /// The author's method of an effect. Of what only a person can vouch for it keeps what came of it, for the person to find.
+    fn carry_out(&self, ask: Ask) -> Request<Reply> {
+        if self.contract(&ask).is_none_or(|contract| contract.in_doubt != InDoubt::Hold) {
+            return self.inner.run(ask);
+        }
+        let (sim, key) = (self.sim.clone(), ask.details.key.clone());
+        let call = self.inner.run(ask);
+        Box::pin(async move {
+            let answer = call.await;
+            if let Ok(reply) = &answer {
+                sim.core().made = Some((key, reply.clone()));
+            }
+            answer
+        })
     }
 
     /// Why this is not yet to be called: a set that is wanted otherwise comes first, and of a set what is declared to come first.
@@ -318,14 +333,9 @@ impl Steps for SimSteps {
 
     fn run(&self, ask: Ask) -> Request<Reply> {
         match self.inner.graph().transitions.get(ask.transition).map(|step| step.kind) {
-            Some(Kind::Effect(_)) => self.send(
-                Site::Effect,
-                ask,
-                |steps, ask| steps.run(ask),
-                |sim, ask, reply| {
-                    sim.core().books.replied(ask, reply);
-                },
-            ),
+            Some(Kind::Effect(_)) => self.send(Site::Effect, ask, Self::carry_out, |sim, ask, reply| {
+                sim.core().books.replied(ask, reply);
+            }),
             kind => {
                 let call = self.inner.run(ask.clone());
                 let sim = self.sim.clone();
@@ -372,7 +382,7 @@ impl Steps for SimSteps {
         self.send(
             Site::Undo,
             ask,
-            |steps, ask| steps.undo(ask),
+            |steps, ask| steps.inner.undo(ask),
             |sim, ask, ()| {
                 sim.core().books.undone.insert(ask.transition);
             },
@@ -383,7 +393,7 @@ impl Steps for SimSteps {
         self.send(
             Site::Abort,
             ask,
-            |steps, ask| steps.abort(ask),
+            |steps, ask| steps.inner.abort(ask),
             |sim, ask, ()| {
                 sim.core().books.aborted.insert(ask.transition);
             },

@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Core, Decoded, Sim, SimClock};
-use crate::record::{BlockedReason, Direction, HeldReason, Record, Stamp};
+use crate::machine::{Made, Reply};
+use crate::record::{BlockedReason, Direction, HeldReason, Record, Resolution, Stamp};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
 use crate::{Clock, Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
@@ -337,11 +338,23 @@ impl Core {
         self.put(&bytes);
     }
 
-    /// Whether an operator who looks finds that what is under way was not applied, and nothing of it is in the network.
-    pub(crate) fn is_absent(&self) -> bool {
-        let key = self.stored.decoded.as_ref().and_then(|decoded| decoded.key_of_intent());
-        let there = |key: &String| self.things.iter().any(|thing| thing.key.as_ref() == Some(key));
-        self.flights.is_empty() && self.stopped == 0 && key.is_some_and(|key| !there(key))
+    /// What an operator who looks finds of what is under way; nothing, while a request may be in the network.
+    pub(crate) fn finding(&self) -> Option<Resolution> {
+        let key = self.stored.decoded.as_ref()?.key_of_intent()?;
+        if !self.flights.is_empty() || self.stopped != 0 {
+            return None;
+        }
+        if !self.things.iter().any(|thing| thing.key.as_ref() == Some(key)) {
+            return Some(Resolution::NotApplied);
+        }
+        match self.made.as_ref().filter(|(of, _)| of == key).map(|(_, reply)| reply)? {
+            Reply::Made(Made { state, facts }) => {
+                let state = self.graph.states.get(*state)?.name.to_owned();
+                Some(Resolution::Applied { state, facts: facts.clone() })
+            }
+            Reply::Member(value) => Some(Resolution::AppliedMember { value: value.clone() }),
+            Reply::NotYet(_) => None,
+        }
     }
 
     fn check_version(&self, expected: &Version) -> Result<(), StoreError> {

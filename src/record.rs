@@ -76,6 +76,9 @@ pub struct Record {
     /// Steps that were sent once and are not committed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub touched: Vec<Touched>,
+    /// What was undone or aborted going forward, while that may be carried out once more, late: until then nothing is made in its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<Undone>,
     /// The failures of the current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
@@ -212,6 +215,19 @@ pub struct Touched {
     pub saved: Facts,
 }
 
+/// What was undone or aborted, and may be made again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Undone {
+    /// The transition that had made it.
+    pub transition: String,
+    /// The subject, for a member of a set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The life that has ended.
+    pub life: u64,
+}
+
 /// The failures of the current step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -309,6 +325,7 @@ impl Record {
             direction: Direction::Forward,
             intent: None,
             touched: Vec::new(),
+            undone: Vec::new(),
             retry: None,
             paused: false,
             held: None,

@@ -72,9 +72,7 @@ pub(crate) struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// How long it takes until an attempt that left this open can no longer do anything.
     fn until_quiet(&self, open: OpenEnd<'_>, contract: &Contract<'_>) -> Option<Duration> {
-        let since = self.sightings.since(self.id, open, self.monotonic);
-        let quiet = since + contract.timeout + contract.settle;
-        quiet.checked_sub(self.monotonic).filter(|left| !left.is_zero())
+        self.sightings.until_quiet(self.id, open, contract, self.monotonic)
     }
 
     /// How long it takes until nothing of before a roll-back can do anything any more: an undo may be by name, and the name is about to be
@@ -83,6 +81,18 @@ impl Surroundings<'_> {
         let contracts = self.steps.graph().transitions.iter().filter_map(|step| step.contract());
         let longest = contracts.max_by_key(|contract| contract.timeout + contract.settle)?;
         self.until_quiet(OpenEnd::roll_back(record), longest)
+    }
+
+    /// How long it takes until nothing can be made in place of what was undone: the undo may be by name, and be delivered once more.
+    fn until_free(
+        &self,
+        record: &Record,
+        transition: &str,
+        subject: Option<&str>,
+        contract: &Contract<'_>,
+    ) -> Option<Duration> {
+        let ended = record.undone.iter().filter(|it| it.transition == transition && it.subject.as_deref() == subject);
+        ended.filter_map(|undone| self.until_quiet(OpenEnd::Undone(undone), contract)).max()
     }
 
     /// How long the record wants to be left alone after its last failure.
@@ -117,9 +127,9 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
             BlockedReason::RolledBack if changed || left.is_zero() => return Ok(Decision::Release),
             // Only beginning again is blocked.
             BlockedReason::RolledBack => {}
-            // The refusal of what is in doubt stays on record until its abort has begun.
+            // The refusal of what is in doubt stays on record until its abort has begun, or the next answer is there.
             BlockedReason::Rejected if changed || left.is_zero() => {
-                if !is_refused_in_doubt(record, around)? {
+                if refused_in_doubt(record, around)?.is_none() {
                     return Ok(Decision::Release);
                 }
             }
@@ -142,7 +152,12 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     let quiet_in = around.until_quiet(OpenEnd::Intent(intent), contract);
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
-    let is_refused = is_refused_in_doubt(record, around)?;
+    let refused = refused_in_doubt(record, around)?;
+    // To repeat what was sent would be refused for ever; to begin another life needs the doubtful one out of the way.
+    let is_refused = match refused {
+        Some(intent) => around.steps.spec()? != intent.spec,
+        None => false,
+    };
     // Only a repeat going forward may follow a holder that is known to be gone at once: the dead holder's request may still be
     // in flight, and for every other contract that matters. So it does for an abort, which that request would outlive.
     let hurry = intent.action == Action::Run
@@ -174,18 +189,19 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     if is_refused {
         return Ok(begin_abort);
     }
-    Ok(around.until_retry(record, contract).map_or(Decision::TakeOver, wait))
+    // The end of a block is the end of its back-off.
+    let left = if refused.is_some() { None } else { around.until_retry(record, contract) };
+    Ok(left.map_or(Decision::TakeOver, wait))
 }
 
-/// Whether an effect in doubt was refused for its input, and there is another input now. To repeat it would be refused for ever; to
-/// begin another life needs the doubtful one out of the way, which an abort does.
-fn is_refused_in_doubt(record: &Record, around: &Surroundings<'_>) -> Result<bool, FactError> {
+/// The effect in doubt that was refused, and has an abort.
+fn refused_in_doubt<'r>(record: &'r Record, around: &Surroundings<'_>) -> Result<Option<&'r Intent>, FactError> {
     let is_refused = record.blocked.as_ref().is_some_and(|blocked| blocked.reason == BlockedReason::Rejected);
     let Some(intent) = record.intent.as_ref().filter(|_| is_refused && record.direction.is_forward()) else {
-        return Ok(false);
+        return Ok(None);
     };
     let (_, _, contract) = find(around, &intent.transition)?;
-    Ok(intent.action == Action::Run && contract.abort.is_some() && around.steps.spec()? != intent.spec)
+    Ok((intent.action == Action::Run && contract.abort.is_some()).then_some(intent))
 }
 
 fn wait(left: Duration) -> Decision {
@@ -233,8 +249,10 @@ fn begin(
     subject: Option<String>,
     contract: &Contract<'_>,
 ) -> Decision {
+    let name = around.steps.graph().transitions[transition].name;
     around
-        .until_retry(record, contract)
+        .until_free(record, name, subject.as_deref(), contract)
+        .or_else(|| around.until_retry(record, contract))
         .map_or(Decision::Begin { transition, subject, action: Action::Run, set_aside: false }, wait)
 }
 
@@ -261,7 +279,10 @@ fn keep_set(
 ) -> Result<Option<Decision>, FactError> {
     let wanted = around.steps.wanted(transition, &record.facts)?;
     let have = record.facts.subjects(for_each.fact);
-    let missing = wanted.iter().find(|subject| !have.contains(subject));
+    let missing = wanted
+        .iter()
+        .filter(|subject| !have.contains(subject))
+        .min_by_key(|subject| around.until_free(record, step.name, Some(subject), contract));
     let surplus = have.iter().find(|subject| !wanted.contains(*subject));
     let surplus_first = for_each.order == Order::UndoFirst || missing.is_none();
     match (missing, surplus) {

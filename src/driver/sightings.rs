@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use durable_fsm_graph::Contract;
+
 use crate::RecordId;
-use crate::record::{Direction, Effect, Intent, Record, Touched};
+use crate::record::{Direction, Effect, Intent, Record, Touched, Undone};
 
 /// For each record, when each of its open ends was first seen.
 #[derive(Debug, Default)]
@@ -26,6 +28,7 @@ pub(crate) enum OpenEnd<'r> {
     Intent(&'r Intent),
     Live(&'r Effect),
     Touched(&'r Touched),
+    Undone(&'r Undone),
     /// A roll-back, with so much left of it: what was undone last has left no other trace.
     RollBack(usize),
 }
@@ -35,6 +38,7 @@ enum Mark {
     Intent { holder: String, attempt: u32, life: u64 },
     Live { transition: String, subject: Option<String>, life: u64, repeats: u32 },
     Touched { transition: String, subject: Option<String>, life: u64, attempt: u32 },
+    Undone { transition: String, subject: Option<String>, life: u64 },
     RollBack(usize),
 }
 
@@ -59,10 +63,22 @@ impl Sightings {
     }
 
     /// When this was first seen; now, if it was not.
-    pub(crate) fn since(&self, id: &RecordId, end: OpenEnd<'_>, now: Duration) -> Duration {
+    fn since(&self, id: &RecordId, end: OpenEnd<'_>, now: Duration) -> Duration {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = all.get(id).and_then(|seen| seen.iter().find(|sighting| end.is(&sighting.mark)));
         seen.map_or(now, |sighting| sighting.since)
+    }
+
+    /// How long it takes until an attempt that left this open can no longer do anything.
+    pub(crate) fn until_quiet(
+        &self,
+        id: &RecordId,
+        end: OpenEnd<'_>,
+        contract: &Contract<'_>,
+        now: Duration,
+    ) -> Option<Duration> {
+        let quiet = self.since(id, end, now) + contract.timeout + contract.settle;
+        quiet.checked_sub(now).filter(|left| !left.is_zero())
     }
 
     /// The record is gone.
@@ -74,6 +90,7 @@ impl Sightings {
 fn open_ends(record: &Record) -> impl Iterator<Item = OpenEnd<'_>> {
     let open = record.intent.iter().map(OpenEnd::Intent);
     let open = open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.touched.iter().map(OpenEnd::Touched));
+    let open = open.chain(record.undone.iter().map(OpenEnd::Undone));
     open.chain((record.direction == Direction::RollingBack).then(|| OpenEnd::roll_back(record)))
 }
 
@@ -93,6 +110,9 @@ impl OpenEnd<'_> {
                 let (transition, subject) = (it.transition.clone(), it.subject.clone());
                 Mark::Touched { transition, subject, life: it.life, attempt: it.attempt }
             }
+            OpenEnd::Undone(it) => {
+                Mark::Undone { transition: it.transition.clone(), subject: it.subject.clone(), life: it.life }
+            }
             OpenEnd::RollBack(left) => Mark::RollBack(left),
         }
     }
@@ -107,6 +127,9 @@ impl OpenEnd<'_> {
             }
             (OpenEnd::Touched(it), Mark::Touched { transition, subject, life, attempt }) => {
                 it.life == *life && it.attempt == *attempt && it.transition == *transition && it.subject == *subject
+            }
+            (OpenEnd::Undone(it), Mark::Undone { transition, subject, life }) => {
+                it.life == *life && it.transition == *transition && it.subject == *subject
             }
             (OpenEnd::RollBack(left), Mark::RollBack(seen)) => left == *seen,
             _ => false,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::decide::Ending;
 use super::pass::{Halt, Pass, stop};
+use super::sightings::OpenEnd;
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Event, HeldReason, next};
+use crate::record::{Event, HeldReason, Undone, next};
 use crate::{Loaded, StoreError};
 
 /// How often a write is tried when the store is not there, or a read when it is out of date, and something learnt would be lost.
@@ -16,6 +17,7 @@ pub(super) const TRIES: u32 = 6;
 impl<P: Probe> Pass<'_, P> {
     /// Writes the record. True if it is durable; false if somebody else has written, and the record was read again.
     pub(super) async fn write(&mut self, site: Site) -> Result<bool, Halt> {
+        self.forget_quiet()?;
         let bytes = match Arc::make_mut(&mut self.record).number_and_encode(self.steps.graph()) {
             Ok(bytes) => bytes,
             Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
@@ -54,6 +56,20 @@ impl<P: Probe> Pass<'_, P> {
             delay *= 2;
         }
         Ok(false)
+    }
+
+    /// What was undone and is quiet by now is forgotten with whatever is written next.
+    fn forget_quiet(&mut self) -> Result<(), Halt> {
+        let (graph, now) = (self.steps.graph(), self.driver.clock.monotonic());
+        let is_quiet = |undone: &Undone| {
+            let contract = graph.transition(&undone.transition).and_then(|(_, step)| step.contract())?;
+            Some(self.driver.sightings.until_quiet(self.id, OpenEnd::Undone(undone), contract, now).is_none())
+        };
+        let quiet = self.record.undone.iter().filter(|undone| is_quiet(undone) == Some(true));
+        for Undone { transition, subject, life } in quiet.cloned().collect::<Vec<_>>() {
+            self.apply(Event::Quiet { transition, subject, life })?;
+        }
+        Ok(())
     }
 
     /// Somebody else has written: reads the record again. If there is none any more, this pass does not begin anew.

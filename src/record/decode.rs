@@ -152,6 +152,12 @@ impl Record {
                 return inconsistent(format!("`{}` stands twice among its touched steps", touched.transition));
             }
         }
+        for (index, undone) in self.undone.iter().enumerate() {
+            self.check_step(graph, &undone.transition, undone.subject.as_deref(), undone.life)?;
+            if self.undone[..index].iter().any(|other| other.of() == undone.of()) {
+                return inconsistent(format!("`{}` stands twice among what was undone", undone.transition));
+            }
+        }
         if let Some(intent) = &self.intent {
             self.check_intent(graph, intent)?;
         }

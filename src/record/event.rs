@@ -120,6 +120,15 @@ pub enum Event {
         /// The life.
         life: u64,
     },
+    /// What has undone this can no longer be under way once more.
+    Quiet {
+        /// The transition.
+        transition: String,
+        /// The subject.
+        subject: Option<String>,
+        /// The life.
+        life: u64,
+    },
     /// Everything is undone, and the machine begins again.
     RolledBack {
         /// When.
@@ -228,6 +237,7 @@ impl Event {
             Event::Undone { .. } => "an undo",
             Event::Dropped { .. } => "dropping a member",
             Event::Cleared { .. } => "clearing a step",
+            Event::Quiet { .. } => "the end of an undo",
             Event::RolledBack { .. } => "beginning again",
             Event::Held { .. } => "holding",
             Event::Blocked { .. } => "blocking",

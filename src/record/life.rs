@@ -1,8 +1,8 @@
 //! Which life of which effect. Invariant: no two intents begin the same life, because each is numbered by the write that begins it.
 
-use super::{Effect, Intent, Touched};
+use super::{Effect, Intent, Touched, Undone};
 
-/// One life of an effect: what an intent is under way for, what a live effect has, and what a touched step was sent under.
+/// One life of an effect: what an intent is under way for, what a live effect has, what a touched step was sent under, and what an undo has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life<'r> {
     pub(crate) transition: &'r str,
@@ -24,6 +24,12 @@ impl Effect {
 }
 
 impl Touched {
+    pub(crate) fn of(&self) -> Life<'_> {
+        Life { transition: &self.transition, subject: self.subject.as_deref(), number: self.life }
+    }
+}
+
+impl Undone {
     pub(crate) fn of(&self) -> Life<'_> {
         Life { transition: &self.transition, subject: self.subject.as_deref(), number: self.life }
     }

@@ -53,6 +53,10 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::Cleared { transition, subject, life } => {
             change.clear(Life { transition: &transition, subject: subject.as_deref(), number: life })?;
         }
+        Event::Quiet { transition, subject, life } => {
+            let ended = Life { transition: &transition, subject: subject.as_deref(), number: life };
+            change.record.undone.retain(|undone| undone.of() != ended);
+        }
         Event::RolledBack { at } => change.begin_again(at)?,
         Event::Held { reason, message, at } => change.hold(reason, message, at),
         Event::Blocked { reason, message, at, after, generation } => {

@@ -86,6 +86,15 @@ pub(crate) struct Planned {
     pub(crate) fired: bool,
 }
 
+/// A transition that is refused for the spec it was sent with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Unacceptable {
+    pub(crate) transition: usize,
+    pub(crate) spec: Option<serde_json::Value>,
+    /// A record says that it was refused; before that only the controller knew which asked.
+    pub(crate) recorded: bool,
+}
+
 /// Why a pass was stopped for the moment, or for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -196,8 +205,8 @@ pub(crate) struct Core {
     pub(crate) intent_since: Duration,
     /// What the provider last made of those effects that only a person can vouch for, and under which key.
     pub(crate) made: Option<(String, Reply)>,
-    /// What is refused for ever: a transition with a spec.
-    pub(crate) unacceptable: Option<(usize, Option<serde_json::Value>)>,
+    /// What is refused for ever.
+    pub(crate) unacceptable: Option<Unacceptable>,
     /// The plan moves what is wanted, so that this run rests at other times than one without faults.
     pub(crate) moved: bool,
 }

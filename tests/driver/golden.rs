@@ -12,7 +12,7 @@ use crate::machine::{Thing, ThingFlow};
 use crate::site::{SiteFlow, SiteRunner};
 use crate::world::{Bench, Fault, ManualClock, Provider, Refusal};
 
-async fn check(name: &str, bench: &Bench, thing: &Thing) {
+pub async fn check(name: &str, bench: &Bench, thing: &Thing) {
     check_bytes(name, &ThingFlow::GRAPH, &bench.bytes(thing).await.unwrap());
 }
 

@@ -32,6 +32,7 @@ fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let text = serde_json::to_string(record).unwrap();
     let intent = json!({ "transition": "make_room", "life": 1, "attempt": 1, "holder": "h/0", "deadline": "2026-01-01T00:00:00Z" });
     let touched = json!({ "transition": "make_room", "life": 1, "attempt": 1 });
+    let ended = json!({ "transition": "make_room", "life": 1 });
     let with = |patch: Value| {
         let mut intent = intent.clone();
         for (key, value) in patch.as_object().unwrap() {
@@ -103,6 +104,12 @@ fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("an undo of what is not live", with(json!({ "action": "undo", "life": 3 })), "forged"),
         ("an abort of what was not sent", with(json!({ "action": "abort" })), "forged"),
         ("a touched step twice", set(record, "/touched", json!([touched.clone(), touched.clone()])), "forged"),
+        ("what was undone twice", set(record, "/undone", json!([ended.clone(), ended.clone()])), "forged"),
+        (
+            "what was undone of an unknown transition",
+            set(record, "/undone", json!([{ "transition": "steal", "life": 1 }])),
+            "does not have",
+        ),
         (
             "a touched step with attempt 0",
             set(record, "/touched", json!([{ "transition": "make_room", "life": 1, "attempt": 0 }])),

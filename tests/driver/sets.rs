@@ -1,7 +1,10 @@
 //! Sets that change while they are half done.
 
+use std::time::Duration;
+
 use durable_fsm::Outcome;
 
+use crate::golden::check;
 use crate::machine::{Thing, ThingState};
 use crate::world::{Bench, Fault, Refusal};
 
@@ -69,4 +72,43 @@ async fn twenty_members_come_and_go_while_half_done() {
     let gone = Thing { deleting: true, ..of(10..20) };
     assert!(matches!(bench.settle(&gone).await, Outcome::Gone));
     assert!(bench.provider.live().iter().all(|id| id.starts_with("send_mail")), "{:?}", bench.provider.live());
+}
+
+/// `remove_member` may be delivered once more for as long as its timeout and settle say, 15 seconds.
+#[tokio::test]
+async fn a_member_that_comes_back_waits_until_its_undo_is_quiet_and_holds_up_no_other() {
+    let (mut bench, only_bob) = (Bench::new(), Thing::new("web:1", &["bob"]));
+    assert!(matches!(bench.settle(&Thing::new("web:1", &["ann", "bob"])).await, Outcome::Resting(_)));
+    assert!(matches!(bench.settle(&only_bob).await, Outcome::Resting(_)));
+    check("undone", &bench, &only_bob).await;
+    let all = Thing::new("web:1", &["ann", "bob", "cid"]);
+    bench.provider.calls();
+    // A controller that has not seen the undo begins to wait when it comes up.
+    bench.clock.advance(Duration::from_secs(10));
+    bench.restart();
+    assert_eq!(bench.pass(&all).await.requeue_after(), Some(Duration::from_secs(15)));
+    assert_eq!(bench.provider.calls(), ["lookup_add_member", "add_member"], "cid is no newcomer's namesake");
+    bench.clock.advance(Duration::from_secs(14));
+    assert_eq!(bench.pass(&all).await.requeue_after(), Some(Duration::from_secs(1)));
+    assert!(bench.provider.calls().is_empty());
+    bench.clock.advance(Duration::from_secs(1));
+    assert!(matches!(bench.pass(&all).await, Outcome::Resting(_)));
+    assert_eq!(bench.provider.calls(), ["lookup_add_member", "add_member"]);
+    assert!(bench.record(&all).await.undone.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_undone_is_forgotten_with_the_next_write_after_it_is_quiet() {
+    let bench = Bench::new();
+    assert!(matches!(bench.settle(&Thing::new("web:1", &["ann"])).await, Outcome::Resting(_)));
+    let nobody = Thing::new("web:1", &[]);
+    assert!(matches!(bench.settle(&nobody).await, Outcome::Resting(_)));
+    bench.clock.advance(Duration::from_secs(60));
+    let writes = bench.store.writes();
+    assert!(matches!(bench.pass(&nobody).await, Outcome::Resting(_)));
+    assert_eq!(bench.store.writes(), writes, "nothing is written for it alone");
+    let undone = bench.record(&nobody).await.undone;
+    assert_eq!(undone.iter().map(|it| it.subject.as_deref()).collect::<Vec<_>>(), [Some("ann")]);
+    assert!(matches!(bench.settle(&Thing::new("web:1", &["bob"])).await, Outcome::Resting(_)));
+    assert!(bench.record(&nobody).await.undone.is_empty());
 }

@@ -1,6 +1,6 @@
 //! Things that a provider makes by name: what comes late about one of them strikes whatever has the name by then.
 
-/// A set whose members are names: one that leaves and comes back is another one of the same name, so its undo goes by the recorded id.
+/// A set whose members are names: one that leaves and comes back is another one of the same name, and the undo of the first goes by it.
 pub mod members {
     use std::collections::BTreeSet;
 
@@ -40,11 +40,11 @@ pub mod members {
         async fn remove_member(
             &self,
             _: &Ready,
+            name: &String,
             _: &String,
-            made: &String,
-            _: &MembersAttempt,
+            attempt: &MembersAttempt,
         ) -> Result<(), ShelfError> {
-            self.0.remove(made).await
+            self.0.remove_name(name, attempt.owner_tag()).await
         }
     }
 
@@ -139,5 +139,67 @@ pub mod returned {
     #[test]
     fn survives_every_pair_of_faults() {
         println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+    }
+}
+
+/// A name whose claim is in doubt, is refused, and is aborted by name: another spec claims it again.
+pub mod aborted {
+    use durable_fsm::Fsm;
+    use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+
+    use crate::worlds::resource::App;
+
+    /// One named thing.
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/aborted", version = 1, resource = App)]
+    pub enum AbortedFlow {
+        /// Nothing yet.
+        #[fsm(initial)]
+        #[transition(claim -> Ready, in_doubt = repeat, undo = release, abort = release_any, settle = "5s")]
+        Requested,
+        /// The name is ours.
+        #[fsm(resting)]
+        Ready { name: String },
+    }
+
+    #[derive(Clone)]
+    pub struct Cloud(Shelf);
+
+    impl AbortedTransitions for Cloud {
+        type Error = ShelfError;
+        async fn claim(&self, from: Requested, attempt: &AbortedAttempt) -> Result<Ready, ShelfError> {
+            Ok(from.ready(self.0.claim("name", attempt.key(), attempt.owner_tag()).await?))
+        }
+        async fn release(&self, _: &Ready, attempt: &AbortedAttempt) -> Result<(), ShelfError> {
+            self.0.remove_name("name", attempt.owner_tag()).await
+        }
+        async fn release_any(&self, _: &Requested, attempt: &AbortedAttempt) -> Result<(), ShelfError> {
+            self.0.remove_name("name", attempt.owner_tag()).await
+        }
+    }
+
+    impl World for Cloud {
+        type Machine = AbortedFlow;
+        type Transitions = Self;
+        fn new(sim: &Sim) -> Self {
+            Self(Shelf::new(sim, "name"))
+        }
+        fn transitions(&self) -> Self {
+            self.clone()
+        }
+        fn resource() -> App {
+            App::new("v1", &[])
+        }
+        fn edits() -> Vec<App> {
+            vec![App::new("v2", &[])]
+        }
+        fn inventory(&self) -> Vec<Thing> {
+            self.0.inventory()
+        }
+    }
+
+    #[test]
+    fn survives_every_triple_of_faults() {
+        println!("{}", explore::<Cloud>().faults(3).run().assert_ok());
     }
 }

@@ -60,6 +60,9 @@ impl Change<'_, '_> {
             },
         };
         self.unblock();
+        if action == Action::Run {
+            self.record.undone.retain(|undone| !is_it(&undone.transition, &undone.subject));
+        }
         self.record.intent =
             Some(Intent { transition, subject, life, action, attempt, in_doubt, holder, deadline, spec });
         self.count_repeat();
@@ -70,7 +73,10 @@ impl Change<'_, '_> {
         if self.record.held.is_some() {
             return self.illegal("the resource is held; resolve it first");
         }
-        self.unblock();
+        // That an effect was refused is known until the next answer comes: with another spec it is aborted, not sent again.
+        if self.intent()?.action != Action::Run {
+            self.unblock();
+        }
         let intent = self.intent()?;
         intent.attempt = intent.attempt.saturating_add(1);
         intent.in_doubt = true;
@@ -231,7 +237,7 @@ impl Change<'_, '_> {
         generation: u64,
     ) {
         match class {
-            Class::Unknown | Class::NotApplied { .. } => {}
+            Class::Unknown | Class::NotApplied { .. } => self.unblock(),
             Class::Rejected => {
                 self.note(at, &format!("{} rejected", what.replace('`', "")));
                 let message =

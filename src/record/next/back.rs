@@ -5,7 +5,7 @@ use durable_fsm_graph::Undo;
 use super::{Change, Made, is_retained};
 use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
-use crate::record::{Action, Direction, Held, HeldReason, Life, Stamp};
+use crate::record::{Action, Direction, Held, HeldReason, Life, Stamp, Undone};
 
 impl Change<'_, '_> {
     pub(super) fn set_aside(&mut self) -> Result<(), Illegal> {
@@ -51,6 +51,11 @@ impl Change<'_, '_> {
                     self.record.facts.remove_member(for_each.fact, subject);
                 }
             }
+        }
+        if self.record.direction.is_forward() {
+            let Life { transition, subject, number: life } = intent.of();
+            let (transition, subject) = (transition.to_owned(), subject.map(str::to_owned));
+            self.record.undone.push(Undone { transition, subject, life });
         }
         self.record.retry = None;
         self.unblock();
@@ -100,6 +105,7 @@ impl Change<'_, '_> {
         self.record.state = initial.to_owned();
         self.record.since = at;
         self.record.facts = Facts::default();
+        self.record.undone.clear();
         self.note(at, "rolled back");
         Ok(())
     }
@@ -126,8 +132,10 @@ impl Change<'_, '_> {
         if in_doubt && resolution == Resolution::Retry {
             return self.illegal("the outcome is in doubt: say whether it was applied, or roll back");
         }
-        self.record.held = None;
-        self.record.blocked = None;
+        // A hold stands before a block, and says nothing of it: that something was refused is not for forgetting with it.
+        if self.record.held.take().is_none() {
+            self.record.blocked = None;
+        }
         self.record.retry = None;
         self.note(at, "resolved by an operator");
         match resolution {

@@ -255,6 +255,43 @@ fn not_asked_for(class: Class) -> Event {
 }
 
 #[test]
+fn what_was_undone_going_forward_is_listed_until_it_is_quiet_or_made_again() {
+    let of = |record: &Record| record.undone.iter().map(|it| it.of().number).collect::<Vec<_>>();
+    let ended = after(&after(&with_member(), intent("add", Some("ann"), Action::Undo)), Event::Undone { at: at() });
+    let life = with_member().undo.last().unwrap().life;
+    assert_eq!(of(&ended), [life]);
+    let quiet = |life| Event::Quiet { transition: "add".to_owned(), subject: Some("ann".to_owned()), life };
+    assert_eq!(of(&after(&ended, quiet(life + 1))), [life]);
+    assert!(of(&after(&ended, quiet(life))).is_empty());
+    assert_eq!(of(&after(&ended, intent("add", Some("bob"), Action::Run))), [life]);
+    assert!(of(&after(&ended, intent("add", Some("ann"), Action::Run))).is_empty());
+    let back = after(&ended, Event::Turned { direction: Direction::RollingBack, at: at() });
+    let back = Record { undo: Vec::new(), ..back };
+    assert!(of(&after(&back, Event::RolledBack { at: at() })).is_empty(), "a roll-back has a wait of its own");
+    // Going back nothing is made again, or only after that wait.
+    let going_back = after(&after(&backward(made()), intent("make", None, Action::Undo)), Event::Undone { at: at() });
+    assert!(of(&going_back).is_empty());
+}
+
+#[test]
+fn a_hold_that_is_resolved_leaves_the_block_behind_it() {
+    let sent = after(&fresh(), run("make"));
+    let doubted = after(&after(&sent, failed(Class::Unknown)), failed(Class::Rejected));
+    assert!(doubted.blocked.is_some() && doubted.intent.as_ref().unwrap().in_doubt);
+    let retry = |record: &Record| {
+        after(record, Event::Resolved { resolution: Resolution::Retry, expected: Expected::default(), at: at() })
+    };
+    assert!(retry(&doubted).blocked.is_none());
+    let held = Held { reason: HeldReason::TooLarge, message: String::new(), since: at() };
+    let resolved = retry(&Record { held: Some(held), ..doubted.clone() });
+    assert!(resolved.held.is_none() && resolved.blocked.is_some());
+    // It is known until the next answer comes.
+    let taken = after(&doubted, Event::TakenOver { holder: "h/1.1".to_owned(), deadline: at() });
+    assert!(taken.blocked.is_some());
+    assert!(after(&taken, failed(Class::Unknown)).blocked.is_none());
+}
+
+#[test]
 fn a_look_up_that_is_refused_for_good_stops_as_an_effect_does() {
     let sent = after(&fresh(), run("make"));
     let rejected = after(&sent, not_asked_for(Class::Rejected));

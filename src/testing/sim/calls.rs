@@ -12,7 +12,7 @@ use std::time::Duration;
 use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Order};
 use serde_json::Value;
 
-use super::{Point, Sim, SimClock, Stop};
+use super::{Point, Sim, SimClock, Stop, Unacceptable};
 use crate::machine::{Boxed, Failure, Reply};
 use crate::record::HeldReason;
 use crate::steps::{Ask, Steps};
@@ -55,13 +55,12 @@ impl SimSteps {
             if let Some(message) = out_of_turn {
                 core.violate(Violation::new(Oracle::Edge, message));
             }
-            let is_refused =
-                |(transition, spec): &(usize, Option<Value>)| *transition == ask.transition && *spec == ask.spec;
+            let is_refused = |it: &&Unacceptable| it.transition == ask.transition && it.spec == ask.spec;
+            let refused = core.unacceptable.as_ref().filter(is_refused).map(|it| it.recorded);
             // What was made under the key is known to the provider, and whoever deletes it sees to it that it can be.
             let is_made = core.things.iter().any(|thing| thing.key.as_ref() == Some(&ask.details.key));
-            if site == Site::Effect && !core.deleting && !is_made && core.unacceptable.as_ref().is_some_and(is_refused)
-            {
-                if contract.abort.is_some() && self.inner.spec().ok() != ask.spec {
+            if let Some(recorded) = refused.filter(|_| site == Site::Effect && !core.deleting && !is_made) {
+                if recorded && contract.abort.is_some() && self.inner.spec().ok() != ask.spec {
                     let message = "what was refused is sent again, though its abort could make way for another spec";
                     core.violate(Violation::new(Oracle::Quiescent, message.to_owned()));
                 }
@@ -116,7 +115,8 @@ impl SimSteps {
                 answered(ask, error(Class::NOT_APPLIED, "bad gateway"))
             }
             Some(Fault::Unacceptable) => {
-                sim.core().unacceptable = Some((ask.transition, ask.spec.clone()));
+                let (transition, spec) = (ask.transition, ask.spec.clone());
+                sim.core().unacceptable = Some(Unacceptable { transition, spec, recorded: false });
                 answered(ask, error(Class::Rejected, "not acceptable"))
             }
             Some(Fault::Rejected) => answered(ask, error(Class::Rejected, "not acceptable")),

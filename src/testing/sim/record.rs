@@ -401,6 +401,9 @@ impl Core {
         if let Some(violation) = violation.or(early) {
             self.violate(violation);
         }
+        if let Some(it) = &mut self.unacceptable {
+            it.recorded |= new.blocked.is_some();
+        }
         self.trace(|| bytes);
         self.note(|| {
             let event = new.history.last().map(|line| line.split_once(' ').map_or(&**line, |(_, event)| event));

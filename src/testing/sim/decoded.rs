@@ -75,8 +75,7 @@ fn outline(record: &Record) -> u64 {
     let mut hasher = DefaultHasher::new();
     record.state.hash(&mut hasher);
     hash_facts(&record.facts, &mut hasher);
-    (record.direction as u8, record.paused, record.undo.len(), record.touched.len(), record.undone.len())
-        .hash(&mut hasher);
+    (record.direction as u8, record.paused, record.undo.len(), record.touched.len()).hash(&mut hasher);
     for it in &record.undo {
         (&it.transition, &it.subject, &it.state).hash(&mut hasher);
         hash_facts(&it.saved, &mut hasher);
@@ -84,9 +83,6 @@ fn outline(record: &Record) -> u64 {
     for it in &record.touched {
         (&it.transition, &it.subject, it.attempt, it.in_doubt, &it.spec).hash(&mut hasher);
         hash_facts(&it.saved, &mut hasher);
-    }
-    for it in &record.undone {
-        (&it.transition, &it.subject).hash(&mut hasher);
     }
     if let Some(it) = &record.intent {
         (&it.transition, &it.subject, it.action as u8, it.attempt, it.in_doubt, &it.spec).hash(&mut hasher);

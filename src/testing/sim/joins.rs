@@ -3,8 +3,8 @@
 //! nothing is under way in either. Nor does the time decide anything: a world that asks for it joins nothing until it has asked for the
 //! last time.
 //!
-//! Since when each controller has seen what is left out. It decides how long a controller waits, and while nothing is under way nothing
-//! happens meanwhile.
+//! Since when each controller has seen what is left out, and so is what was undone and is listed until that is quiet: they decide how long
+//! a controller waits, and while nothing is under way nothing happens meanwhile.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -57,6 +57,15 @@ impl Child {
         Err(DemoError::Controller(format!("ended before `{beginning}`, after `{last}`")))
     }
 
+    /// Waits until it has ended by itself: until then it has the records locked, whatever it has said.
+    pub(super) async fn ended(&mut self) -> Result<(), DemoError> {
+        while let Some(line) = self.lines.next_line().await? {
+            self.said.push(line);
+        }
+        let status = self.process.wait().await?;
+        if status.success() { Ok(()) } else { Err(DemoError::Controller(format!("ended with {status}"))) }
+    }
+
     /// The crossings that it has passed, in order.
     pub(super) fn crossings(&self) -> impl Iterator<Item = &str> {
         self.said.iter().filter_map(|line| line.strip_prefix("cross "))

@@ -139,6 +139,7 @@ async fn crossings(servers: &Servers, way: Way) -> Result<Vec<String>, DemoError
     let mut stage = Stage::new(servers).await?;
     let mut child = Child::start(&stage, &[])?;
     child.until("ready").await?;
+    child.ended().await?;
     let forward: Vec<_> = child.crossings().map(str::to_owned).collect();
     stage.worker.deleting = true;
     let mut child = Child::start(&stage, &[])?;
@@ -159,7 +160,9 @@ impl Killed {
     async fn at(servers: &Servers, way: Way, crossing: &str) -> Result<Self, DemoError> {
         let mut stage = Stage::new(servers).await?;
         if way == Way::Deletion {
-            Child::start(&stage, &[])?.until("ready").await?;
+            let mut child = Child::start(&stage, &[])?;
+            child.until("ready").await?;
+            child.ended().await?;
             stage.worker.deleting = true;
         }
         let mut child = Child::start(&stage, &["--stop-at", crossing])?;
@@ -197,6 +200,7 @@ impl Killed {
                 return wrong(format!("left {inventory}"));
             }
             self.stage.worker.deleting = true;
+            child.ended().await?;
             child = Child::start(&self.stage, &[])?;
             child.until("gone").await?;
         }

@@ -102,6 +102,7 @@ async fn ours(servers: &Servers) -> Result<Left, DemoError> {
     let while_ready = ready.duplicates(&stage.worker) + ready.missing(&stage.worker) + ready.orphans(&stage.worker);
     println!("   The worker is deleted: everything is undone, the last first.");
     stage.worker.deleting = true;
+    child.ended().await?;
     let mut child = Child::start(&stage, &[])?;
     watch(&stage, &mut child, "gone").await?;
     println!(

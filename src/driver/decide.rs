@@ -129,7 +129,7 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
             BlockedReason::RolledBack => {}
             // The refusal of what is in doubt stays on record until its abort has begun, or the next answer is there.
             BlockedReason::Rejected if changed || left.is_zero() => {
-                if refused_in_doubt(record, around)?.is_none() {
+                if !is_refused_in_doubt(record, around)? {
                     return Ok(Decision::Release);
                 }
             }
@@ -152,17 +152,14 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     let quiet_in = around.until_quiet(OpenEnd::Intent(intent), contract);
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
-    let refused = refused_in_doubt(record, around)?;
-    // To repeat what was sent would be refused for ever; to begin another life needs the doubtful one out of the way.
-    let is_refused = match refused {
-        Some(intent) => around.steps.spec()? != intent.spec,
-        None => false,
-    };
+    let is_refused = is_refused_in_doubt(record, around)?;
+    // To repeat it would be refused for ever, and to begin another life needs the doubtful one out of the way.
+    let makes_way = is_refused && around.steps.spec()? != intent.spec;
     // Only a repeat going forward may follow a holder that is known to be gone at once: the dead holder's request may still be
     // in flight, and for every other contract that matters. So it does for an abort, which that request would outlive.
     let hurry = intent.action == Action::Run
         && forward
-        && !is_refused
+        && !makes_way
         && contract.in_doubt == InDoubt::Repeat
         && (around.is_gone)(&intent.holder);
     if let Some(left) = quiet_in.filter(|_| !hurry) {
@@ -186,22 +183,22 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     if contract.in_doubt == InDoubt::Hold {
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message: in_doubt_message(step, intent) });
     }
-    if is_refused {
+    if makes_way {
         return Ok(begin_abort);
     }
     // The end of a block is the end of its back-off.
-    let left = if refused.is_some() { None } else { around.until_retry(record, contract) };
+    let left = if is_refused { None } else { around.until_retry(record, contract) };
     Ok(left.map_or(Decision::TakeOver, wait))
 }
 
-/// The effect in doubt that was refused, and has an abort.
-fn refused_in_doubt<'r>(record: &'r Record, around: &Surroundings<'_>) -> Result<Option<&'r Intent>, FactError> {
+/// Whether an effect in doubt was refused, and has an abort.
+fn is_refused_in_doubt(record: &Record, around: &Surroundings<'_>) -> Result<bool, FactError> {
     let is_refused = record.blocked.as_ref().is_some_and(|blocked| blocked.reason == BlockedReason::Rejected);
     let Some(intent) = record.intent.as_ref().filter(|_| is_refused && record.direction.is_forward()) else {
-        return Ok(None);
+        return Ok(false);
     };
     let (_, _, contract) = find(around, &intent.transition)?;
-    Ok((intent.action == Action::Run && contract.abort.is_some()).then_some(intent))
+    Ok(intent.action == Action::Run && contract.abort.is_some())
 }
 
 fn wait(left: Duration) -> Decision {

@@ -62,10 +62,12 @@ impl<P: Probe> Pass<'_, P> {
     fn forget_quiet(&mut self) -> Result<(), Halt> {
         let (graph, now) = (self.steps.graph(), self.driver.clock.monotonic());
         let is_quiet = |undone: &Undone| {
-            let contract = graph.transition(&undone.transition).and_then(|(_, step)| step.contract())?;
-            Some(self.driver.sightings.until_quiet(self.id, OpenEnd::Undone(undone), contract, now).is_none())
+            let contract = graph.transition(&undone.transition).and_then(|(_, step)| step.contract());
+            let until_quiet =
+                |contract| self.driver.sightings.until_quiet(self.id, OpenEnd::Undone(undone), contract, now);
+            contract.is_some_and(|contract| until_quiet(contract).is_none())
         };
-        let quiet = self.record.undone.iter().filter(|undone| is_quiet(undone) == Some(true));
+        let quiet = self.record.undone.iter().filter(|undone| is_quiet(undone));
         for Undone { transition, subject, life } in quiet.cloned().collect::<Vec<_>>() {
             self.apply(Event::Quiet { transition, subject, life })?;
         }

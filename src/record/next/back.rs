@@ -53,9 +53,8 @@ impl Change<'_, '_> {
             }
         }
         if self.record.direction.is_forward() {
-            let Life { transition, subject, number: life } = intent.of();
-            let (transition, subject) = (transition.to_owned(), subject.map(str::to_owned));
-            self.record.undone.push(Undone { transition, subject, life });
+            let (transition, subject) = (intent.transition.clone(), intent.subject.clone());
+            self.record.undone.push(Undone { transition, subject, life: intent.life });
         }
         self.record.retry = None;
         self.unblock();

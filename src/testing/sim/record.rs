@@ -391,7 +391,7 @@ impl Core {
         }
         let before = old.as_ref().map(|old| &old.record);
         let early = self.is_held_early(before, new).or_else(|| self.begins_early(before, new));
-        let in_record = self.books.check_write(self.actor, self.deleting, old.as_ref().map(|old| &old.record), new);
+        let in_record = self.books.check_write(self.actor, self.deleting, before, new);
         // What the record no longer knows of is an orphan from here on, and that says more than by which change.
         let in_world = self.books.check_world(Some(&decoded), &self.things);
         let violation = match in_record {

@@ -306,15 +306,23 @@ async fn a_transition_without_effect_that_is_rejected_blocks_too() {
 
 #[tokio::test]
 async fn another_version_of_the_machine_tries_again_what_was_rejected() {
-    let desk = Desk::new();
-    desk.shop.will_fail("order", Class::Rejected);
-    assert!(matches!(desk.settle(&thing()).await, Outcome::Blocked { .. }));
-    let id = RecordId { machine: ParcelFlow::GRAPH.name.to_owned(), resource: thing().id() };
-    let loaded = desk.store.load(&id).await.unwrap();
-    let mut record: serde_json::Value = serde_json::from_slice(&loaded.bytes.unwrap()).unwrap();
-    record["version"] = 0.into();
-    desk.store.compare_and_swap(&id, &loaded.version, record.to_string().as_bytes()).await.unwrap();
-    let _ = desk.sent().await;
+    for in_doubt in [false, true] {
+        let desk = Desk::new();
+        if in_doubt {
+            desk.shop.will_fail("order", Class::Unknown);
+            let _ = desk.runner.reconcile(&thing()).await.unwrap();
+        }
+        desk.shop.will_fail(if in_doubt { "lookup_order" } else { "order" }, Class::Rejected);
+        assert!(matches!(desk.settle(&thing()).await, Outcome::Blocked { .. }));
+        let id = RecordId { machine: ParcelFlow::GRAPH.name.to_owned(), resource: thing().id() };
+        let loaded = desk.store.load(&id).await.unwrap();
+        let mut record: serde_json::Value = serde_json::from_slice(&loaded.bytes.unwrap()).unwrap();
+        record["version"] = 0.into();
+        desk.store.compare_and_swap(&id, &loaded.version, record.to_string().as_bytes()).await.unwrap();
+        let before = desk.clock.elapsed();
+        let _ = desk.sent().await;
+        assert!(desk.clock.elapsed() - before < Duration::from_secs(60), "the block is over, and its back-off with it");
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::edges::{self, Caption, Way};
-use crate::layout;
+use crate::caption::{self, Caption};
+use crate::edges::{self, Way};
 use crate::model::{Graph, Rest};
 use crate::overlay::{Back, Overlay, Standing, Stopped};
 use crate::text;
@@ -35,7 +35,7 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     }
     for (index, state) in graph.states.iter().enumerate() {
         let mut attributes = vec![];
-        let mut name = layout::name(graph, index);
+        let mut name = graph.state_name(index);
         if spine.contains(&index) {
             attributes.push("group=spine".to_owned());
         }
@@ -76,7 +76,7 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     }
     let on_spine: Vec<(usize, usize)> = spine.iter().copied().zip(spine.iter().copied().skip(1)).collect();
     for edge in &edges {
-        let Caption { name, note } = edges::caption(graph, overlay, edge.transition);
+        let Caption { name, note } = caption::caption(graph, overlay, edge.transition);
         let label = quote(format!("{name}\n{note}").trim());
         let hints = match edge.way {
             Way::Forward if on_spine.contains(&(edge.from, edge.to)) => ", weight=100",

@@ -20,6 +20,7 @@
 #[cfg(test)]
 extern crate self as durable_fsm_graph;
 
+mod caption;
 pub mod dot;
 mod edges;
 mod golden;

@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use crate::edges::{self, Caption, Edge, Way};
-use crate::layout;
+use crate::caption::{self, Caption};
+use crate::edges::{self, Edge, Way};
 use crate::model::{Graph, Rest};
 use crate::overlay::{Overlay, Standing, Stopped};
 use crate::text;
@@ -100,7 +100,7 @@ fn groups(graph: &Graph<'_>, edges: &[Edge]) -> Vec<Option<usize>> {
 
 fn declare(out: &mut String, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, state: usize, indent: &str) {
     let mark = overlay.map_or_else(String::new, |overlay| format!("{} ", overlay.mark(state)));
-    let _ = writeln!(out, "{indent}state \"{mark}{}\" as s{state}", escape(&layout::name(graph, state)));
+    let _ = writeln!(out, "{indent}state \"{mark}{}\" as s{state}", escape(&graph.state_name(state)));
 }
 
 fn inner(
@@ -111,7 +111,7 @@ fn inner(
     wanted: impl Fn(&Edge) -> bool,
 ) {
     for edge in edges.iter().filter(|edge| wanted(edge)) {
-        let Caption { name, note } = edges::caption(graph, overlay, edge.transition);
+        let Caption { name, note } = caption::caption(graph, overlay, edge.transition);
         // Links of a state diagram take no style of their own.
         let mark = if overlay.is_some_and(|overlay| overlay.came_along(edge)) { "✔ " } else { "" };
         let label = escape(format!("{mark}{name} {note}").trim());

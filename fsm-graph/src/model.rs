@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::text;
+
 /// One machine: its states, in declared order, and its transitions, in declared order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Graph<'a> {
@@ -187,6 +189,11 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub fn state(&self, name: &str) -> Option<(usize, &'a State<'a>)> {
         self.states.iter().enumerate().find(|(_, state)| state.name == name)
+    }
+
+    /// The name of a state as pictures show it; nothing for an index out of range.
+    pub(crate) fn state_name(&self, state: usize) -> String {
+        self.states.get(state).map_or_else(String::new, |state| text::line(state.name, 48))
     }
 
     /// The transition with this name.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::edges::Edge;
-use crate::layout;
 use crate::model::{Graph, Undo};
 use crate::text;
 
@@ -126,7 +125,7 @@ impl Overlay<'_> {
 
     /// What stands above the picture, the most important line first. Reasons stand there whole: they end with the remedy.
     pub(crate) fn lines(&self, graph: &Graph<'_>) -> Vec<String> {
-        let here = text::line(&layout::name(graph, self.here), 40);
+        let here = text::line(&graph.state_name(self.here), 40);
         let mut head = vec![text::line(self.resource, 60)];
         let mut say = |when: bool, what: &str| head.extend(when.then(|| what.to_owned()));
         say(self.undoing, "undoing");

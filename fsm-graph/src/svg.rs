@@ -4,7 +4,7 @@ mod palette;
 
 use std::fmt::Write as _;
 
-use palette::Palette;
+use palette::{Colour, Kind, Palette};
 
 use crate::edges::Way;
 use crate::layout::{self, Frame, Label, Layout, Line, Point};
@@ -22,6 +22,8 @@ pub fn inline(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
 }
 
 /// The picture as a file of its own, which follows the reader's light or dark scheme.
+///
+/// A reader that knows no style sheets shows the light one: every colour is an attribute too.
 ///
 /// It paints its own ground: a page with a theme of its own may be dark for a reader whose system is light.
 #[must_use]
@@ -54,15 +56,21 @@ fn draw(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, palette: Palette) -> S
     picture.out
 }
 
-/// The class of the box where the resource is.
-fn stand(overlay: &Overlay<'_>) -> &'static str {
+/// The colour of the box where the resource is.
+fn stand(overlay: &Overlay<'_>) -> Colour {
     match overlay.stopped {
-        Some(Stopped::Held(_)) => "held",
-        Some(Stopped::Blocked(_)) => "waits",
-        None if overlay.paused => "waits",
-        None => "here",
+        Some(Stopped::Held(_)) => Colour::Held,
+        Some(Stopped::Blocked(_)) => Colour::Waits,
+        None if overlay.paused => Colour::Waits,
+        None => Colour::Here,
     }
 }
+
+/// How a line is drawn, but for its colour.
+const THIN: &str = " stroke-width=\"1\"";
+const PLAIN: &str = " stroke-width=\"1.3\"";
+const DASHED: &str = " stroke-width=\"1.3\" stroke-dasharray=\"5 3\"";
+const FONT: &str = "'DejaVu Sans','Segoe UI',system-ui,sans-serif";
 
 const NOTE_SIZE: i32 = 12;
 const NOTE_MARGIN: i32 = 12;
@@ -111,40 +119,58 @@ impl Picture<'_> {
         let (width, height) = (layout.width.max(widest), layout.height + head);
         let title = xml(self.graph.title);
         let p = self.prefix.clone();
-        let _ = writeln!(
+        let _ = write!(
             self.out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"{p}\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"State diagram of {title}\">",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"State diagram of {title}\"",
         );
-        self.out.push_str(&palette::style(&p, self.palette));
+        // Texts inherit this.
+        let ink = self.palette.paint(&p, Kind::Picture, Some(Colour::Ink), None);
+        let _ = writeln!(self.out, "{ink} font-family=\"{FONT}\" font-size=\"{}\">", layout::LABEL_SIZE);
+        self.out.push_str(&self.palette.style(&p));
         if self.palette != Palette::Inline {
-            let _ = writeln!(self.out, "<rect class=\"{p}-page\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>");
+            let page = self.fill(Colour::Page);
+            let _ = writeln!(self.out, "<rect{page} width=\"{width}\" height=\"{height}\" rx=\"8\"/>");
         }
-        for (way, class) in [("a", "head"), ("f", "fhead"), ("b", "bhead"), ("g", "ghead")] {
+        for head in [Colour::Line, Colour::Bad, Colour::Back, Colour::Good] {
+            let paint = self.fill(head);
+            let way = mark(head);
             let _ = writeln!(
                 self.out,
-                "<marker id=\"{p}-{way}\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path class=\"{p}-{class}\" d=\"M0 1L8 4L0 7z\"/></marker>"
+                "<marker id=\"{p}-{way}\" viewBox=\"0 0 8 8\" refX=\"7.5\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path{paint} d=\"M0 1L8 4L0 7z\"/></marker>"
             );
         }
         for (index, note) in notes.iter().enumerate() {
             let y = 20 + 18 * i32::try_from(index).unwrap_or(0);
-            let class = if note.first { "live" } else { "note" };
+            let look = if note.first { " font-weight=\"bold\"".to_owned() } else { self.fill(Colour::Dim) };
             let text = xml(&note.text);
-            let _ = writeln!(self.out, "<text class=\"{p}-{class}\" x=\"{NOTE_MARGIN}\" y=\"{y}\">{text}</text>");
+            let _ =
+                writeln!(self.out, "<text{look} font-size=\"{NOTE_SIZE}\" x=\"{NOTE_MARGIN}\" y=\"{y}\">{text}</text>");
         }
         let _ = writeln!(self.out, "<g transform=\"translate(0 {head})\">");
+    }
+
+    fn fill(&self, colour: Colour) -> String {
+        self.palette.paint(&self.prefix, Kind::Part, Some(colour), None)
+    }
+
+    fn stroke(&self, colour: Colour) -> String {
+        self.palette.paint(&self.prefix, Kind::Part, None, Some(colour))
     }
 
     fn edges(&mut self, layout: &Layout) {
         let p = self.prefix.clone();
         if let Some([dot, end]) = layout.start {
-            let _ = writeln!(self.out, "<circle class=\"{p}-head\" cx=\"{}\" cy=\"{}\" r=\"5\"/>", dot.0, dot.1);
-            let d = path(&[dot, end]);
-            let _ = writeln!(self.out, "<path class=\"{p}-forward\" d=\"{d}\" marker-end=\"url(#{p}-a)\"/>");
+            let (fill, stroke) = (self.fill(Colour::Line), self.stroke(Colour::Line));
+            let _ = writeln!(self.out, "<circle{fill} cx=\"{}\" cy=\"{}\" r=\"5\"/>", dot.0, dot.1);
+            let (d, way) = (path(&[dot, end]), mark(Colour::Line));
+            let _ = writeln!(self.out, "<path{stroke}{PLAIN} d=\"{d}\" marker-end=\"url(#{p}-{way})\"/>");
         }
         if let Some(deletion) = &layout.deletion {
-            let weight = if self.overlay.is_some_and(|o| o.undoing) { format!(" {p}-undoing") } else { String::new() };
+            let (fill, stroke, way) = (self.fill(Colour::Back), self.stroke(Colour::Back), mark(Colour::Back));
+            let undoing = self.overlay.is_some_and(|overlay| overlay.undoing);
+            let look = if undoing { " stroke-width=\"2.6\" stroke-dasharray=\"5 3\"" } else { DASHED };
             let mut d = path(&deletion.points);
-            let _ = writeln!(self.out, "<path class=\"{p}-undo{weight}\" d=\"{d}\" marker-end=\"url(#{p}-b)\"/>");
+            let _ = writeln!(self.out, "<path{stroke}{look} d=\"{d}\" marker-end=\"url(#{p}-{way})\"/>");
             d.clear();
             for (x, y) in &deletion.ticks {
                 let _ = write!(d, "M{} {y}H{x}", x + 8);
@@ -152,7 +178,7 @@ impl Picture<'_> {
             let (x, y) = deletion.end;
             let _ = writeln!(
                 self.out,
-                "<path class=\"{p}-undo\" style=\"stroke-dasharray:none\" d=\"{d}M{} {y}a6 6 0 1 0 12 0a6 6 0 1 0 -12 0\"/>\n<circle class=\"{p}-bhead\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>",
+                "<path{stroke}{PLAIN} d=\"{d}M{} {y}a6 6 0 1 0 12 0a6 6 0 1 0 -12 0\"/>\n<circle{fill} cx=\"{x}\" cy=\"{y}\" r=\"3\"/>",
                 x - 6,
             );
             self.label(&deletion.label);
@@ -161,8 +187,8 @@ impl Picture<'_> {
             self.line(line);
         }
         for rail in &layout.rails {
-            let d = path(&rail.points);
-            let _ = writeln!(self.out, "<path class=\"{p}-rail\" d=\"{d}\" marker-end=\"url(#{p}-f)\"/>");
+            let (d, stroke, way) = (path(&rail.points), self.stroke(Colour::Bad), mark(Colour::Bad));
+            let _ = writeln!(self.out, "<path{stroke}{THIN} d=\"{d}\" marker-end=\"url(#{p}-{way})\"/>");
         }
     }
 
@@ -170,83 +196,86 @@ impl Picture<'_> {
         let p = &self.prefix;
         let edge = line.edge;
         let walked = self.overlay.is_some_and(|overlay| overlay.came_along(&edge));
-        let mut class = format!("{p}-{}", edge.way.word());
-        if walked {
-            let _ = write!(class, " {p}-walked");
-        }
-        let back = self.overlay.and_then(|overlay| overlay.back(edge.transition));
-        let back = back.map(|back| match back {
-            Back::Undone => "undone",
-            Back::UnderWay | Back::Pending => "pending",
-        });
-        if let Some(back) = back.filter(|_| walked) {
-            let _ = write!(class, " {p}-{back}");
-        }
-        let head = match edge.way {
-            Way::Forward | Way::Loop if walked && back.is_some() => "b",
-            Way::Forward | Way::Loop if walked => "g",
-            Way::Forward | Way::Loop => "a",
-            Way::Back => "b",
-            Way::Failure => "f",
+        let back = self.overlay.filter(|_| walked).and_then(|overlay| overlay.back(edge.transition));
+        let colour = match (edge.way, back) {
+            (_, Some(_)) | (Way::Back, None) => Colour::Back,
+            (Way::Failure, None) => Colour::Bad,
+            (Way::Forward | Way::Loop, None) if walked => Colour::Good,
+            (Way::Forward | Way::Loop, None) => Colour::Line,
         };
-        let marker = if line.head { format!(" marker-end=\"url(#{p}-{head})\"") } else { String::new() };
+        let (width, dashes) = match (edge.way, back) {
+            (_, Some(Back::Undone)) => ("1.3", " stroke-dasharray=\"2 4\""),
+            (Way::Back, _) if walked => ("2.4", " stroke-dasharray=\"5 3\""),
+            (Way::Back, _) => ("1.3", " stroke-dasharray=\"5 3\""),
+            _ if walked => ("2.4", ""),
+            (Way::Failure, _) => ("1", ""),
+            (Way::Forward | Way::Loop, _) => ("1.3", ""),
+        };
+        let marker = if line.head { format!(" marker-end=\"url(#{p}-{})\"", mark(colour)) } else { String::new() };
         let name = self.graph.transitions.get(edge.transition).map_or("", |transition| transition.name);
         let ends = [edge.from, edge.to].map(|state| self.graph.states[state].name);
         let (d, title) = (path(&line.points), xml(&format!("{name}: {} → {}", ends[0], ends[1])));
-        let _ = writeln!(self.out, "<path class=\"{class}\" d=\"{d}\"{marker}><title>{title}</title></path>");
+        let stroke = self.stroke(colour);
+        let _ = writeln!(
+            self.out,
+            "<path{stroke} stroke-width=\"{width}\"{dashes} d=\"{d}\"{marker}><title>{title}</title></path>"
+        );
     }
 
     fn state(&mut self, state: usize, frame: Frame) {
         let p = self.prefix.clone();
         let model = &self.graph.states[state];
         let standing = self.overlay.map(|overlay| overlay.standing(state));
-        let mut class = format!("{p}-box");
-        match (model.failed, model.rest) {
-            (true, _) => class += &format!(" {p}-bad"),
-            (false, Rest::Passing) => {}
-            (false, Rest::Resting | Rest::Terminal) => class += &format!(" {p}-rest"),
-        }
-        let (group, on) = match standing {
-            Some(Standing::Done) => {
-                class += &format!(" {p}-done");
-                (String::new(), String::new())
-            }
-            Some(Standing::Here) => {
-                class += &format!(" {p}-{}", self.overlay.map_or("here", stand));
-                (String::new(), format!(" {p}-on"))
-            }
-            Some(Standing::Undone) => {
-                class += &format!(" {p}-undo");
-                (String::new(), String::new())
-            }
-            Some(Standing::ToCome) => (format!(" class=\"{p}-later\""), String::new()),
-            None => Default::default(),
+        let (border, width) = match (model.failed, model.rest) {
+            (true, _) => (Colour::Bad, "1.5"),
+            (false, Rest::Passing) => (Colour::Edge, "1"),
+            (false, Rest::Resting | Rest::Terminal) => (Colour::Good, "1.5"),
         };
+        let (fill, border, width) = match (standing, self.overlay) {
+            (Some(Standing::Here), Some(overlay)) => (Some(stand(overlay)), stand(overlay), "2"),
+            (Some(Standing::Done), _) => (Some(Colour::Done), Colour::Good, width),
+            (Some(Standing::Undone), _) => (None, Colour::Back, "1.3"),
+            _ => (Some(Colour::Fill), border, width),
+        };
+        let dashes = if standing == Some(Standing::Undone) { " stroke-dasharray=\"5 3\"" } else { "" };
+        let group = if standing == Some(Standing::ToCome) { " opacity=\".7\"" } else { "" };
         let link = self.palette == Palette::Inline && !model.name.is_empty();
         let tip = if model.doc.trim().is_empty() { model.name } else { model.doc };
         let _ = write!(self.out, "<g{group}>");
         if link {
             let _ = write!(self.out, "<a href=\"#variant.{}\">", xml(model.name));
         }
-        let Frame { x, y, width, height } = frame;
+        let Frame { x, y, width: wide, height } = frame;
+        let paint = self.palette.paint(&p, Kind::Box, fill, Some(border));
         let _ = write!(
             self.out,
-            "<title>{}</title><rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"7\"/>",
+            "<title>{}</title><rect{paint} stroke-width=\"{width}\"{dashes} x=\"{x}\" y=\"{y}\" width=\"{wide}\" height=\"{height}\" rx=\"7\"/>",
             xml(tip)
         );
         if model.rest == Rest::Terminal {
+            let edge = self.stroke(Colour::Edge);
             let _ = write!(
                 self.out,
-                "<rect class=\"{p}-inner\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/>",
+                "<rect{edge}{THIN} x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"5\"/>",
                 x + 3,
                 y + 3,
-                width - 6,
+                wide - 6,
                 height - 6
             );
         }
         let lines = layout::name_lines(self.graph, self.overlay, state);
-        let (x, first) = (x + width / 2, y + height / 2 + 5 - 8 * (i32::try_from(lines.len()).unwrap_or(1) - 1));
-        let _ = write!(self.out, "<text class=\"{p}-name{on}\" x=\"{x}\" y=\"{first}\">{}", xml(&lines[0]));
+        let (x, first) = (x + wide / 2, y + height / 2 + 5 - 8 * (i32::try_from(lines.len()).unwrap_or(1) - 1));
+        let (colour, weight) = match standing {
+            Some(Standing::Here) => (Colour::On, " font-weight=\"bold\""),
+            _ => (Colour::Ink, ""),
+        };
+        let paint = self.palette.paint(&p, Kind::Name, Some(colour), None);
+        let name = xml(&lines[0]);
+        let _ = write!(
+            self.out,
+            "<text{paint}{weight} font-size=\"{}\" text-anchor=\"middle\" x=\"{x}\" y=\"{first}\">{name}",
+            layout::NAME_SIZE
+        );
         if let Some(second) = lines.get(1) {
             let _ = write!(self.out, "<tspan x=\"{x}\" dy=\"16\">{}</tspan>", xml(second));
         }
@@ -258,17 +287,26 @@ impl Picture<'_> {
     }
 
     fn label(&mut self, label: &Label) {
-        let p = &self.prefix;
         let frame = label.frame;
         let (x, anchor) = if label.end { (frame.x + frame.width, " text-anchor=\"end\"") } else { (frame.x, "") };
         let y = frame.y + if label.stacked { 10 } else { 11 };
-        let place = if label.stacked { format!("x=\"{x}\" dy=\"12\"") } else { "dx=\"8\"".to_owned() };
+        let place = if label.stacked { format!(" x=\"{x}\" dy=\"12\"") } else { " dx=\"8\"".to_owned() };
         let note = match label.note.as_str() {
             "" => String::new(),
-            note => format!("<tspan class=\"{p}-dim\" {place}>{}</tspan>", xml(note)),
+            note => format!("<tspan{}{place}>{}</tspan>", self.fill(Colour::Dim), xml(note)),
         };
         let name = xml(&label.name);
-        let _ = writeln!(self.out, "<text class=\"{p}-label\" x=\"{x}\" y=\"{y}\"{anchor}>{name}{note}</text>");
+        let _ = writeln!(self.out, "<text x=\"{x}\" y=\"{y}\"{anchor}>{name}{note}</text>");
+    }
+}
+
+/// The id of the arrow head in this colour.
+fn mark(head: Colour) -> &'static str {
+    match head {
+        Colour::Bad => "f",
+        Colour::Back => "b",
+        Colour::Good => "g",
+        _ => "a",
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 pub use std::option::Option::{self, None, Some};
 
-pub use crate::Graph;
-use crate::{Contract, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo};
+pub use crate::model::Graph;
+use crate::model::{Contract, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo};
 
 /// Marks of a state, to be added up.
 pub const PASSING: u8 = 0;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::coordinates::Plan;
+use super::plan::Plan;
+use super::plane::{Deletion, Frame, Label, Line, Rail};
 use super::routing::Route;
-use super::{Deletion, Frame, LABEL_SIZE, Label, Line, Rail, label_width};
+use super::texts::{LABEL_SIZE, label_width};
 use crate::text;
 
 /// The height of a label of one line, and of one with its note below its name.

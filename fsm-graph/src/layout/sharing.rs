@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::coordinates::{Plan, SLOT, STUB};
+use super::plan::{Member, Plan, SLOT, STUB};
 use super::routing::Route;
 use super::tracks::{self, Stretch, Turn};
 
 /// How high a loop is, with a label of one line and of two.
 const LOOP: [i32; 2] = [20, 30];
-
-/// What runs along a channel: its first and last slot, as in `widths`, and the edges, which are several only for the loops of one state.
-pub(super) type Member = (usize, usize, Vec<usize>);
 
 impl Plan<'_> {
     fn loop_height(&self, edge: usize) -> i32 {

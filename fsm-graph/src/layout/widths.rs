@@ -3,10 +3,10 @@
 //!
 //! Everything is placed from the spine outwards, as close as its own rows and gaps allow: a long label makes room beside itself only.
 
-use super::coordinates::{Plan, STUB};
 use super::labels::{BESIDE, ON_ERROR};
+use super::plan::{Plan, STUB};
 use super::routing::Route;
-use super::{LABEL_SIZE, NAME_SIZE, name_lines};
+use super::texts::{LABEL_SIZE, NAME_SIZE, name_lines};
 use crate::text;
 
 /// How far a lane, and a loop's lane, stand from what is beside them.

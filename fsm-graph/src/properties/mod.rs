@@ -4,6 +4,8 @@ mod drawn;
 mod inert;
 mod planes;
 mod random;
+#[cfg(feature = "png")]
+mod readers;
 mod sheets;
 
 #[path = "../../tests/gallery/machines.rs"]

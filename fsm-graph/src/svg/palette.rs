@@ -1,4 +1,9 @@
 //! The colours of a picture. Invariant: on every ground that a palette is made for, lines stand out at least 3 to 1 and text 4.5 to 1.
+//!
+//! Every colour is a literal presentation attribute, which every reader of SVG knows. A style sheet replaces it where the page or the
+//! reader's scheme asks for another. That sheet is one at-rule, which a reader that does not know it skips as a whole.
+
+use std::fmt::Write as _;
 
 /// Which colours a picture has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,152 +18,214 @@ pub(super) enum Palette {
     Dark,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Colours {
-    /// Text, muted text, and how opaque that is.
-    ink: &'static str,
-    dim: &'static str,
-    soft: &'static str,
-    line: &'static str,
+/// A colour by what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colour {
+    /// Text, and muted text.
+    Ink,
+    Dim,
+    /// Text in the box where a resource stands.
+    On,
+    Line,
     /// The inside of a box, and its border.
-    fill: &'static str,
-    edge: &'static str,
-    bad: &'static str,
-    back: &'static str,
-    good: &'static str,
-    done: &'static str,
-    here: &'static str,
-    page: &'static str,
+    Fill,
+    Edge,
+    Bad,
+    Back,
+    Good,
+    /// The boxes of states that were passed, and where a resource stands.
+    Done,
+    Here,
+    Held,
+    Waits,
+    Page,
 }
 
-const LIGHT: Colours = Colours {
-    ink: "#1f2328",
-    dim: "#59636e",
-    soft: "1",
-    line: "#59636e",
-    fill: "#f6f8fa",
-    edge: "#818b98",
-    bad: "#cf222e",
-    back: "#9a6700",
-    good: "#1a7f37",
-    done: "#dafbe1",
-    here: "#0969da",
-    page: "#ffffff",
-};
+impl Colour {
+    const ALL: [Self; 14] = [
+        Self::Ink,
+        Self::Dim,
+        Self::On,
+        Self::Line,
+        Self::Fill,
+        Self::Edge,
+        Self::Bad,
+        Self::Back,
+        Self::Good,
+        Self::Done,
+        Self::Here,
+        Self::Held,
+        Self::Waits,
+        Self::Page,
+    ];
 
-const DARK: Colours = Colours {
-    ink: "#e6edf3",
-    dim: "#9198a1",
-    soft: "1",
-    line: "#9198a1",
-    fill: "#161b22",
-    edge: "#6e7681",
-    bad: "#f85149",
-    back: "#d29922",
-    good: "#3fb950",
-    done: "#12261e",
-    here: "#1f6feb",
-    page: "#0d1117",
-};
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ink => "ink",
+            Self::Dim => "dim",
+            Self::On => "on",
+            Self::Line => "line",
+            Self::Fill => "fill",
+            Self::Edge => "edge",
+            Self::Bad => "bad",
+            Self::Back => "back",
+            Self::Good => "good",
+            Self::Done => "done",
+            Self::Here => "here",
+            Self::Held => "held",
+            Self::Waits => "waits",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// What an element is, which its class says: pages and tests find boxes and names by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The whole picture; its class is the prefix alone.
+    Picture,
+    Box,
+    Name,
+    /// Anything else; its class says only its colours.
+    Part,
+}
+
+/// The colours that lines and borders have.
+const DRAWN: [Colour; 6] = [Colour::Line, Colour::Edge, Colour::Bad, Colour::Back, Colour::Good, Colour::Here];
+
+fn light(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Ink => "#1f2328",
+        Colour::Dim | Colour::Line => "#59636e",
+        Colour::On | Colour::Page => "#ffffff",
+        Colour::Fill => "#f6f8fa",
+        Colour::Edge => "#818b98",
+        Colour::Bad | Colour::Held => "#cf222e",
+        Colour::Back | Colour::Waits => "#9a6700",
+        Colour::Good => "#1a7f37",
+        Colour::Done => "#dafbe1",
+        Colour::Here => "#0969da",
+    }
+}
+
+fn dark(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Ink => "#e6edf3",
+        Colour::Dim | Colour::Line => "#9198a1",
+        Colour::Fill => "#161b22",
+        Colour::Edge => "#6e7681",
+        Colour::Bad => "#f85149",
+        Colour::Back => "#d29922",
+        Colour::Good => "#3fb950",
+        Colour::Done => "#12261e",
+        Colour::Here => "#1f6feb",
+        Colour::Page => "#0d1117",
+        Colour::On | Colour::Held | Colour::Waits => light(colour),
+    }
+}
 
 /// Tones in the middle, for lines on a light ground and on a dark one; text has the colour of the theme.
-const INLINE: Colours = Colours {
-    ink: "var(--main-color,#222)",
-    dim: "var(--main-color,#222)",
-    soft: ".75",
-    line: "#848484",
-    fill: "var(--code-block-background-color,#f5f5f5)",
-    edge: "#848484",
-    bad: "#dc5450",
-    back: "#b58300",
-    good: "#2f9e4f",
-    done: "rgba(47,158,79,.18)",
-    here: "#2f74d0",
-    page: "none",
-};
-
-impl Colours {
-    fn named(&self) -> [(&'static str, &'static str); 12] {
-        [
-            ("ink", self.ink),
-            ("dim", self.dim),
-            ("soft", self.soft),
-            ("line", self.line),
-            ("fill", self.fill),
-            ("edge", self.edge),
-            ("bad", self.bad),
-            ("back", self.back),
-            ("good", self.good),
-            ("done", self.done),
-            ("here", self.here),
-            ("page", self.page),
-        ]
+fn inline(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Ink | Colour::Dim => "#222222",
+        Colour::Fill => "#f5f5f5",
+        Colour::Line | Colour::Edge => "#848484",
+        Colour::Bad => "#dc5450",
+        Colour::Back => "#b58300",
+        Colour::Good | Colour::Done => "#2f9e4f",
+        Colour::Here => "#2f74d0",
+        Colour::Page => "none",
+        Colour::On | Colour::Held | Colour::Waits => light(colour),
     }
 }
 
-/// The style sheet of a picture whose classes begin with `p`.
-pub(super) fn style(p: &str, palette: Palette) -> String {
-    let variables = |colours: Colours| {
-        let all = colours.named().map(|(name, colour)| format!("--{p}-{name}:{colour};"));
-        all.concat()
-    };
-    let colours = match palette {
-        Palette::Inline => INLINE,
-        Palette::File => LIGHT,
-        #[cfg(feature = "png")]
-        Palette::Light => LIGHT,
-        #[cfg(feature = "png")]
-        Palette::Dark => DARK,
-    };
-    let mut head = String::new();
-    // Renderers without variables get each colour as it is.
-    let literal = !matches!(palette, Palette::Inline | Palette::File);
-    if !literal {
-        head.push_str(&format!(".{p}{{{}max-width:none}}\n", variables(colours)));
+/// What a rustdoc theme says instead.
+fn themed(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Ink | Colour::Dim => "var(--main-color,#222)",
+        Colour::Fill => "var(--code-block-background-color,#f5f5f5)",
+        _ => inline(colour),
     }
-    if palette == Palette::File {
-        head.push_str(&format!("@media (prefers-color-scheme:dark){{.{p}{{{}}}}}\n", variables(DARK)));
+}
+
+impl Palette {
+    /// The value that every reader shows.
+    fn literal(self, colour: Colour) -> &'static str {
+        match self {
+            Self::Inline => inline(colour),
+            Self::File => light(colour),
+            #[cfg(feature = "png")]
+            Self::Light => light(colour),
+            #[cfg(feature = "png")]
+            Self::Dark => dark(colour),
+        }
     }
-    let value = |(name, colour): (&str, &str)| if literal { colour.to_owned() } else { format!("var(--{p}-{name})") };
-    let [ink, dim, soft, line, fill, edge, bad, back, good, done, here, page] = colours.named().map(value);
-    let font = "font-family:\"DejaVu Sans\",\"Segoe UI\",system-ui,sans-serif";
-    format!(
-        "<style>
-{head}.{p} text{{{font};fill:{ink}}}
-.{p}-name{{font-size:13px;text-anchor:middle}}
-.{p}-label{{font-size:11px}}
-.{p} .{p}-dim{{fill:{dim};fill-opacity:{soft}}}
-.{p} .{p}-live{{font-size:12px;font-weight:bold}}
-.{p} .{p}-note{{font-size:12px;fill:{dim};fill-opacity:{soft}}}
-.{p}-page{{fill:{page}}}
-.{p}-box,.{p}-inner{{fill:{fill};stroke:{edge};stroke-width:1}}
-.{p}-inner{{fill:none}}
-.{p}-rest{{stroke:{good};stroke-width:1.5}}
-.{p}-bad{{stroke:{bad};stroke-width:1.5}}
-.{p}-done{{fill:{done};stroke:{good}}}
-.{p}-here{{fill:{here};stroke:{here};stroke-width:2}}
-.{p}-held{{fill:#cf222e;stroke:#cf222e;stroke-width:2}}
-.{p}-waits{{fill:#9a6700;stroke:#9a6700;stroke-width:2}}
-.{p} text.{p}-on{{fill:#fff;font-weight:bold}}
-.{p}-later{{opacity:.7}}
-.{p}-forward,.{p}-loop,.{p}-back,.{p}-failure,.{p}-rail,.{p}-undo{{fill:none;stroke:{line};stroke-width:1.3}}
-.{p}-back,.{p}-undo{{stroke:{back};stroke-dasharray:5 3}}
-.{p}-failure,.{p}-rail{{stroke:{bad};stroke-width:1}}
-.{p}-walked{{stroke-width:2.4}}
-.{p}-forward.{p}-walked,.{p}-loop.{p}-walked{{stroke:{good}}}
-.{p}-undoing{{stroke-width:2.6}}
-.{p} .{p}-pending{{stroke:{back}}}
-.{p} .{p}-undone{{stroke:{back};stroke-width:1.3;stroke-dasharray:2 4}}
-.{p}-head{{fill:{line}}}.{p}-fhead{{fill:{bad}}}.{p}-bhead{{fill:{back}}}.{p}-ghead{{fill:{good}}}
-.{p} a{{text-decoration:none}}
-</style>
-"
-    )
+
+    /// When a reader is to show another value, and which.
+    fn instead(self) -> Option<(&'static str, fn(Colour) -> &'static str)> {
+        match self {
+            // A reader without variables would take such a value for none, and some readers then paint black.
+            Self::Inline => Some(("@supports (color:var(--a))", themed)),
+            Self::File => Some(("@media (prefers-color-scheme:dark)", dark)),
+            #[cfg(feature = "png")]
+            Self::Light | Self::Dark => None,
+        }
+    }
+
+    fn opacity(self, colour: Colour) -> Option<&'static str> {
+        match (self, colour) {
+            (Self::Inline, Colour::Dim) => Some(".75"),
+            (Self::Inline, Colour::Done) => Some(".18"),
+            _ => None,
+        }
+    }
+
+    /// The attributes of an element that is filled and drawn in these colours, in a picture whose classes begin with `p`.
+    pub(super) fn paint(self, p: &str, kind: Kind, fill: Option<Colour>, stroke: Option<Colour>) -> String {
+        let mut classes: Vec<String> = match kind {
+            Kind::Picture => vec![p.to_owned()],
+            Kind::Box => vec![format!("{p}-box")],
+            Kind::Name => vec![format!("{p}-name")],
+            Kind::Part => vec![],
+        };
+        let mut attributes = format!(" fill=\"{}\"", fill.map_or("none", |colour| self.literal(colour)));
+        if let Some(opacity) = fill.and_then(|colour| self.opacity(colour)) {
+            let _ = write!(attributes, " fill-opacity=\"{opacity}\"");
+        }
+        if let Some(stroke) = stroke {
+            let _ = write!(attributes, " stroke=\"{}\"", self.literal(stroke));
+        }
+        for (what, colour) in [("fill", fill), ("stroke", stroke)] {
+            let changes =
+                |colour: &Colour| self.instead().is_some_and(|(_, instead)| instead(*colour) != self.literal(*colour));
+            classes.extend(colour.filter(changes).map(|colour| format!("{p}-{what}-{}", colour.name())));
+        }
+        if classes.is_empty() { attributes } else { format!(" class=\"{}\"{attributes}", classes.join(" ")) }
+    }
+
+    /// The style sheet of a picture whose classes begin with `p`; nothing where no colour ever changes.
+    pub(super) fn style(self, p: &str) -> String {
+        let Some((condition, instead)) = self.instead() else { return String::new() };
+        let mut rules = String::new();
+        for colour in Colour::ALL {
+            let value = instead(colour);
+            if value == self.literal(colour) {
+                continue;
+            }
+            let name = colour.name();
+            let _ = write!(rules, ".{p}-fill-{name}{{fill:{value}}}");
+            if DRAWN.contains(&colour) {
+                let _ = write!(rules, ".{p}-stroke-{name}{{stroke:{value}}}");
+            }
+            rules.push('\n');
+        }
+        format!("<style>\n.{p}{{max-width:none}}\n.{p} a{{text-decoration:none}}\n{condition}{{\n{rules}}}\n</style>\n")
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Colours, DARK, INLINE, LIGHT};
+    use super::{Colour, DRAWN, Kind, Palette, dark, inline, light};
 
     /// Red, green and blue, from 0 to 1, of `#rgb` or `#rrggbb`.
     fn channels(colour: &str) -> [f64; 3] {
@@ -184,35 +251,51 @@ mod tests {
         a.max(b) / a.min(b)
     }
 
-    fn check(name: &str, colours: Colours, text: &str, grounds: [&str; 2]) {
-        let soft: f64 = colours.soft.parse().expect("an opacity");
-        let dim = if colours.dim.starts_with('#') { colours.dim } else { text };
+    fn check(name: &str, palette: Palette, colour: fn(Colour) -> &'static str, text: &str, grounds: [&str; 2]) {
+        let soft: f64 = palette.opacity(Colour::Dim).map_or(1.0, |opacity| opacity.parse().expect("an opacity"));
+        // In a rustdoc theme muted text is the theme's text.
+        let dim = if palette == Palette::Inline { text } else { colour(Colour::Dim) };
         for ground in grounds {
-            for (what, colour) in [("line", colours.line), ("border", colours.edge), ("failure", colours.bad)] {
-                let found = contrast(colour, 1.0, ground);
-                assert!(found >= 3.0, "{name}: the {what} {colour} has {found:.2} on {ground}");
-            }
-            for (what, colour) in [("way back", colours.back), ("good end", colours.good)] {
-                let found = contrast(colour, 1.0, ground);
-                assert!(found >= 3.0, "{name}: the {what} {colour} has {found:.2} on {ground}");
+            for line in DRAWN.into_iter().filter(|line| *line != Colour::Here) {
+                let found = contrast(colour(line), 1.0, ground);
+                assert!(found >= 3.0, "{name}: the {} {} has {found:.2} on {ground}", line.name(), colour(line));
             }
             for (what, colour, opacity) in [("text", text, 1.0), ("note", dim, soft), ("state to come", text, 0.7)] {
                 let found = contrast(colour, opacity, ground);
                 assert!(found >= 4.5, "{name}: the {what} {colour} has {found:.2} on {ground}");
             }
         }
-        for ground in [colours.here, "#cf222e", "#9a6700"] {
-            assert!(contrast("#fff", 1.0, ground) >= 4.5, "{name}: white on {ground}");
+        for ground in [Colour::Here, Colour::Held, Colour::Waits].map(colour) {
+            assert!(contrast(colour(Colour::On), 1.0, ground) >= 4.5, "{name}: white on {ground}");
         }
     }
 
     #[test]
     fn lines_and_text_stand_out_in_every_theme() {
-        check("light file", LIGHT, LIGHT.ink, [LIGHT.page, LIGHT.fill]);
-        check("dark file", DARK, DARK.ink, [DARK.page, DARK.fill]);
+        let (page, fill) = (Colour::Page, Colour::Fill);
+        check("light file", Palette::File, light, light(Colour::Ink), [light(page), light(fill)]);
+        check("dark file", Palette::File, dark, dark(Colour::Ink), [dark(page), dark(fill)]);
         // rustdoc's themes: the text, and the grounds of the page and of a code block.
-        check("light page", INLINE, "#000", ["#ffffff", "#f5f5f5"]);
-        check("dark page", INLINE, "#ddd", ["#353535", "#2a2a2a"]);
-        check("ayu page", INLINE, "#c5c5c5", ["#0f1419", "#191f26"]);
+        check("light page", Palette::Inline, inline, "#000", ["#ffffff", "#f5f5f5"]);
+        check("dark page", Palette::Inline, inline, "#ddd", ["#353535", "#2a2a2a"]);
+        check("ayu page", Palette::Inline, inline, "#c5c5c5", ["#0f1419", "#191f26"]);
+    }
+
+    #[test]
+    fn every_class_that_an_element_has_is_in_the_style_sheet() {
+        for palette in [Palette::Inline, Palette::File] {
+            let sheet = palette.style("p");
+            for colour in Colour::ALL {
+                let stroke = DRAWN.contains(&colour).then_some(colour);
+                let attributes = palette.paint("p", Kind::Part, Some(colour), stroke);
+                let classes =
+                    attributes.split_once("class=\"").map_or("", |(_, rest)| rest.split_once('"').expect("closed").0);
+                for class in classes.split_whitespace() {
+                    assert!(sheet.contains(&format!(".{class}{{")), "{palette:?}: no rule for {class}");
+                }
+                let changes = palette.instead().is_some_and(|(_, instead)| instead(colour) != palette.literal(colour));
+                assert_eq!(classes.is_empty(), !changes, "{palette:?}: {attributes}");
+            }
+        }
     }
 }

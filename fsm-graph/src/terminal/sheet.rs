@@ -1,8 +1,8 @@
 //! The lines of text, and the rails beside them.
 
 use super::rails::Rails;
-use crate::edges::{self, Caption, Edge, Way};
-use crate::layout;
+use crate::caption::{self, Caption};
+use crate::edges::{self, Edge, Way};
 use crate::model::{Graph, Rest};
 use crate::overlay::{Overlay, Standing, span};
 
@@ -80,7 +80,7 @@ impl Sheet {
             None if model.rest == Rest::Resting => '●',
             None => '○',
         };
-        let mut name = format!("{mark} {}", layout::name(graph, state));
+        let mut name = format!("{mark} {}", graph.state_name(state));
         if let Some(overlay) = overlay.filter(|overlay| overlay.here == state)
             && let Some(since) = overlay.since
         {
@@ -95,13 +95,13 @@ impl Sheet {
     fn edge(&mut self, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, index: usize, next: Option<usize>) {
         let edge = self.edges[index];
         let walked = overlay.is_some_and(|overlay| overlay.came_along(&edge));
-        let words = words(&edges::caption(graph, overlay, edge.transition));
+        let words = words(&caption::caption(graph, overlay, edge.transition));
         let text = match edge.way {
             Way::Loop => format!("↺   {words}"),
             Way::Forward if next == Some(edge.to) => format!("{}   {words}", if walked { '┃' } else { '│' }),
             _ => {
                 self.apart.push(index);
-                format!("{}→  {words} → {}", if walked { '┗' } else { '└' }, layout::name(graph, edge.to))
+                format!("{}→  {words} → {}", if walked { '┗' } else { '└' }, graph.state_name(edge.to))
             }
         };
         self.push(text, None, vec![index]).walked = walked;
@@ -117,7 +117,7 @@ impl Sheet {
                 self.drawn[index] = row;
             }
             None => {
-                let text = format!("✘   {}", words(&edges::caption(graph, overlay, edge.transition)));
+                let text = format!("✘   {}", words(&caption::caption(graph, overlay, edge.transition)));
                 let walked = overlay.is_some_and(|overlay| overlay.came_along(&edge));
                 self.push(text, None, vec![index]).walked = walked;
             }
@@ -139,7 +139,7 @@ impl Sheet {
         // One failed state needs no name where its rail leads to it.
         if targets.len() > 1 || right == 0 {
             for &edge in &failing {
-                let to = layout::name(graph, self.edges[edge].to);
+                let to = graph.state_name(self.edges[edge].to);
                 self.rows[self.drawn[edge]].text.push_str(&format!("  ✘ {to}"));
             }
         }

@@ -1,0 +1,43 @@
+//! What stands beside an edge.
+
+use crate::model::{Graph, Kind, Undo};
+use crate::overlay::{Back, Overlay};
+use crate::text;
+
+/// The transition's name, and in a muted tone its guard, set and undo.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Caption {
+    pub(crate) name: String,
+    pub(crate) note: String,
+}
+
+/// The caption of a transition, and how its undo stands to a live resource.
+pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, index: usize) -> Caption {
+    let Some(transition) = graph.transitions.get(index) else { return Caption::default() };
+    let mut notes = vec![];
+    if let Some(guard) = transition.guard {
+        notes.push(format!("if {guard}"));
+    }
+    if let Some(set) = transition.for_each() {
+        notes.push(format!("each of {}", set.fact));
+    }
+    match transition.kind {
+        Kind::Effect(contract) => match contract.undo {
+            Undo::Method(undo) => notes.push(match live.and_then(|live| live.back(index)) {
+                None => format!("⟲ {undo}"),
+                Some(Back::Undone) => format!("⟲ {undo}: undone"),
+                Some(Back::UnderWay) => format!("◀ {undo}: under way"),
+                Some(Back::Pending) => format!("⟲ {undo}: to undo"),
+            }),
+            Undo::Retain => notes.push("retained".to_owned()),
+            Undo::None => {}
+        },
+        Kind::Waits { .. } => notes.push("waits".to_owned()),
+        Kind::NoEffect => {}
+    }
+    if let Some(live) = live.filter(|live| live.under_way == Some(index)) {
+        let what = if live.in_doubt { "in doubt" } else { "under way" };
+        notes.extend((!live.undoing).then(|| what.to_owned()));
+    }
+    Caption { name: text::line(transition.name, 48), note: text::line(&notes.join(", "), 64) }
+}

@@ -3,6 +3,8 @@
 
 use durable_fsm::StoreError;
 
+use crate::verb::Verb;
+
 /// The annotations and the finalizer of one machine.
 ///
 /// For `hiclaw.io/worker` the record stands in the annotation `hiclaw.io/worker-record`, the finalizer is `hiclaw.io/worker-cleanup`, and
@@ -67,7 +69,7 @@ impl Names {
 
     /// The annotation with which an operator asks for something.
     #[must_use]
-    pub fn verb(&self, verb: crate::Verb) -> String {
+    pub fn verb(&self, verb: Verb) -> String {
         format!("{}-{}", self.stem, verb.name())
     }
 }
@@ -95,7 +97,7 @@ fn check(name: &str, machine: &str) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::Names;
-    use crate::Verb;
+    use crate::verb::Verb;
 
     #[test]
     fn names_derive_from_the_machine() {

@@ -5,7 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::Resource;
 
-use crate::{Names, Verb};
+use crate::names::Names;
+use crate::verb::Verb;
 
 /// A property that changes with the object itself, its generation, a deletion, an operator's request, or the coming and going of record and
 /// finalizer. For `kube::runtime::WatchStreamExt::predicate_filter`.
@@ -38,7 +39,8 @@ mod tests {
     use kube::ResourceExt as _;
 
     use super::predicate;
-    use crate::{Names, Verb};
+    use crate::names::Names;
+    use crate::verb::Verb;
 
     #[test]
     fn what_matters_wakes_up_and_our_own_writes_do_not() {

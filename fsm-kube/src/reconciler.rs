@@ -16,7 +16,9 @@ use kube::runtime::controller::Action;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
-use crate::{AnnotationStore, FIELD_MANAGER, Metrics, Names};
+use crate::metrics::Metrics;
+use crate::names::Names;
+use crate::store::{AnnotationStore, FIELD_MANAGER};
 
 /// A machine that a runner can run with the transitions `T`. Implemented by the derive.
 pub trait Runs<T>: Machine + durable_fsm::__private::Dispatch<T> {}

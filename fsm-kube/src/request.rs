@@ -7,7 +7,8 @@ use kube::api::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Names, Verb};
+use crate::names::Names;
+use crate::verb::Verb;
 
 /// The value of the annotation that resolves: what became of an effect in doubt.
 ///

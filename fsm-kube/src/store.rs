@@ -8,9 +8,10 @@ use kube::{Api, Client, Resource as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::names::Names;
 use crate::object::{Metadata, Object};
 use crate::refusal::{self, ANNOTATIONS_LIMIT, Refusal};
-use crate::{Names, Verb};
+use crate::verb::Verb;
 
 /// The field manager under which everything is patched.
 pub const FIELD_MANAGER: &str = "durable-fsm";

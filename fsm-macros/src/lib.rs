@@ -6,6 +6,7 @@
 mod errors;
 mod expand;
 mod model;
+mod names;
 mod parse;
 mod span;
 mod suggest;

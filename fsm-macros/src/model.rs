@@ -4,12 +4,12 @@
 mod contract;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use durable_fsm_graph::{InDoubt, Order, Predecessor};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::{Ident, Type};
+
+pub(crate) use contract::{Contract, ForEach, Kind, Undo};
 
 use crate::errors::Errors;
 use crate::parse::{Declaration, FactDecl, StateDecl, TransitionDecl};
@@ -40,44 +40,6 @@ pub(crate) struct Transition {
     pub(crate) kind: Kind,
     /// It contradicts itself or leads nowhere, so nothing is known of what its method gives.
     pub(crate) loose: bool,
-}
-
-/// What it does to the world.
-pub(crate) enum Kind {
-    Effect(Box<Contract>),
-    NoEffect,
-    Waits { within: Option<Duration> },
-}
-
-/// What is declared about an effect.
-pub(crate) struct Contract {
-    pub(crate) in_doubt: InDoubt,
-    pub(crate) undo: Undo,
-    pub(crate) abort: Option<Ident>,
-    pub(crate) timeout: Duration,
-    pub(crate) settle: Duration,
-    pub(crate) retry: (Duration, Duration),
-    pub(crate) look_first: bool,
-    pub(crate) predecessor: Predecessor,
-    pub(crate) for_each: Option<ForEach>,
-}
-
-/// How it is undone.
-#[derive(PartialEq)]
-pub(crate) enum Undo {
-    Method(Ident),
-    Retain,
-    None,
-}
-
-/// The set that it keeps true.
-pub(crate) struct ForEach {
-    pub(crate) fact: Ident,
-    pub(crate) subject: Type,
-    pub(crate) member: Type,
-    pub(crate) order: Order,
-    /// The fact is not a set of this state, so the types are unknown.
-    pub(crate) broken: bool,
 }
 
 impl Transition {

@@ -6,6 +6,7 @@ use syn::ext::IdentExt as _;
 
 use crate::errors::Errors;
 use crate::model::{Kind, Model, Undo};
+use crate::names;
 
 /// Checks a machine; every violation is reported.
 pub(crate) fn validate(model: &Model, errors: &mut Errors) {
@@ -210,17 +211,15 @@ fn names(model: &Model, errors: &mut Errors) {
             format!("the machine has the name of its resource, or of the type of a fact: call it `{machine}Flow`"),
         );
     }
-    let prefix = crate::expand::prefix(machine);
+    let prefix = names::prefix(machine);
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     for item in ["State", "Transitions", "Attempt", "Runner"] {
         taken.insert(format!("{prefix}{item}"), "an item of the machine".to_owned());
     }
     for transition in model.transitions.iter().filter(|it| it.is_branch()) {
         for item in ["Next", "Made"] {
-            taken.insert(
-                crate::expand::pascal(&transition.name, item).to_string(),
-                format!("an item of `{}`", transition.name),
-            );
+            taken
+                .insert(names::pascal(&transition.name, item).to_string(), format!("an item of `{}`", transition.name));
         }
     }
     for state in model.states() {
@@ -260,7 +259,7 @@ fn names(model: &Model, errors: &mut Errors) {
 fn edges(model: &Model, errors: &mut Errors) {
     let mut seen: BTreeMap<String, &syn::Ident> = BTreeMap::new();
     for (index, state) in model.states().iter().enumerate() {
-        let method = crate::expand::snake(&state.ident).to_string();
+        let method = names::snake(&state.ident).to_string();
         let begun = model
             .transitions
             .iter()

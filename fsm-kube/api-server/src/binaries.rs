@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::StartError;
+use crate::error::StartError;
 
 const BUILD: &str = include_str!("../build.sh");
 /// The name of the folder in the cache. Another one for every change of `build.sh` that changes what it builds.

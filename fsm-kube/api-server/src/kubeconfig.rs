@@ -7,7 +7,7 @@ use std::path::Path;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 
-use crate::StartError;
+use crate::error::StartError;
 use crate::pki::Pki;
 
 /// Writes the kubeconfig of a user of our own server, whose certificate is `USER.crt`.

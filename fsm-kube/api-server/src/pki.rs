@@ -10,7 +10,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 
-use crate::StartError;
+use crate::error::StartError;
 
 /// Makes keys and certificates and keeps them as PEM files in one folder.
 pub(crate) struct Pki {

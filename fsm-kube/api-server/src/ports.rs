@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::StartError;
+use crate::error::StartError;
 
 /// Below the range from which systems take the ports of outgoing connections, so that nobody gets one of ours between a kill and
 /// a restart.

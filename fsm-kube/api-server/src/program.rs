@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
-use crate::StartError;
+use crate::error::StartError;
 
 /// Runs a program and kills it when standard input ends. Only this process holds the other end of that pipe, and the kernel closes
 /// it with the process, so there is no way to die that leaves the program behind. The shell is the program's parent and stops

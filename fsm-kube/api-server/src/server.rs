@@ -13,10 +13,11 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 use crate::binaries::Binaries;
+use crate::error::StartError;
+use crate::kubeconfig;
 use crate::pki::Pki;
 use crate::ports::Ports;
 use crate::program::{Folder, Program};
-use crate::{StartError, kubeconfig};
 
 /// How long a server may take until it is ready. It takes 3 s on an idle machine; test runs share theirs.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -35,6 +35,7 @@
 
 mod address;
 mod content;
+mod event;
 mod fault;
 mod kind;
 mod life;
@@ -46,16 +47,17 @@ mod reply;
 mod request;
 mod selector;
 mod server;
+mod serving;
 mod shared;
 mod state;
 mod update;
 mod watch;
 mod write;
 
+pub use event::{EventType, SeenEvent};
 pub use fault::{Delivery, Fault, When};
 pub use kind::{Invalid, Kind};
 pub use refusal::{Cause, Refusal};
 pub use request::{Seen, Verb};
 pub use server::{MemoryServer, Snapshot};
-pub use watch::{EventType, SeenEvent};
 pub use write::Write;

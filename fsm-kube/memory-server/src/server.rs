@@ -14,13 +14,13 @@ use tower::Service;
 
 use crate::address::Address;
 use crate::content::{Content, Key};
+use crate::event::SeenEvent;
 use crate::fault::{Delivery, Fault};
 use crate::kind::{Invalid, Kind};
 use crate::refusal::Refusal;
 use crate::request::{self, Seen, Verb};
 use crate::shared::{Shared, lock};
 use crate::state::{NAMESPACES, State};
-use crate::watch::SeenEvent;
 use crate::write::Write;
 
 /// A Kubernetes API server in memory. Clones are the same server.

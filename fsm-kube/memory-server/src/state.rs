@@ -4,24 +4,17 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use http::{Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::content::{Content, Key};
 use crate::kind::Kind;
-use crate::refusal::Refusal;
-use crate::reply::Reply;
 use crate::request::{Request, Seen, Verb};
-use crate::shared::Shared;
-use crate::watch::Watch;
 use crate::write::Write;
 
 /// The place of the built-in kind `Namespace`.
 pub(crate) const NAMESPACES: usize = 0;
-/// How large a request may be, in bytes.
-const BODY_LIMIT: usize = 3 * 1024 * 1024;
 /// When every server is made, as its timestamps tell it: 2026-01-01T00:00:00Z.
 const EPOCH: i64 = 1_767_225_600;
 
@@ -40,29 +33,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn serve(&mut self, shared: &Arc<Shared>, request: &Request) -> Result<Response<Reply>, Refusal> {
-        if request.body.len() > BODY_LIMIT {
-            let message = format!("Request entity too large: limit is {BODY_LIMIT}");
-            return Err(Refusal::new(413, "RequestEntityTooLarge", message));
-        }
-        let untouched = request.is_dry_run().then(|| self.content.clone());
-        let answer = match request.verb {
-            Verb::Watch => return Ok(Reply::watch(Watch::open(shared.clone(), self, request)?)),
-            Verb::Get => self.get(request),
-            Verb::List => self.list(request).map(Arc::new),
-            Verb::Create => self.create(request),
-            Verb::Replace => self.replace(request),
-            Verb::Patch => self.patch(request),
-            Verb::Delete => self.delete(request),
-            Verb::DeleteCollection => self.delete_collection(request).map(Arc::new),
-        };
-        if let Some(untouched) = untouched {
-            self.content = untouched;
-        }
-        let code = if request.verb == Verb::Create { StatusCode::CREATED } else { StatusCode::OK };
-        answer.map(|object| Reply::json(code, &object, request.metadata_only))
-    }
-
     /// Numbers a request that has just arrived.
     pub(crate) fn arrive(&mut self, request: &mut Request) -> Seen {
         request.sequence = self.requests;

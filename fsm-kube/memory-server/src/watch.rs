@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Sleep;
 
 use crate::content::{self, Key};
+use crate::event::{EventType, SeenEvent};
 use crate::fault::Delivery;
 use crate::listing::parse_version;
 use crate::metadata;
@@ -22,40 +23,6 @@ use crate::selector::Selector;
 use crate::shared::Shared;
 use crate::state::State;
 use crate::write::Write;
-
-/// What an event says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventType {
-    /// The object is new to the watch.
-    Added,
-    /// The object has changed.
-    Modified,
-    /// The object is gone, or is no longer one that the watch is about.
-    Deleted,
-}
-
-impl EventType {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Added => "ADDED",
-            Self::Modified => "MODIFIED",
-            Self::Deleted => "DELETED",
-        }
-    }
-}
-
-/// An event, as it is shown to a hook before it is delivered. The objects that a watch without a version begins with are not shown.
-#[derive(Debug, Clone)]
-pub struct SeenEvent {
-    /// Whose watch it is; see [`MemoryServer::client_named`](crate::MemoryServer::client_named).
-    pub client: Arc<str>,
-    /// The number of the request that began the watch; see [`Seen::sequence`](crate::Seen::sequence).
-    pub watch: u64,
-    /// What it says.
-    pub event: EventType,
-    /// The write behind it.
-    pub write: Arc<Write>,
-}
 
 /// An open watch. It is also the body of its answer.
 pub(crate) struct Watch {

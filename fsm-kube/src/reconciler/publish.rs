@@ -13,10 +13,10 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::{Reconciled, Reconciler, Runs, now};
-use crate::FIELD_MANAGER;
 use crate::conditions::Verdict;
 use crate::reason::{Phase, Reason};
 use crate::status::Summary;
+use crate::store::FIELD_MANAGER;
 
 /// The types of Events.
 pub(super) const NORMAL: &str = "Normal";

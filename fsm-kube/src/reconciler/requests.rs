@@ -10,7 +10,8 @@ use super::publish::{NORMAL, WARNING};
 use super::{Reconciler, Runs, store_error};
 use crate::refusal::{self, Refusal};
 use crate::request::{self, Request};
-use crate::{FIELD_MANAGER, Verb};
+use crate::store::FIELD_MANAGER;
+use crate::verb::Verb;
 
 impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     /// Carries out the first request on the object. True if the object has changed by it.

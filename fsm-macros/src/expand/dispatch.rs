@@ -5,8 +5,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt as _;
 
-use super::{Expansion, pascal};
+use super::Expansion;
 use crate::model::{Kind, Transition};
+use crate::names::pascal;
 
 impl Expansion<'_> {
     pub(super) fn dispatch(&self) -> TokenStream {

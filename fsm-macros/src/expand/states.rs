@@ -5,7 +5,8 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
-use super::{Expansion, snake};
+use super::Expansion;
+use crate::names::{pascal, snake};
 use crate::parse::{FactDecl, StateDecl};
 
 /// The texts stand here because a text in `quote!` is read by the compiler's lexer each time.
@@ -272,8 +273,8 @@ impl Expansion<'_> {
         let fsm = self.fsm();
         let vis = &self.model.declaration.vis;
         let branches = self.model.transitions.iter().filter(|it| it.is_branch()).map(|transition| {
-            let next = super::pascal(&transition.name, "Next");
-            let made = super::pascal(&transition.name, "Made");
+            let next = pascal(&transition.name, "Next");
+            let made = pascal(&transition.name, "Made");
             let states: Vec<_> = transition.to.iter().map(|to| &self.model.states()[*to].ident).collect();
             let debug = self.debug();
             let next_doc = format!("Where `{}` may lead.", transition.name.unraw());

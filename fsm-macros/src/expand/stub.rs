@@ -8,7 +8,8 @@ use quote::{format_ident, quote};
 use syn::Ident;
 use syn::ext::IdentExt as _;
 
-use super::{Expansion, pascal};
+use super::Expansion;
+use crate::names::pascal;
 
 impl Expansion<'_> {
     /// The names alone, with the transitions trait.

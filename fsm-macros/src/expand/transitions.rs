@@ -6,8 +6,9 @@ use quote::{format_ident, quote};
 use syn::Ident;
 use syn::ext::IdentExt as _;
 
-use super::{Expansion, pascal};
+use super::Expansion;
 use crate::model::{Kind, Transition};
+use crate::names::pascal;
 
 const ERROR: &str = "What goes wrong; `Classify` says what it means for the effect.";
 

@@ -3,13 +3,50 @@
 use std::time::Duration;
 
 use durable_fsm_graph::{InDoubt, Order, Predecessor};
-use syn::Ident;
 use syn::ext::IdentExt as _;
+use syn::{Ident, Type};
 
-use super::{Contract, ForEach, Kind, Undo};
 use crate::errors::Errors;
 use crate::parse::{Declaration, StateDecl, TransitionDecl};
 use crate::suggest;
+
+/// What it does to the world.
+pub(crate) enum Kind {
+    Effect(Box<Contract>),
+    NoEffect,
+    Waits { within: Option<Duration> },
+}
+
+/// What is declared about an effect.
+pub(crate) struct Contract {
+    pub(crate) in_doubt: InDoubt,
+    pub(crate) undo: Undo,
+    pub(crate) abort: Option<Ident>,
+    pub(crate) timeout: Duration,
+    pub(crate) settle: Duration,
+    pub(crate) retry: (Duration, Duration),
+    pub(crate) look_first: bool,
+    pub(crate) predecessor: Predecessor,
+    pub(crate) for_each: Option<ForEach>,
+}
+
+/// How it is undone.
+#[derive(PartialEq)]
+pub(crate) enum Undo {
+    Method(Ident),
+    Retain,
+    None,
+}
+
+/// The set that it keeps true.
+pub(crate) struct ForEach {
+    pub(crate) fact: Ident,
+    pub(crate) subject: Type,
+    pub(crate) member: Type,
+    pub(crate) order: Order,
+    /// The fact is not a set of this state, so the types are unknown.
+    pub(crate) broken: bool,
+}
 
 const IN_DOUBT: &str = "say what happens when its outcome is in doubt: `in_doubt = repeat` (call again with the same idempotency key, because the provider names or keys the thing), `in_doubt = lookup` (ask the provider, and call again only when the thing is absent) or `in_doubt = hold` (stop until an operator says)";
 const UNDO: &str = "say how it is undone: `undo = method_name`, `undo = retain` (the thing is left behind on purpose, and listed) or `undo = none` (it made nothing of its own)";

@@ -111,7 +111,7 @@ impl<'r> Live<'r> {
 /// The attempt under way, or the last one that failed: what is known not to have happened leaves no intent, and is counted elsewhere.
 fn attempt(record: &Record) -> u32 {
     let failed = record.retry.as_ref().map(|retry| {
-        let sent = record.touched.last().map_or(0, |touched| touched.attempt);
+        let sent = record.unconfirmed.last().map_or(0, |unconfirmed| unconfirmed.attempt);
         retry.count.max(sent)
     });
     record.intent.as_ref().map(|intent| intent.attempt).or(failed).unwrap_or(0)

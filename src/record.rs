@@ -27,8 +27,8 @@ pub(crate) use key::fingerprint_of;
 pub use key::{idempotency_key, owner_tag};
 pub(crate) use life::Life;
 pub(crate) use next::advance;
-pub(crate) use next::may_remove;
 pub use next::next;
+pub(crate) use next::{MOST_UNSETTLED, is_certainly_absent, is_retained, may_remove, unsettled};
 pub use stamp::Stamp;
 
 /// The format that this version of the library writes.
@@ -64,7 +64,7 @@ pub struct Record {
     /// The facts; the typed states are projections of them.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
-    /// The live effects, in the order in which they were made.
+    /// The live effects, the one that is undone first last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<Effect>,
     /// Where the machine is going.
@@ -75,7 +75,7 @@ pub struct Record {
     pub intent: Option<Intent>,
     /// Steps that were sent once and are not committed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub touched: Vec<Touched>,
+    pub unconfirmed: Vec<Unconfirmed>,
     /// What was undone or aborted going forward, while that may be carried out once more, late: until then nothing is made in its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undone: Vec<Undone>,
@@ -131,6 +131,13 @@ pub struct Effect {
     /// The state that was reached, where the transition is a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// Its place on the way back, where that is not its life: see [`Effect::order`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
+    /// The reply to the attempt that committed it reached its sender, and no earlier attempt was in doubt then: nothing of it is still
+    /// under way where the transport delivers once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clean: bool,
     /// How often it was sent again while it lived, as by a loop. Its undo waits for the last of these as it would for the first.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub repeats: u32,
@@ -174,6 +181,9 @@ pub struct Intent {
     pub subject: Option<String>,
     /// The `seq` of the first intent of this life of the effect.
     pub life: u64,
+    /// The place of what it makes on the way back, where that is not its life.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
     /// Which of its methods is called.
     #[serde(default, skip_serializing_if = "Action::is_run")]
     pub action: Action,
@@ -194,7 +204,7 @@ pub struct Intent {
 /// A step that was sent once and is not committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Touched {
+pub struct Unconfirmed {
     /// The transition.
     pub transition: String,
     /// The subject, for a member of a set.
@@ -202,11 +212,17 @@ pub struct Touched {
     pub subject: Option<String>,
     /// The life under which it was sent.
     pub life: u64,
+    /// Its place on the way back, where that is not its life: see [`Effect::order`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<u64>,
     /// How many attempts were made.
     pub attempt: u32,
     /// Whether one of them may have taken effect.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_doubt: bool,
+    /// An abort is to remove it before anything else happens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aborting: bool,
     /// The spec that was sent.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub spec: Value,
@@ -269,6 +285,8 @@ pub enum HeldReason {
     Unreadable,
     /// The record does not fit into the store.
     TooLarge,
+    /// A step was refused under several specs, and each of them may still be carried out late.
+    Unsettled,
     /// There was a record, and it is gone or has gone back.
     RecordLost,
     /// The store answers, but does not keep what is written.
@@ -324,7 +342,7 @@ impl Record {
             undo: Vec::new(),
             direction: Direction::Forward,
             intent: None,
-            touched: Vec::new(),
+            unconfirmed: Vec::new(),
             undone: Vec::new(),
             retry: None,
             paused: false,
@@ -380,8 +398,9 @@ impl Record {
     pub(crate) fn facts_of(&self, intent: &Intent, each: Option<&str>) -> Facts {
         let Some(live) = self.effect_of(intent) else {
             // What was sent once is sent again with what it was sent with.
-            let touched = self.touched.iter().find(|touched| touched.of() == intent.of());
-            return touched.map_or_else(|| self.facts.clone(), |touched| self.facts.overlaid(&touched.saved));
+            let unconfirmed = self.unconfirmed.iter().find(|unconfirmed| unconfirmed.of() == intent.of());
+            return unconfirmed
+                .map_or_else(|| self.facts.clone(), |unconfirmed| self.facts.overlaid(&unconfirmed.saved));
         };
         let mut saved = live.saved.clone();
         let mut facts = self.facts.clone();

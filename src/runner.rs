@@ -122,7 +122,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             Ok(Decision::Turn(direction)) => Plan::Record(format!("turn: {direction:?}")),
             Ok(Decision::Release) => Plan::Record("release what was blocked".to_owned()),
             Ok(Decision::Drop { subject, .. }) => Plan::Record(format!("drop {subject}")),
-            Ok(Decision::Clear(touched)) => Plan::Record(format!("clear {}", touched.transition)),
+            Ok(Decision::Clear(unconfirmed)) => Plan::Record(format!("clear {}", unconfirmed.transition)),
             Ok(Decision::BeginAgain) => Plan::Record("begin again".to_owned()),
             Ok(Decision::Remove) => Plan::Remove,
         })

@@ -22,7 +22,7 @@ pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, index: usiz
         notes.push(format!("each of {}", set.fact));
     }
     match transition.kind {
-        Kind::Effect(contract) => match contract.undo {
+        Kind::Effect(contract) | Kind::Deferred(contract) => match contract.undo {
             Undo::Method(undo) => notes.push(match live.and_then(|live| live.back(index)) {
                 None => format!("⟲ {undo}"),
                 Some(Back::Undone) => format!("⟲ {undo}: undone"),
@@ -33,6 +33,7 @@ pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, index: usiz
             Undo::None => {}
         },
         Kind::Waits { .. } => notes.push("waits".to_owned()),
+        Kind::Rewind => notes.push("rewind".to_owned()),
         Kind::NoEffect => {}
     }
     if let Some(live) = live.filter(|live| live.under_way == Some(index)) {

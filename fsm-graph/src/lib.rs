@@ -40,6 +40,6 @@ pub mod written;
 
 pub use golden::assert_current;
 pub use model::{
-    Contract, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo,
+    Contract, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
 };
 pub use overlay::{Overlay, Step, Stopped};

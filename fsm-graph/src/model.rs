@@ -41,6 +41,8 @@ pub struct State<'a> {
     pub rest: Rest,
     /// Whether being here means that provisioning has failed.
     pub failed: bool,
+    /// Whether this state is a part of the way out: it is reached only by `on_delete` steps and from other leaving states.
+    pub leaving: bool,
     /// The facts that this state adds.
     pub facts: &'a [Fact<'a>],
     /// The names of all facts that can be read here: its own, and those that every path to it has recorded.
@@ -85,6 +87,8 @@ pub struct Transition<'a> {
     pub to: &'a [usize],
     /// The guard's name (`when = …`).
     pub guard: Option<&'a str>,
+    /// Whether it is considered only once deletion is wanted.
+    pub on_delete: bool,
     /// What it does to the world.
     pub kind: Kind<'a>,
 }
@@ -98,9 +102,15 @@ pub enum Kind<'a> {
     NoEffect,
     /// It looks and never changes anything (`waits`).
     Waits {
+        /// How often it looks, where it answers "not yet" without a time.
+        every: Option<Duration>,
         /// How long it may take in all before the resource is reported as blocked.
         within: Option<Duration>,
     },
+    /// It has no method: everything that was made since the mark of its target is undone, and the machine is there again.
+    Rewind,
+    /// It touches nothing outside the record when it runs (`no_effect`), and has an undo that runs at its place on the way back.
+    Deferred(Contract<'a>),
 }
 
 /// What is declared about an effect.
@@ -110,8 +120,12 @@ pub struct Contract<'a> {
     pub in_doubt: InDoubt,
     /// How it is undone.
     pub undo: Undo<'a>,
+    /// The method that is asked before every undo whether the thing is left behind (`retain_when = …`).
+    pub retain_when: Option<&'a str>,
     /// The method that removes whatever an attempt may have made.
     pub abort: Option<&'a str>,
+    /// Whether the transport may deliver a request twice.
+    pub transport: Transport,
     /// The deadline of one attempt.
     pub timeout: Duration,
     /// How long after the deadline a request may still land or a look-up may still lag.
@@ -142,6 +156,15 @@ pub enum Order {
     MakeFirst,
     /// The old one is undone before the new one is made.
     UndoFirst,
+}
+
+/// What the network and the client between the controller and the provider do with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// A request may be delivered twice.
+    AtLeastOnce,
+    /// A request is delivered at most once: nothing on the way duplicates it, and the client never sends it again by itself.
+    Once,
 }
 
 /// What happens when the outcome of an effect is in doubt.
@@ -211,13 +234,21 @@ impl<'a> Graph<'a> {
     }
 }
 
+impl Contract<'_> {
+    /// Whether a request is delivered at most once: what `lookup` and `hold` assume, and `repeat` says with `transport = once`.
+    #[must_use]
+    pub const fn is_delivered_once(&self) -> bool {
+        matches!(self.transport, Transport::Once) || !matches!(self.in_doubt, InDoubt::Repeat)
+    }
+}
+
 impl<'a> Transition<'a> {
-    /// The contract, if this transition is an effect.
+    /// The contract, if this transition makes something that can be undone.
     #[must_use]
     pub fn contract(&self) -> Option<&Contract<'a>> {
         match &self.kind {
-            Kind::Effect(contract) => Some(contract),
-            Kind::NoEffect | Kind::Waits { .. } => None,
+            Kind::Effect(contract) | Kind::Deferred(contract) => Some(contract),
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind => None,
         }
     }
 

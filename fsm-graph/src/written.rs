@@ -6,7 +6,9 @@ use std::time::Duration;
 pub use std::option::Option::{self, None, Some};
 
 pub use crate::model::Graph;
-use crate::model::{Contract, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo};
+use crate::model::{
+    Contract, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
+};
 
 /// Marks of a state, to be added up.
 pub const PASSING: u8 = 0;
@@ -14,6 +16,7 @@ pub const RESTING: u8 = 1;
 pub const TERMINAL: u8 = 2;
 pub const INITIAL: u8 = 4;
 pub const FAILED: u8 = 8;
+pub const LEAVING: u8 = 16;
 
 pub const REPEAT: InDoubt = InDoubt::Repeat;
 pub const LOOKUP: InDoubt = InDoubt::Lookup;
@@ -40,8 +43,8 @@ pub const fn state<'a>(
         RESTING => Rest::Resting,
         _ => Rest::Terminal,
     };
-    let (initial, failed) = (marks & INITIAL != 0, marks & FAILED != 0);
-    State { name, doc, initial, rest, failed, facts, known, transitions }
+    let (initial, failed, leaving) = (marks & INITIAL != 0, marks & FAILED != 0, marks & LEAVING != 0);
+    State { name, doc, initial, rest, failed, leaving, facts, known, transitions }
 }
 
 pub const fn fact<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
@@ -53,22 +56,51 @@ pub const fn set<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
 }
 
 pub const fn no_effect<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
-    Transition { name, from, to, guard, kind: Kind::NoEffect }
+    step(name, from, to, guard, Kind::NoEffect)
 }
 
-/// `within` is in milliseconds.
+const fn step<'a>(
+    name: &'a str,
+    from: usize,
+    to: &'a [usize],
+    guard: Option<&'a str>,
+    kind: Kind<'a>,
+) -> Transition<'a> {
+    Transition { name, from, to, guard, on_delete: false, kind }
+}
+
+pub const fn rewind<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
+    step(name, from, to, guard, Kind::Rewind)
+}
+
+/// `no_effect` with an undo.
+pub const fn deferred<'a>(
+    name: &'a str,
+    from: usize,
+    to: &'a [usize],
+    guard: Option<&'a str>,
+    contract: Contract<'a>,
+) -> Transition<'a> {
+    step(name, from, to, guard, Kind::Deferred(contract))
+}
+
+/// `within` and `every` are in milliseconds.
 pub const fn waits<'a>(
     name: &'a str,
     from: usize,
     to: &'a [usize],
     guard: Option<&'a str>,
     within: Option<u64>,
+    every: Option<u64>,
 ) -> Transition<'a> {
-    let within = match within {
-        Some(within) => Some(Duration::from_millis(within)),
+    step(name, from, to, guard, Kind::Waits { every: millis(every), within: millis(within) })
+}
+
+const fn millis(time: Option<u64>) -> Option<Duration> {
+    match time {
+        Some(time) => Some(Duration::from_millis(time)),
         None => None,
-    };
-    Transition { name, from, to, guard, kind: Kind::Waits { within } }
+    }
 }
 
 pub const fn effect<'a>(
@@ -78,7 +110,7 @@ pub const fn effect<'a>(
     guard: Option<&'a str>,
     contract: Contract<'a>,
 ) -> Transition<'a> {
-    Transition { name, from, to, guard, kind: Kind::Effect(contract) }
+    step(name, from, to, guard, Kind::Effect(contract))
 }
 
 /// The times are in milliseconds.
@@ -91,7 +123,9 @@ pub const fn contract<'a>(
     Contract {
         in_doubt,
         undo,
+        retain_when: None,
         abort,
+        transport: Transport::AtLeastOnce,
         timeout: Duration::from_millis(timeout),
         settle: Duration::from_millis(settle),
         retry: Retry { base: Duration::from_millis(base), max: Duration::from_millis(max) },
@@ -101,8 +135,29 @@ pub const fn contract<'a>(
     }
 }
 
+/// The transition with what few transitions say.
+impl Transition<'_> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn on_delete(self) -> Self {
+        Self { on_delete: true, ..self }
+    }
+}
+
 /// The contract with what few contracts say.
 impl<'a> Contract<'a> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn once(self) -> Self {
+        Self { transport: Transport::Once, ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn retained_when(self, method: &'a str) -> Self {
+        Self { retain_when: Some(method), ..self }
+    }
+
     #[doc(hidden)]
     #[must_use]
     pub const fn look_later(self) -> Self {

@@ -25,6 +25,8 @@ pub(crate) struct Declaration {
     pub(crate) resource: Option<Type>,
     pub(crate) krate: Path,
     pub(crate) undo_on_rejected: bool,
+    /// Requests are delivered once.
+    pub(crate) once: bool,
     pub(crate) debug: bool,
     pub(crate) states: Vec<StateDecl>,
 }
@@ -76,6 +78,7 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         resource: None,
         krate: syn::parse_quote!(::durable_fsm),
         undo_on_rejected: false,
+        once: false,
         debug: false,
         states: Vec::new(),
     };
@@ -105,7 +108,8 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
 
 /// The keys of the enum. False if one was not understood: what it stands for is not missed too.
 fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Errors) -> bool {
-    let (mut version, mut reader, mut krate, mut on_rejected, mut debug) = (None, None, None, None, None);
+    let (mut version, mut reader, mut krate) = (None, None, None);
+    let (mut on_rejected, mut transport, mut debug) = (None, None, None);
     let known = fsm_keys(attrs, errors, |key, value| match key.to_string().as_str() {
         "name" => once(key, &mut declaration.name, keys::text(key, value, "example.io/worker")?),
         "version" => once(key, &mut version, keys::number(key, value)?),
@@ -123,8 +127,12 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
             }
             once(key, &mut on_rejected, ())
         }
+        "transport" => once(key, &mut transport, keys::transport(keys::word(key, value)?)?),
         "debug" => flag(key, value).and_then(|()| once(key, &mut debug, ())),
-        _ => Err(keys::unknown(key, &["name", "version", "reader", "resource", "crate", "on_rejected", "debug"])),
+        _ => Err(keys::unknown(
+            key,
+            &["name", "version", "reader", "resource", "crate", "on_rejected", "transport", "debug"],
+        )),
     });
     if let (Some((version, _)), Some((reader, span))) = (version, reader)
         && reader > version
@@ -135,6 +143,7 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
     declaration.reader = reader.map(|(reader, _)| reader);
     declaration.krate = krate.unwrap_or_else(|| syn::parse_quote!(::durable_fsm));
     declaration.undo_on_rejected = on_rejected.is_some();
+    declaration.once = transport.is_some();
     declaration.debug = debug.is_some();
     known
 }

@@ -17,8 +17,8 @@ pub(super) fn of(graph: &Graph<'_>, record: &Record, walked: &[Step]) -> (Vec<us
     // A step that was sent and may have taken effect comes first; one that lives as well is undone once.
     let lives =
         |transition: &str, life: u64| record.undo.iter().any(|it| it.transition == transition && it.life == life);
-    let touched = record.touched.iter().rev().filter(|it| !lives(&it.transition, it.life));
-    let listed = touched.map(|it| &it.transition).chain(record.undo.iter().rev().map(|it| &it.transition));
+    let unconfirmed = record.unconfirmed.iter().rev().filter(|it| !lives(&it.transition, it.life));
+    let listed = unconfirmed.map(|it| &it.transition).chain(record.undo.iter().rev().map(|it| &it.transition));
     let left: Vec<usize> = listed.filter_map(|name| undoable(name)).collect();
 
     let events: Vec<&str> = record.history.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();

@@ -30,7 +30,7 @@ impl<P: Probe> Pass<'_, P> {
             Err(error) => return self.hold(HeldReason::Unreadable, error.to_string()).await,
         };
         if set_aside {
-            self.apply(Event::SetAside)?;
+            self.apply(Event::SetAside { aborting: true })?;
         }
         let started = self.driver.clock.monotonic();
         let deadline = self.now().later(contract.timeout);
@@ -101,7 +101,7 @@ impl<P: Probe> Pass<'_, P> {
         };
         self.driver.probe.attempted(&self.at(site, Side::After), class);
         match outcome {
-            Ok(Some(reply)) => self.reached(reply),
+            Ok(Some(reply)) => self.reached(reply, false),
             Ok(None) => self.learn(Event::Undone { at: self.now() }),
             Err(failure) => self.failed(failure, contract),
         }
@@ -123,13 +123,13 @@ impl<P: Probe> Pass<'_, P> {
         match found {
             Ok(Lookup::Ours(_) | Lookup::Incomplete) if undoing => Ok(true),
             Ok(Lookup::Absent) if undoing => self.learn(Event::Undone { at: self.now() }).map(|()| false),
-            Ok(Lookup::Ours(reply)) => self.reached(reply).map(|()| false),
+            Ok(Lookup::Ours(reply)) => self.reached(reply, true).map(|()| false),
             Ok(Lookup::Absent) => {
                 self.learn(Event::SeenAbsent)?;
-                Ok(forward)
+                self.is_still_wanted(intent, forward)
             }
             Ok(Lookup::Predecessor(reply)) if !undoing && contract.predecessor == Predecessor::Adopt => {
-                self.reached(reply).map(|()| false)
+                self.reached(reply, true).map(|()| false)
             }
             Ok(Lookup::NotOurs | Lookup::Predecessor(_)) if !undoing && !forward => {
                 self.learn(Event::SeenAbsent).map(|()| false)
@@ -144,7 +144,7 @@ impl<P: Probe> Pass<'_, P> {
             }
             Ok(Lookup::Incomplete) if contract.abort.is_some() => {
                 // Set aside, it is aborted before anything else, and the transition runs afresh.
-                self.learn(Event::SetAside).map(|()| false)
+                self.learn(Event::SetAside { aborting: true }).map(|()| false)
             }
             Ok(Lookup::Incomplete) => {
                 let message = format!(
@@ -173,11 +173,24 @@ impl<P: Probe> Pass<'_, P> {
         self.learn(Event::Failed { class: Class::NotOurs, error, at, after: Duration::ZERO, generation })
     }
 
-    fn reached(&mut self, reply: Reply) -> Result<(), Halt> {
+    /// Whether an effect that was seen absent is to be called now. With another spec than it was sent with it is another thing, which has a
+    /// life of its own.
+    fn is_still_wanted(&mut self, intent: &Intent, forward: bool) -> Result<bool, Halt> {
+        let spec = match self.steps.spec() {
+            Ok(spec) => spec,
+            Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
+        };
+        if !forward || intent.spec == spec {
+            return Ok(forward);
+        }
+        self.learn(Event::Withdrawn).map(|()| false)
+    }
+
+    fn reached(&mut self, reply: Reply, found: bool) -> Result<(), Halt> {
         let at = self.now();
         match reply {
-            Reply::Made(made) => self.learn(Event::Reached { made, at }),
-            Reply::Member(value) => self.learn(Event::Member { value, at }),
+            Reply::Made(made) => self.learn(Event::Reached { made, found, at }),
+            Reply::Member(value) => self.learn(Event::Member { value, found, at }),
             Reply::NotYet(_) => Err(self
                 .unwritten(HeldReason::Unreadable, "an effect answered `not yet`, and is none that waits".to_owned())),
         }

@@ -6,7 +6,12 @@ use std::time::Duration;
 use durable_fsm_graph::{Contract, ForEach, InDoubt, Kind, Order, Transition, Undo};
 
 use super::sightings::{OpenEnd, Sightings};
-use crate::record::{Action, BlockedReason, Direction, HeldReason, Intent, Record, Stamp, Touched};
+use serde_json::Value;
+
+use crate::record::{
+    Action, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Stamp, Unconfirmed,
+    is_certainly_absent, is_retained, unsettled,
+};
 use crate::steps::Steps;
 use crate::{FactError, RecordId};
 
@@ -19,11 +24,11 @@ pub(crate) enum Decision {
     Turn(Direction),
     /// What blocked it has changed.
     Release,
-    /// Write an intent, then call. With `set_aside`, an open intent is set aside in the same write.
+    /// Write an intent, then call. With `set_aside`, an open intent is set aside for its abort in the same write.
     Begin { transition: usize, subject: Option<String>, action: Action, set_aside: bool },
     /// Take the open intent over, then resolve it.
     TakeOver,
-    /// The open intent has nothing to undo.
+    /// The outcome of the open intent stays in doubt; it is settled at its place on the way back.
     SetAside,
     /// A person has to look.
     Hold { reason: HeldReason, message: String },
@@ -31,8 +36,8 @@ pub(crate) enum Decision {
     Compute { transition: usize },
     /// A member that nothing undoes leaves its set.
     Drop { transition: usize, subject: String },
-    /// A touched step has nothing to undo.
-    Clear(Touched),
+    /// An unconfirmed step has nothing to undo, or certainly made nothing.
+    Clear(Unconfirmed),
     /// Everything is undone; begin again.
     BeginAgain,
     /// Everything is undone; remove the record.
@@ -165,20 +170,13 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     if let Some(left) = quiet_in.filter(|_| !hurry) {
         return Ok(Decision::Stop(Ending::Progressing(left)));
     }
+    // On the way back an outcome in doubt is settled at its place in the order, as everything else is. A holder that is still at it gets the
+    // time to say what came of it.
+    if !forward && intent.action == Action::Run {
+        return Ok(Decision::SetAside);
+    }
     if intent.action != Action::Run {
         return Ok(around.until_retry(record, contract).map_or(Decision::TakeOver, wait));
-    }
-    if !forward {
-        return Ok(match (contract.abort, contract.in_doubt, contract.undo) {
-            (_, _, Undo::None | Undo::Retain) => Decision::SetAside,
-            (Some(_), _, Undo::Method(_)) => begin_abort,
-            (None, InDoubt::Hold, Undo::Method(_)) => {
-                Decision::Hold { reason: HeldReason::InDoubt, message: in_doubt_message(step, intent) }
-            }
-            (None, InDoubt::Repeat | InDoubt::Lookup, Undo::Method(_)) => {
-                around.until_retry(record, contract).map_or(Decision::TakeOver, wait)
-            }
-        });
     }
     if contract.in_doubt == InDoubt::Hold {
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message: in_doubt_message(step, intent) });
@@ -218,23 +216,23 @@ fn forward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactE
     if let Some(decision) = abort_doubted(record, around)? {
         return Ok(decision);
     }
-    let here = || state.transitions.iter().filter_map(|index| graph.transitions.get(*index).map(|step| (*index, step)));
-    for (index, step) in here() {
-        if let (Some(contract), Some(for_each)) = (step.contract(), step.for_each())
-            && let Some(decision) = keep_set(record, around, index, step, contract, for_each)?
-        {
-            return Ok(decision);
+    // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it.
+    for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
+        if let (Some(contract), Some(for_each)) = (step.contract(), step.for_each()) {
+            match keep_set(record, around, index, step, contract, for_each)? {
+                Some(decision) => return Ok(decision),
+                None => continue,
+            }
         }
-    }
-    for (index, step) in here() {
-        if step.for_each().is_some() || (step.guard.is_some() && !around.steps.guard(index, &record.facts)?) {
+        if step.guard.is_some() && !around.steps.guard(index, &record.facts)? {
             continue;
         }
-        return Ok(match &step.kind {
-            Kind::NoEffect => Decision::Compute { transition: index },
-            Kind::Waits { .. } => Decision::Compute { transition: index },
+        return match &step.kind {
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) | Kind::Rewind => {
+                Ok(Decision::Compute { transition: index })
+            }
             Kind::Effect(contract) => begin(record, around, index, None, contract),
-        });
+        };
     }
     Ok(Decision::Stop(Ending::Resting))
 }
@@ -245,23 +243,103 @@ fn begin(
     transition: usize,
     subject: Option<String>,
     contract: &Contract<'_>,
+) -> Result<Decision, FactError> {
+    let step = &around.steps.graph().transitions[transition];
+    let waits = around
+        .until_free(record, step.name, subject.as_deref(), contract)
+        .or_else(|| around.until_retry(record, contract));
+    if let Some(left) = waits {
+        return Ok(wait(left));
+    }
+    let sent = || {
+        record
+            .unconfirmed
+            .iter()
+            .filter(|sent| sent.transition == step.name && sent.subject.as_deref() == subject.as_deref())
+    };
+    let is_known = |spec: &Value| sent().any(|sent| sent.spec == *spec);
+    if let Some(doubted) = sent().find(|sent| sent.in_doubt) {
+        return Ok(take_up(around, doubted, transition, step, contract, &around.steps.spec()?));
+    }
+    if unsettled(around.steps.graph(), record, step.name, subject.as_deref()) >= MOST_UNSETTLED
+        && !is_known(&around.steps.spec()?)
+    {
+        return Ok(make_room(around, record, transition, subject, contract));
+    }
+    // The thing may be known by name: a late duplicate of another life of it would write over what is sent now.
+    let spec = around.steps.spec()?;
+    let last = sent().max_by_key(|sent| sent.order());
+    let others = sent().filter(|sent| last.is_none_or(|last| last.life != sent.life) || sent.spec != spec);
+    let late = others.filter(|sent| !is_certainly_absent(around.steps.graph(), sent));
+    let left = late.filter_map(|sent| around.until_quiet(OpenEnd::Unconfirmed(sent), contract)).max();
+    Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Run, set_aside: false }, wait))
+}
+
+/// A life that was set aside in doubt comes before any other life of its transition and subject.
+fn take_up(
+    around: &Surroundings<'_>,
+    doubted: &Unconfirmed,
+    transition: usize,
+    step: &Transition<'_>,
+    contract: &Contract<'_>,
+    spec: &Value,
+) -> Decision {
+    let is_same = doubted.spec == *spec;
+    let action = match contract.in_doubt {
+        // The same request continues; another spec follows only once this one is out of the way, where it can be.
+        InDoubt::Repeat if is_same || contract.abort.is_none() => {
+            let subject = doubted.subject.clone();
+            return Decision::Begin { transition, subject, action: Action::Run, set_aside: false };
+        }
+        InDoubt::Lookup => Action::Run,
+        InDoubt::Hold if contract.abort.is_none() => {
+            let message = format!(
+                "`{}` may or may not have happened (attempt {}); look at the provider, then resolve with `applied` or `not-applied`",
+                step.name, doubted.attempt
+            );
+            return Decision::Hold { reason: HeldReason::InDoubt, message };
+        }
+        InDoubt::Repeat | InDoubt::Hold => Action::Abort,
+    };
+    let subject = doubted.subject.clone();
+    around
+        .until_quiet(OpenEnd::Unconfirmed(doubted), contract)
+        .map_or(Decision::Begin { transition, subject, action, set_aside: false }, wait)
+}
+
+/// Too many lives of one step were refused and may exist all the same: one goes before another begins.
+fn make_room(
+    around: &Surroundings<'_>,
+    record: &Record,
+    transition: usize,
+    subject: Option<String>,
+    contract: &Contract<'_>,
 ) -> Decision {
     let name = around.steps.graph().transitions[transition].name;
-    around
-        .until_free(record, name, subject.as_deref(), contract)
-        .or_else(|| around.until_retry(record, contract))
-        .map_or(Decision::Begin { transition, subject, action: Action::Run, set_aside: false }, wait)
+    let is_it = |sent: &&Unconfirmed| sent.transition == name && sent.subject == subject;
+    match record.unconfirmed.iter().filter(is_it).min_by_key(|sent| sent.order()) {
+        Some(oldest) if contract.abort.is_some() => around
+            .until_quiet(OpenEnd::Unconfirmed(oldest), contract)
+            .map_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }, wait),
+        _ => {
+            let message = format!(
+                "`{name}` was refused under {MOST_UNSETTLED} specs, and a late duplicate of each may still be carried out; look at the provider, then resolve with `not-applied` if none of them exists"
+            );
+            Decision::Hold { reason: HeldReason::Unsettled, message }
+        }
+    }
 }
 
 /// A step whose abort was begun and not finished goes before everything else.
 fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<Decision>, FactError> {
-    let Some(touched) = record.touched.iter().rev().find(|touched| touched.in_doubt) else { return Ok(None) };
-    let (transition, _, contract) = find(around, &touched.transition)?;
-    if contract.abort.is_none() {
+    let Some(unconfirmed) = record.unconfirmed.iter().rev().find(|unconfirmed| unconfirmed.aborting) else {
         return Ok(None);
-    }
-    let left = around.until_quiet(OpenEnd::Touched(touched), contract).or_else(|| around.until_retry(record, contract));
-    let subject = touched.subject.clone();
+    };
+    let (transition, _, contract) = find(around, &unconfirmed.transition)?;
+    let left = around
+        .until_quiet(OpenEnd::Unconfirmed(unconfirmed), contract)
+        .or_else(|| around.until_retry(record, contract));
+    let subject = unconfirmed.subject.clone();
     Ok(Some(left.map_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }, wait)))
 }
 
@@ -284,7 +362,7 @@ fn keep_set(
     let surplus_first = for_each.order == Order::UndoFirst || missing.is_none();
     match (missing, surplus) {
         (_, Some(surplus)) if surplus_first => unmake(record, around, transition, step, contract, surplus).map(Some),
-        (Some(missing), _) => Ok(Some(begin(record, around, transition, Some(missing.clone()), contract))),
+        (Some(missing), _) => begin(record, around, transition, Some(missing.clone()), contract).map(Some),
         (None, _) => Ok(None),
     }
 }
@@ -311,35 +389,26 @@ fn unmake(
     }
 }
 
-/// What is to be undone next: first what was sent and never committed, then the live effects, the latest first.
+/// What is to be undone next: the entry of the highest order, live or unconfirmed. What stands on others goes before them, and an entry
+/// that has to wait is never passed over.
 fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
-    if let Some(touched) = record.touched.last() {
-        let (transition, step, contract) = find(around, &touched.transition)?;
-        let quiet_in = around.until_quiet(OpenEnd::Touched(touched), contract);
-        match contract.undo {
-            Undo::Retain => return Ok(Decision::Clear(touched.clone())),
-            // It may change what others have made, and that is about to be undone.
-            Undo::None => return Ok(quiet_in.map_or(Decision::Clear(touched.clone()), wait)),
-            Undo::Method(_) => {}
+    let graph = around.steps.graph();
+    let live = record.undo.iter().rev().find(|live| !is_retained(graph, live));
+    let sent = record.unconfirmed.iter().max_by_key(|sent| sent.order());
+    match (sent, live) {
+        (Some(sent), live) if live.is_none_or(|live| sent.order() >= live.order()) => {
+            return undo_unconfirmed(record, around, sent);
         }
-        let left = quiet_in.or_else(|| around.until_retry(record, contract));
-        let action = if contract.abort.is_some() { Action::Abort } else { Action::Run };
-        if action == Action::Run && contract.in_doubt == InDoubt::Hold {
-            let message =
-                format!("`{}` was sent and may have happened; give it an `abort`, or roll back by hand", step.name);
-            return Ok(Decision::Hold { reason: HeldReason::InDoubt, message });
+        (_, Some(live)) => {
+            let (transition, _, contract) = find(around, &live.transition)?;
+            let left =
+                around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
+            let subject = live.subject.clone();
+            return Ok(
+                left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait)
+            );
         }
-        let subject = touched.subject.clone();
-        return Ok(left.map_or(Decision::Begin { transition, subject, action, set_aside: false }, wait));
-    }
-    for live in record.undo.iter().rev() {
-        let (transition, _, contract) = find(around, &live.transition)?;
-        if contract.undo == Undo::Retain {
-            continue;
-        }
-        let left = around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
-        let subject = live.subject.clone();
-        return Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait));
+        (_, None) => {}
     }
     Ok(match record.direction {
         Direction::Deleting => Decision::Remove,
@@ -348,6 +417,30 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
             None => around.until_undone(record).map_or(Decision::BeginAgain, wait),
         },
     })
+}
+
+/// A step that was sent and never committed, at its place on the way back.
+fn undo_unconfirmed(record: &Record, around: &Surroundings<'_>, sent: &Unconfirmed) -> Result<Decision, FactError> {
+    let (transition, step, contract) = find(around, &sent.transition)?;
+    if is_certainly_absent(around.steps.graph(), sent) {
+        return Ok(Decision::Clear(sent.clone()));
+    }
+    let quiet_in = around.until_quiet(OpenEnd::Unconfirmed(sent), contract);
+    match contract.undo {
+        Undo::Retain => return Ok(Decision::Clear(sent.clone())),
+        // It may change what others have made, and that is about to be undone.
+        Undo::None => return Ok(quiet_in.map_or(Decision::Clear(sent.clone()), wait)),
+        Undo::Method(_) => {}
+    }
+    let left = quiet_in.or_else(|| around.until_retry(record, contract));
+    let action = if contract.abort.is_some() { Action::Abort } else { Action::Run };
+    if action == Action::Run && contract.in_doubt == InDoubt::Hold {
+        let message =
+            format!("`{}` was sent and may have happened; give it an `abort`, or roll back by hand", step.name);
+        return Ok(Decision::Hold { reason: HeldReason::InDoubt, message });
+    }
+    let subject = sent.subject.clone();
+    Ok(left.map_or(Decision::Begin { transition, subject, action, set_aside: false }, wait))
 }
 
 /// A transition with its contract.

@@ -74,16 +74,25 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Reads the record again after somebody else has written it. What was learnt is applied to the new record, if the intent under
     /// which it was learnt is still there and still this call's own.
+    /// It is not written again blindly: the pass decides anew.
     pub(super) async fn reload(&mut self) -> Result<(), Halt> {
-        let read = self.load_later().await?;
+        self.reload_after(Site::Commit).await
+    }
+
+    /// As [`Pass::reload`], after this kind of write: that there is no record is no surprise after a removal.
+    pub(super) async fn reload_after(&mut self, site: Site) -> Result<(), Halt> {
+        let read = self.load_later(site == Site::Remove).await?;
         let learnt = std::mem::take(&mut self.learnt);
         let about = self.about.clone();
-        let intent = self.base.as_ref().and_then(|base| base.intent.clone());
+        let known = self.base.as_ref().map(|base| (base.origin.clone(), base.intent.clone()));
         let (intents, generation) = (self.intents, self.generation);
         *self = read;
         (self.intents, self.generation) = (intents, generation);
         let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
-        if intent.is_some_and(|intent| is_own(&intent) && self.record.intent.as_ref() == Some(&intent)) {
+        let is_same = |(origin, intent): (String, Option<Intent>)| {
+            intent.as_ref().is_some_and(is_own) && self.record.intent == intent && self.record.origin == origin
+        };
+        if known.is_some_and(is_same) {
             let last = learnt.len().saturating_sub(1);
             for (index, event) in learnt.into_iter().enumerate() {
                 // On the way back "there is none" ends the intent. It says nothing any more once the attempt that followed has.
@@ -99,13 +108,13 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Loads; while something is learnt and not written, until it is not older than what this pass knows already. A read that is out of
     /// date would tell that our intent is not there, and what was learnt under it would be lost.
-    async fn load_later(&self) -> Result<Self, Halt> {
+    async fn load_later(&self, removing: bool) -> Result<Self, Halt> {
         let (mut delay, mut attempt) = (Duration::from_millis(100), 1);
         loop {
             let read = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
             let is_older = match (&self.base, &read.base) {
                 (Some(known), Some(read)) => read.origin == known.origin && read.seq < known.seq,
-                (Some(_), None) => true,
+                (Some(_), None) => !removing,
                 (None, _) => false,
             };
             if self.learnt.is_empty() || !is_older {

@@ -144,17 +144,17 @@ impl<'d, P: Probe> Pass<'d, P> {
                 self.begin(transition, subject, action, set_aside).await
             }
             Decision::TakeOver => self.take_over().await,
-            Decision::SetAside => self.apply(Event::SetAside),
+            Decision::SetAside => self.apply(Event::SetAside { aborting: false }),
             Decision::Hold { reason, message } => self.hold(reason, message).await,
             Decision::Compute { transition } => self.compute(transition).await,
             Decision::Drop { transition, subject } => {
                 let transition = self.name(transition).to_owned();
                 self.apply(Event::Dropped { transition, subject })
             }
-            Decision::Clear(touched) => self.apply(Event::Cleared {
-                transition: touched.transition,
-                subject: touched.subject,
-                life: touched.life,
+            Decision::Clear(unconfirmed) => self.apply(Event::Cleared {
+                transition: unconfirmed.transition,
+                subject: unconfirmed.subject,
+                life: unconfirmed.life,
             }),
             Decision::BeginAgain => self.apply(Event::RolledBack { at: self.now() }),
             Decision::Remove => self.remove().await,
@@ -201,7 +201,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 self.cross(Site::Wait, Side::After).await;
                 reply
             }
-            Kind::NoEffect | Kind::Effect(_) => self.steps.run(ask).await,
+            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind => self.steps.run(ask).await,
         };
         match reply {
             Ok(Reply::Made(made)) => {
@@ -237,7 +237,7 @@ impl<'d, P: Probe> Pass<'d, P> {
     async fn not_yet(&mut self, name: &str, kind: Kind<'_>, after: Option<Duration>) -> Result<(), Halt> {
         let after = after.unwrap_or(DEFAULT_BACKOFF.base * 5);
         let now = self.now();
-        if let Kind::Waits { within: Some(within) } = kind {
+        if let Kind::Waits { within: Some(within), .. } = kind {
             let waited = now.after(self.record.since);
             let reported = self.record.blocked.is_some();
             if waited >= within && !reported {
@@ -273,9 +273,12 @@ impl<'d, P: Probe> Pass<'d, P> {
             }
             // Somebody else wrote, or it may be done already: the record tells.
             Err(StoreError::Conflict | StoreError::Unknown(_)) => {
-                self.learnt.clear();
-                self.reload().await?;
-                if self.stored { Ok(()) } else { Err(stop(Ending::Gone, None)) }
+                self.reload_after(Site::Remove).await?;
+                if !self.stored {
+                    self.driver.sightings.forget(self.id);
+                    return Err(stop(Ending::Gone, None));
+                }
+                Ok(())
             }
             Err(error) => Err(Halt::Store(error)),
         }

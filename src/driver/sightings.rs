@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use durable_fsm_graph::Contract;
+use durable_fsm_graph::{Contract, InDoubt};
 
 use crate::RecordId;
-use crate::record::{Direction, Effect, Intent, Record, Touched, Undone};
+use crate::record::{Direction, Effect, Intent, Record, Unconfirmed, Undone};
 
 /// For each record, when each of its open ends was first seen.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ struct Sighting {
 pub(crate) enum OpenEnd<'r> {
     Intent(&'r Intent),
     Live(&'r Effect),
-    Touched(&'r Touched),
+    Unconfirmed(&'r Unconfirmed),
     Undone(&'r Undone),
     /// A roll-back, with so much left of it: what was undone last has left no other trace.
     RollBack(usize),
@@ -37,7 +37,7 @@ pub(crate) enum OpenEnd<'r> {
 enum Mark {
     Intent { holder: String, attempt: u32, life: u64 },
     Live { transition: String, subject: Option<String>, life: u64, repeats: u32 },
-    Touched { transition: String, subject: Option<String>, life: u64, attempt: u32 },
+    Unconfirmed { transition: String, subject: Option<String>, life: u64, attempt: u32 },
     Undone { transition: String, subject: Option<String>, life: u64 },
     RollBack(usize),
 }
@@ -54,12 +54,12 @@ impl Sightings {
             Some(seen) => seen,
             None => all.entry(id.clone()).or_default(),
         };
+        let new = open_ends(record).filter(|end| !seen.iter().any(|sighting| end.is(&sighting.mark)));
+        // What was set aside, or committed, is as old as the attempt under which it was sent.
+        let since = |end: OpenEnd<'_>| seen.iter().find(|it| end.follows(&it.mark)).map_or(now, |it| it.since);
+        let new: Vec<Sighting> = new.map(|end| Sighting { mark: end.mark(), since: since(end) }).collect();
         seen.retain(|sighting| open_ends(record).any(|end| end.is(&sighting.mark)));
-        for end in open_ends(record) {
-            if !seen.iter().any(|sighting| end.is(&sighting.mark)) {
-                seen.push(Sighting { mark: end.mark(), since: now });
-            }
-        }
+        seen.extend(new);
     }
 
     /// When this was first seen; now, if it was not.
@@ -77,7 +77,14 @@ impl Sightings {
         contract: &Contract<'_>,
         now: Duration,
     ) -> Option<Duration> {
-        let quiet = self.since(id, end, now) + contract.timeout + contract.settle;
+        // Where the one request that made it was answered, nothing of it can come any more; a look-up may lag all the same.
+        let is_answered = matches!(end, OpenEnd::Live(live) if live.clean) && contract.is_delivered_once();
+        let in_flight = match (is_answered, contract.in_doubt) {
+            (false, _) => contract.timeout + contract.settle,
+            (true, InDoubt::Lookup) => contract.settle,
+            (true, InDoubt::Repeat | InDoubt::Hold) => return None,
+        };
+        let quiet = self.since(id, end, now) + in_flight;
         quiet.checked_sub(now).filter(|left| !left.is_zero())
     }
 
@@ -89,14 +96,15 @@ impl Sightings {
 
 fn open_ends(record: &Record) -> impl Iterator<Item = OpenEnd<'_>> {
     let open = record.intent.iter().map(OpenEnd::Intent);
-    let open = open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.touched.iter().map(OpenEnd::Touched));
+    let open =
+        open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.unconfirmed.iter().map(OpenEnd::Unconfirmed));
     let open = open.chain(record.undone.iter().map(OpenEnd::Undone));
     open.chain((record.direction == Direction::RollingBack).then(|| OpenEnd::roll_back(record)))
 }
 
 impl OpenEnd<'_> {
     pub(crate) fn roll_back(record: &Record) -> Self {
-        OpenEnd::RollBack(record.undo.len() + record.touched.len())
+        OpenEnd::RollBack(record.undo.len() + record.unconfirmed.len())
     }
 
     fn mark(self) -> Mark {
@@ -106,14 +114,24 @@ impl OpenEnd<'_> {
                 let (transition, subject) = (it.transition.clone(), it.subject.clone());
                 Mark::Live { transition, subject, life: it.life, repeats: it.repeats }
             }
-            OpenEnd::Touched(it) => {
+            OpenEnd::Unconfirmed(it) => {
                 let (transition, subject) = (it.transition.clone(), it.subject.clone());
-                Mark::Touched { transition, subject, life: it.life, attempt: it.attempt }
+                Mark::Unconfirmed { transition, subject, life: it.life, attempt: it.attempt }
             }
             OpenEnd::Undone(it) => {
                 Mark::Undone { transition: it.transition.clone(), subject: it.subject.clone(), life: it.life }
             }
             OpenEnd::RollBack(left) => Mark::RollBack(left),
+        }
+    }
+
+    /// Whether it is about the same attempt as an intent that was open before.
+    fn follows(self, mark: &Mark) -> bool {
+        match (self, mark) {
+            (OpenEnd::Unconfirmed(it), Mark::Intent { attempt, life, .. }) => {
+                it.life == *life && it.attempt == *attempt
+            }
+            _ => false,
         }
     }
 
@@ -125,7 +143,7 @@ impl OpenEnd<'_> {
             (OpenEnd::Live(it), Mark::Live { transition, subject, life, repeats }) => {
                 it.life == *life && it.repeats == *repeats && it.transition == *transition && it.subject == *subject
             }
-            (OpenEnd::Touched(it), Mark::Touched { transition, subject, life, attempt }) => {
+            (OpenEnd::Unconfirmed(it), Mark::Unconfirmed { transition, subject, life, attempt }) => {
                 it.life == *life && it.attempt == *attempt && it.transition == *transition && it.subject == *subject
             }
             (OpenEnd::Undone(it), Mark::Undone { transition, subject, life }) => {

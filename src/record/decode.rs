@@ -125,6 +125,11 @@ impl Record {
         }
         for (index, effect) in self.undo.iter().enumerate() {
             self.check_step(graph, &effect.transition, effect.subject.as_deref(), effect.life)?;
+            self.check_order(&effect.transition, effect.order(), effect.life)?;
+            if let Some(below) = self.undo[..index].last().filter(|below| below.order() > effect.order()) {
+                let (above, below) = (&effect.transition, &below.transition);
+                return inconsistent(format!("`{above}` stands above `{below}`, and is of a lower order"));
+            }
             if let Some(state) = &effect.state {
                 let reached = graph.state(state).ok_or_else(|| Unreadable::State(state.clone()))?.0;
                 let made = graph.transition(&effect.transition).is_some_and(|(_, step)| step.to.contains(&reached));
@@ -143,13 +148,14 @@ impl Record {
                 return inconsistent(format!("`{}` stands twice among its live effects", effect.transition));
             }
         }
-        for (index, touched) in self.touched.iter().enumerate() {
-            self.check_step(graph, &touched.transition, touched.subject.as_deref(), touched.life)?;
-            if touched.attempt == 0 {
-                return inconsistent(format!("`{}` was sent with attempt 0", touched.transition));
+        for (index, unconfirmed) in self.unconfirmed.iter().enumerate() {
+            self.check_step(graph, &unconfirmed.transition, unconfirmed.subject.as_deref(), unconfirmed.life)?;
+            self.check_order(&unconfirmed.transition, unconfirmed.order(), unconfirmed.life)?;
+            if unconfirmed.attempt == 0 {
+                return inconsistent(format!("`{}` was sent with attempt 0", unconfirmed.transition));
             }
-            if self.touched[..index].iter().any(|other| other.of() == touched.of()) {
-                return inconsistent(format!("`{}` stands twice among its touched steps", touched.transition));
+            if self.unconfirmed[..index].iter().any(|other| other.of() == unconfirmed.of()) {
+                return inconsistent(format!("`{}` stands twice among its unconfirmed steps", unconfirmed.transition));
             }
         }
         for (index, undone) in self.undone.iter().enumerate() {
@@ -171,6 +177,7 @@ impl Record {
     fn check_intent(&self, graph: &Graph<'_>, intent: &Intent) -> Result<(), Unreadable> {
         let inconsistent = |what: String| Err(Unreadable::Inconsistent(what));
         self.check_step(graph, &intent.transition, intent.subject.as_deref(), intent.life)?;
+        self.check_order(&intent.transition, intent.order(), intent.life)?;
         if intent.attempt == 0 {
             return inconsistent("its intent has attempt 0".to_owned());
         }
@@ -178,11 +185,18 @@ impl Record {
             Action::Undo if self.effect_of(intent).is_none() => {
                 inconsistent(format!("it undoes `{}`, which is not live", intent.transition))
             }
-            Action::Abort if !self.touched.iter().any(|touched| touched.of() == intent.of()) => {
+            Action::Abort if !self.unconfirmed.iter().any(|unconfirmed| unconfirmed.of() == intent.of()) => {
                 inconsistent(format!("it aborts `{}`, which was not sent", intent.transition))
             }
             Action::Run | Action::Undo | Action::Abort => Ok(()),
         }
+    }
+
+    fn check_order(&self, transition: &str, order: u64, life: u64) -> Result<(), Unreadable> {
+        if (life..=self.seq).contains(&order) {
+            return Ok(());
+        }
+        Err(Unreadable::Inconsistent(format!("`{transition}` has order {order}, and its life is {life}")))
     }
 
     fn check_step(

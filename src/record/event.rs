@@ -43,6 +43,8 @@ pub enum Event {
     Reached {
         /// The state and what it adds.
         made: Made,
+        /// Whether it was found, by a look-up or an operator, and not told by the reply to the attempt itself.
+        found: bool,
         /// When.
         at: Stamp,
     },
@@ -50,6 +52,8 @@ pub enum Event {
     Member {
         /// What was made for the subject of the intent.
         value: Value,
+        /// Whether it was found, by a look-up or an operator, and not told by the reply to the attempt itself.
+        found: bool,
         /// When.
         at: Stamp,
     },
@@ -90,8 +94,11 @@ pub enum Event {
         /// The resource's generation.
         generation: u64,
     },
-    /// The effect of the intent, whatever it was, is to be removed by its abort.
-    SetAside,
+    /// The effect of the intent stays in doubt, and the machine does something else first.
+    SetAside {
+        /// Whether its abort is that something else.
+        aborting: bool,
+    },
     /// The machine turns back.
     Turned {
         /// Where to.
@@ -111,7 +118,7 @@ pub enum Event {
         /// The subject.
         subject: String,
     },
-    /// A step that was sent once has nothing to undo.
+    /// A step that was sent has nothing to undo, or was certainly not carried out.
     Cleared {
         /// The transition.
         transition: String,
@@ -232,7 +239,7 @@ impl Event {
             Event::Derived { .. } => "a transition without effect",
             Event::Failed { .. } => "a failure",
             Event::NotAsked { .. } => "a failed look-up",
-            Event::SetAside => "setting an effect aside",
+            Event::SetAside { .. } => "setting an effect aside",
             Event::Turned { .. } => "turning back",
             Event::Undone { .. } => "an undo",
             Event::Dropped { .. } => "dropping a member",

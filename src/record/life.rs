@@ -1,8 +1,41 @@
 //! Which life of which effect. Invariant: no two intents begin the same life, because each is numbered by the write that begins it.
 
-use super::{Effect, Intent, Touched, Undone};
+use super::{Effect, Intent, Unconfirmed, Undone};
 
-/// One life of an effect: what an intent is under way for, what a live effect has, what a touched step was sent under, and what an undo has ended.
+// The place of an entry on the way back: the `seq` of the last intent that sent it while it was not live, frozen when it first commits.
+// It is its life unless it was sent again under the same life.
+
+impl Intent {
+    /// The place on the way back of what this intent makes.
+    #[must_use]
+    pub fn order(&self) -> u64 {
+        self.order.unwrap_or(self.life)
+    }
+}
+
+impl Effect {
+    /// The place of this effect on the way back: the highest order is undone first. It is the `seq` of the last intent that sent the
+    /// effect while it was not live, so a refused life that commits late stands above what was made before it.
+    #[must_use]
+    pub fn order(&self) -> u64 {
+        self.order.unwrap_or(self.life)
+    }
+}
+
+impl Unconfirmed {
+    /// The place of this step on the way back: see [`Effect::order`].
+    #[must_use]
+    pub fn order(&self) -> u64 {
+        self.order.unwrap_or(self.life)
+    }
+}
+
+/// An order as it is written: only where it is not the life.
+pub(super) fn written_order(order: u64, life: u64) -> Option<u64> {
+    (order != life).then_some(order)
+}
+
+/// One life of an effect: what an intent is under way for, what a live effect has, what an unconfirmed step was sent under, and what an undo has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life<'r> {
     pub(crate) transition: &'r str,
@@ -23,7 +56,7 @@ impl Effect {
     }
 }
 
-impl Touched {
+impl Unconfirmed {
     pub(crate) fn of(&self) -> Life<'_> {
         Life { transition: &self.transition, subject: self.subject.as_deref(), number: self.life }
     }

@@ -7,6 +7,8 @@ mod effects;
 #[cfg(test)]
 mod legality;
 
+pub(crate) use effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
+
 use durable_fsm_graph::{Contract, Graph, Kind, Transition, Undo};
 
 use super::event::{Event, Illegal};
@@ -37,8 +39,8 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::TakenOver { holder, deadline } => change.take_over(holder, deadline)?,
         Event::Withdrawn => change.withdraw()?,
         Event::SeenAbsent => change.see_absent()?,
-        Event::Reached { made, at } => change.reach(&made, at)?,
-        Event::Member { value, at } => change.add_member(value, at)?,
+        Event::Reached { made, found, at } => change.reach(&made, found, at)?,
+        Event::Member { value, found, at } => change.add_member(value, found, at)?,
         Event::Derived { transition, made, at } => change.derive(&transition, &made, at)?,
         Event::Failed { class, error, at, after, generation } => {
             change.fail(class, error, at, after, generation)?;
@@ -46,7 +48,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::NotAsked { transition, class, error, at, after, generation } => {
             change.not_asked(&transition, class, error, at, after, generation)?;
         }
-        Event::SetAside => change.set_aside()?,
+        Event::SetAside { aborting } => change.set_aside(aborting)?,
         Event::Turned { direction, at } => change.turn(direction, at)?,
         Event::Undone { at } => change.undone(at)?,
         Event::Dropped { transition, subject } => change.drop_member(&transition, &subject)?,
@@ -85,8 +87,8 @@ pub(crate) fn may_remove(graph: &Graph<'_>, record: &Record) -> Result<(), Illeg
     if let Some(intent) = &record.intent {
         return illegal(format!("`{}` is under way", intent.transition));
     }
-    if let Some(touched) = record.touched.first() {
-        return illegal(format!("`{}` was sent and is not resolved", touched.transition));
+    if let Some(unconfirmed) = record.unconfirmed.first() {
+        return illegal(format!("`{}` was sent and is not resolved", unconfirmed.transition));
     }
     match record.undo.iter().find(|effect| !is_retained(graph, effect)) {
         Some(effect) => illegal(format!("`{}` is not undone", effect.transition)),
@@ -94,7 +96,8 @@ pub(crate) fn may_remove(graph: &Graph<'_>, record: &Record) -> Result<(), Illeg
     }
 }
 
-fn is_retained(graph: &Graph<'_>, effect: &Effect) -> bool {
+/// Whether this effect is left behind on purpose.
+pub(crate) fn is_retained(graph: &Graph<'_>, effect: &Effect) -> bool {
     let contract = graph.transition(&effect.transition).and_then(|(_, step)| step.contract());
     contract.is_some_and(|contract| contract.undo == Undo::Retain)
 }
@@ -120,8 +123,8 @@ impl<'g> Change<'g, '_> {
 
     pub(super) fn contract(&self, name: &str) -> Result<&'g Contract<'g>, Illegal> {
         match &self.transition(name)?.kind {
-            Kind::Effect(contract) => Ok(contract),
-            Kind::NoEffect | Kind::Waits { .. } => self.illegal(format!("`{name}` has no effect")),
+            Kind::Effect(contract) | Kind::Deferred(contract) => Ok(contract),
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind => self.illegal(format!("`{name}` has no effect")),
         }
     }
 

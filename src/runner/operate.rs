@@ -167,7 +167,7 @@ fn left_behind(record: &Record) -> Vec<Left> {
         in_doubt,
     };
     let live = record.undo.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, false));
-    let touched = record.touched.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, true));
+    let unconfirmed = record.unconfirmed.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, true));
     let open = record.intent.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, true));
-    live.chain(touched).chain(open).collect()
+    live.chain(unconfirmed).chain(open).collect()
 }

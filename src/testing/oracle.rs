@@ -189,7 +189,7 @@ impl Books {
         // An undo that was begun before the machine turned back is finished first.
         let begun = old.is_some_and(|old| same_step(old.intent.as_ref(), new.intent.as_ref()));
         let in_doubt = new.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
-        if in_doubt && new.intent.is_none() && new.touched.is_empty() {
+        if in_doubt && new.intent.is_none() && new.unconfirmed.is_empty() {
             return edge("it is held in doubt, and nothing is: nobody can resolve that".to_owned());
         }
         if let Some(effect) = self.out_of_order(new).filter(|_| !begun) {
@@ -356,7 +356,7 @@ impl Books {
 fn other_spec(old: &Record, new: &Record) -> Option<String> {
     let intent = new.intent.as_ref().filter(|intent| intent.action == Action::Run && intent.attempt > 1)?;
     let open = old.intent.iter().filter(|it| it.of() == intent.of()).map(|it| &it.spec);
-    let before = open.chain(old.touched.iter().filter(|it| it.of() == intent.of()).map(|it| &it.spec)).next()?;
+    let before = open.chain(old.unconfirmed.iter().filter(|it| it.of() == intent.of()).map(|it| &it.spec)).next()?;
     let name = &intent.transition;
     (*before != intent.spec).then(|| format!("`{name}` goes on with another spec than it was sent with"))
 }

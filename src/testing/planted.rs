@@ -139,7 +139,7 @@ fn doubt_forgotten_after_a_later_refusal() {
         let refused = record.retry.as_ref().is_some_and(|retry| retry.class == "not-applied" && retry.count == 2);
         if refused && record.intent.as_ref().is_some_and(|intent| intent.attempt == 2) {
             record.intent = None;
-            record.touched.clear();
+            record.unconfirmed.clear();
         }
     }
     let failure = forgetful::<Keyed>(forget);
@@ -353,7 +353,7 @@ fn deletion_held_in_doubt() {
 #[test]
 fn delays_of_no_origin() {
     let failure = steps::<Keyed>(Bug::AnyDelay);
-    assert_found(&failure, Oracle::Nondeterministic, "make_a/effect#1=not-applied; pass#2=rebound");
+    assert_found(&failure, Oracle::Nondeterministic, "make_a/effect#1=reply-lost; apply/effect#1=not-applied");
 }
 
 /// The same things happen at the same places and times; only the record's text differs.

@@ -36,7 +36,7 @@ use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
 use super::world::{Backend, Thing};
 use crate::machine::Reply;
-use crate::record::{Effect, Touched};
+use crate::record::{Effect, Unconfirmed};
 
 /// A place, as the simulation compares it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -483,8 +483,9 @@ impl Core {
         let exists = |key: &String| self.things.iter().any(|thing| thing.key.as_ref() == Some(key));
         // Under one name, what the twin of an earlier life has made is the same thing.
         let has_twin = |it: &Effect| {
-            let same = |(_, sent): &(&String, &Touched)| sent.transition == it.transition && sent.subject == it.subject;
-            decoded.touched().iter().zip(&decoded.record.touched).filter(same).any(|(key, _)| exists(key))
+            let same =
+                |(_, sent): &(&String, &Unconfirmed)| sent.transition == it.transition && sent.subject == it.subject;
+            decoded.unconfirmed().iter().zip(&decoded.record.unconfirmed).filter(same).any(|(key, _)| exists(key))
         };
         let (backed, bare): (Vec<_>, Vec<_>) = live.partition(|(it, key)| exists(key) || has_twin(it));
         let names = |some: &[(&Effect, &String)]| -> BTreeSet<String> {

@@ -45,7 +45,7 @@ async fn a_record_of_each_shape() {
         bench
     };
     check("in-doubt", &stopped_at("make_room", &[Fault::Refused(Refusal::Unknown)]).await, &thing).await;
-    check("touched", &stopped_at("make_account", &[Fault::Refused(Refusal::NotApplied)]).await, &thing).await;
+    check("unconfirmed", &stopped_at("make_account", &[Fault::Refused(Refusal::NotApplied)]).await, &thing).await;
     check("blocked", &stopped_at("make_room", &[Fault::Refused(Refusal::Rejected)]).await, &thing).await;
     check("held", &stopped_at("make_account", &[Fault::Refused(Refusal::NotOurs)]).await, &thing).await;
     let bench = Bench::new();
@@ -140,11 +140,11 @@ async fn a_record_of_each_shape_of_an_effect() {
     let site = Site::new();
     site.provider.will("open", &[Fault::Refused(Refusal::NotApplied)]);
     site.until_faults_fired(&thing).await;
-    site.clock.advance(Duration::from_secs(1));
+    site.clock.advance(Duration::from_secs(3600));
     let _ = site.runner.reconcile(&Thing::new("new title", &[])).await.unwrap();
-    let record = site.check("touched-saved", &thing).await;
+    let record = site.check("unconfirmed-saved", &thing).await;
     assert_eq!(record.facts.get::<String>("title").unwrap(), "new title");
-    assert_eq!(record.touched[0].saved.get::<String>("title").unwrap(), "old title", "as it was sent");
+    assert_eq!(record.unconfirmed[0].saved.get::<String>("title").unwrap(), "old title", "as it was sent");
 
     let site = Site::new();
     site.provider.will("place", &[Fault::Applied(Refusal::Unknown)]);

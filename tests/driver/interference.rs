@@ -81,10 +81,10 @@ async fn what_was_made_while_somebody_else_turned_back_is_undone() {
     let bench = Bench::new();
     let other = bench.runner.clone();
     let turn = async move { drop(other.reconcile(&deleted()).await.unwrap()) };
-    let runner = meddled(&bench, bench.store.clone(), Meddler::at("make_room/effect:after", turn));
+    let runner = meddled(&bench, bench.store.clone(), Meddler::at("make_account/effect:after", turn));
     assert!(matches!(runner.reconcile(&thing()).await.unwrap(), Outcome::Progressing { .. }));
     let record = bench.record(&thing()).await;
-    assert_eq!((record.direction, live(&record)), (Direction::Deleting, vec!["make_account", "make_room"]));
+    assert_eq!((record.direction, live(&record)), (Direction::Deleting, vec!["make_account"]));
     assert!(record.intent.is_none(), "its outcome is known");
     assert!(matches!(bench.settle(&deleted()).await, Outcome::Gone));
     assert!(bench.provider.live().is_empty());
@@ -104,7 +104,7 @@ async fn an_absence_that_was_seen_on_the_way_back_is_kept() {
         }
     }
     let record = bench.record(&thing()).await;
-    assert!(record.paused && record.intent.is_none() && record.touched.is_empty(), "{record:?}");
+    assert!(record.paused && record.intent.is_none() && record.unconfirmed.is_empty(), "{record:?}");
     assert_eq!(bench.provider.calls(), ["lookup_make_room"]);
     bench.runner.resume(&thing().id()).await.unwrap();
     assert!(matches!(bench.settle(&deleted()).await, Outcome::Gone));
@@ -123,7 +123,7 @@ async fn an_absence_that_was_seen_before_an_attempt_is_kept_with_its_outcome() {
     }
     let record = bench.record(&thing()).await;
     assert!(record.paused && record.intent.is_none(), "{record:?}");
-    assert!(!record.touched[0].in_doubt, "the first attempt was not applied, as was seen, and the second says so");
+    assert!(!record.unconfirmed[0].in_doubt, "the first attempt was not applied, as was seen, and the second says so");
 }
 
 /// A store whose next reads may be older than what was written last.

@@ -30,11 +30,13 @@ pub enum LetterFlow {
 
 #[derive(Debug, thiserror::Error)]
 #[error("the office is closed")]
-pub struct Closed;
+pub struct Closed {
+    is_unknown: bool,
+}
 
 impl Classify for Closed {
     fn classify(&self) -> Class {
-        Class::NOT_APPLIED
+        if self.is_unknown { Class::Unknown } else { Class::NOT_APPLIED }
     }
 }
 
@@ -43,6 +45,8 @@ struct Office {
     calls: Arc<Mutex<Vec<String>>>,
     /// The calls that find it closed.
     closed: Arc<Mutex<VecDeque<&'static str>>>,
+    /// What that says of the call.
+    is_unknown: bool,
     mails: bool,
     /// How often it was renewed.
     renewed: Arc<AtomicUsize>,
@@ -54,7 +58,7 @@ impl Office {
         let mut closed = self.closed.lock().unwrap();
         if closed.front() == Some(&name) {
             closed.pop_front();
-            return Err(Closed);
+            return Err(Closed { is_unknown: self.is_unknown });
         }
         Ok(name.to_owned())
     }
@@ -123,8 +127,11 @@ async fn delete(office: &Office, closed: &[&'static str]) -> Outcome<LetterState
 }
 
 #[tokio::test]
-async fn what_was_sent_is_aborted_and_never_sent_again() {
+async fn what_is_in_doubt_is_aborted_and_never_sent_again() {
     let office = Office::default();
+    assert!(matches!(delete(&office, &["post"]).await, Outcome::Gone));
+    assert_eq!(office.calls(), [""; 0], "what was refused does not exist");
+    let office = Office { is_unknown: true, ..Office::default() };
     assert!(matches!(delete(&office, &["post"]).await, Outcome::Gone));
     assert_eq!(office.calls(), ["search_the_box"]);
 }

@@ -12,6 +12,7 @@ mod lookups;
 mod machine;
 mod many;
 mod operators;
+mod order;
 mod pictures;
 mod records;
 mod rejected;

@@ -128,8 +128,16 @@ fn only_the_arm_of_a_branch_that_is_known_to_be_taken_is_shown() {
     assert_eq!(way(&record), (vec!["Start"], BTreeSet::new()));
     // The effect that lives tells the arm; the branch before it leads nowhere else.
     let state = Some("There".to_owned());
-    let leave =
-        Effect { transition: "go_fast".to_owned(), subject: None, life: 2, state, repeats: 0, saved: Facts::default() };
+    let leave = Effect {
+        transition: "go_fast".to_owned(),
+        subject: None,
+        life: 2,
+        order: None,
+        clean: false,
+        state,
+        repeats: 0,
+        saved: Facts::default(),
+    };
     record.undo = vec![leave];
     assert_eq!(way(&record), (vec!["Start", "Fast"], BTreeSet::from([("choose", "Fast"), ("go_fast", "There")])));
     // And so does the history.

@@ -1,4 +1,4 @@
-//! Records that cannot be honoured: held with the remedy, and not a byte of them touched.
+//! Records that cannot be honoured: held with the remedy, and not a byte of them unconfirmed.
 
 use durable_fsm::record::{HISTORY, HeldReason, Record, Unreadable};
 use durable_fsm::{Outcome, Signals, Store as _};
@@ -31,7 +31,7 @@ fn set(record: &Value, path: &str, value: Value) -> Vec<u8> {
 fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let text = serde_json::to_string(record).unwrap();
     let intent = json!({ "transition": "make_room", "life": 1, "attempt": 1, "holder": "h/0", "deadline": "2026-01-01T00:00:00Z" });
-    let touched = json!({ "transition": "make_room", "life": 1, "attempt": 1 });
+    let unconfirmed = json!({ "transition": "make_room", "life": 1, "attempt": 1 });
     let ended = json!({ "transition": "make_room", "life": 1 });
     let with = |patch: Value| {
         let mut intent = intent.clone();
@@ -94,8 +94,8 @@ fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "forged",
         ),
         (
-            "a touched step of an unknown transition",
-            set(record, "/touched", json!([{ "transition": "steal", "life": 1, "attempt": 1 }])),
+            "an unconfirmed step of an unknown transition",
+            set(record, "/unconfirmed", json!([{ "transition": "steal", "life": 1, "attempt": 1 }])),
             "does not have",
         ),
         ("an intent of an unknown transition", with(json!({ "transition": "steal" })), "does not have"),
@@ -103,7 +103,11 @@ fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("an intent with life 0", with(json!({ "life": 0 })), "forged"),
         ("an undo of what is not live", with(json!({ "action": "undo", "life": 3 })), "forged"),
         ("an abort of what was not sent", with(json!({ "action": "abort" })), "forged"),
-        ("a touched step twice", set(record, "/touched", json!([touched.clone(), touched.clone()])), "forged"),
+        (
+            "an unconfirmed step twice",
+            set(record, "/unconfirmed", json!([unconfirmed.clone(), unconfirmed.clone()])),
+            "forged",
+        ),
         ("what was undone twice", set(record, "/undone", json!([ended.clone(), ended.clone()])), "forged"),
         (
             "what was undone of an unknown transition",
@@ -111,8 +115,8 @@ fn cases(record: &Value) -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "does not have",
         ),
         (
-            "a touched step with attempt 0",
-            set(record, "/touched", json!([{ "transition": "make_room", "life": 1, "attempt": 0 }])),
+            "an unconfirmed step with attempt 0",
+            set(record, "/unconfirmed", json!([{ "transition": "make_room", "life": 1, "attempt": 0 }])),
             "forged",
         ),
         ("more history than is kept", set(record, "/history", json!(vec!["line"; HISTORY + 1])), "forged"),

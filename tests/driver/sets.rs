@@ -79,7 +79,9 @@ async fn twenty_members_come_and_go_while_half_done() {
 async fn a_member_that_comes_back_waits_until_its_undo_is_quiet_and_holds_up_no_other() {
     let (mut bench, only_bob) = (Bench::new(), Thing::new("web:1", &["bob"]));
     assert!(matches!(bench.settle(&Thing::new("web:1", &["ann", "bob"])).await, Outcome::Resting(_)));
+    bench.provider.will("remove_member", &[Fault::Applied(Refusal::Unknown)]);
     assert!(matches!(bench.settle(&only_bob).await, Outcome::Resting(_)));
+    assert!(bench.provider.all_faults_fired());
     check("undone", &bench, &only_bob).await;
     let all = Thing::new("web:1", &["ann", "bob", "cid"]);
     bench.provider.calls();
@@ -102,7 +104,9 @@ async fn what_was_undone_is_forgotten_with_the_next_write_after_it_is_quiet() {
     let bench = Bench::new();
     assert!(matches!(bench.settle(&Thing::new("web:1", &["ann"])).await, Outcome::Resting(_)));
     let nobody = Thing::new("web:1", &[]);
+    bench.provider.will("remove_member", &[Fault::Applied(Refusal::Unknown)]);
     assert!(matches!(bench.settle(&nobody).await, Outcome::Resting(_)));
+    assert!(bench.provider.all_faults_fired());
     bench.clock.advance(Duration::from_secs(60));
     let writes = bench.store.writes();
     assert!(matches!(bench.pass(&nobody).await, Outcome::Resting(_)));

@@ -74,7 +74,7 @@ impl World for Cloud {
             (0..=1, 0..=1) => Ok(()),
             // What was refused under another spec may have been carried out all the same, by a duplicate. On its way back, it may make that
             // once more, to undo it.
-            _ if at.deleting || at.record.is_some_and(|record| !record.touched.is_empty()) => Ok(()),
+            _ if at.deleting || at.record.is_some_and(|record| !record.unconfirmed.is_empty()) => Ok(()),
             (windows, pages) => Err(format!("{windows} windows and {pages} pages")),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use durable_fsm_graph::{
-    Contract, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Undo,
+    Contract, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
 };
 
 /// A machine that owns its parts; [`Machine::with`] lends them out as a graph.
@@ -112,6 +112,7 @@ impl Machine {
                 initial: at == self.initial,
                 rest: spot.rest,
                 failed: spot.failed,
+                leaving: false,
                 facts: &[],
                 known: &[],
                 transitions: &stand[at],
@@ -140,7 +141,9 @@ fn transition(new: &Move) -> Transition<'_> {
     let contract = Contract {
         in_doubt: InDoubt::Repeat,
         undo,
+        retain_when: None,
         abort: None,
+        transport: Transport::AtLeastOnce,
         timeout: Duration::from_secs(60),
         settle: Duration::ZERO,
         retry: Retry { base: Duration::from_secs(1), max: Duration::from_secs(300) },
@@ -153,10 +156,11 @@ fn transition(new: &Move) -> Transition<'_> {
         from: new.from,
         to: &new.to,
         guard: new.guard.as_deref(),
+        on_delete: false,
         kind: match new.sort {
             Sort::Effect => Kind::Effect(contract),
             Sort::NoEffect => Kind::NoEffect,
-            Sort::Waits => Kind::Waits { within: None },
+            Sort::Waits => Kind::Waits { every: None, within: None },
         },
     }
 }

@@ -46,6 +46,7 @@ impl Expansion<'_> {
                     (false, false) => Rest::Passing,
                 },
                 failed: state.failed,
+                leaving: false,
                 facts: &own[index],
                 known: &[],
                 transitions: &model.listed[index],
@@ -73,10 +74,11 @@ impl Expansion<'_> {
                 from: it.from,
                 to: &it.to,
                 guard: guard.as_deref(),
+                on_delete: false,
                 kind: match &it.kind {
                     Kind::Effect(contract) => GraphKind::Effect(drawn(contract, text)),
                     Kind::NoEffect => GraphKind::NoEffect,
-                    Kind::Waits { within } => GraphKind::Waits { within: *within },
+                    Kind::Waits { within } => GraphKind::Waits { every: None, within: *within },
                 },
             })
             .collect();
@@ -103,7 +105,9 @@ fn drawn<'a>(contract: &'a Declared, text: &'a ContractText) -> Contract<'a> {
             (Undo::Retain, _) => GraphUndo::Retain,
             _ => GraphUndo::None,
         },
+        retain_when: None,
         abort: text.abort.as_deref(),
+        transport: contract.transport,
         timeout: contract.timeout,
         settle: contract.settle,
         retry: Retry { base: contract.retry.0, max: contract.retry.1 },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{InDoubt, Order, Predecessor};
+use durable_fsm_graph::{InDoubt, Order, Predecessor, Transport};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
@@ -74,9 +74,9 @@ impl Expansion<'_> {
             Kind::NoEffect => (word("no_effect"), None),
             Kind::Waits { within: Some(within) } => {
                 let within = millis(*within);
-                (word("waits"), Some(quote!(Some(#within))))
+                (word("waits"), Some(quote!(Some(#within), None)))
             }
-            Kind::Waits { within: None } => (word("waits"), Some(quote!(None))),
+            Kind::Waits { within: None } => (word("waits"), Some(quote!(None, None))),
         };
         let last = last.map(|last| quote!(, #last));
         quote!(#kind(#name, #from, &[#(#to),*], #guard #last))
@@ -101,12 +101,13 @@ fn graph_contract(contract: &Contract) -> TokenStream {
     let times = [contract.timeout, contract.settle, contract.retry.0, contract.retry.1].map(millis);
     let look_later = (!contract.look_first).then(|| quote!(.look_later()));
     let adopt = (contract.predecessor == Predecessor::Adopt).then(|| quote!(.adopt()));
+    let once = (contract.transport == Transport::Once && contract.in_doubt == InDoubt::Repeat).then(|| quote!(.once()));
     let set = contract.for_each.as_ref().map(|set| {
         let fact = set.fact.unraw().to_string();
         let order = word(if set.order == Order::UndoFirst { "undo_first" } else { "make_first" });
         quote!(.#order(#fact))
     });
-    quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #set)
+    quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #once #set)
 }
 
 /// A name from `graph::written`. Unlike tokens that are put in, it costs nothing but itself.

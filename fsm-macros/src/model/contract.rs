@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{InDoubt, Order, Predecessor};
+use durable_fsm_graph::{InDoubt, Order, Predecessor, Transport};
 use syn::ext::IdentExt as _;
 use syn::{Ident, Type};
 
@@ -27,6 +27,7 @@ pub(crate) struct Contract {
     pub(crate) retry: (Duration, Duration),
     pub(crate) look_first: bool,
     pub(crate) predecessor: Predecessor,
+    pub(crate) transport: Transport,
     pub(crate) for_each: Option<ForEach>,
 }
 
@@ -68,7 +69,15 @@ pub(super) fn kind(
     }
     if let Some(flag) = typed.no_effect.or(typed.waits) {
         let word = if typed.no_effect.is_some() { "no_effect" } else { "waits" };
-        let keys = [&typed.in_doubt, &typed.undo, &typed.abort, &typed.for_each, &typed.order, &typed.predecessor];
+        let keys = [
+            &typed.in_doubt,
+            &typed.undo,
+            &typed.abort,
+            &typed.for_each,
+            &typed.order,
+            &typed.predecessor,
+            &typed.transport,
+        ];
         let effect = keys.into_iter().flatten().next();
         if let Some(key) = effect {
             errors.at(
@@ -125,6 +134,14 @@ pub(super) fn kind(
             }
         }
     }
+    if let Some(transport) = typed.transport.as_ref().filter(|_| in_doubt != InDoubt::Repeat) {
+        errors.at(
+            transport.span(),
+            format!(
+                "`lookup` and `hold` assume that requests are delivered once, so `{name}` need not say it: remove this"
+            ),
+        );
+    }
     let undo = match &typed.undo {
         Some(value) if value == "retain" => Undo::Retain,
         Some(value) if value == "none" => Undo::None,
@@ -164,6 +181,7 @@ pub(super) fn kind(
             }
             None => Predecessor::Hold,
         },
+        transport: if typed.transport.is_some() || declaration.once { Transport::Once } else { Transport::AtLeastOnce },
         for_each,
     };
     (Kind::Effect(Box::new(contract)), loose)

@@ -88,6 +88,15 @@ pub(super) fn word(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<I
     }
 }
 
+/// What requests are delivered: `once` is the only thing that can be said of it.
+pub(super) fn transport(value: Ident) -> syn::Result<Ident> {
+    if value == "once" {
+        return Ok(value);
+    }
+    let text = "`transport` takes `once`, where nothing on the way duplicates a request and the client never sends one again by itself; leave it out otherwise";
+    Err(syn::Error::new(value.span(), text))
+}
+
 pub(super) fn text(key: &Ident, value: Option<ParseStream<'_>>, example: &str) -> syn::Result<LitStr> {
     if let Some(value) = value.filter(|value| value.peek(LitStr) && is_one_token(value)) {
         return value.parse();

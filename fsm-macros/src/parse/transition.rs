@@ -22,6 +22,7 @@ pub(crate) struct TransitionDecl {
     pub(crate) for_each: Option<Ident>,
     pub(crate) order: Option<Ident>,
     pub(crate) predecessor: Option<Ident>,
+    pub(crate) transport: Option<Ident>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) settle: Option<Duration>,
     pub(crate) within: Option<(Duration, Span)>,
@@ -35,7 +36,7 @@ pub(crate) struct TransitionDecl {
     pub(crate) bare: bool,
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "in_doubt",
     "undo",
     "abort",
@@ -43,6 +44,7 @@ const KEYS: [&str; 14] = [
     "for_each",
     "order",
     "predecessor",
+    "transport",
     "timeout",
     "settle",
     "within",
@@ -90,6 +92,7 @@ impl TransitionDecl {
             for_each: None,
             order: None,
             predecessor: None,
+            transport: None,
             timeout: None,
             settle: None,
             within: None,
@@ -125,6 +128,7 @@ impl TransitionDecl {
             "for_each" => once(key, &mut self.for_each, word(key, value)?),
             "order" => once(key, &mut self.order, word(key, value)?),
             "predecessor" => once(key, &mut self.predecessor, word(key, value)?),
+            "transport" => once(key, &mut self.transport, keys::transport(word(key, value)?)?),
             "timeout" => once(key, &mut self.timeout, span::duration(&text(key, value, "30s")?)?),
             "settle" => once(key, &mut self.settle, span::duration(&text(key, value, "30s")?)?),
             "within" => once(key, &mut self.within, (span::duration(&text(key, value, "10m")?)?, key.span())),

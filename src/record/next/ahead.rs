@@ -1,12 +1,26 @@
 //! Going forward: intents, and what comes of them. Invariant: an intent is opened and closed here, and doubt about it is never dropped on
 //! the way.
 
+use std::cmp::Reverse;
+
+use durable_fsm_graph::Undo;
 use serde_json::Value;
 
+use super::effects::{MOST_UNSETTLED, unsettled};
 use super::{Change, Made};
 use crate::record::event::Illegal;
-use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp, Touched};
+use crate::record::life::written_order;
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp, Unconfirmed};
 use crate::{Class, Facts};
+
+/// What an intent sends, and as which life.
+struct Sent {
+    life: u64,
+    order: u64,
+    attempt: u32,
+    in_doubt: bool,
+    spec: Value,
+}
 
 impl Change<'_, '_> {
     pub(super) fn intend(
@@ -29,32 +43,55 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{transition}` with the wrong kind of subject"));
         }
         let is_it = |other: &str, of: &Option<String>| other == transition && *of == subject;
-        let touched = self.record.touched.iter().rev().find(|touched| is_it(&touched.transition, &touched.subject));
+        let sent = || self.record.unconfirmed.iter().filter(|step| is_it(&step.transition, &step.subject));
         let live = self.record.effect(&transition, subject.as_deref());
         let forward = self.record.direction.is_forward();
-        let (life, attempt, in_doubt, spec) = match action {
+        let now = self.record.seq + 1;
+        let continued = |step: &Unconfirmed, order| Sent {
+            life: step.life,
+            order,
+            attempt: step.attempt.saturating_add(1),
+            in_doubt: step.in_doubt,
+            spec: step.spec.clone(),
+        };
+        let sent = match action {
             Action::Run if forward => {
                 if !self.stands_here(&transition) {
                     return self.illegal(format!("`{transition}` does not start at {}", self.record.state));
                 }
-                match (live, touched) {
+                let doubted = sent().find(|step| step.in_doubt);
+                match live.filter(|_| contract.undo != Undo::None) {
                     // While an effect lives, running its transition again is the same thing.
-                    (Some(live), _) => (live.life, 1, false, spec),
-                    // The same input continues the life that was sent already; another input is another thing.
-                    (None, Some(touched)) if touched.spec == spec => {
-                        (touched.life, touched.attempt.saturating_add(1), touched.in_doubt, spec)
-                    }
-                    (None, _) => (self.record.seq + 1, 1, false, spec),
+                    Some(live) => Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec },
+                    // What is in doubt is taken up again, with its own spec; otherwise the same spec continues its life.
+                    None => match doubted.or_else(|| sent().rev().find(|step| step.spec == spec)) {
+                        Some(step) => continued(step, now),
+                        None if unsettled(self.graph, self.record, &transition, subject.as_deref())
+                            >= MOST_UNSETTLED =>
+                        {
+                            return self
+                                .illegal(format!("`{transition}` has {MOST_UNSETTLED} lives that are not settled"));
+                        }
+                        None => Sent { life: now, order: now, attempt: 1, in_doubt: false, spec },
+                    },
                 }
             }
-            Action::Run | Action::Abort => match touched {
-                Some(touched) => {
-                    (touched.life, touched.attempt.saturating_add(1), touched.in_doubt, touched.spec.clone())
+            Action::Run | Action::Abort => {
+                let found = match action {
+                    Action::Abort if forward => {
+                        sent().max_by_key(|step| (step.aborting, step.in_doubt, Reverse(step.order())))
+                    }
+                    _ => sent().max_by_key(|step| step.order()),
+                };
+                match found {
+                    Some(step) => continued(step, step.order()),
+                    None => return self.illegal(format!("`{transition}` was never sent")),
                 }
-                None => return self.illegal(format!("`{transition}` was never sent")),
-            },
+            }
             Action::Undo => match live {
-                Some(live) if !forward || contract.for_each.is_some() => (live.life, 1, false, Value::Null),
+                Some(live) if !forward || contract.for_each.is_some() => {
+                    Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec: Value::Null }
+                }
                 Some(_) => return self.illegal("the machine goes forward"),
                 None => return self.illegal(format!("`{transition}` is not live")),
             },
@@ -63,9 +100,12 @@ impl Change<'_, '_> {
         if action == Action::Run {
             self.record.undone.retain(|undone| !is_it(&undone.transition, &undone.subject));
         }
+        let Sent { life, order, attempt, in_doubt, spec } = sent;
+        let order = written_order(order, life);
         self.record.intent =
-            Some(Intent { transition, subject, life, action, attempt, in_doubt, holder, deadline, spec });
+            Some(Intent { transition, subject, life, order, action, attempt, in_doubt, holder, deadline, spec });
         self.count_repeat();
+        self.forget_refused();
         Ok(())
     }
 
@@ -100,10 +140,14 @@ impl Change<'_, '_> {
         let forward = self.record.direction.is_forward();
         let intent = self.intent()?;
         match intent.action {
-            Action::Run if forward => intent.in_doubt = false,
+            Action::Run if forward => {
+                intent.in_doubt = false;
+                let intent = intent.clone();
+                self.forget_unconfirmed(intent.of());
+            }
             Action::Run => {
                 let intent = self.take_intent(Action::Run)?;
-                self.forget_touched(intent.of());
+                self.forget_unconfirmed(intent.of());
                 self.record.retry = None;
             }
             Action::Undo | Action::Abort => return self.illegal("an undo is under way, not an effect"),
@@ -111,7 +155,7 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn reach(&mut self, made: &Made, at: Stamp) -> Result<(), Illegal> {
+    pub(super) fn reach(&mut self, made: &Made, found: bool, at: Stamp) -> Result<(), Illegal> {
         let intent = self.take_intent(Action::Run)?;
         let step = self.transition(&intent.transition)?;
         let contract = self.contract(&intent.transition)?;
@@ -121,21 +165,22 @@ impl Change<'_, '_> {
         let Some(target) = self.graph.states.get(made.state) else {
             return self.illegal("there is no such state");
         };
+        let clean = !found && !intent.in_doubt;
         let branch = (step.to.len() > 1).then(|| target.name.to_owned());
         if self.record.direction.is_forward() {
             self.overwrite(&made.facts, &intent.transition);
-            self.keep_effect(contract, &intent, branch, &made.facts);
+            self.keep_effect(contract, &intent, branch, &made.facts, clean);
             self.enter(target.name, &intent.transition, at);
         } else {
             // On the way back the machine does not move: what was made is known to its undo alone.
-            self.keep_effect(contract, &intent, branch, &made.facts);
+            self.keep_effect(contract, &intent, branch, &made.facts, clean);
             self.note(at, &format!("{} was made after all", intent.transition));
         }
         self.settle(&intent);
         Ok(())
     }
 
-    pub(super) fn add_member(&mut self, value: Value, at: Stamp) -> Result<(), Illegal> {
+    pub(super) fn add_member(&mut self, value: Value, found: bool, at: Stamp) -> Result<(), Illegal> {
         let intent = self.take_intent(Action::Run)?;
         let contract = self.contract(&intent.transition)?;
         let (Some(for_each), Some(subject)) = (&contract.for_each, intent.subject.clone()) else {
@@ -148,7 +193,7 @@ impl Change<'_, '_> {
             // The set may hold what another life has made for this subject: what is made now is known to its undo alone.
             made.set_member(for_each.fact, &subject, value);
         }
-        self.keep_effect(contract, &intent, None, &made);
+        self.keep_effect(contract, &intent, None, &made, !found && !intent.in_doubt);
         self.note(at, &format!("{} for {subject}", intent.transition));
         self.settle(&intent);
         Ok(())
@@ -197,16 +242,16 @@ impl Change<'_, '_> {
         };
         // What did not happen leaves no intent, unless an earlier attempt left a doubt: that is not for a later one to say.
         let certain = class != Class::Unknown && !doubted;
-        let mut nothing_there = false;
         match action {
             Action::Run if certain => {
                 let intent = self.take_intent(Action::Run)?;
                 self.end_doubt();
-                nothing_there = !forward && matches!(class, Class::Rejected | Class::NotOurs);
-                if nothing_there {
-                    self.forget_touched(intent.of());
-                } else {
-                    self.touch(intent);
+                let is_absent = !forward && self.contract(&name)?.is_delivered_once();
+                self.forget_unconfirmed_or_keep(intent, is_absent);
+                if is_absent {
+                    // Nothing of it exists, so there is nothing to undo.
+                    self.record.retry = None;
+                    return Ok(());
                 }
             }
             Action::Undo | Action::Abort if certain && matches!(class, Class::NotApplied { .. }) => {
@@ -215,10 +260,6 @@ impl Change<'_, '_> {
             Action::Run | Action::Undo | Action::Abort => {}
         }
         self.count_failure(class, error.clone(), at, after);
-        if nothing_there {
-            self.record.retry = None;
-            return Ok(());
-        }
         self.stop_at(class, &what, &error, at, after, generation);
         if class == Class::Rejected && certain && action == Action::Run {
             self.go_back_if_declared(&name, &error);
@@ -286,9 +327,9 @@ impl Change<'_, '_> {
     ) -> Result<(), Illegal> {
         if self.record.intent.as_ref().is_some_and(|intent| !intent.in_doubt && intent.action == Action::Run) {
             let intent = self.take_intent(Action::Run)?;
-            // An attempt that continues a life which was sent before stays touched.
-            let is_it = |touched: &Touched| touched.of() == intent.of();
-            debug_assert!(intent.attempt == 1 || self.record.touched.iter().any(is_it), "{intent:?}");
+            // An attempt that continues a life which was sent before stays unconfirmed.
+            let is_it = |unconfirmed: &Unconfirmed| unconfirmed.of() == intent.of();
+            debug_assert!(intent.attempt == 1 || self.record.unconfirmed.iter().any(is_it), "{intent:?}");
         }
         self.count_failure(class, error.clone(), at, after);
         self.stop_at(class, &format!("`{transition}`"), &error, at, after, generation);

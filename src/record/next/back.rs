@@ -2,16 +2,21 @@
 
 use durable_fsm_graph::Undo;
 
+use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
 use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
-use crate::record::{Action, Direction, Held, HeldReason, Life, Stamp, Undone};
+use crate::record::{Action, Direction, Held, HeldReason, Life, Stamp, Unconfirmed, Undone};
 
 impl Change<'_, '_> {
-    pub(super) fn set_aside(&mut self) -> Result<(), Illegal> {
+    /// Needs no quiet: what is set aside stays in doubt, and what is done about it later waits.
+    pub(super) fn set_aside(&mut self, aborting: bool) -> Result<(), Illegal> {
         let mut intent = self.take_intent(Action::Run)?;
         intent.in_doubt = true;
-        self.touch(intent);
+        self.keep_unconfirmed(intent);
+        if let Some(step) = self.record.unconfirmed.last_mut() {
+            step.aborting = aborting;
+        }
         Ok(())
     }
 
@@ -28,6 +33,7 @@ impl Change<'_, '_> {
         self.record.held = None;
         self.record.blocked = None;
         self.record.retry = None;
+        self.forget_refused();
         self.note(at, if direction == Direction::Deleting { "deleting" } else { "rolling back" });
         Ok(())
     }
@@ -39,7 +45,7 @@ impl Change<'_, '_> {
         let (name, subject) = (intent.transition.as_str(), intent.subject.as_deref());
         match intent.action {
             Action::Run => return self.illegal(format!("`{name}` is under way, not its undo")),
-            Action::Abort => self.forget_touched(intent.of()),
+            Action::Abort => self.forget_unconfirmed(intent.of()),
             Action::Undo => {
                 let Some(index) = self.record.undo.iter().position(|effect| effect.of() == intent.of()) else {
                     return self.illegal(format!("`{name}` is not live"));
@@ -52,7 +58,11 @@ impl Change<'_, '_> {
                 }
             }
         }
-        if self.record.direction.is_forward() {
+        // Where a request is delivered once, and this one was answered, nothing of it can come later. A look-up may lag all the same.
+        let contract = self.contract(name)?;
+        let is_over =
+            !intent.in_doubt && contract.is_delivered_once() && contract.in_doubt != durable_fsm_graph::InDoubt::Lookup;
+        if self.record.direction.is_forward() && !is_over {
             let (transition, subject) = (intent.transition.clone(), intent.subject.clone());
             self.record.undone.push(Undone { transition, subject, life: intent.life });
         }
@@ -77,15 +87,20 @@ impl Change<'_, '_> {
 
     pub(super) fn clear(&mut self, life: Life<'_>) -> Result<(), Illegal> {
         let undo = &self.contract(life.transition)?.undo;
+        let found = self.record.unconfirmed.iter().find(|unconfirmed| unconfirmed.of() == life);
+        if found.is_some_and(|step| is_certainly_absent(self.graph, step)) {
+            self.forget_unconfirmed(life);
+            return Ok(());
+        }
         if matches!(undo, Undo::Method(_)) {
             return self.illegal(format!("`{}` has an undo, and has to be resolved", life.transition));
         }
-        let sent = self.record.touched.iter().any(|touched| touched.of() == life);
+        let sent = found.is_some();
         // What is left behind on purpose is listed, also when nobody knows whether it is there: a duplicate of what was refused may make it.
         if sent && *undo == Undo::Retain {
             self.retain_doubted(life);
         }
-        self.forget_touched(life);
+        self.forget_unconfirmed(life);
         Ok(())
     }
 
@@ -93,7 +108,7 @@ impl Change<'_, '_> {
         if self.record.direction != Direction::RollingBack {
             return self.illegal("the machine is not rolling back");
         }
-        if self.record.intent.is_some() || !self.record.touched.is_empty() {
+        if self.record.intent.is_some() || !self.record.unconfirmed.is_empty() {
             return self.illegal("an effect is not resolved");
         }
         if self.record.undo.iter().any(|effect| !is_retained(self.graph, effect)) {
@@ -132,29 +147,56 @@ impl Change<'_, '_> {
             return self.illegal("the outcome is in doubt: say whether it was applied, or roll back");
         }
         // A hold stands before a block, and says nothing of it: that something was refused is not for forgetting with it.
-        if self.record.held.take().is_none() {
+        let held = self.record.held.take();
+        if held.is_none() {
             self.record.blocked = None;
         }
+        let held = held.map(|held| held.reason);
         self.record.retry = None;
         self.note(at, "resolved by an operator");
         match resolution {
             Resolution::Retry => Ok(()),
             Resolution::Applied { state, facts } => match self.graph.state(&state) {
-                Some((state, _)) => self.reach(&Made { state, facts }, at),
+                Some((state, _)) => self.reach(&Made { state, facts }, true, at),
                 None => self.illegal(format!("there is no state {state}")),
             },
-            Resolution::AppliedMember { value } => self.add_member(value, at),
+            Resolution::AppliedMember { value } => self.add_member(value, true, at),
+            Resolution::NotApplied if self.record.intent.is_none() => self.forget_unsettled(held),
             Resolution::NotApplied => {
                 let intent = self.intent()?;
                 if intent.action != Action::Run {
                     return self.illegal("an undo is under way; it is repeated until it succeeds");
                 }
                 let intent = self.take_intent(Action::Run)?;
-                self.forget_touched(intent.of());
+                self.forget_unconfirmed(intent.of());
                 Ok(())
             }
             Resolution::RollBack => self.turn(Direction::RollingBack, at),
         }
+    }
+
+    /// An operator has looked, and nothing is there of what was sent and never committed: of the step that the way back stands at, or of those
+    /// for which a resource is held going forward.
+    fn forget_unsettled(&mut self, held: Option<HeldReason>) -> Result<(), Illegal> {
+        let unconfirmed = &self.record.unconfirmed;
+        let forgotten: Vec<u64> = if self.record.direction.is_forward() {
+            let counts = |step: &Unconfirmed| {
+                unsettled(self.graph, self.record, &step.transition, step.subject.as_deref()) >= MOST_UNSETTLED
+            };
+            let is_it = |step: &&Unconfirmed| match held {
+                Some(HeldReason::InDoubt) => step.in_doubt,
+                Some(HeldReason::Unsettled) => counts(step),
+                _ => false,
+            };
+            unconfirmed.iter().filter(is_it).map(|step| step.life).collect()
+        } else {
+            unconfirmed.iter().max_by_key(|step| step.order()).map(|step| step.life).into_iter().collect()
+        };
+        if forgotten.is_empty() {
+            return self.illegal("no effect is under way");
+        }
+        self.record.unconfirmed.retain(|step| !forgotten.contains(&step.life));
+        Ok(())
     }
 
     pub(super) fn rebind(&mut self, owner: String) -> Result<(), Illegal> {

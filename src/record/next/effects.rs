@@ -1,10 +1,10 @@
-//! The lists that a record keeps: live effects, touched steps, failures, history. Invariant: the undo of a live effect can read every fact as
+//! The lists that a record keeps: live effects, unconfirmed steps, failures, history. Invariant: the undo of a live effect can read every fact as
 //! it was when the effect was made.
 
 use durable_fsm_graph::{Contract, Graph, Undo};
 
 use super::Change;
-use crate::record::{Action, Effect, HISTORY, HeldReason, Intent, Life, Retry, Stamp, Touched};
+use crate::record::{Action, Effect, HISTORY, HeldReason, Intent, Life, Record, Retry, Stamp, Unconfirmed};
 use crate::{Class, Facts};
 
 impl Change<'_, '_> {
@@ -17,25 +17,29 @@ impl Change<'_, '_> {
         intent: &Intent,
         state: Option<String>,
         made: &Facts,
+        clean: bool,
     ) {
         if contract.undo == Undo::None {
             return;
         }
         let forward = self.record.direction.is_forward();
         let saved = self.saved_for(intent.of());
-        let index = self.record.undo.iter().position(|effect| effect.of() == intent.of()).unwrap_or_else(|| {
-            self.record.undo.push(Effect {
+        let live = self.record.undo.iter().position(|effect| effect.of() == intent.of());
+        let index = live.unwrap_or_else(|| {
+            self.insert_effect(Effect {
                 transition: intent.transition.clone(),
                 subject: intent.subject.clone(),
                 life: intent.life,
+                order: intent.order,
+                clean: true,
                 state: None,
                 repeats: 0,
                 saved,
-            });
-            self.record.undo.len() - 1
+            })
         });
         let live = &mut self.record.undo[index];
         live.state = state;
+        live.clean &= clean;
         for (name, value) in made.iter() {
             if forward {
                 live.saved.remove(name);
@@ -43,6 +47,15 @@ impl Change<'_, '_> {
                 live.saved.set(name, value.clone());
             }
         }
+    }
+
+    /// Lists a live effect at its place on the way back, and says where that is.
+    fn insert_effect(&mut self, effect: Effect) -> usize {
+        // What was sent last is most often made last.
+        let above = self.record.undo.iter().rev().take_while(|other| other.order() > effect.order()).count();
+        let index = self.record.undo.len() - above;
+        self.record.undo.insert(index, effect);
+        index
     }
 
     /// Counts what the open intent is about to send, where it lives already.
@@ -57,10 +70,12 @@ impl Change<'_, '_> {
     pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
         if !self.record.undo.iter().any(|effect| effect.of() == life) {
             let (transition, subject) = (life.transition.to_owned(), life.subject.map(str::to_owned));
-            self.record.undo.push(Effect {
+            self.insert_effect(Effect {
                 transition,
                 subject,
                 life: life.number,
+                order: None,
+                clean: false,
                 state: None,
                 repeats: 0,
                 saved: Facts::default(),
@@ -75,9 +90,9 @@ impl Change<'_, '_> {
             if old == *value {
                 continue;
             }
-            for touched in &mut self.record.touched {
-                if sent_with(self.graph, touched, name) && touched.saved.value(name).is_none() {
-                    touched.saved.set(name, old.clone());
+            for unconfirmed in &mut self.record.unconfirmed {
+                if sent_with(self.graph, unconfirmed, name) && unconfirmed.saved.value(name).is_none() {
+                    unconfirmed.saved.set(name, old.clone());
                 }
             }
             for effect in &mut self.record.undo {
@@ -98,9 +113,9 @@ impl Change<'_, '_> {
         self.note(at, &format!("{state} by {by}"));
     }
 
-    /// The step is committed: its failures are over, and it is no longer merely touched.
+    /// The step is committed: its failures are over, and it is no longer merely unconfirmed.
     pub(super) fn settle(&mut self, intent: &Intent) {
-        self.forget_touched(intent.of());
+        self.forget_unconfirmed(intent.of());
         self.record.retry = None;
         self.unblock();
         self.end_doubt();
@@ -113,25 +128,52 @@ impl Change<'_, '_> {
         }
     }
 
-    pub(super) fn touch(&mut self, intent: Intent) {
+    pub(super) fn keep_unconfirmed(&mut self, intent: Intent) {
         let saved = self.saved_for(intent.of());
-        self.forget_touched(intent.of());
+        self.forget_unconfirmed(intent.of());
         // A live effect is undone anyway; only a doubt about its last attempt is worth keeping.
         if !intent.in_doubt && self.record.effect_of(&intent).is_some() {
             return;
         }
-        let Intent { transition, subject, life, attempt, in_doubt, spec, .. } = intent;
-        self.record.touched.push(Touched { transition, subject, life, attempt, in_doubt, spec, saved });
+        let Intent { transition, subject, life, order, attempt, in_doubt, spec, .. } = intent;
+        let aborting = false;
+        self.record.unconfirmed.push(Unconfirmed {
+            transition,
+            subject,
+            life,
+            order,
+            attempt,
+            in_doubt,
+            aborting,
+            spec,
+            saved,
+        });
+    }
+
+    /// A life that was refused stays listed, unless nothing of it can exist.
+    pub(super) fn forget_unconfirmed_or_keep(&mut self, intent: Intent, is_absent: bool) {
+        if is_absent {
+            self.forget_unconfirmed(intent.of());
+        } else {
+            self.keep_unconfirmed(intent);
+        }
+    }
+
+    /// Forgets what was certainly not made: lives that were refused, were never in doubt, and whose requests are delivered once. The life
+    /// of the open intent stays, because its answer is not there yet.
+    pub(super) fn forget_refused(&mut self) {
+        let (graph, open) = (self.graph, self.record.intent.as_ref().map(Intent::of));
+        self.record.unconfirmed.retain(|step| open == Some(step.of()) || !is_certainly_absent(graph, step));
     }
 
     /// The facts that this life was sent with and that were overwritten since.
     fn saved_for(&self, life: Life<'_>) -> Facts {
-        let touched = self.record.touched.iter().find(|touched| touched.of() == life);
-        touched.map(|touched| touched.saved.clone()).unwrap_or_default()
+        let unconfirmed = self.record.unconfirmed.iter().find(|unconfirmed| unconfirmed.of() == life);
+        unconfirmed.map(|unconfirmed| unconfirmed.saved.clone()).unwrap_or_default()
     }
 
-    pub(super) fn forget_touched(&mut self, life: Life<'_>) {
-        self.record.touched.retain(|touched| touched.of() != life);
+    pub(super) fn forget_unconfirmed(&mut self, life: Life<'_>) {
+        self.record.unconfirmed.retain(|unconfirmed| unconfirmed.of() != life);
     }
 
     pub(super) fn count_failure(&mut self, class: Class, error: String, at: Stamp, after: std::time::Duration) {
@@ -146,9 +188,24 @@ impl Change<'_, '_> {
     }
 }
 
+/// How many lives of one transition and subject may be refused and not settled before no further one is begun.
+pub(crate) const MOST_UNSETTLED: usize = 4;
+
+/// How many lives of this transition and subject were refused, and may exist all the same.
+pub(crate) fn unsettled(graph: &Graph<'_>, record: &Record, transition: &str, subject: Option<&str>) -> usize {
+    let is_it = |step: &&Unconfirmed| step.transition == transition && step.subject.as_deref() == subject;
+    record.unconfirmed.iter().filter(is_it).filter(|step| !is_certainly_absent(graph, step)).count()
+}
+
+/// Whether nothing of this life can exist, now or later.
+pub(crate) fn is_certainly_absent(graph: &Graph<'_>, step: &Unconfirmed) -> bool {
+    let contract = graph.transition(&step.transition).and_then(|(_, step)| step.contract());
+    !step.in_doubt && contract.is_some_and(Contract::is_delivered_once)
+}
+
 /// Whether this step is given a state that knows the fact.
-fn sent_with(graph: &Graph<'_>, touched: &Touched, fact: &str) -> bool {
-    let from = graph.transition(&touched.transition).and_then(|(_, step)| graph.states.get(step.from));
+fn sent_with(graph: &Graph<'_>, unconfirmed: &Unconfirmed, fact: &str) -> bool {
+    let from = graph.transition(&unconfirmed.transition).and_then(|(_, step)| graph.states.get(step.from));
     from.is_some_and(|state| state.known.contains(&fact))
 }
 

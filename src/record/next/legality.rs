@@ -8,7 +8,7 @@ use super::{may_remove, next};
 use crate::machine::Made;
 use crate::record::{
     Action, BlockedReason, Direction, Event, Expected, HISTORY, Held, HeldReason, Illegal, Record, Resolution, Stamp,
-    Touched,
+    Unconfirmed,
 };
 use crate::{Class, Each, Facts, Fsm, Resource, ResourceId};
 
@@ -34,6 +34,7 @@ impl Resource for App {
 pub(crate) enum LegalFlow {
     /// Nothing.
     #[fsm(initial)]
+    #[transition(look -> Made1, when = looks, in_doubt = lookup, undo = unlook)]
     #[transition(make -> Made1, in_doubt = repeat, undo = unmake)]
     Requested,
     /// One thing.
@@ -52,7 +53,8 @@ pub(crate) enum LegalFlow {
     #[fsm(resting)]
     #[transition(add, for_each = members, in_doubt = repeat, undo = remove)]
     #[transition(list, for_each = names, in_doubt = repeat, undo = none)]
-    Told { members: Each<String, String>, names: Each<String, String>, note: String },
+    #[transition(add_look, for_each = looked, in_doubt = lookup, undo = remove_look)]
+    Told { members: Each<String, String>, names: Each<String, String>, looked: Each<String, String>, note: String },
 }
 
 fn at() -> Stamp {
@@ -87,7 +89,7 @@ fn run(transition: &str) -> Event {
 
 fn reached(state: &str, fact: &str) -> Event {
     let state = LegalFlow::GRAPH.state(state).unwrap().0;
-    Event::Reached { made: Made { state, facts: facts(fact) }, at: at() }
+    Event::Reached { made: Made { state, facts: facts(fact) }, found: false, at: at() }
 }
 
 fn facts(fact: &str) -> Facts {
@@ -98,13 +100,15 @@ fn failed(class: Class) -> Event {
     Event::Failed { class, error: "no".to_owned(), at: at(), after: Duration::from_secs(1), generation: 0 }
 }
 
-fn touched(transition: &str, life: u64, in_doubt: bool, spec: Value) -> Touched {
-    Touched {
+fn unconfirmed(transition: &str, life: u64, in_doubt: bool, spec: Value) -> Unconfirmed {
+    Unconfirmed {
         transition: transition.to_owned(),
         subject: None,
         life,
+        order: None,
         attempt: 2,
         in_doubt,
+        aborting: false,
         spec,
         saved: Facts::default(),
     }
@@ -126,7 +130,7 @@ fn made() -> Record {
 /// It has a member, which is live.
 fn with_member() -> Record {
     let begun = after(&at_state("Told"), intent("add", Some("ann"), Action::Run));
-    after(&begun, Event::Member { value: json!("ann-1"), at: at() })
+    after(&begun, Event::Member { value: json!("ann-1"), found: false, at: at() })
 }
 
 #[test]
@@ -147,10 +151,13 @@ fn a_life_goes_on_only_for_the_same_step_and_spec() {
         (intent.life, intent.attempt, intent.in_doubt)
     };
     assert_eq!(life(&after(&fresh(), run("make"))), (2, 1, false));
-    let sent = |touched: Touched| Record { touched: vec![touched], ..at_state("Made1") };
-    assert_eq!(life(&after(&sent(touched("keep", 5, true, json!(1))), run("keep"))), (5, 3, true));
-    assert_eq!(life(&after(&sent(touched("keep", 5, true, json!(2))), run("keep"))), (10, 1, false));
-    assert_eq!(life(&after(&sent(touched("make", 5, true, json!(1))), run("keep"))), (10, 1, false));
+    let sent = |unconfirmed: Unconfirmed| Record { unconfirmed: vec![unconfirmed], ..at_state("Made1") };
+    assert_eq!(life(&after(&sent(unconfirmed("keep", 5, true, json!(1))), run("keep"))), (5, 3, true));
+    let doubted = after(&sent(unconfirmed("keep", 5, true, json!(2))), run("keep"));
+    assert_eq!(life(&doubted), (5, 3, true), "no other life begins beside one in doubt");
+    assert_eq!(doubted.intent.unwrap().spec, json!(2), "and it is sent with its own spec");
+    assert_eq!(life(&after(&sent(unconfirmed("keep", 5, false, json!(2))), run("keep"))), (10, 1, false));
+    assert_eq!(life(&after(&sent(unconfirmed("make", 5, true, json!(1))), run("keep"))), (10, 1, false));
     let again = after(&with_member(), intent("add", Some("ann"), Action::Run));
     assert_eq!(life(&again), (with_member().undo[0].life, 1, false), "while it lives, it is the same thing");
 }
@@ -178,7 +185,7 @@ fn an_outcome_wants_an_intent_of_its_kind() {
     let undoing = after(&backward(made()), intent("make", None, Action::Undo));
     assert!(refused(&undoing, reached("Made1", "a")).to_string().contains("under way for Undo"));
     refused(&after(&fresh(), run("make")), reached("Kept", "k"));
-    refused(&after(&fresh(), run("make")), Event::Member { value: json!(1), at: at() });
+    refused(&after(&fresh(), run("make")), Event::Member { value: json!(1), found: false, at: at() });
     refused(&fresh(), Event::Withdrawn);
     refused(&undoing, Event::SeenAbsent);
     refused(&fresh(), Event::TakenOver { holder: "h".to_owned(), deadline: at() });
@@ -214,9 +221,9 @@ fn a_step_without_effect_is_taken_only_when_nothing_else_is_under_way() {
 fn what_did_not_happen_leaves_a_mark_and_no_intent() {
     let sent = after(&fresh(), run("make"));
     let not_applied = after(&sent, failed(Class::NOT_APPLIED));
-    assert!(not_applied.intent.is_none() && not_applied.touched.len() == 1 && !not_applied.touched[0].in_doubt);
+    assert!(not_applied.intent.is_none() && not_applied.unconfirmed.len() == 1 && !not_applied.unconfirmed[0].in_doubt);
     let unknown = after(&sent, failed(Class::Unknown));
-    assert!(unknown.intent.as_ref().unwrap().in_doubt && unknown.touched.is_empty());
+    assert!(unknown.intent.as_ref().unwrap().in_doubt && unknown.unconfirmed.is_empty());
     let doubted = after(&unknown, failed(Class::NOT_APPLIED));
     assert!(doubted.intent.as_ref().unwrap().in_doubt, "what a later attempt says does not clear it");
     assert_eq!(doubted.retry.unwrap().count, 2);
@@ -241,12 +248,84 @@ fn a_refusal_rolls_back_only_a_first_attempt_going_forward() {
     assert_eq!(after(&doubted, failed(Class::Rejected)).direction, Direction::Forward);
     let undoing = after(&with_member(), intent("add", Some("ann"), Action::Undo));
     assert_eq!(after(&undoing, failed(Class::Rejected)).direction, Direction::Forward);
-    // On the way back it says that nothing is there.
-    let resolving =
-        after(&Record { touched: vec![touched("make", 1, false, json!(1))], ..backward(fresh()) }, run("make"));
-    let nothing = after(&resolving, failed(Class::Rejected));
-    assert!(nothing.intent.is_none() && nothing.touched.is_empty() && nothing.retry.is_none());
-    assert!(nothing.blocked.is_none() && nothing.direction == Direction::Deleting);
+}
+
+/// A machine whose requests may be delivered twice, and the same one where they are delivered once.
+#[test]
+fn a_refusal_is_forgotten_where_requests_are_delivered_once_and_stays_elsewhere() {
+    let entry = |transition, in_doubt| Record {
+        unconfirmed: vec![unconfirmed(transition, 1, in_doubt, json!(1))],
+        ..backward(fresh())
+    };
+    // On the way back.
+    for (transition, class, stays) in [
+        ("make", Class::Rejected, true),
+        ("make", Class::NotOurs, true),
+        ("make", Class::NOT_APPLIED, true),
+        ("look", Class::Rejected, false),
+        ("look", Class::NotOurs, false),
+        ("look", Class::NOT_APPLIED, false),
+    ] {
+        let refused = after(&after(&entry(transition, false), run(transition)), failed(class));
+        assert_eq!(refused.intent, None);
+        assert_eq!(!refused.unconfirmed.is_empty(), stays, "{transition} {class:?}");
+        assert_eq!(refused.retry.is_some(), stays, "{transition} {class:?}");
+        assert_eq!(refused.direction, Direction::Deleting);
+        let doubted = after(&after(&entry(transition, true), run(transition)), failed(class));
+        assert!(doubted.intent.unwrap().in_doubt, "{transition} {class:?}: an earlier attempt may have made it");
+    }
+    // Forward it is settled with the next write.
+    for (transition, stays) in [("add_look", false), ("add", true)] {
+        let of = |subject| intent(transition, Some(subject), Action::Run);
+        let refused = after(&after(&at_state("Told"), of("ann")), failed(Class::NOT_APPLIED));
+        assert_eq!(refused.unconfirmed.len(), 1, "the same spec continues its life");
+        assert_eq!(after(&refused, of("ann")).intent.unwrap().attempt, 2);
+        assert_eq!(!after(&refused, of("bob")).unconfirmed.is_empty(), stays, "{transition}");
+        let turned = after(&refused, Event::Turned { direction: Direction::Deleting, at: at() });
+        assert_eq!(!turned.unconfirmed.is_empty(), stays, "{transition}");
+    }
+}
+
+#[test]
+fn a_refused_life_that_commits_late_is_undone_before_what_was_made_meanwhile() {
+    let refused = Record { unconfirmed: vec![unconfirmed("add", 3, false, json!(1))], ..at_state("Told") };
+    let mut refused = Record { seq: 8, ..refused };
+    refused.unconfirmed[0].subject = Some("ann".to_owned());
+    let bob = after(&refused, intent("add", Some("bob"), Action::Run));
+    let bob = after(&bob, Event::Member { value: json!("bob-1"), found: false, at: at() });
+    let ann = after(&Record { seq: 12, ..bob }, intent("add", Some("ann"), Action::Run));
+    let begun = ann.intent.as_ref().unwrap();
+    assert_eq!((begun.life, begun.order()), (3, 13), "the life goes on, and its place is that of the last intent");
+    let taken = after(&ann, Event::TakenOver { holder: "h/1.1".to_owned(), deadline: at() });
+    assert_eq!(taken.intent.unwrap().order(), 13, "a take-over does not change it");
+    let ann = after(&ann, Event::Member { value: json!("ann-1"), found: false, at: at() });
+    let orders: Vec<_> = ann.undo.iter().map(|it| (it.subject.as_deref().unwrap(), it.order())).collect();
+    assert_eq!(orders, [("bob", 9), ("ann", 13)]);
+}
+
+#[test]
+fn what_a_reply_has_confirmed_is_clean_and_nothing_else_is() {
+    let begun = || after(&at_state("Told"), intent("add", Some("ann"), Action::Run));
+    let made = |record: &Record, found| {
+        after(record, Event::Member { value: json!("ann-1"), found, at: at() }).undo.last().unwrap().clean
+    };
+    assert!(made(&begun(), false));
+    assert!(!made(&begun(), true), "it was found, so another request has made it");
+    assert!(!made(&after(&begun(), failed(Class::Unknown)), false), "an earlier request may still land");
+    let taken = after(&begun(), Event::TakenOver { holder: "h/1.1".to_owned(), deadline: at() });
+    assert!(!made(&taken, false));
+}
+
+#[test]
+fn no_fifth_life_begins_beside_four_that_are_not_settled() {
+    let lives = |count| (1..=count).map(|life| unconfirmed("make", life, false, json!(life + 10))).collect();
+    let record = |count| Record { seq: 9, unconfirmed: lives(count), ..fresh() };
+    assert_eq!(after(&record(3), run("make")).intent.unwrap().life, 10);
+    assert!(refused(&record(4), run("make")).to_string().contains("not settled"));
+    let held = Record { held: held(HeldReason::Unsettled), ..record(4) };
+    let resolution = Resolution::NotApplied;
+    let resolved = after(&held, Event::Resolved { resolution, expected: Expected::default(), at: at() });
+    assert!(resolved.unconfirmed.is_empty() && resolved.held.is_none());
 }
 
 fn not_asked_for(class: Class) -> Event {
@@ -295,7 +374,7 @@ fn a_hold_that_is_resolved_leaves_the_block_behind_it() {
 fn a_look_up_that_is_refused_for_good_stops_as_an_effect_does() {
     let sent = after(&fresh(), run("make"));
     let rejected = after(&sent, not_asked_for(Class::Rejected));
-    assert!(rejected.intent.is_none() && rejected.touched.is_empty(), "nothing was sent");
+    assert!(rejected.intent.is_none() && rejected.unconfirmed.is_empty(), "nothing was sent");
     assert_eq!(rejected.blocked.unwrap().reason, BlockedReason::RolledBack);
     assert_eq!(rejected.direction, Direction::RollingBack, "this machine undoes what is rejected");
     assert_eq!(rejected.retry, None, "undoing does not wait as long as beginning again");
@@ -316,15 +395,15 @@ fn a_look_up_that_is_refused_for_good_stops_as_an_effect_does() {
 fn a_look_up_that_fails_sends_nothing_and_says_nothing() {
     let not_asked = || not_asked_for(Class::Unknown);
     let first = after(&after(&fresh(), run("make")), not_asked());
-    assert!(first.intent.is_none() && first.touched.is_empty());
+    assert!(first.intent.is_none() && first.unconfirmed.is_empty());
     assert_eq!(first.retry.unwrap().count, 1);
     let doubted = after(&after(&fresh(), run("make")), failed(Class::Unknown));
     assert!(after(&doubted, not_asked()).intent.is_some());
     let undoing = after(&backward(made()), intent("make", None, Action::Undo));
     assert!(after(&undoing, not_asked()).intent.is_some());
-    let again = Record { touched: vec![touched("make", 1, false, json!(1))], ..fresh() };
+    let again = Record { unconfirmed: vec![unconfirmed("make", 1, false, json!(1))], ..fresh() };
     let again = after(&after(&again, run("make")), not_asked());
-    assert!(again.intent.is_none() && again.touched.len() == 1, "what was sent before stays touched");
+    assert!(again.intent.is_none() && again.unconfirmed.len() == 1, "what was sent before stays unconfirmed");
 }
 
 #[test]
@@ -333,7 +412,7 @@ fn a_member_is_dropped_only_where_nothing_undoes_it() {
     assert!(refused(&with_member(), dropped("add")).to_string().contains("has an undo"));
     assert!(refused(&with_member(), dropped("make")).to_string().contains("does not make members"));
     let begun = after(&at_state("Told"), intent("list", Some("ann"), Action::Run));
-    let listed = after(&begun, Event::Member { value: json!("a"), at: at() });
+    let listed = after(&begun, Event::Member { value: json!("a"), found: false, at: at() });
     assert_eq!(listed.facts.subjects("names"), ["ann"]);
     assert!(after(&listed, dropped("list")).facts.subjects("names").is_empty());
 }
@@ -341,12 +420,12 @@ fn a_member_is_dropped_only_where_nothing_undoes_it() {
 #[test]
 fn what_is_retained_in_doubt_stays_listed() {
     let cleared = |life| Event::Cleared { transition: "keep".to_owned(), subject: None, life };
-    let marks = vec![touched("keep", 3, false, json!(1)), touched("keep", 4, true, json!(2))];
-    let record = backward(Record { touched: marks, ..at_state("Made1") });
+    let marks = vec![unconfirmed("keep", 3, false, json!(1)), unconfirmed("keep", 4, true, json!(2))];
+    let record = backward(Record { unconfirmed: marks, ..at_state("Made1") });
     let certain = after(&record, cleared(3));
-    assert!(certain.undo.len() == 1 && certain.touched.len() == 1, "a duplicate of what was refused may make it");
+    assert!(certain.undo.len() == 1 && certain.unconfirmed.len() == 1, "a duplicate of what was refused may make it");
     let doubtful = after(&record, cleared(4));
-    assert!(doubtful.undo.len() == 1 && doubtful.undo[0].life == 4 && doubtful.touched.len() == 1);
+    assert!(doubtful.undo.len() == 1 && doubtful.undo[0].life == 4 && doubtful.unconfirmed.len() == 1);
     let make = Event::Cleared { transition: "make".to_owned(), subject: None, life: 3 };
     assert!(refused(&record, make).to_string().contains("has to be resolved"));
 }
@@ -364,7 +443,7 @@ fn it_turns_back_once_and_never_forward() {
     assert!(again.direction.is_forward() && again.state == "Requested");
     refused(&fresh(), Event::RolledBack { at: at() });
     refused(&Record { direction: Direction::RollingBack, ..made() }, Event::RolledBack { at: at() });
-    let sent = Record { touched: vec![touched("make", 1, false, json!(1))], ..back.clone() };
+    let sent = Record { unconfirmed: vec![unconfirmed("make", 1, false, json!(1))], ..back.clone() };
     refused(&sent, Event::RolledBack { at: at() });
     refused(&Record { intent: after(&fresh(), run("make")).intent, ..back }, Event::RolledBack { at: at() });
 }
@@ -376,7 +455,7 @@ fn a_record_is_removed_only_when_nothing_is_left() {
     assert!(may(&backward(fresh())).is_ok());
     assert!(may(&backward(made())).unwrap_err().to_string().contains("`make` is not undone"));
     assert!(may(&backward(after(&fresh(), run("make")))).unwrap_err().to_string().contains("under way"));
-    let sent = Record { touched: vec![touched("make", 1, false, json!(1))], ..backward(fresh()) };
+    let sent = Record { unconfirmed: vec![unconfirmed("make", 1, false, json!(1))], ..backward(fresh()) };
     assert!(may(&sent).unwrap_err().to_string().contains("not resolved"));
     let kept = after(&after(&at_state("Made1"), run("keep")), reached("Kept", "k"));
     assert!(kept.undo.len() == 1 && may(&backward(kept)).is_ok(), "what is retained stays behind");
@@ -431,7 +510,7 @@ fn an_outcome_ends_the_doubt_that_others_had_of_it_and_nothing_else() {
 }
 
 #[test]
-fn what_lives_is_touched_as_well_only_while_its_last_attempt_is_in_doubt() {
+fn what_lives_is_unconfirmed_as_well_only_while_its_last_attempt_is_in_doubt() {
     assert_eq!(with_member().undo[0].repeats, 0);
     let again = after(&with_member(), intent("add", Some("ann"), Action::Run));
     assert_eq!(again.undo[0].repeats, 1, "it is sent again");
@@ -440,22 +519,22 @@ fn what_lives_is_touched_as_well_only_while_its_last_attempt_is_in_doubt() {
     let undoing = after(&with_member(), intent("add", Some("ann"), Action::Undo));
     assert_eq!(undoing.undo[0].repeats, 0, "an undo does not send it");
     let refused = after(&again, failed(Class::NOT_APPLIED));
-    assert!(refused.touched.is_empty() && refused.undo.len() == 1, "its undo removes it");
-    let doubted = after(&after(&again, failed(Class::Unknown)), Event::SetAside);
-    assert_eq!((doubted.touched.len(), doubted.undo.len()), (1, 1));
-    assert!(doubted.touched[0].in_doubt);
+    assert!(refused.unconfirmed.is_empty() && refused.undo.len() == 1, "its undo removes it");
+    let doubted = after(&after(&again, failed(Class::Unknown)), Event::SetAside { aborting: false });
+    assert_eq!((doubted.unconfirmed.len(), doubted.undo.len()), (1, 1));
+    assert!(doubted.unconfirmed[0].in_doubt);
 }
 
 #[test]
-fn a_step_that_is_committed_is_the_only_one_that_is_no_longer_touched() {
+fn a_step_that_is_committed_is_the_only_one_that_is_no_longer_unconfirmed() {
     let other = |subject: &str, life| {
         let subject = Some(subject.to_owned());
-        Touched { subject, ..touched("add", life, true, json!(1)) }
+        Unconfirmed { subject, ..unconfirmed("add", life, true, json!(1)) }
     };
-    let marks = vec![other("bob", 5), other("ann", 6), touched("keep", 6, true, json!(1))];
-    let begun = after(&Record { touched: marks, ..at_state("Told") }, intent("add", Some("ann"), Action::Run));
-    let made = after(&begun, Event::Member { value: json!("ann-1"), at: at() });
-    let left: Vec<_> = made.touched.iter().map(|it| (it.transition.as_str(), it.subject.as_deref())).collect();
+    let marks = vec![other("bob", 5), other("ann", 6), unconfirmed("keep", 6, true, json!(1))];
+    let begun = after(&Record { unconfirmed: marks, ..at_state("Told") }, intent("add", Some("ann"), Action::Run));
+    let made = after(&begun, Event::Member { value: json!("ann-1"), found: false, at: at() });
+    let left: Vec<_> = made.unconfirmed.iter().map(|it| (it.transition.as_str(), it.subject.as_deref())).collect();
     assert_eq!(left, [("add", Some("bob")), ("keep", None)]);
 }
 
@@ -464,10 +543,11 @@ fn what_is_retained_in_doubt_is_listed_once_for_each_life() {
     let kept = after(&after(&at_state("Made1"), run("keep")), reached("Kept", "k"));
     let life = kept.undo[0].life;
     for (doubtful, lives) in [(life, vec![life]), (life + 1, vec![life, life + 1])] {
-        let record = backward(Record { touched: vec![touched("keep", doubtful, true, json!(1))], ..kept.clone() });
+        let record =
+            backward(Record { unconfirmed: vec![unconfirmed("keep", doubtful, true, json!(1))], ..kept.clone() });
         let cleared = after(&record, Event::Cleared { transition: "keep".to_owned(), subject: None, life: doubtful });
         assert_eq!(cleared.undo.iter().map(|it| it.life).collect::<Vec<_>>(), lives);
-        assert!(cleared.touched.is_empty());
+        assert!(cleared.unconfirmed.is_empty());
     }
 }
 

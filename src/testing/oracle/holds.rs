@@ -36,7 +36,7 @@ impl Books {
         };
         match &new.intent {
             Some(intent) => intent.action == Action::Run && is_hold(&intent.transition),
-            None => new.touched.iter().any(|touched| is_hold(&touched.transition)),
+            None => new.unconfirmed.iter().any(|unconfirmed| is_hold(&unconfirmed.transition)),
         }
     }
 }

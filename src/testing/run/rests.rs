@@ -39,7 +39,7 @@ impl<W: World> Runner<'_, W> {
     /// Whether it is blocked with something to undo, and no undo was refused.
     pub(super) fn is_left_behind(&self, record: &Record) -> bool {
         let retained = |effect: &Effect| self.sim.core().books.undo_of(&effect.transition) == Some(Undo::Retain);
-        let sent = !record.touched.is_empty();
+        let sent = !record.unconfirmed.is_empty();
         let is_undone = !sent && record.undo.iter().all(retained);
         let begins = record.blocked.as_ref().is_some_and(|blocked| blocked.reason == BlockedReason::RolledBack);
         record.direction == Direction::RollingBack && record.intent.is_none() && !is_undone && (begins || !sent)

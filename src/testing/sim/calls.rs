@@ -201,7 +201,7 @@ impl SimSteps {
         let decoded = self.sim.core().stored.decoded.clone()?;
         let record = &decoded.record;
         // What was begun is finished, whatever is wanted by now.
-        let begun = ask.details.number > 1 || record.touched.iter().any(|it| it.in_doubt);
+        let begun = ask.details.number > 1 || record.unconfirmed.iter().any(|it| it.in_doubt);
         if begun || !record.direction.is_forward() || !matches!(site, Site::Effect | Site::Undo) {
             return None;
         }

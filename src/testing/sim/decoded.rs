@@ -49,8 +49,8 @@ impl Decoded {
     }
 
     /// The keys of what was sent and is not committed.
-    pub(super) fn touched(&self) -> &[String] {
-        &self.known[self.record.undo.len()..][..self.record.touched.len()]
+    pub(super) fn unconfirmed(&self) -> &[String] {
+        &self.known[self.record.undo.len()..][..self.record.unconfirmed.len()]
     }
 
     /// The key of the effect that is under way.
@@ -63,9 +63,9 @@ impl Decoded {
             idempotency_key(&record.origin, &record.machine, transition, subject.as_deref(), life)
         };
         let live = record.undo.iter().map(|it| key(&it.transition, &it.subject, it.life));
-        let touched = record.touched.iter().map(|it| key(&it.transition, &it.subject, it.life));
+        let unconfirmed = record.unconfirmed.iter().map(|it| key(&it.transition, &it.subject, it.life));
         let open = record.intent.iter().map(|it| key(&it.transition, &it.subject, it.life));
-        let known = live.chain(touched).chain(open).collect();
+        let known = live.chain(unconfirmed).chain(open).collect();
         let outline = outline(&record);
         Self { record, known, outline }
     }
@@ -75,13 +75,13 @@ fn outline(record: &Record) -> u64 {
     let mut hasher = DefaultHasher::new();
     record.state.hash(&mut hasher);
     hash_facts(&record.facts, &mut hasher);
-    (record.direction as u8, record.paused, record.undo.len(), record.touched.len()).hash(&mut hasher);
+    (record.direction as u8, record.paused, record.undo.len(), record.unconfirmed.len()).hash(&mut hasher);
     for it in &record.undo {
-        (&it.transition, &it.subject, &it.state).hash(&mut hasher);
+        (&it.transition, &it.subject, &it.state, it.clean).hash(&mut hasher);
         hash_facts(&it.saved, &mut hasher);
     }
-    for it in &record.touched {
-        (&it.transition, &it.subject, it.attempt, it.in_doubt, &it.spec).hash(&mut hasher);
+    for it in &record.unconfirmed {
+        (&it.transition, &it.subject, it.attempt, it.in_doubt, it.aborting, &it.spec).hash(&mut hasher);
         hash_facts(&it.saved, &mut hasher);
     }
     if let Some(it) = &record.intent {

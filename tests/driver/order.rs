@@ -1,0 +1,224 @@
+//! The order of the way back, and for whom it waits.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use durable_fsm::record::Record;
+use durable_fsm::store::MemoryStore;
+use durable_fsm::{Class, Classify, Fsm, Outcome, RecordId, Resource as _, Store as _};
+
+use crate::machine::Thing;
+use crate::world::ManualClock;
+
+/// An account, and a room that this account alone can close.
+#[derive(Fsm)]
+#[fsm(name = "test.io/bot", version = 1, resource = Thing)]
+pub enum BotFlow {
+    #[fsm(initial)]
+    #[transition(register -> Registered, in_doubt = repeat, undo = deregister, timeout = "10s")]
+    Requested,
+    #[transition(open_room -> Ready, in_doubt = repeat, undo = close_room, timeout = "10s")]
+    Registered { account: String },
+    #[fsm(resting)]
+    Ready { room: String },
+}
+
+mod once {
+    use durable_fsm::Fsm;
+
+    use crate::machine::Thing;
+
+    /// One step over a transport that delivers once.
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/once", version = 1, resource = Thing, transport = once)]
+    pub enum OnceFlow {
+        #[fsm(initial)]
+        #[transition(make -> Made, in_doubt = repeat, undo = unmake, timeout = "10s")]
+        Wanted,
+        #[fsm(resting)]
+        Made { id: String },
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+pub struct Refused(Class);
+
+impl Classify for Refused {
+    fn classify(&self) -> Class {
+        self.0
+    }
+}
+
+/// Answers calls, and remembers them with their keys.
+#[derive(Clone, Default)]
+struct Server {
+    calls: Arc<Mutex<Vec<(&'static str, String)>>>,
+    fails: Arc<Mutex<Vec<Class>>>,
+}
+
+impl Server {
+    fn failing(fails: &[Class]) -> Self {
+        Self { fails: Arc::new(Mutex::new(fails.iter().rev().copied().collect())), ..Self::default() }
+    }
+
+    fn call(&self, name: &'static str, key: &str) -> Result<String, Refused> {
+        self.calls.lock().unwrap().push((name, key.to_owned()));
+        self.fails.lock().unwrap().pop().map_or_else(|| Ok(format!("{name} {key}")), |class| Err(Refused(class)))
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        assert!(self.fails.lock().unwrap().is_empty(), "every failure was used");
+        std::mem::take(&mut *self.calls.lock().unwrap()).into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+impl BotTransitions for Server {
+    type Error = Refused;
+    async fn register(&self, from: Requested, attempt: &BotAttempt) -> Result<Registered, Refused> {
+        Ok(from.registered(self.call("register", attempt.key())?))
+    }
+    async fn deregister(&self, _: &Registered, attempt: &BotAttempt) -> Result<(), Refused> {
+        self.call("deregister", attempt.key()).map(drop)
+    }
+    async fn open_room(&self, from: Registered, attempt: &BotAttempt) -> Result<Ready, Refused> {
+        Ok(from.ready(self.call("open_room", attempt.key())?))
+    }
+    async fn close_room(&self, _: &Ready, attempt: &BotAttempt) -> Result<(), Refused> {
+        self.call("close_room", attempt.key()).map(drop)
+    }
+}
+
+impl once::OnceTransitions for Server {
+    type Error = Refused;
+    async fn make(&self, from: once::Wanted, attempt: &once::OnceAttempt) -> Result<once::Made, Refused> {
+        Ok(from.made(self.call("make", attempt.key())?))
+    }
+    async fn unmake(&self, _: &once::Made, attempt: &once::OnceAttempt) -> Result<(), Refused> {
+        self.call("unmake", attempt.key()).map(drop)
+    }
+}
+
+struct Bench {
+    server: Server,
+    store: MemoryStore,
+    clock: ManualClock,
+}
+
+impl Bench {
+    fn new(fails: &[Class]) -> Self {
+        Self { server: Server::failing(fails), store: MemoryStore::new(), clock: ManualClock::default() }
+    }
+
+    async fn bot(&self, thing: &Thing) -> Outcome<BotState> {
+        let runner = BotRunner::builder(self.server.clone(), self.store.clone()).clock(self.clock.clone()).build();
+        runner.reconcile(thing).await.unwrap()
+    }
+
+    /// Passes of one runner until it does not go on by itself.
+    async fn settle(&self, thing: &Thing) -> Outcome<BotState> {
+        let runner = BotRunner::builder(self.server.clone(), self.store.clone()).clock(self.clock.clone()).build();
+        loop {
+            match runner.reconcile(thing).await.unwrap() {
+                Outcome::Progressing { after, .. } => self.clock.advance(after),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn record(&self, thing: &Thing) -> Record {
+        let id = RecordId { machine: BotFlow::GRAPH.name.to_owned(), resource: thing.id() };
+        let loaded = self.store.load(&id).await.unwrap();
+        Record::decode(&BotFlow::GRAPH, &loaded.bytes.unwrap()).unwrap()
+    }
+}
+
+fn deleted(thing: &Thing) -> Thing {
+    Thing { deleting: true, ..thing.clone() }
+}
+
+#[tokio::test]
+async fn a_life_that_was_refused_before_an_edit_is_undone_after_what_was_built_since() {
+    let bench = Bench::new(&[Class::NOT_APPLIED]);
+    let _ = bench.bot(&Thing::new("web:1", &[])).await;
+    let edited = Thing::new("web:2", &[]);
+    assert!(matches!(bench.settle(&edited).await, Outcome::Resting(_)));
+    assert_eq!(bench.record(&edited).await.unconfirmed.len(), 1, "a duplicate of the refused request may still come");
+    assert_eq!(bench.server.names(), ["register", "register", "open_room"]);
+    assert!(matches!(bench.settle(&deleted(&edited)).await, Outcome::Gone));
+    let names = bench.server.names();
+    assert_eq!(names[..2], ["close_room", "deregister"], "{names:?}");
+}
+
+#[tokio::test]
+async fn the_way_back_never_passes_over_an_entry_that_has_to_wait() {
+    let bench = Bench::new(&[]);
+    let thing = Thing::new("web:1", &[]);
+    assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+    bench.server.names();
+    // To this runner both are new; only the room is in question.
+    let runner = BotRunner::builder(bench.server.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
+    let outcome = runner.reconcile(&deleted(&thing)).await.unwrap();
+    assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(10)));
+    assert_eq!(bench.server.names(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_refusal_is_repeated_on_the_way_back_only_where_its_duplicate_may_come() {
+    let bench = Bench::new(&[Class::Rejected]);
+    let thing = Thing::new("web:1", &[]);
+    assert!(matches!(bench.bot(&thing).await, Outcome::Blocked { .. }));
+    assert!(matches!(bench.settle(&deleted(&thing)).await, Outcome::Gone));
+    assert_eq!(bench.server.names(), ["register", "register", "deregister"]);
+    let bench = Bench::new(&[Class::Rejected]);
+    let runner =
+        once::OnceRunner::builder(bench.server.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Blocked { .. }));
+    assert!(matches!(runner.reconcile(&deleted(&thing)).await.unwrap(), Outcome::Gone), "at once");
+    assert_eq!(bench.server.names(), ["make"]);
+}
+
+#[tokio::test]
+async fn what_is_refused_on_the_way_back_too_stays_until_an_operator_has_looked() {
+    let bench = Bench::new(&[Class::Rejected, Class::Rejected]);
+    let thing = Thing::new("web:1", &[]);
+    let _ = bench.bot(&thing).await;
+    assert!(matches!(bench.settle(&deleted(&thing)).await, Outcome::Blocked { .. }));
+    assert_eq!(bench.record(&thing).await.unconfirmed.len(), 1);
+    let runner = BotRunner::builder(bench.server.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
+    runner.resolve(&thing.id(), durable_fsm::record::Resolution::NotApplied).await.unwrap();
+    assert!(matches!(runner.reconcile(&deleted(&thing)).await.unwrap(), Outcome::Gone));
+    assert_eq!(bench.server.names(), ["register", "register"]);
+}
+
+#[tokio::test]
+async fn where_requests_are_delivered_once_an_undo_waits_only_for_what_was_in_doubt() {
+    let thing = Thing::new("web:1", &[]);
+    for (fails, waits) in [(&[][..], None), (&[Class::Unknown], Some(Duration::from_secs(10)))] {
+        let bench = Bench::new(fails);
+        let builder =
+            || once::OnceRunner::builder(bench.server.clone(), bench.store.clone()).clock(bench.clock.clone());
+        let runner = builder().build();
+        while let Outcome::Progressing { after, .. } = runner.reconcile(&thing).await.unwrap() {
+            bench.clock.advance(after);
+        }
+        // Another controller has seen nothing of it.
+        let outcome = builder().build().reconcile(&deleted(&thing)).await.unwrap();
+        assert_eq!(outcome.requeue_after(), waits);
+        assert_eq!(matches!(outcome, Outcome::Gone), waits.is_none());
+    }
+}
+
+#[tokio::test]
+async fn another_spec_waits_until_no_duplicate_of_the_refused_one_can_come() {
+    let bench = Bench::new(&[Class::NOT_APPLIED]);
+    let runner = BotRunner::builder(bench.server.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
+    let _ = runner.reconcile(&Thing::new("web:1", &[])).await.unwrap();
+    bench.clock.advance(Duration::from_secs(1));
+    let edited = Thing::new("web:2", &[]);
+    let outcome = runner.reconcile(&edited).await.unwrap();
+    assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(9)));
+    assert_eq!(bench.server.names(), ["register"]);
+    bench.clock.advance(Duration::from_secs(9));
+    assert!(matches!(runner.reconcile(&edited).await.unwrap(), Outcome::Resting(_)));
+}

@@ -70,6 +70,12 @@ pub struct Record {
     /// Where the machine is going.
     #[serde(default, skip_serializing_if = "Direction::is_forward")]
     pub direction: Direction,
+    /// The state to whose mark it goes back; the initial state, if it is rolling back and there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The marks of the states that a rewind may go back to, one a state.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
     /// The effect that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -105,7 +111,7 @@ pub enum Direction {
     Forward,
     /// Back to nothing, because the resource is to be deleted.
     Deleting,
-    /// Back to the initial state, because an effect was rejected or an operator asked for it.
+    /// Back to the mark of a state, by a rewind; or to the initial state, because an effect was rejected or an operator asked for it.
     RollingBack,
 }
 
@@ -115,6 +121,22 @@ impl Direction {
     pub fn is_forward(&self) -> bool {
         *self == Direction::Forward
     }
+}
+
+/// What a rewind to a state needs: where in the order it was entered, and the facts as they were then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Mark {
+    /// The state.
+    pub state: String,
+    /// The record's `seq` before the write that entered it. Whatever has a higher order was made since.
+    pub seq: u64,
+    /// The old values of facts that were overwritten since.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub saved: Facts,
+    /// Facts that were first recorded since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
 }
 
 /// A live effect: something that this machine made and has not undone.
@@ -138,17 +160,9 @@ pub struct Effect {
     /// under way where the transport delivers once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clean: bool,
-    /// How often it was sent again while it lived, as by a loop. Its undo waits for the last of these as it would for the first.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub repeats: u32,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 /// What an intent wants to call.
@@ -285,6 +299,8 @@ pub enum HeldReason {
     Unreadable,
     /// The record does not fit into the store.
     TooLarge,
+    /// A rewind would go back to a state of which the record has no mark.
+    NoMark,
     /// A step was refused under several specs, and each of them may still be carried out late.
     Unsettled,
     /// There was a record, and it is gone or has gone back.
@@ -341,6 +357,8 @@ impl Record {
             facts: Facts::default(),
             undo: Vec::new(),
             direction: Direction::Forward,
+            to: None,
+            marks: Vec::new(),
             intent: None,
             unconfirmed: Vec::new(),
             undone: Vec::new(),
@@ -380,6 +398,24 @@ impl Record {
         let mut bytes = Vec::with_capacity(1024);
         serde_json::to_writer(&mut bytes, self)?;
         Ok(bytes)
+    }
+
+    /// The mark of the state with this name.
+    #[must_use]
+    pub fn mark(&self, state: &str) -> Option<&Mark> {
+        self.marks.iter().find(|mark| mark.state == state)
+    }
+
+    /// Whether something of this transition and order is to be undone on the way back that the record is on. What is below the mark stays,
+    /// and so do the members of sets that the machine keeps at the mark too.
+    pub(crate) fn is_above_mark(&self, graph: &durable_fsm_graph::Graph<'_>, transition: &str, order: u64) -> bool {
+        let Some(to) = self.to.as_deref().filter(|_| self.direction == Direction::RollingBack) else { return true };
+        let is_kept_there = || {
+            let there = graph.state(to).map(|(_, state)| state.transitions).unwrap_or_default();
+            let listed = there.iter().filter_map(|index| graph.transitions.get(*index));
+            listed.into_iter().any(|step| step.name == transition && step.for_each().is_some())
+        };
+        self.mark(to).is_none_or(|mark| order > mark.seq) && !is_kept_there()
     }
 
     /// The live effect of this transition and subject; the latest, should there be one of an earlier life too.

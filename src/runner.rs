@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::driver::{Decision, Driver, Ending, Report};
 use crate::machine::Dispatch;
 use crate::outcome::{Outcome, Plan};
-use crate::record::{Action, Held, HeldReason, Record};
+use crate::record::{Action, Direction, Held, HeldReason, Record};
 use crate::steps::Typed;
 use crate::{Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError};
 
@@ -119,7 +119,11 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             }
             Ok(Decision::Compute { transition }) => Plan::Run { transition: name(transition), subject: None },
             Ok(Decision::Hold { message, .. }) => Plan::Stop(message),
-            Ok(Decision::Turn(direction)) => Plan::Record(format!("turn: {direction:?}")),
+            Ok(Decision::Turn(Direction::Deleting, _)) => Plan::Record("turn back to delete the resource".to_owned()),
+            Ok(Decision::Turn(_, to)) => {
+                let to = to.as_deref().unwrap_or(M::GRAPH.states[M::GRAPH.initial()].name);
+                Plan::Record(format!("turn back to {to}"))
+            }
             Ok(Decision::Release) => Plan::Record("release what was blocked".to_owned()),
             Ok(Decision::Drop { subject, .. }) => Plan::Record(format!("drop {subject}")),
             Ok(Decision::Clear(unconfirmed)) => Plan::Record(format!("clear {}", unconfirmed.transition)),

@@ -36,6 +36,8 @@ pub(crate) struct Transition {
     pub(crate) from: usize,
     /// Empty for `for_each`.
     pub(crate) to: Vec<usize>,
+    /// The states whose marks a rewind goes back to. They are no targets: what is known there is what led there first.
+    pub(crate) back: Vec<usize>,
     pub(crate) guard: Option<Ident>,
     pub(crate) kind: Kind,
     /// It contradicts itself or leads nowhere, so nothing is known of what its method gives.
@@ -46,7 +48,7 @@ impl Transition {
     pub(crate) fn contract(&self) -> Option<&Contract> {
         match &self.kind {
             Kind::Effect(contract) => Some(contract),
-            Kind::NoEffect | Kind::Waits { .. } => None,
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind => None,
         }
     }
 
@@ -157,7 +159,15 @@ impl Model {
             errors.at(name.span(), text);
             // Its method may be written already.
             let (name, kind) = (name.clone(), Kind::NoEffect);
-            self.transitions.push(Transition { name, from, to: vec![from], guard: None, kind, loose: true });
+            self.transitions.push(Transition {
+                name,
+                from,
+                to: vec![from],
+                back: Vec::new(),
+                guard: None,
+                kind,
+                loose: true,
+            });
             return;
         };
         let Some(for_each) = self.transitions[index].for_each() else {
@@ -291,7 +301,9 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
         errors.at(guard.span(), "a `for_each` transition has no guard: its wanted set says when it runs");
     }
     let guard = typed.when.clone().filter(|_| !is_set);
-    Transition { name: typed.name.clone(), from, to, guard, kind, loose }
+    let is_rewind = matches!(kind, Kind::Rewind);
+    let back = if is_rewind { std::mem::take(&mut to) } else { Vec::new() };
+    Transition { name: typed.name.clone(), from, to, back, guard, kind, loose }
 }
 
 /// The state of this name, or the one that was probably meant.

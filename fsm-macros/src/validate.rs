@@ -1,11 +1,13 @@
 //! What must hold of a whole machine. Invariant: each check reports on the token that has to change.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod ways;
+
+use std::collections::BTreeMap;
 
 use syn::ext::IdentExt as _;
 
 use crate::errors::Errors;
-use crate::model::{Kind, Model, Undo};
+use crate::model::Model;
 use crate::names;
 
 /// Checks a machine; every violation is reported.
@@ -20,7 +22,9 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) {
     methods(model, errors);
     names(model, errors);
     edges(model, errors);
-    overwrites(model, errors);
+    if errors.is_empty() {
+        ways::validate(model, errors);
+    }
 }
 
 fn initial(model: &Model, errors: &mut Errors) {
@@ -78,7 +82,10 @@ fn reachability(model: &Model, errors: &mut Errors) {
     let count = model.states().len();
     let edges: Vec<(usize, usize)> =
         model.transitions.iter().flat_map(|it| it.to.iter().map(|to| (it.from, *to))).collect();
+    let back: Vec<(usize, usize)> =
+        model.transitions.iter().flat_map(|it| it.back.iter().map(|to| (it.from, *to))).collect();
     let spread = |from: Vec<usize>, forward: bool| {
+        let edges: Vec<(usize, usize)> = edges.iter().chain(back.iter().filter(|_| !forward)).copied().collect();
         let mut reached = vec![false; count];
         let mut open = from;
         while let Some(state) = open.pop() {
@@ -103,7 +110,7 @@ fn reachability(model: &Model, errors: &mut Errors) {
     }
     // The states that lead to a dead end share its fate; the dead end is where the mistake is.
     let stuck = |index: &usize| reached[*index] && !ending[*index];
-    let leads_on = |index: &usize| edges.iter().any(|(from, _)| from == index);
+    let leads_on = |index: &usize| edges.iter().chain(&back).any(|(from, _)| from == index);
     let dead_ends: Vec<usize> = (0..count).filter(stuck).filter(|index| !leads_on(index)).collect();
     let circle = (0..count).rev().find(stuck).filter(|_| dead_ends.is_empty());
     for index in dead_ends.into_iter().chain(circle) {
@@ -282,55 +289,4 @@ fn edges(model: &Model, errors: &mut Errors) {
             _ => drop(seen.insert(method, &state.ident)),
         }
     }
-}
-
-/// An effect's facts are the only handle to what it made: nothing else may write over them while it lives.
-fn overwrites(model: &Model, errors: &mut Errors) {
-    let owned = |it: &crate::model::Transition| {
-        it.contract().is_some_and(|contract| matches!(contract.undo, Undo::Method(_))) && it.for_each().is_none()
-    };
-    let mut reported: BTreeSet<(usize, String)> = BTreeSet::new();
-    for (index, writer) in model.transitions.iter().enumerate() {
-        for (other, owner) in model.transitions.iter().enumerate() {
-            if index == other || !owned(owner) || matches!(writer.kind, Kind::Effect(_)) && writer.for_each().is_some()
-            {
-                continue;
-            }
-            for made in &owner.to {
-                if !can_follow(model, *made, writer.from) {
-                    continue;
-                }
-                for fact in &model.states()[*made].facts {
-                    let writes = writer.to.iter().any(|to| {
-                        model.states()[*to].facts.iter().any(|it| it.ident == fact.ident && it.each.is_none())
-                    });
-                    if writes && fact.each.is_none() && reported.insert((index, fact.ident.to_string())) {
-                        let undo = owner.undo().map(ToString::to_string).unwrap_or_default();
-                        errors.at(
-                            writer.name.span(),
-                            format!(
-                                "`{}` records `{}` again, which is the only handle to what `{}` made and `{undo}` is to undo: keep it in a set (`{}: Each<…>` with `for_each`), or give this another state with facts of its own",
-                                writer.name, fact.ident, owner.name, fact.ident
-                            ),
-                        );
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Whether `to` can come at or after `from`.
-fn can_follow(model: &Model, from: usize, to: usize) -> bool {
-    let mut seen = vec![false; model.states().len()];
-    let mut open = vec![from];
-    while let Some(state) = open.pop() {
-        if state == to {
-            return true;
-        }
-        if !std::mem::replace(&mut seen[state], true) {
-            open.extend(model.transitions.iter().filter(|it| it.from == state).flat_map(|it| it.to.iter().copied()));
-        }
-    }
-    false
 }

@@ -67,23 +67,22 @@ mod site {
     }
 }
 
-/// The graph of those with an effect that was sent again while it lived.
-mod letter {
+/// The graph of those with a mark.
+mod page {
     use super::{Fsm, Thing};
 
     #[derive(Fsm)]
-    #[fsm(name = "test.io/letter", version = 1, resource = Thing)]
-    pub enum LetterFlow {
+    #[fsm(name = "test.io/page", version = 1, resource = Thing)]
+    pub enum PageFlow {
         #[fsm(initial)]
-        #[transition(post -> Posted, in_doubt = hold, undo = recall, abort = search_the_box)]
-        Written,
-        #[transition(announce -> Called | Mailed, in_doubt = repeat, undo = take_back)]
-        Posted { letter: String },
+        #[transition(open_site -> Opened, in_doubt = repeat, undo = close_site, timeout = "10s")]
+        Requested,
+        #[transition(publish -> Shown, in_doubt = repeat, undo = unpublish, timeout = "10s")]
+        Opened { site: String },
         #[fsm(resting)]
-        #[transition(renew -> Called, in_doubt = repeat, undo = cancel, when = is_out_of_date)]
-        Called,
-        #[fsm(resting)]
-        Mailed { address: String },
+        #[transition(describe -> Shown, when = is_undescribed, in_doubt = repeat, undo = none, timeout = "10s")]
+        #[transition(replace -> Opened, when = is_outdated, rewind)]
+        Shown { page: String, image: String },
     }
 }
 
@@ -109,7 +108,7 @@ pub fn decode_record(bytes: &[u8]) -> bool {
     let of = [
         decode::<ThingFlow>(bytes),
         decode::<site::SiteFlow>(bytes),
-        decode::<letter::LetterFlow>(bytes),
+        decode::<page::PageFlow>(bytes),
         decode::<trip::TripFlow>(bytes),
     ];
     let machines = of.into_iter().filter(|is_its| *is_its).count();

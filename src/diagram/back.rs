@@ -14,12 +14,13 @@ pub(super) fn of(graph: &Graph<'_>, record: &Record, walked: &[Step]) -> (Vec<us
         let (index, step) = graph.transition(name)?;
         step.contract().filter(|contract| matches!(contract.undo, Undo::Method(_))).map(|_| index)
     };
-    // A step that was sent and may have taken effect comes first; one that lives as well is undone once.
-    let lives =
-        |transition: &str, life: u64| record.undo.iter().any(|it| it.transition == transition && it.life == life);
-    let unconfirmed = record.unconfirmed.iter().rev().filter(|it| !lives(&it.transition, it.life));
-    let listed = unconfirmed.map(|it| &it.transition).chain(record.undo.iter().rev().map(|it| &it.transition));
-    let left: Vec<usize> = listed.filter_map(|name| undoable(name)).collect();
+    // The highest order goes first, and at a tie what is not confirmed.
+    let unconfirmed = record.unconfirmed.iter().map(|it| (it.order(), true, it.transition.as_str()));
+    let live = record.undo.iter().map(|it| (it.order(), false, it.transition.as_str()));
+    let mut listed: Vec<_> = unconfirmed.chain(live).collect();
+    listed.retain(|(order, _, name)| record.is_above_mark(graph, name, *order));
+    listed.sort_by(|a, b| b.cmp(a));
+    let left: Vec<usize> = listed.into_iter().filter_map(|(_, _, name)| undoable(name)).collect();
 
     let events: Vec<&str> = record.history.iter().filter_map(|line| Some(line.split_once(' ')?.1)).collect();
     let turned = events.iter().rposition(|event| matches!(*event, "deleting" | "rolling back")).map_or(0, |at| at + 1);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm_graph::{Graph, Step, Undo};
+use durable_fsm_graph::{Graph, Kind, Step, Undo};
 
 use crate::record::{Direction, Record};
 
@@ -127,6 +127,7 @@ impl Found<'_> {
             .transitions
             .iter()
             .enumerate()
+            .filter(|(_, step)| step.kind != Kind::Rewind)
             .flat_map(|(index, step)| step.to.iter().map(move |&to| (index, step.from, to)))
             .filter(|&(_, from, to)| from != to && possible[from] && possible[to])
             .collect();

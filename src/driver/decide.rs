@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, ForEach, InDoubt, Kind, Order, Transition, Undo};
+use durable_fsm_graph::{Contract, ForEach, Graph, InDoubt, Kind, Order, Transition, Undo};
 
 use super::sightings::{OpenEnd, Sightings};
 use serde_json::Value;
@@ -20,8 +20,8 @@ use crate::{FactError, RecordId};
 pub(crate) enum Decision {
     /// Stop here.
     Stop(Ending),
-    /// Turn to undoing.
-    Turn(Direction),
+    /// Turn to undoing; for a rewind, back to the mark of this state.
+    Turn(Direction, Option<String>),
     /// What blocked it has changed.
     Release,
     /// Write an intent, then call. With `set_aside`, an open intent is set aside for its abort in the same write.
@@ -117,7 +117,11 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
         return Ok(Decision::Stop(Ending::Paused));
     }
     if around.deleting && record.direction != Direction::Deleting {
-        return Ok(if around.stored { Decision::Turn(Direction::Deleting) } else { Decision::Stop(Ending::Gone) });
+        return Ok(if around.stored {
+            Decision::Turn(Direction::Deleting, None)
+        } else {
+            Decision::Stop(Ending::Gone)
+        });
     }
     if record.held.is_some() {
         return Ok(Decision::Stop(Ending::Held));
@@ -228,13 +232,31 @@ fn forward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactE
             continue;
         }
         return match &step.kind {
-            Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) | Kind::Rewind => {
-                Ok(Decision::Compute { transition: index })
-            }
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) => Ok(Decision::Compute { transition: index }),
+            Kind::Rewind => Ok(rewind(record, graph, step)),
             Kind::Effect(contract) => begin(record, around, index, None, contract),
         };
     }
     Ok(Decision::Stop(Ending::Resting))
+}
+
+/// Back to the mark that was left last among those of the targets.
+fn rewind(record: &Record, graph: &Graph<'_>, step: &Transition<'_>) -> Decision {
+    let targets = || step.to.iter().filter_map(|index| graph.states.get(*index));
+    let marks = targets().filter_map(|state| record.mark(state.name));
+    if let Some(mark) = marks.max_by_key(|mark| mark.seq) {
+        return Decision::Turn(Direction::RollingBack, Some(mark.state.clone()));
+    }
+    if targets().any(|state| state.initial) {
+        return Decision::Turn(Direction::RollingBack, None);
+    }
+    let names: Vec<&str> = targets().map(|state| state.name).collect();
+    let message = format!(
+        "`{}` goes back to {}, and the record has no mark of it, because it was written before that rewind was declared; nothing was undone: resolve with a roll-back, which undoes everything and begins again, or delete the resource",
+        step.name,
+        names.join(" or ")
+    );
+    Decision::Hold { reason: HeldReason::NoMark, message }
 }
 
 fn begin(
@@ -393,8 +415,9 @@ fn unmake(
 /// that has to wait is never passed over.
 fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
     let graph = around.steps.graph();
-    let live = record.undo.iter().rev().find(|live| !is_retained(graph, live));
-    let sent = record.unconfirmed.iter().max_by_key(|sent| sent.order());
+    let goes = |transition: &str, order| record.is_above_mark(graph, transition, order);
+    let live = record.undo.iter().rev().find(|it| !is_retained(graph, it) && goes(&it.transition, it.order()));
+    let sent = record.unconfirmed.iter().filter(|it| goes(&it.transition, it.order())).max_by_key(|it| it.order());
     match (sent, live) {
         (Some(sent), live) if live.is_none_or(|live| sent.order() >= live.order()) => {
             return undo_unconfirmed(record, around, sent);

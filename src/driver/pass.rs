@@ -138,7 +138,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         };
         match decision {
             Decision::Stop(ending) => self.stop(ending).await,
-            Decision::Turn(direction) => self.apply(Event::Turned { direction, at: self.now() }),
+            Decision::Turn(direction, to) => self.apply(Event::Turned { direction, to, at: self.now() }),
             Decision::Release => self.apply(Event::Released),
             Decision::Begin { transition, subject, action, set_aside } => {
                 self.begin(transition, subject, action, set_aside).await

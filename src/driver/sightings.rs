@@ -36,7 +36,7 @@ pub(crate) enum OpenEnd<'r> {
 #[derive(Debug)]
 enum Mark {
     Intent { holder: String, attempt: u32, life: u64 },
-    Live { transition: String, subject: Option<String>, life: u64, repeats: u32 },
+    Live { transition: String, subject: Option<String>, life: u64 },
     Unconfirmed { transition: String, subject: Option<String>, life: u64, attempt: u32 },
     Undone { transition: String, subject: Option<String>, life: u64 },
     RollBack(usize),
@@ -112,7 +112,7 @@ impl OpenEnd<'_> {
             OpenEnd::Intent(it) => Mark::Intent { holder: it.holder.clone(), attempt: it.attempt, life: it.life },
             OpenEnd::Live(it) => {
                 let (transition, subject) = (it.transition.clone(), it.subject.clone());
-                Mark::Live { transition, subject, life: it.life, repeats: it.repeats }
+                Mark::Live { transition, subject, life: it.life }
             }
             OpenEnd::Unconfirmed(it) => {
                 let (transition, subject) = (it.transition.clone(), it.subject.clone());
@@ -140,8 +140,8 @@ impl OpenEnd<'_> {
             (OpenEnd::Intent(it), Mark::Intent { holder, attempt, life }) => {
                 it.life == *life && it.attempt == *attempt && it.holder == *holder
             }
-            (OpenEnd::Live(it), Mark::Live { transition, subject, life, repeats }) => {
-                it.life == *life && it.repeats == *repeats && it.transition == *transition && it.subject == *subject
+            (OpenEnd::Live(it), Mark::Live { transition, subject, life }) => {
+                it.life == *life && it.transition == *transition && it.subject == *subject
             }
             (OpenEnd::Unconfirmed(it), Mark::Unconfirmed { transition, subject, life, attempt }) => {
                 it.life == *life && it.attempt == *attempt && it.transition == *transition && it.subject == *subject

@@ -123,6 +123,17 @@ impl Record {
         if self.origin.is_empty() || self.owner.is_empty() {
             return inconsistent("it has no origin or no owner".to_owned());
         }
+        for mark in &self.marks {
+            if graph.state(&mark.state).is_none() {
+                return Err(Unreadable::State(mark.state.clone()));
+            }
+            if mark.seq > self.seq {
+                return inconsistent(format!("its mark of {} is of a write that was not made yet", mark.state));
+            }
+        }
+        if let Some(to) = self.to.as_ref().filter(|to| self.mark(to).is_none()) {
+            return inconsistent(format!("it goes back to {to}, of which it has no mark"));
+        }
         for (index, effect) in self.undo.iter().enumerate() {
             self.check_step(graph, &effect.transition, effect.subject.as_deref(), effect.life)?;
             self.check_order(&effect.transition, effect.order(), effect.life)?;

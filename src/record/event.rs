@@ -103,6 +103,8 @@ pub enum Event {
     Turned {
         /// Where to.
         direction: Direction,
+        /// The state whose mark it goes back to, for a rewind.
+        to: Option<String>,
         /// When.
         at: Stamp,
     },
@@ -136,7 +138,7 @@ pub enum Event {
         /// The life.
         life: u64,
     },
-    /// Everything is undone, and the machine begins again.
+    /// Everything is undone, and the machine is at the mark, or begins again.
     RolledBack {
         /// When.
         at: Stamp,

@@ -49,7 +49,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
             change.not_asked(&transition, class, error, at, after, generation)?;
         }
         Event::SetAside { aborting } => change.set_aside(aborting)?,
-        Event::Turned { direction, at } => change.turn(direction, at)?,
+        Event::Turned { direction, to, at } => change.turn(direction, to, at)?,
         Event::Undone { at } => change.undone(at)?,
         Event::Dropped { transition, subject } => change.drop_member(&transition, &subject)?,
         Event::Cleared { transition, subject, life } => {

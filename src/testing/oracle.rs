@@ -8,13 +8,13 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use durable_fsm_graph::{Graph, Kind, Undo};
+use durable_fsm_graph::{Graph, Kind, Transition, Undo};
 
 use super::plan::Place;
 use super::sim::{Core, Decoded, Menus, Point};
 use super::world::Thing;
 use crate::machine::{Failure, Reply};
-use crate::record::{Action, Direction, HeldReason, Intent, Record, Stamp};
+use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record, Stamp, Unconfirmed};
 use crate::steps::Ask;
 use crate::{Class, Site};
 
@@ -211,8 +211,13 @@ impl Books {
             return edge("everything is to be undone, and nobody has deleted the resource".to_owned());
         }
         // What a look-up or a wait was told counts too, and is not remembered here.
+        if let Some(why) = self.wrong_rewind(old, new) {
+            return edge(why);
+        }
         let rolls_back = old.direction.is_forward() && new.direction == Direction::RollingBack;
-        if rolls_back && !decided && !self.graph.undo_on_rejected {
+        let rewind = if rolls_back { self.rewind(old, new) } else { None };
+        self.edges.extend(rewind);
+        if rolls_back && !decided && !self.graph.undo_on_rejected && rewind.is_none() {
             return edge("it is rolled back, and neither the machine nor a person says so".to_owned());
         }
         if let Some(why) = other_spec(old, new) {
@@ -244,13 +249,57 @@ impl Books {
         None
     }
 
-    /// Whether an intent to undo is for anything but the latest live effect.
+    /// Whether a rewind leaves what was made since its state was entered, or what it undoes stood there before.
+    fn wrong_rewind(&self, old: &Record, new: &Record) -> Option<String> {
+        let to = old.to.as_deref().filter(|_| old.direction == Direction::RollingBack)?;
+        if new.direction.is_forward() {
+            let is_left = |it: &&Effect| {
+                self.undo_of(&it.transition) != Some(Undo::Retain)
+                    && old.is_above_mark(self.graph, &it.transition, it.order())
+            };
+            let left = new.undo.iter().find(is_left)?;
+            return Some(format!("it is at {to} again, and `{}` is above its mark", left.transition));
+        }
+        // What the state that it goes back to knows was recorded before its mark, and is not undone.
+        let is_undo = |intent: &&Intent| intent.action == Action::Undo && new.to == old.to;
+        let undone = new.intent.as_ref().filter(is_undo)?;
+        let step = self.graph.transition(&undone.transition)?.1;
+        let there = self.graph.state(to)?.1;
+        let made = step.to.iter().flat_map(|state| self.graph.states[*state].facts);
+        let is_known = made.into_iter().any(|fact| there.known.contains(&fact.name));
+        is_known.then(|| format!("`{}` is undone, and stands below the mark of {to}", undone.transition))
+    }
+
+    /// The rewind that leads to where the record goes back to, from where it was or from where it could be in the same write.
+    fn rewind(&self, old: &Record, new: &Record) -> Option<(usize, Option<usize>)> {
+        let open = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition));
+        let reached = open.map(|(_, step)| step.to).unwrap_or_default();
+        let from = [self.graph.state(&old.state), self.graph.state(&new.state)].into_iter().flatten();
+        let from: BTreeSet<usize> = from.map(|(index, _)| index).chain(reached.iter().copied()).collect();
+        let to = new.to.as_deref().and_then(|to| self.graph.state(to)).map(|(index, _)| index);
+        let to = to.unwrap_or_else(|| self.graph.initial());
+        let mut rewinds = self.graph.transitions.iter().enumerate().filter(|(_, step)| step.kind == Kind::Rewind);
+        rewinds.find(|(_, step)| from.contains(&step.from) && step.to.contains(&to)).map(|(index, _)| (index, Some(to)))
+    }
+
+    /// Whether an intent to undo is for anything but the entry of the highest order.
     fn out_of_order(&self, new: &Record) -> Option<String> {
         let intent = new.intent.as_ref().filter(|intent| intent.action == Action::Undo)?;
         if new.direction.is_forward() {
             return None;
         }
-        let latest = new.undo.iter().rev().find(|it| self.undo_of(&it.transition) != Some(Undo::Retain))?;
+        let goes = |it: &&Effect| new.is_above_mark(self.graph, &it.transition, it.order());
+        let latest =
+            new.undo.iter().rev().filter(goes).find(|it| self.undo_of(&it.transition) != Some(Undo::Retain))?;
+        let above = |sent: &&Unconfirmed| {
+            sent.order() >= intent.order() && new.is_above_mark(self.graph, &sent.transition, sent.order())
+        };
+        if let Some(sent) = new.unconfirmed.iter().find(above) {
+            return Some(format!(
+                "`{}` is undone before `{}`, which was sent after it",
+                intent.transition, sent.transition
+            ));
+        }
         (latest.transition != intent.transition || latest.subject != intent.subject).then(|| {
             format!("`{}` is undone before `{}`, which was made after it", intent.transition, latest.transition)
         })
@@ -261,7 +310,10 @@ impl Books {
         let mut reached: BTreeSet<usize> = match old.direction {
             Direction::Deleting => return false,
             // It begins again in the same write.
-            Direction::RollingBack => BTreeSet::from([self.graph.initial()]),
+            Direction::RollingBack => {
+                let to = old.to.as_deref().and_then(|to| self.graph.state(to)).map(|(index, _)| index);
+                BTreeSet::from([to.unwrap_or_else(|| self.graph.initial())])
+            }
             Direction::Forward => {
                 let open = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition));
                 let targets = open.map(|(_, step)| step.to).unwrap_or_default();
@@ -270,7 +322,13 @@ impl Books {
             }
         };
         loop {
-            let free = self.graph.transitions.iter().filter(|step| !matches!(step.kind, Kind::Effect(_)));
+            // A rewind that has nothing to undo arrives in the write that turns back.
+            let is_free = |step: &&Transition<'_>| match step.kind {
+                Kind::Effect(_) => false,
+                Kind::Rewind => old.undo.len() == new.undo.len() && new.marks.iter().any(|mark| mark.seq == old.seq),
+                Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) => true,
+            };
+            let free = self.graph.transitions.iter().filter(is_free);
             let more: Vec<usize> =
                 free.filter(|step| reached.contains(&step.from)).flat_map(|step| step.to.iter().copied()).collect();
             let before = reached.len();

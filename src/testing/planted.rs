@@ -6,7 +6,7 @@ mod roll_back;
 mod seams;
 
 use machines::{Adopting, Keeping, Keyed, Looping, Opaque, Queueing, Timed, Trusting, Unseen};
-use seams::{BadStore, Bug, StoreBug, bad_steps, replace_life, slow_clock, stopped_clock};
+use seams::{BadStore, Bug, StoreBug, bad_steps, slow_clock, stopped_clock};
 
 use super::run::Rig;
 use super::{Failure, Oracle, World, explore};
@@ -191,12 +191,28 @@ fn a_rejection_is_held() {
 }
 
 #[test]
-fn undo_entry_replaced_by_a_later_one() {
-    let failure = found::<Looping>(|rig| {
-        rig.store = Box::new(|store| Arc::new(BadStore(store, StoreBug::Forgets(replace_life))));
-        rig.steps = Box::new(|steps| bad_steps(steps, Bug::SecondLife));
-    });
-    assert_found(&failure, Oracle::Orphan, "");
+fn rewind_that_leaves_what_was_made_since() {
+    fn arrive(record: &mut Record, _: Option<&Record>) {
+        if let Some(to) = record.to.take().filter(|_| record.direction == Direction::RollingBack) {
+            record.direction = Direction::Forward;
+            record.state = to;
+            record.intent = None;
+        }
+    }
+    let failure = forgetful::<Looping>(arrive);
+    assert_found(&failure, Oracle::Edge, "");
+}
+
+#[test]
+fn rewind_that_undoes_what_was_there_before() {
+    fn lower(record: &mut Record, _: Option<&Record>) {
+        for mark in &mut record.marks {
+            mark.seq = 0;
+        }
+    }
+    let failure = forgetful::<Looping>(lower);
+    assert_found(&failure, Oracle::Edge, "");
+    assert!(failure.violation.message.contains("below the mark"), "{failure}");
 }
 
 #[test]

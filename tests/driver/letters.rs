@@ -1,14 +1,11 @@
 //! The way back of an effect that only a person can vouch for, and of a branch.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, RecordId, Resource as _, Store as _};
+use durable_fsm::{Class, Classify, Fsm, Outcome};
 
-use crate::golden::check_bytes;
 use crate::machine::Thing;
 use crate::world::ManualClock;
 
@@ -22,7 +19,6 @@ pub enum LetterFlow {
     #[transition(announce -> Called | Mailed, in_doubt = repeat, undo = take_back, timeout = "10s")]
     Posted { letter: String },
     #[fsm(resting)]
-    #[transition(renew -> Called, in_doubt = repeat, undo = cancel, when = is_out_of_date, timeout = "10s")]
     Called,
     #[fsm(resting)]
     Mailed { address: String },
@@ -48,8 +44,6 @@ struct Office {
     /// What that says of the call.
     is_unknown: bool,
     mails: bool,
-    /// How often it was renewed.
-    renewed: Arc<AtomicUsize>,
 }
 
 impl Office {
@@ -82,17 +76,6 @@ impl LetterTransitions for Office {
     async fn announce(&self, from: Posted, _: &LetterAttempt) -> Result<AnnounceNext, Closed> {
         let how = self.call("announce")?;
         Ok(if self.mails { from.mailed(how).into() } else { from.called().into() })
-    }
-    fn is_out_of_date(&self, _: &Called, thing: &Thing) -> bool {
-        self.renewed.load(Ordering::SeqCst) < thing.spec.members.len()
-    }
-    async fn renew(&self, from: Called, _: &LetterAttempt) -> Result<Called, Closed> {
-        self.call("renew")?;
-        self.renewed.fetch_add(1, Ordering::SeqCst);
-        Ok(from.called())
-    }
-    async fn cancel(&self, _: &Called, _: &LetterAttempt) -> Result<(), Closed> {
-        self.call("cancel").map(drop)
     }
     async fn take_back(&self, made: AnnounceMade<'_>, _: &LetterAttempt) -> Result<(), Closed> {
         let text = match made {
@@ -143,26 +126,4 @@ async fn an_undo_is_given_the_arm_that_was_taken() {
         assert!(matches!(delete(&office, &[]).await, Outcome::Gone));
         assert_eq!(office.calls(), [format!("take back the {taken} of post"), "recall".to_owned()]);
     }
-}
-
-#[tokio::test]
-async fn the_undo_of_a_loop_waits_for_its_last_life() {
-    let (office, clock, store) = (Office::default(), ManualClock::default(), MemoryStore::new());
-    let runner = LetterRunner::builder(office.clone(), store.clone()).clock(clock.clone()).build();
-    let thing = |members: &[&str]| Thing::new("web:1", members);
-    assert!(matches!(settle(&runner, &clock, &thing(&["one"])).await, Outcome::Resting(_)));
-    clock.advance(Duration::from_secs(3600));
-    assert!(matches!(settle(&runner, &clock, &thing(&["one", "two"])).await, Outcome::Resting(_)));
-    // It is one thing, sent twice.
-    let id = RecordId { machine: LetterFlow::GRAPH.name.to_owned(), resource: thing(&[]).id() };
-    check_bytes("repeated", &LetterFlow::GRAPH, &store.load(&id).await.unwrap().bytes.unwrap());
-    let record = runner.inspect(&id.resource).await.unwrap().unwrap();
-    let lives: Vec<_> = record.undo.iter().map(|effect| (effect.transition.as_str(), effect.repeats)).collect();
-    assert_eq!(lives, [("post", 0), ("announce", 0), ("renew", 1)]);
-    let deleted = Thing { deleting: true, ..thing(&["one", "two"]) };
-    let outcome = runner.reconcile(&deleted).await.unwrap();
-    assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(10)), "the one of an hour ago does not count");
-    office.calls();
-    assert!(matches!(settle(&runner, &clock, &deleted).await, Outcome::Gone));
-    assert_eq!(office.calls(), ["cancel", "take back the call of post", "recall"]);
 }

@@ -17,6 +17,7 @@ mod pictures;
 mod records;
 mod rejected;
 mod removed;
+mod rewinds;
 mod sets;
 mod site;
 mod world;

@@ -1,4 +1,4 @@
-//! Two states that lead to each other, each by a step with an undo: around and around, it is the same two things.
+//! A page in a window: the page is replaced by a rewind to the window's mark, and the window stays.
 
 use durable_fsm::Fsm;
 use durable_fsm::testing::{AssertOk, At, Shelf, ShelfError, Sim, Thing, World, explore};
@@ -11,15 +11,15 @@ use crate::worlds::resource::App;
 pub enum LoopsFlow {
     /// Nothing yet.
     #[fsm(initial)]
-    #[transition(begin -> Ready, no_effect)]
+    #[transition(open_window -> Opened, in_doubt = repeat, undo = close_window, settle = "5s")]
     Requested,
-    /// It shows what is wanted, or nothing so far.
-    #[fsm(resting)]
-    #[transition(open_window -> Updating, when = changed, in_doubt = repeat, undo = close_window, settle = "5s")]
-    Ready { page: String, image: String },
     /// The window is open.
     #[transition(publish -> Ready, in_doubt = repeat, undo = unpublish, settle = "5s")]
-    Updating { window: String },
+    Opened { window: String },
+    /// It shows what is wanted.
+    #[fsm(resting)]
+    #[transition(replace -> Opened, when = changed, rewind)]
+    Ready { page: String, image: String },
 }
 
 #[derive(Clone)]
@@ -30,24 +30,21 @@ pub struct Cloud {
 
 impl LoopsTransitions for Cloud {
     type Error = ShelfError;
-    fn begin(&self, from: Requested, _: &LoopsAttempt) -> Result<Ready, ShelfError> {
-        Ok(from.ready(ReadyFacts { page: String::new(), image: String::new() }))
+    async fn open_window(&self, from: Requested, attempt: &LoopsAttempt) -> Result<Opened, ShelfError> {
+        Ok(from.opened(self.windows.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    fn changed(&self, at: &Ready, app: &App) -> bool {
-        at.image != app.0.image
-    }
-    async fn open_window(&self, from: Ready, attempt: &LoopsAttempt) -> Result<Updating, ShelfError> {
-        Ok(from.updating(self.windows.put(attempt.key(), attempt.owner_tag()).await?))
-    }
-    async fn close_window(&self, made: &Updating, _: &LoopsAttempt) -> Result<(), ShelfError> {
+    async fn close_window(&self, made: &Opened, _: &LoopsAttempt) -> Result<(), ShelfError> {
         self.windows.remove(&made.window).await
     }
-    async fn publish(&self, from: Updating, attempt: &LoopsAttempt) -> Result<Ready, ShelfError> {
+    async fn publish(&self, from: Opened, attempt: &LoopsAttempt) -> Result<Ready, ShelfError> {
         let page = self.pages.put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, image: attempt.spec().image.clone() }))
     }
     async fn unpublish(&self, made: &Ready, _: &LoopsAttempt) -> Result<(), ShelfError> {
         self.pages.remove(&made.page).await
+    }
+    fn changed(&self, at: &Ready, app: &App) -> bool {
+        at.image != app.0.image
     }
 }
 

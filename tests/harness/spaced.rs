@@ -1,5 +1,4 @@
-//! A loop whose runs lie further apart than a request can be under way: the effect is one, and its undo has to wait for the last time that it
-//! was sent, not for the first.
+//! A page that is replaced by a rewind whenever it changes: its undo goes by name, so nothing late may remove what is made again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,21 +11,21 @@ use crate::worlds::resource::App;
 /// How long it takes until a page is seen everywhere: longer than timeout and settle of the step that publishes it.
 const SPREADING: Duration = Duration::from_secs(120);
 
-/// A page that is published again whenever it changes.
+/// A page that is taken down and published again whenever it changes.
 #[derive(Fsm)]
 #[fsm(name = "test.io/spaced", version = 1, resource = App)]
 pub enum SpacedFlow {
     /// Nothing yet.
     #[fsm(initial)]
-    #[transition(begin -> Ready, no_effect)]
+    #[transition(publish -> Published, in_doubt = repeat, undo = unpublish, settle = "5s")]
     Requested,
-    /// It shows what is wanted, or nothing so far.
-    #[fsm(resting)]
-    #[transition(publish -> Published, when = changed, in_doubt = repeat, undo = unpublish, settle = "5s")]
-    Ready { shown: String },
     /// Not everybody sees it yet.
     #[transition(spread -> Ready, waits, within = "10m")]
     Published { page: String, image: String },
+    /// It shows what is wanted.
+    #[fsm(resting)]
+    #[transition(replace -> Requested, when = changed, rewind)]
+    Ready,
 }
 
 #[derive(Clone)]
@@ -38,13 +37,10 @@ pub struct Cloud {
 
 impl SpacedTransitions for Cloud {
     type Error = ShelfError;
-    fn begin(&self, from: Requested, _: &SpacedAttempt) -> Result<Ready, ShelfError> {
-        Ok(from.ready(String::new()))
-    }
     fn changed(&self, at: &Ready, app: &App) -> bool {
-        at.shown != app.0.image
+        at.image != app.0.image
     }
-    async fn publish(&self, from: Ready, attempt: &SpacedAttempt) -> Result<Published, ShelfError> {
+    async fn publish(&self, from: Requested, attempt: &SpacedAttempt) -> Result<Published, ShelfError> {
         let page = self.pages.claim("front", attempt.key(), attempt.owner_tag()).await?;
         *self.published_at.lock().unwrap_or_else(PoisonError::into_inner) = self.sim.now();
         Ok(from.published(PublishedFacts { page, image: attempt.spec().image.clone() }))
@@ -55,8 +51,7 @@ impl SpacedTransitions for Cloud {
     async fn spread(&self, from: Published, _: &SpacedAttempt) -> Result<Wait<Ready>, ShelfError> {
         let published_at = *self.published_at.lock().unwrap_or_else(PoisonError::into_inner);
         let left = (published_at + SPREADING).saturating_sub(self.sim.now());
-        let image = from.image.clone();
-        Ok(if left.is_zero() { Wait::Done(from.ready(image)) } else { Wait::NotYetFor(left) })
+        Ok(if left.is_zero() { Wait::Done(from.ready()) } else { Wait::NotYetFor(left) })
     }
 }
 

@@ -62,6 +62,7 @@ impl Expansion<'_> {
     fn runs(&self) -> TokenStream {
         self.arms(|transition| {
             let how = match &transition.kind {
+                Kind::Rewind => return None,
                 Kind::NoEffect => "derive",
                 Kind::Waits { .. } => "wait",
                 Kind::Effect(_) if transition.for_each().is_some() => "member",

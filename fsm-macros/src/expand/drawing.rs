@@ -72,12 +72,13 @@ impl Expansion<'_> {
             .map(|(it, (name, guard, text))| Transition {
                 name,
                 from: it.from,
-                to: &it.to,
+                to: if matches!(it.kind, Kind::Rewind) { &it.back } else { &it.to },
                 guard: guard.as_deref(),
                 on_delete: false,
                 kind: match &it.kind {
                     Kind::Effect(contract) => GraphKind::Effect(drawn(contract, text)),
                     Kind::NoEffect => GraphKind::NoEffect,
+                    Kind::Rewind => GraphKind::Rewind,
                     Kind::Waits { within } => GraphKind::Waits { every: None, within: *within },
                 },
             })

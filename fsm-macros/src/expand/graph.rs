@@ -67,11 +67,13 @@ impl Expansion<'_> {
 
     fn graph_transition(&self, transition: &Transition) -> TokenStream {
         let name = transition.name.unraw().to_string();
-        let (from, to) = (transition.from, &transition.to);
+        let is_rewind = matches!(transition.kind, Kind::Rewind);
+        let (from, to) = (transition.from, if is_rewind { &transition.back } else { &transition.to });
         let guard = option(transition.guard.as_ref().map(|guard| guard.unraw().to_string()));
         let (kind, last) = match &transition.kind {
             Kind::Effect(contract) => (word("effect"), Some(graph_contract(contract))),
             Kind::NoEffect => (word("no_effect"), None),
+            Kind::Rewind => (word("rewind"), None),
             Kind::Waits { within: Some(within) } => {
                 let within = millis(*within);
                 (word("waits"), Some(quote!(Some(#within), None)))

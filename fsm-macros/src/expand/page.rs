@@ -60,8 +60,12 @@ impl Expansion<'_> {
             String::from("# Transitions\n\n| from | transition | to | in doubt | undo |\n|---|---|---|---|---|\n");
         for (index, state) in self.model.states().iter().enumerate() {
             for transition in self.model.listed[index].iter().map(|it| &self.model.transitions[*it]) {
-                let to: Vec<String> =
-                    transition.to.iter().map(|to| format!("[`{}`]", self.model.states()[*to].ident.unraw())).collect();
+                let to: Vec<String> = transition
+                    .to
+                    .iter()
+                    .chain(&transition.back)
+                    .map(|to| format!("[`{}`]", self.model.states()[*to].ident.unraw()))
+                    .collect();
                 let to = if to.is_empty() { "stays".to_owned() } else { to.join(" or ") };
                 let (in_doubt, undo) = match transition.contract() {
                     Some(contract) => (
@@ -72,6 +76,7 @@ impl Expansion<'_> {
                             Undo::None => "none".to_owned(),
                         },
                     ),
+                    None if !transition.back.is_empty() => ("rewind".to_owned(), String::new()),
                     None => ("no effect".to_owned(), String::new()),
                 };
                 text.push_str(&format!(

@@ -85,6 +85,11 @@ impl Expansion<'_> {
         let from = state(transition.from);
         let attempt = self.item("Attempt");
         let unknown = &self.stub;
+        if matches!(transition.kind, Kind::Rewind) {
+            let mut methods = Vec::new();
+            self.guard(transition, &mut methods);
+            return methods;
+        }
         let next = if transition.loose { quote!(#unknown) } else { self.next(transition) };
         let name = transition.name.unraw().to_string();
         let mut methods = Vec::new();
@@ -98,7 +103,7 @@ impl Expansion<'_> {
         let start = subject.clone().unwrap_or_else(|| quote!(from: #from, attempt: &#attempt));
         let (output, answer) = match &transition.kind {
             _ if transition.loose => (quote!(#unknown), Answer::Value),
-            Kind::Effect(_) => (next.clone(), Answer::Future),
+            Kind::Effect(_) | Kind::Rewind => (next.clone(), Answer::Future),
             Kind::NoEffect => (next.clone(), Answer::Result),
             Kind::Waits { .. } => (quote!(#fsm::Wait<#next>), Answer::Future),
         };
@@ -106,7 +111,7 @@ impl Expansion<'_> {
             Kind::Waits { .. } => format!("Looks whether {from} can be left; it changes nothing."),
             Kind::NoEffect => format!("The step from {from}; it touches nothing outside the record."),
             Kind::Effect(_) if transition.for_each().is_some() => format!("Makes one member of the set, in {from}."),
-            Kind::Effect(_) => format!("The step from {from}."),
+            Kind::Effect(_) | Kind::Rewind => format!("The step from {from}."),
         };
         add(transition.name.clone(), Role::Run, start.clone(), output, answer, doc);
         let Some(contract) = transition.contract() else {

@@ -14,7 +14,11 @@ use crate::suggest;
 pub(crate) enum Kind {
     Effect(Box<Contract>),
     NoEffect,
-    Waits { within: Option<Duration> },
+    Waits {
+        within: Option<Duration>,
+    },
+    /// Back to the mark of a state, without a method.
+    Rewind,
 }
 
 /// What is declared about an effect.
@@ -63,6 +67,9 @@ pub(super) fn kind(
 ) -> (Kind, bool) {
     let name = &typed.name;
     let mut loose = false;
+    if let Some(rewind) = typed.rewind {
+        return rewinds(name, rewind, typed, errors);
+    }
     if let (Some(_), Some(waits)) = (typed.no_effect, typed.waits) {
         errors.at(waits, "`waits` and `no_effect` exclude each other: what waits looks at the world");
         loose = true;
@@ -185,6 +192,37 @@ pub(super) fn kind(
         for_each,
     };
     (Kind::Effect(Box::new(contract)), loose)
+}
+
+/// A rewind has no method, so nothing can be said of one.
+fn rewinds(name: &Ident, rewind: proc_macro2::Span, typed: &TransitionDecl, errors: &mut Errors) -> (Kind, bool) {
+    let words = [
+        &typed.in_doubt,
+        &typed.undo,
+        &typed.abort,
+        &typed.for_each,
+        &typed.order,
+        &typed.predecessor,
+        &typed.transport,
+    ];
+    let flags = [typed.no_effect, typed.waits, typed.look_first.as_ref().map(syn::LitBool::span)];
+    let other = words.into_iter().flatten().map(Ident::span).chain(flags.into_iter().flatten()).next();
+    let other = other.or(typed.within.map(|(_, span)| span));
+    let has_times = typed.timeout.is_some() || typed.settle.is_some() || typed.retry.is_some();
+    if let Some(span) = other.or(has_times.then_some(rewind)) {
+        errors.at(
+            span,
+            format!("`{name}` is a `rewind`: it undoes what was made since its target was entered, by the undos of those steps, and takes only `when`; remove this, or `rewind`"),
+        );
+    } else if typed.when.is_none() && !typed.broken {
+        errors.at(
+            name.span(),
+            format!(
+                "`{name}` goes back, and nothing says when: add a guard (`{name} -> …, when = method_name, rewind`)"
+            ),
+        );
+    }
+    (Kind::Rewind, false)
 }
 
 fn in_doubt(typed: &TransitionDecl, loose: bool, errors: &mut Errors) -> InDoubt {

@@ -30,13 +30,14 @@ pub(crate) struct TransitionDecl {
     pub(crate) look_first: Option<LitBool>,
     pub(crate) no_effect: Option<Span>,
     pub(crate) waits: Option<Span>,
+    pub(crate) rewind: Option<Span>,
     /// A key was not understood; what it stands for is not missed too.
     pub(crate) broken: bool,
     /// Whether any key is given: a bare name lists a `for_each` transition again.
     pub(crate) bare: bool,
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "in_doubt",
     "undo",
     "abort",
@@ -52,6 +53,7 @@ const KEYS: [&str; 15] = [
     "look_first",
     "no_effect",
     "waits",
+    "rewind",
 ];
 
 /// A transition with the mistakes in its keys.
@@ -100,6 +102,7 @@ impl TransitionDecl {
             look_first: None,
             no_effect: None,
             waits: None,
+            rewind: None,
             broken: false,
         }
     }
@@ -121,6 +124,7 @@ impl TransitionDecl {
         match name.as_str() {
             "no_effect" => flag(key, value).and_then(|()| once(key, &mut self.no_effect, key.span())),
             "waits" => flag(key, value).and_then(|()| once(key, &mut self.waits, key.span())),
+            "rewind" => flag(key, value).and_then(|()| once(key, &mut self.rewind, key.span())),
             "in_doubt" => once(key, &mut self.in_doubt, word(key, value)?),
             "undo" => once(key, &mut self.undo, word(key, value)?),
             "abort" => once(key, &mut self.abort, word(key, value)?),

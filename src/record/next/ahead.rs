@@ -60,8 +60,12 @@ impl Change<'_, '_> {
                     return self.illegal(format!("`{transition}` does not start at {}", self.record.state));
                 }
                 let doubted = sent().find(|step| step.in_doubt);
-                match live.filter(|_| contract.undo != Undo::None) {
-                    // While an effect lives, running its transition again is the same thing.
+                if live.is_some() && matches!(contract.undo, Undo::Method(_)) {
+                    return self
+                        .illegal(format!("what `{transition}` made lives, and is undone before it is made again"));
+                }
+                match live.filter(|_| contract.undo == Undo::Retain) {
+                    // What is left behind is still there after a roll-back: it is the same thing.
                     Some(live) => Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec },
                     // What is in doubt is taken up again, with its own spec; otherwise the same spec continues its life.
                     None => match doubted.or_else(|| sent().rev().find(|step| step.spec == spec)) {
@@ -104,7 +108,6 @@ impl Change<'_, '_> {
         let order = written_order(order, life);
         self.record.intent =
             Some(Intent { transition, subject, life, order, action, attempt, in_doubt, holder, deadline, spec });
-        self.count_repeat();
         self.forget_refused();
         Ok(())
     }
@@ -122,7 +125,6 @@ impl Change<'_, '_> {
         intent.in_doubt = true;
         intent.holder = holder;
         intent.deadline = deadline;
-        self.count_repeat();
         Ok(())
     }
 

@@ -1,12 +1,12 @@
 //! Going back, and what operators decide. Invariant: nothing leaves the list of live effects but what was undone.
 
-use durable_fsm_graph::Undo;
+use durable_fsm_graph::{Kind, Undo};
 
 use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
 use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
-use crate::record::{Action, Direction, Held, HeldReason, Life, Stamp, Unconfirmed, Undone};
+use crate::record::{Action, Direction, Effect, Held, HeldReason, Life, Stamp, Unconfirmed, Undone};
 
 impl Change<'_, '_> {
     /// Needs no quiet: what is set aside stays in doubt, and what is done about it later waits.
@@ -20,7 +20,7 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn turn(&mut self, direction: Direction, at: Stamp) -> Result<(), Illegal> {
+    pub(super) fn turn(&mut self, direction: Direction, to: Option<String>, at: Stamp) -> Result<(), Illegal> {
         let allowed = match (self.record.direction, direction) {
             (_, Direction::Forward) | (Direction::Deleting, _) => false,
             (Direction::Forward | Direction::RollingBack, Direction::Deleting) => true,
@@ -29,7 +29,16 @@ impl Change<'_, '_> {
         if !allowed {
             return self.illegal(format!("from {:?} to {direction:?}", self.record.direction));
         }
+        if let Some(to) = &to {
+            if direction != Direction::RollingBack || !self.goes_back_to(to) {
+                return self.illegal(format!("no rewind leads from {} to {to}", self.record.state));
+            }
+            if self.record.mark(to).is_none() {
+                return self.illegal(format!("the record has no mark of {to}"));
+            }
+        }
         self.record.direction = direction;
+        self.record.to = to;
         self.record.held = None;
         self.record.blocked = None;
         self.record.retry = None;
@@ -108,19 +117,58 @@ impl Change<'_, '_> {
         if self.record.direction != Direction::RollingBack {
             return self.illegal("the machine is not rolling back");
         }
-        if self.record.intent.is_some() || !self.record.unconfirmed.is_empty() {
+        let record = &self.record;
+        let is_left = |transition: &str, order| record.is_above_mark(self.graph, transition, order);
+        if record.intent.is_some() || record.unconfirmed.iter().any(|step| is_left(&step.transition, step.order())) {
             return self.illegal("an effect is not resolved");
         }
-        if self.record.undo.iter().any(|effect| !is_retained(self.graph, effect)) {
+        let is_undone = |it: &Effect| is_retained(self.graph, it) || !is_left(&it.transition, it.order());
+        if !record.undo.iter().all(is_undone) {
             return self.illegal("an effect is not undone");
+        }
+        if let Some(to) = self.record.to.take() {
+            return self.arrive(to, at);
         }
         let initial = self.graph.states.get(self.graph.initial()).map(|state| state.name).unwrap_or_default();
         self.record.direction = Direction::Forward;
         self.record.state = initial.to_owned();
         self.record.since = at;
         self.record.facts = Facts::default();
+        self.record.marks.clear();
         self.record.undone.clear();
         self.note(at, "rolled back");
+        Ok(())
+    }
+
+    /// Whether a rewind that stands on the current state names this one.
+    fn goes_back_to(&self, to: &str) -> bool {
+        let here = self.graph.state(&self.record.state).map(|(_, state)| state.transitions).unwrap_or_default();
+        let rewinds = here.iter().filter_map(|index| self.graph.transitions.get(*index));
+        let names = |state: &usize| self.graph.states.get(*state).is_some_and(|state| state.name == to);
+        rewinds.into_iter().any(|step| step.kind == Kind::Rewind && step.to.iter().any(names))
+    }
+
+    /// The machine is at a mark again: what was recorded since is forgotten, what was overwritten has its old value.
+    fn arrive(&mut self, to: String, at: Stamp) -> Result<(), Illegal> {
+        let seq = self.record.seq;
+        let Some(index) = self.record.marks.iter().position(|mark| mark.state == to) else {
+            return self.illegal(format!("the record has no mark of {to}"));
+        };
+        let mark = &mut self.record.marks[index];
+        let (since, saved, added) = (mark.seq, std::mem::take(&mut mark.saved), std::mem::take(&mut mark.added));
+        mark.seq = seq;
+        self.record.marks.retain(|mark| mark.seq <= since || mark.state == to);
+        for name in &added {
+            self.record.facts.remove(name);
+        }
+        for (name, value) in saved.iter() {
+            self.record.facts.set(name, value.clone());
+        }
+        self.record.direction = Direction::Forward;
+        self.record.state = to;
+        self.record.since = at;
+        self.record.undone.clear();
+        self.note(at, "rewound");
         Ok(())
     }
 
@@ -171,7 +219,7 @@ impl Change<'_, '_> {
                 self.forget_unconfirmed(intent.of());
                 Ok(())
             }
-            Resolution::RollBack => self.turn(Direction::RollingBack, at),
+            Resolution::RollBack => self.turn(Direction::RollingBack, None, at),
         }
     }
 

@@ -1,10 +1,10 @@
 //! The lists that a record keeps: live effects, unconfirmed steps, failures, history. Invariant: the undo of a live effect can read every fact as
 //! it was when the effect was made.
 
-use durable_fsm_graph::{Contract, Graph, Undo};
+use durable_fsm_graph::{Contract, Graph, Kind, Undo};
 
 use super::Change;
-use crate::record::{Action, Effect, HISTORY, HeldReason, Intent, Life, Record, Retry, Stamp, Unconfirmed};
+use crate::record::{Effect, HISTORY, HeldReason, Intent, Life, Mark, Record, Retry, Stamp, Unconfirmed};
 use crate::{Class, Facts};
 
 impl Change<'_, '_> {
@@ -33,7 +33,6 @@ impl Change<'_, '_> {
                 order: intent.order,
                 clean: true,
                 state: None,
-                repeats: 0,
                 saved,
             })
         });
@@ -58,14 +57,6 @@ impl Change<'_, '_> {
         index
     }
 
-    /// Counts what the open intent is about to send, where it lives already.
-    pub(super) fn count_repeat(&mut self) {
-        let Some(intent) = self.record.intent.as_ref().filter(|intent| intent.action == Action::Run) else { return };
-        if let Some(live) = self.record.undo.iter_mut().find(|effect| effect.of() == intent.of()) {
-            live.repeats = live.repeats.saturating_add(1);
-        }
-    }
-
     /// Lists an effect that is left behind and that may not be there.
     pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
         if !self.record.undo.iter().any(|effect| effect.of() == life) {
@@ -77,7 +68,6 @@ impl Change<'_, '_> {
                 order: None,
                 clean: false,
                 state: None,
-                repeats: 0,
                 saved: Facts::default(),
             });
         }
@@ -86,9 +76,24 @@ impl Change<'_, '_> {
     /// Takes new facts in. A live effect whose undo can read an old value keeps that value.
     pub(super) fn overwrite(&mut self, facts: &Facts, by: &str) {
         for (name, value) in facts.iter() {
-            let Some(old) = self.record.facts.value(name).cloned() else { continue };
+            let Some(old) = self.record.facts.value(name).cloned() else {
+                for mark in &mut self.record.marks {
+                    if !mark.added.iter().any(|added| added == name) {
+                        mark.added.push(name.to_owned());
+                    }
+                }
+                continue;
+            };
             if old == *value {
                 continue;
+            }
+            // Sets are not restored: what was made since is undone, member by member.
+            let is_set = self.graph.states.iter().flat_map(|state| state.facts).any(|it| it.each && it.name == name);
+            for mark in self.record.marks.iter_mut().filter(|_| !is_set) {
+                let is_new = mark.added.iter().any(|added| added == name);
+                if !is_new && mark.saved.value(name).is_none() {
+                    mark.saved.set(name, old.clone());
+                }
             }
             for unconfirmed in &mut self.record.unconfirmed {
                 if sent_with(self.graph, unconfirmed, name) && unconfirmed.saved.value(name).is_none() {
@@ -110,7 +115,20 @@ impl Change<'_, '_> {
     pub(super) fn enter(&mut self, state: &str, by: &str, at: Stamp) {
         self.record.state = state.to_owned();
         self.record.since = at;
+        self.leave_mark(state);
         self.note(at, &format!("{state} by {by}"));
+    }
+
+    /// A state that a rewind goes back to leaves a mark when it is entered; one a state, the last. The commit that enters it and the next
+    /// intent share a write, so the mark is the `seq` before that write.
+    fn leave_mark(&mut self, state: &str) {
+        let Some((index, _)) = self.graph.state(state) else { return };
+        let mut rewinds = self.graph.transitions.iter().filter(|step| step.kind == Kind::Rewind);
+        if rewinds.any(|step| step.to.contains(&index)) {
+            self.record.marks.retain(|mark| mark.state != state);
+            let (seq, saved, added) = (self.record.seq, Facts::default(), Vec::new());
+            self.record.marks.push(Mark { state: state.to_owned(), seq, saved, added });
+        }
     }
 
     /// The step is committed: its failures are over, and it is no longer merely unconfirmed.

@@ -10,7 +10,7 @@ use durable_fsm_graph::Graph;
 use serde_json::Value;
 
 use crate::machine::{Boxed, Failure, Made, Reply};
-use crate::record::{Action, Direction, Intent, Record, idempotency_key};
+use crate::record::{Direction, Record};
 use crate::steps::{Ask, Steps};
 use crate::testing::sim::{SimClock, SimStore};
 use crate::{
@@ -159,7 +159,6 @@ pub(super) enum Bug {
     AnyDelay,
     AnyText,
     OtherFacts,
-    SecondLife,
     /// Believes after an edit that what was begun was done.
     TrustsAfterEdit,
     /// Takes a set for what is made of this: of what is wanted, and what is there.
@@ -176,27 +175,6 @@ struct BadSteps {
 
 pub(super) fn bad_steps(inner: Arc<dyn Steps>, bug: Bug) -> Arc<dyn Steps> {
     Arc::new(BadSteps { inner, bug, owed: Mutex::new(None) })
-}
-
-/// The life that a loop has begun while an earlier one was live; none is 0.
-static LIFE: AtomicU64 = AtomicU64::new(0);
-
-/// Each time around a loop a new life is begun, and takes the place of the one before.
-pub(super) fn replace_life(record: &mut Record, durable: Option<&Record>) {
-    let is_it = |intent: &Intent| intent.transition == "publish" && intent.action == Action::Run;
-    let open = durable.and_then(|durable| durable.intent.as_ref()).filter(|intent| is_it(intent)).map(|it| it.life);
-    let before = durable.and_then(|durable| durable.effect("publish", None)).map(|live| live.life);
-    let seq = record.seq;
-    let live = record.undo.iter_mut().find(|live| live.transition == "publish");
-    match (record.intent.as_mut().filter(|intent| is_it(intent)), live) {
-        (Some(intent), Some(_)) => {
-            intent.life = open.unwrap_or(seq);
-            LIFE.store(intent.life, Ordering::SeqCst);
-        }
-        (Some(_), None) => LIFE.store(0, Ordering::SeqCst),
-        (None, Some(live)) => live.life = open.or(before).unwrap_or(live.life),
-        (None, None) => {}
-    }
 }
 
 /// The answer of `make_a`, with nothing behind it.
@@ -247,10 +225,6 @@ impl Steps for BadSteps {
             Bug::RandomKey => ask.details.key = format!("{:032x}", COUNT.fetch_add(1, Ordering::SeqCst)),
             Bug::KeyOfTime => ask.details.key = format!("{:?}", ask.details.deadline),
             Bug::NewerSpec => ask.spec = self.inner.spec().ok(),
-            Bug::SecondLife if LIFE.load(Ordering::SeqCst) > 0 && ask.transition == 1 => {
-                let life = LIFE.load(Ordering::SeqCst);
-                ask.details.key = idempotency_key(self.uid(), self.graph().name, "publish", None, life);
-            }
             Bug::OtherFacts => ask.facts = Facts::default(),
             Bug::CommitFirst if ask.transition == 0 => {
                 *self.owed.lock().unwrap() = Some(ask);

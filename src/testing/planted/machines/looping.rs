@@ -1,20 +1,23 @@
-//! A loop around one thing.
+//! One thing that is replaced by a rewind.
 
 use super::App;
 use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
 
-/// A page, published again whenever it changes. It is the same page, and undone once.
+/// A page in a window, taken down and published again whenever it changes.
 #[derive(Fsm)]
 #[fsm(name = "planted/looping", version = 1, resource = App)]
 pub(crate) enum LoopingFlow {
     /// Nothing.
     #[fsm(initial)]
-    #[transition(begin -> Ready, no_effect)]
+    #[transition(open -> Opened, in_doubt = repeat, undo = close, settle = "5s")]
     Requested,
-    /// Published, unless it is at no version yet.
+    /// A window.
+    #[transition(publish -> Ready, in_doubt = repeat, undo = unpublish, settle = "5s")]
+    Opened { window: String },
+    /// Published.
     #[fsm(resting)]
-    #[transition(publish -> Ready, when = changed, in_doubt = repeat, undo = unpublish, settle = "5s")]
+    #[transition(replace -> Opened, when = changed, rewind)]
     Ready { page: String, version: u32 },
 }
 
@@ -23,18 +26,21 @@ pub(crate) struct Looping(Shelf);
 
 impl LoopingTransitions for Looping {
     type Error = ShelfError;
-    fn begin(&self, from: Requested, _: &LoopingAttempt) -> Result<Ready, ShelfError> {
-        Ok(from.ready(ReadyFacts { page: String::new(), version: 0 }))
+    async fn open(&self, from: Requested, attempt: &LoopingAttempt) -> Result<Opened, ShelfError> {
+        Ok(from.opened(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    fn changed(&self, at: &Ready, app: &App) -> bool {
-        at.version != app.0
+    async fn close(&self, made: &Opened, _: &LoopingAttempt) -> Result<(), ShelfError> {
+        self.0.remove(&made.window).await
     }
-    async fn publish(&self, from: Ready, attempt: &LoopingAttempt) -> Result<Ready, ShelfError> {
+    async fn publish(&self, from: Opened, attempt: &LoopingAttempt) -> Result<Ready, ShelfError> {
         let page = self.0.put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, version: *attempt.spec() }))
     }
     async fn unpublish(&self, made: &Ready, _: &LoopingAttempt) -> Result<(), ShelfError> {
         self.0.remove(&made.page).await
+    }
+    fn changed(&self, at: &Ready, app: &App) -> bool {
+        at.version != app.0
     }
 }
 

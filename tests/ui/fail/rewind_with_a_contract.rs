@@ -9,12 +9,10 @@ enum Flow {
     #[fsm(initial)]
     #[transition(make -> Made, in_doubt = repeat, undo = unmake)]
     Start,
-    #[transition(remake -> Made, when = stale, in_doubt = repeat, undo = none)]
-    #[transition(finish -> Done, no_effect)]
-    Made { id: String },
     #[fsm(resting)]
-    #[transition(renew -> Made, when = old, in_doubt = repeat, undo = none)]
-    Done,
+    #[transition(replace -> Start, when = stale, in_doubt = repeat, rewind)]
+    #[transition(again -> Start, when = old, rewind, timeout = "5s")]
+    Made { id: String },
 }
 
 fn main() {}

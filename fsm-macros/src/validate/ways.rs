@@ -1,0 +1,114 @@
+//! What can come after what. Invariant: no effect is sent again while what it made lives, and a rewind finds a mark, undoes all that it
+//! should, and restores what it cannot undo.
+
+use syn::ext::IdentExt as _;
+
+use crate::errors::Errors;
+use crate::model::{Kind, Model, Transition, Undo};
+
+pub(super) fn validate(model: &Model, errors: &mut Errors) {
+    for transition in &model.transitions {
+        sent_again(model, transition, errors);
+        if matches!(transition.kind, Kind::Rewind) {
+            goes_back(model, transition, errors);
+        }
+    }
+}
+
+/// One key is never sent with two specs, so a step with an undo does not run again while its effect lives.
+fn sent_again(model: &Model, transition: &Transition, errors: &mut Errors) {
+    let Some(undo) = transition.undo().filter(|_| transition.for_each().is_none()) else { return };
+    if transition.to.iter().any(|made| path(model, *made, transition.from, &[]).is_some()) {
+        errors.at(
+            transition.name.span(),
+            format!(
+                "`{0}` can run again while what it made lives, and `{undo}` would undo only one of them: undo it first (`name -> Earlier, when = …, rewind`), keep what it makes in a set (`for_each`), or make the change a step of its own with `undo = none`",
+                transition.name
+            ),
+        );
+    }
+}
+
+fn goes_back(model: &Model, rewind: &Transition, errors: &mut Errors) {
+    let states = model.states();
+    let name = |state: usize| states[state].ident.unraw().to_string();
+    let names = |some: &[usize], by: &str| some.iter().map(|state| name(*state)).collect::<Vec<_>>().join(by);
+    let (from, targets) = (rewind.from, &rewind.back);
+    if targets.contains(&from) {
+        errors.at(
+            rewind.name.span(),
+            format!("`{}` goes back to {}, where it stands: name an earlier state", rewind.name, name(from)),
+        );
+        return;
+    }
+    let initial = states.iter().position(|state| state.initial.is_some()).unwrap_or(0);
+    if let Some(around) = path(model, initial, from, targets) {
+        errors.at(
+            rewind.name.span(),
+            format!(
+                "`{}` goes back to {}, and a resource may come to {} without it, by {}: name states that lie on every path, as in `{} -> A | B`",
+                rewind.name,
+                names(targets, " or "),
+                name(from),
+                names(&around, ", "),
+                rewind.name
+            ),
+        );
+        return;
+    }
+    for target in targets {
+        let known: Vec<String> =
+            model.known[*target].iter().map(|it| model.fact(*it).ident.unraw().to_string()).collect();
+        for step in &model.transitions {
+            let stays = step.contract().is_some_and(|it| !matches!(it.undo, Undo::Method(_)) && it.for_each.is_none());
+            let between = || {
+                path(model, *target, step.from, &[]).is_some()
+                    && step.to.iter().any(|made| path(model, *made, from, &[*target]).is_some())
+            };
+            if !stays || !between() {
+                continue;
+            }
+            let written = step.to.iter().flat_map(|made| &states[*made].facts);
+            let lost = written.map(|fact| fact.ident.unraw().to_string()).find(|fact| known.contains(fact));
+            if let Some(fact) = lost {
+                errors.at(
+                    rewind.name.span(),
+                    format!(
+                        "`{}` goes back to {1}, and `{2}`, which has no undo, writes `{fact}`, which {1} knows: the record would say again what the world no longer shows; give `{2}` an undo, or let it record another fact",
+                        rewind.name,
+                        name(*target),
+                        step.name
+                    ),
+                );
+                return;
+            }
+        }
+    }
+}
+
+/// The states on a way from one state to another, both included, that passes through none of the others.
+fn path(model: &Model, from: usize, to: usize, except: &[usize]) -> Option<Vec<usize>> {
+    if except.contains(&from) {
+        return None;
+    }
+    let mut came: Vec<Option<usize>> = vec![None; model.states().len()];
+    let mut open = std::collections::VecDeque::from([from]);
+    came[from] = Some(from);
+    while let Some(state) = open.pop_front() {
+        if state == to {
+            let mut way = vec![to];
+            while let Some(before) = way.last().and_then(|last| came[*last]).filter(|_| way.last() != Some(&from)) {
+                way.push(before);
+            }
+            way.reverse();
+            return Some(way);
+        }
+        for next in model.transitions.iter().filter(|it| it.from == state).flat_map(|it| it.to.iter().copied()) {
+            if came[next].is_none() && !except.contains(&next) {
+                came[next] = Some(state);
+                open.push_back(next);
+            }
+        }
+    }
+    None
+}

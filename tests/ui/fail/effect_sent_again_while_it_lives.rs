@@ -1,0 +1,17 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = unmake)]
+    Start,
+    #[fsm(resting)]
+    #[transition(renew -> Made, when = stale, in_doubt = repeat, undo = cancel)]
+    Made { id: String },
+}
+
+fn main() {}

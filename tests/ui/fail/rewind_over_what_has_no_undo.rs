@@ -1,0 +1,19 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = unmake)]
+    Start,
+    #[transition(resize -> Ready, in_doubt = repeat, undo = none)]
+    Made { size: u32 },
+    #[fsm(resting)]
+    #[transition(replace -> Made, when = stale, rewind)]
+    Ready { size: u32 },
+}
+
+fn main() {}

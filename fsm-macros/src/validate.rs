@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use syn::ext::IdentExt as _;
 
 use crate::errors::Errors;
-use crate::model::Model;
+use crate::model::{Kind, Model};
 use crate::names;
 
 /// Checks a machine; every violation is reported.
@@ -142,7 +142,7 @@ fn choices(model: &Model, errors: &mut Errors) {
                     )
                 };
                 errors.at(transition.name.span(), text);
-            } else if transition.guard.is_none() {
+            } else if transition.guard.is_none() && !matches!(transition.kind, Kind::Rewind) {
                 unguarded = Some(&transition.name);
             }
         }

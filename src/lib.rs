@@ -17,6 +17,8 @@ mod answer;
 mod attempt;
 mod classify;
 mod clock;
+#[cfg(feature = "controller")]
+pub mod controller;
 pub mod diagram;
 mod driver;
 mod each;
@@ -24,6 +26,7 @@ mod fact;
 #[cfg(feature = "reqwest")]
 pub mod http;
 mod machine;
+mod operator;
 mod outcome;
 mod probe;
 pub mod record;
@@ -41,10 +44,11 @@ pub use clock::{Clock, SystemClock};
 pub use each::Each;
 pub use fact::{FactError, Facts};
 pub use machine::Machine;
+pub use operator::{Left, OperateError, Operator, Released, Request};
 pub use outcome::{Outcome, Plan};
 pub use probe::{Crossing, Probe, Side, Silent, Site};
 pub use resource::{Resource, ResourceId};
-pub use runner::{Left, OperateError, Released, Runner, RunnerBuilder};
+pub use runner::{Runner, RunnerBuilder};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 
 /// What generated code names. Nothing here is covered by semantic versioning.

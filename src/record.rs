@@ -24,7 +24,7 @@ use crate::Facts;
 pub use decode::Unreadable;
 pub use event::{Event, Expected, Illegal, Resolution};
 pub(crate) use key::fingerprint_of;
-pub use key::{idempotency_key, owner_tag};
+pub use key::{fingerprint, idempotency_key, owner_tag};
 pub(crate) use life::Life;
 pub(crate) use next::advance;
 pub use next::next;
@@ -33,6 +33,13 @@ pub use stamp::Stamp;
 
 /// The format that this version of the library writes.
 pub const FORMAT: u32 = 1;
+
+/// What stands behind a machine's name where its graphs are kept beside its records, each under its fingerprint as a
+/// [lock file](crate::graph::json).
+pub const GRAPHS: &str = "#graphs";
+
+/// What stands behind a machine's name where a controller keeps copies of its resources.
+pub const RESOURCES: &str = "#resources";
 
 /// How many lines of history a record keeps.
 pub const HISTORY: usize = 8;

@@ -2,6 +2,7 @@
 //! [`record::next`](crate::record::next()), and only by compare-and-swap.
 
 mod build;
+mod graph;
 mod operate;
 
 use std::collections::BTreeSet;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use build::RunnerBuilder;
-pub use operate::{Left, OperateError, Released};
 use tokio::task::JoinSet;
 
 use crate::driver::{Decision, Driver, Ending, Report};
@@ -28,7 +28,7 @@ type Done<S> = Result<(ResourceId, Result<Outcome<S>, StoreError>), tokio::task:
 /// The derive emits an alias for each machine, such as `WorkerRunner<T>` for `Runner<WorkerFlow, T>`.
 pub struct Runner<M: Machine, T, P = Silent> {
     transitions: Arc<T>,
-    driver: Arc<Driver<P>>,
+    pub(crate) driver: Arc<Driver<P>>,
     machine: std::marker::PhantomData<fn() -> M>,
 }
 

@@ -1,5 +1,6 @@
 //! Where records are kept. Invariant: a record is replaced only by a writer that has seen it, in its latest version.
 
+mod boxed;
 mod file;
 mod memory;
 

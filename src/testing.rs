@@ -1,5 +1,6 @@
 //! For testing machines: one transition alone, stores, and whole machines under every fault.
 
+mod clock;
 mod conformance;
 mod explore;
 mod oracle;
@@ -16,6 +17,7 @@ mod world;
 
 #[doc(hidden)]
 pub use ::proptest;
+pub use clock::TestClock;
 pub use conformance::{Broken, StoreFixture, check as check_store, store_conformance};
 pub use explore::{Explorer, explore};
 pub use oracle::{Oracle, Violation};

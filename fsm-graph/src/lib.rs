@@ -13,7 +13,7 @@
 //! | [`dot::write`] | Graphviz |
 //! | [`terminal::write`] | terminals and logs |
 //!
-//! With the feature `png` there is `png::write` as well. [`assert_current`] keeps a checked-in picture current.
+//! With the feature `png` there is `png::write` as well. With the feature `json` a graph is also written to and read from a lock file (`json`). [`assert_current`] keeps a checked-in picture current.
 //!
 //! The same input gives the same bytes.
 
@@ -24,6 +24,8 @@ mod caption;
 pub mod dot;
 mod edges;
 mod golden;
+#[cfg(feature = "json")]
+pub mod json;
 mod layout;
 pub mod mermaid;
 mod model;

@@ -25,8 +25,9 @@ pub fn owner_tag(origin: &str, machine: &str) -> String {
     hash(&[b"durable-fsm owner 1", origin.as_bytes(), machine.as_bytes()])
 }
 
-/// A short hash of what the graph declares, without its prose: 16 hex digits.
-fn fingerprint(graph: &Graph<'_>) -> String {
+/// A short hash of what the graph declares, without its prose: 16 hex digits. A record says by which graph it was written.
+#[must_use]
+pub fn fingerprint(graph: &Graph<'_>) -> String {
     let mut text = String::new();
     for state in graph.states {
         text.push_str(&format!("state {} {:?} {:?}", state.name, state.rest, state.transitions));

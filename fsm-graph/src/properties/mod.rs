@@ -9,11 +9,20 @@ mod readers;
 mod sheets;
 
 #[path = "../../tests/gallery/machines.rs"]
-mod machines;
+pub(crate) mod machines;
 
 use proptest::prelude::*;
 
 use machines::Machine;
+
+/// Shows every random machine, without a position.
+#[cfg(feature = "json")]
+pub(crate) fn each_machine(look: impl Fn(&crate::Graph<'_>)) {
+    holds(|machine, _| {
+        machine.with(&look);
+        Ok(())
+    });
+}
 
 /// Tries a property on random machines, each with a random overlay, and on every machine of the gallery.
 fn holds(property: impl Fn(&Machine, &random::Position) -> Result<(), TestCaseError>) {

@@ -138,5 +138,5 @@ impl<P: Probe> Drop for UnderWay<'_, P> {
 
 /// A record that may not be changed, as it is reported: held without being written.
 pub(crate) fn held_unwritten(record: Option<Arc<Record>>, held: Held) -> Report {
-    Report { ending: Ending::Held, record, unwritten: Some(held) }
+    Report { ending: Ending::Held, record, waits: None, unwritten: Some(held) }
 }

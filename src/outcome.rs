@@ -16,6 +16,8 @@ pub enum Outcome<S> {
         state: S,
         /// After how long.
         after: Duration,
+        /// What it waits for, and until when: a retry, a poll, a request that may still land, another controller. For people.
+        reason: String,
     },
     /// Something has to change; then it goes on by itself.
     Blocked {
@@ -86,8 +88,13 @@ pub enum Plan {
     },
     /// It would change the record, and nothing else.
     Record(String),
-    /// It would wait this long.
-    Wait(Duration),
+    /// It would wait.
+    Wait {
+        /// How long.
+        after: Duration,
+        /// For what, and until when. For people.
+        reason: String,
+    },
     /// It would rest.
     Rest,
     /// It would stop, and say this.

@@ -106,6 +106,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         let name = |transition: usize| M::GRAPH.transitions.get(transition).map_or("", |step| step.name).to_owned();
         Ok(match planned.decision {
             Err(report) => plan_of_ending(&report.ending, report.unwritten.as_ref(), report.record.as_deref()),
+            Ok(Decision::Wait(after, reason)) => Plan::Wait { after, reason },
             Ok(Decision::Stop(ending)) => plan_of_ending(&ending, None, record.as_deref()),
             Ok(Decision::Begin { transition, subject, action: Action::Run, .. }) => {
                 Plan::Run { transition: name(transition), subject }
@@ -193,7 +194,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     }
 
     fn outcome(report: Report) -> Outcome<M::State> {
-        let Report { ending, record, unwritten } = report;
+        let Report { ending, record, waits, unwritten } = report;
+        let reason = waits.unwrap_or_default();
         if let Some(Held { reason, message, .. }) = unwritten {
             return Outcome::Held { reason, message };
         }
@@ -217,12 +219,12 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             Ending::Resting => Outcome::Resting(state),
             Ending::Blocked(after) => match record.blocked {
                 Some(blocked) => Outcome::Blocked { state, reason: blocked.reason, message: blocked.message, after },
-                None => Outcome::Progressing { state, after },
+                None => Outcome::Progressing { state, after, reason },
             },
-            Ending::Progressing(after) => Outcome::Progressing { state, after },
+            Ending::Progressing(after) => Outcome::Progressing { state, after, reason },
             Ending::Held => match record.held {
                 Some(Held { reason, message, .. }) => Outcome::Held { reason, message },
-                None => Outcome::Progressing { state, after: Duration::ZERO },
+                None => Outcome::Progressing { state, after: Duration::ZERO, reason },
             },
             Ending::Paused => Outcome::Paused,
             Ending::Gone => Outcome::Gone,
@@ -236,7 +238,11 @@ fn plan_of_ending(ending: &Ending, unwritten: Option<&Held>, record: Option<&Rec
     }
     match ending {
         Ending::Resting => Plan::Rest,
-        Ending::Progressing(after) | Ending::Blocked(after) => Plan::Wait(*after),
+        Ending::Progressing(after) => Plan::Wait { after: *after, reason: String::new() },
+        Ending::Blocked(after) => {
+            let reason = record.and_then(|record| record.blocked.as_ref()).map(|blocked| blocked.message.clone());
+            Plan::Wait { after: *after, reason: reason.unwrap_or_default() }
+        }
         Ending::Paused => Plan::Stop("it is paused".to_owned()),
         Ending::Held => Plan::Stop("it is held".to_owned()),
         Ending::Gone => Plan::Stop("there is nothing to do: it is gone".to_owned()),

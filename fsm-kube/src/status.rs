@@ -79,8 +79,10 @@ impl Summary {
             Outcome::Held { reason, message } => (Reason::from(*reason), message.clone()),
             Outcome::Blocked { reason, message, .. } => (Reason::from(*reason), message.clone()),
             Outcome::Paused => (Reason::Paused, "nobody acts on it until it is resumed".to_owned()),
-            Outcome::Resting(_) | Outcome::Progressing { .. } => {
-                going(M::GRAPH, record?, matches!(outcome, Outcome::Resting(_)))
+            Outcome::Resting(_) => going(M::GRAPH, record?, true),
+            Outcome::Progressing { reason: why, .. } => {
+                let (reason, message) = going(M::GRAPH, record?, false);
+                (reason, if why.is_empty() { message } else { format!("{message}; {why}") })
             }
         };
         Some(Self::new(reason, message, record))
@@ -119,10 +121,8 @@ fn going(graph: &Graph<'_>, record: &Record, rests: bool) -> (Reason, String) {
                 format!("{step} failed {} times, and is tried again at {}: {}", retry.count, retry.at, retry.error);
             (Reason::Retrying, message)
         }
-        (Direction::Deleting, ..) => (Reason::Deleting, format!("{} effects are left to undo", record.undo.len())),
-        (Direction::RollingBack, ..) => {
-            (Reason::RollingBack, format!("{} effects are left to undo", record.undo.len()))
-        }
+        (Direction::Deleting, ..) => (Reason::Deleting, left(record)),
+        (Direction::RollingBack, ..) => (Reason::RollingBack, left(record)),
         (Direction::Forward, ..) if rests => {
             let failed = graph.state(state).is_some_and(|(_, state)| state.failed);
             let reason = if failed { Reason::Failed } else { Reason::AsDeclared };
@@ -132,6 +132,15 @@ fn going(graph: &Graph<'_>, record: &Record, rests: bool) -> (Reason, String) {
             (Reason::Progressing, format!("in {state}, `{}` is under way", intent.transition))
         }
         (Direction::Forward, None, _) => (Reason::Progressing, format!("in {state}")),
+    }
+}
+
+/// What is left on the way back: live effects, and steps that were sent and whose outcome is not known or not certain.
+fn left(record: &Record) -> String {
+    let live = format!("undoing: {} effects left", record.undo.len());
+    match record.unconfirmed.last() {
+        Some(last) => format!("{live}, {} unconfirmed steps (`{}`)", record.unconfirmed.len(), last.transition),
+        None => live,
     }
 }
 

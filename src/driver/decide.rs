@@ -20,6 +20,8 @@ use crate::{FactError, RecordId};
 pub(crate) enum Decision {
     /// Stop here.
     Stop(Ending),
+    /// Stop here and come back after this long, for this reason.
+    Wait(Duration, String),
     /// Turn to undoing; for a rewind, back to the mark of this state.
     Turn(Direction, Option<String>),
     /// What blocked it has changed.
@@ -100,6 +102,35 @@ impl Surroundings<'_> {
         ended.filter_map(|undone| self.until_quiet(OpenEnd::Undone(undone), contract)).max()
     }
 
+    /// Waits for a request that may still land, or else for the back-off after the last failure.
+    fn pause(
+        &self,
+        record: &Record,
+        contract: &Contract<'_>,
+        quiet: Option<Duration>,
+        step: &str,
+        subject: Option<&str>,
+    ) -> Option<Decision> {
+        quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry(record, contract))
+    }
+
+    fn late(&self, left: Duration, step: &str, subject: Option<&str>) -> Decision {
+        let of = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
+        Decision::Wait(left, format!("a late `{step}`{of} may still land, until {}", self.wall.later(left)))
+    }
+
+    fn retry(&self, record: &Record, contract: &Contract<'_>) -> Option<Decision> {
+        let left = self.until_retry(record, contract)?;
+        let retry = record.retry.as_ref()?;
+        let step = record.intent.as_ref().map_or("the step".to_owned(), |intent| format!("`{}`", intent.transition));
+        let at = self.wall.later(left);
+        let (times, class, error) = (retry.count, &retry.class, &retry.error);
+        Some(Decision::Wait(
+            left,
+            format!("{step} failed {times} times, last {class}: {error}; it is tried again at {at}"),
+        ))
+    }
+
     /// How long the record wants to be left alone after its last failure.
     fn until_retry(&self, record: &Record, contract: &Contract<'_>) -> Option<Duration> {
         let retry = record.retry.as_ref()?;
@@ -172,7 +203,9 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
         && contract.in_doubt == InDoubt::Repeat
         && (around.is_gone)(&intent.holder);
     if let Some(left) = quiet_in.filter(|_| !hurry) {
-        return Ok(Decision::Stop(Ending::Progressing(left)));
+        let attempt = format!("attempt {} at `{}`, by {},", intent.attempt, intent.transition, intent.holder);
+        let until = around.wall.later(left);
+        return Ok(Decision::Wait(left, format!("{attempt} may still be under way, until {until}")));
     }
     // On the way back an outcome in doubt is settled at its place in the order, as everything else is. A holder that is still at it gets the
     // time to say what came of it.
@@ -180,7 +213,7 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
         return Ok(Decision::SetAside);
     }
     if intent.action != Action::Run {
-        return Ok(around.until_retry(record, contract).map_or(Decision::TakeOver, wait));
+        return Ok(around.retry(record, contract).unwrap_or(Decision::TakeOver));
     }
     if contract.in_doubt == InDoubt::Hold {
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message: in_doubt_message(step, intent) });
@@ -189,8 +222,8 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
         return Ok(begin_abort);
     }
     // The end of a block is the end of its back-off.
-    let left = if is_refused { None } else { around.until_retry(record, contract) };
-    Ok(left.map_or(Decision::TakeOver, wait))
+    let waits = if is_refused { None } else { around.retry(record, contract) };
+    Ok(waits.unwrap_or(Decision::TakeOver))
 }
 
 /// Whether an effect in doubt was refused, and has an abort.
@@ -201,10 +234,6 @@ fn is_refused_in_doubt(record: &Record, around: &Surroundings<'_>) -> Result<boo
     };
     let (_, _, contract) = find(around, &intent.transition)?;
     Ok(intent.action == Action::Run && contract.abort.is_some())
-}
-
-fn wait(left: Duration) -> Decision {
-    Decision::Stop(Ending::Progressing(left))
 }
 
 fn in_doubt_message(step: &Transition<'_>, intent: &Intent) -> String {
@@ -267,11 +296,17 @@ fn begin(
     contract: &Contract<'_>,
 ) -> Result<Decision, FactError> {
     let step = &around.steps.graph().transitions[transition];
-    let waits = around
-        .until_free(record, step.name, subject.as_deref(), contract)
-        .or_else(|| around.until_retry(record, contract));
-    if let Some(left) = waits {
-        return Ok(wait(left));
+    let name = subject.as_deref();
+    if let Some(left) = around.until_free(record, step.name, name, contract) {
+        let why = format!("a late undo of `{}` may still be carried out, until {}", step.name, around.wall.later(left));
+        return Ok(Decision::Wait(left, why));
+    }
+    if let Some(wait) = around.retry(record, contract) {
+        return Ok(wait);
+    }
+    let begin = || Decision::Begin { transition, subject: subject.clone(), action: Action::Run, set_aside: false };
+    if record.unconfirmed.is_empty() {
+        return Ok(begin());
     }
     let sent = || {
         record
@@ -279,22 +314,21 @@ fn begin(
             .iter()
             .filter(|sent| sent.transition == step.name && sent.subject.as_deref() == subject.as_deref())
     };
-    let is_known = |spec: &Value| sent().any(|sent| sent.spec == *spec);
+    let spec = around.steps.spec()?;
     if let Some(doubted) = sent().find(|sent| sent.in_doubt) {
-        return Ok(take_up(around, doubted, transition, step, contract, &around.steps.spec()?));
+        return Ok(take_up(around, doubted, transition, step, contract, &spec));
     }
     if unsettled(around.steps.graph(), record, step.name, subject.as_deref()) >= MOST_UNSETTLED
-        && !is_known(&around.steps.spec()?)
+        && sent().max_by_key(|sent| sent.order()).is_none_or(|last| last.spec != spec)
     {
         return Ok(make_room(around, record, transition, subject, contract));
     }
     // The thing may be known by name: a late duplicate of another life of it would write over what is sent now.
-    let spec = around.steps.spec()?;
     let last = sent().max_by_key(|sent| sent.order());
     let others = sent().filter(|sent| last.is_none_or(|last| last.life != sent.life) || sent.spec != spec);
     let late = others.filter(|sent| !is_certainly_absent(around.steps.graph(), sent));
     let left = late.filter_map(|sent| around.until_quiet(OpenEnd::Unconfirmed(sent), contract)).max();
-    Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Run, set_aside: false }, wait))
+    Ok(left.map_or_else(begin, |left| around.late(left, step.name, name)))
 }
 
 /// A life that was set aside in doubt comes before any other life of its transition and subject.
@@ -326,7 +360,8 @@ fn take_up(
     let subject = doubted.subject.clone();
     around
         .until_quiet(OpenEnd::Unconfirmed(doubted), contract)
-        .map_or(Decision::Begin { transition, subject, action, set_aside: false }, wait)
+        .map(|left| around.late(left, step.name, doubted.subject.as_deref()))
+        .unwrap_or(Decision::Begin { transition, subject, action, set_aside: false })
 }
 
 /// Too many lives of one step were refused and may exist all the same: one goes before another begins.
@@ -342,7 +377,8 @@ fn make_room(
     match record.unconfirmed.iter().filter(is_it).min_by_key(|sent| sent.order()) {
         Some(oldest) if contract.abort.is_some() => around
             .until_quiet(OpenEnd::Unconfirmed(oldest), contract)
-            .map_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }, wait),
+            .map(|left| around.late(left, name, oldest.subject.as_deref()))
+            .unwrap_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }),
         _ => {
             let message = format!(
                 "`{name}` was refused under {MOST_UNSETTLED} specs, and a late duplicate of each may still be carried out; look at the provider, then resolve with `not-applied` if none of them exists"
@@ -358,11 +394,10 @@ fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<De
         return Ok(None);
     };
     let (transition, _, contract) = find(around, &unconfirmed.transition)?;
-    let left = around
-        .until_quiet(OpenEnd::Unconfirmed(unconfirmed), contract)
-        .or_else(|| around.until_retry(record, contract));
+    let quiet = around.until_quiet(OpenEnd::Unconfirmed(unconfirmed), contract);
     let subject = unconfirmed.subject.clone();
-    Ok(Some(left.map_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }, wait)))
+    let waits = around.pause(record, contract, quiet, &unconfirmed.transition, subject.as_deref());
+    Ok(Some(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false })))
 }
 
 /// The next thing to do so that the recorded set becomes the wanted one.
@@ -403,10 +438,10 @@ fn unmake(
             let Some(live) = record.effect(step.name, Some(subject)) else {
                 return Err(FactError::Missing(format!("{} (the live effect of {subject})", step.name)));
             };
-            let left =
-                around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
+            let quiet = around.until_quiet(OpenEnd::Live(live), contract);
             let subject = Some(subject.to_owned());
-            Ok(left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait))
+            let waits = around.pause(record, contract, quiet, &live.transition, subject.as_deref());
+            Ok(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }))
         }
     }
 }
@@ -424,12 +459,15 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         }
         (_, Some(live)) => {
             let (transition, _, contract) = find(around, &live.transition)?;
-            let left =
-                around.until_quiet(OpenEnd::Live(live), contract).or_else(|| around.until_retry(record, contract));
+            let quiet = around.until_quiet(OpenEnd::Live(live), contract);
             let subject = live.subject.clone();
-            return Ok(
-                left.map_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }, wait)
-            );
+            let waits = around.pause(record, contract, quiet, &live.transition, subject.as_deref());
+            return Ok(waits.unwrap_or(Decision::Begin {
+                transition,
+                subject,
+                action: Action::Undo,
+                set_aside: false,
+            }));
         }
         (_, None) => {}
     }
@@ -437,7 +475,13 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         Direction::Deleting => Decision::Remove,
         Direction::Forward | Direction::RollingBack => match &record.blocked {
             Some(blocked) => Decision::Stop(Ending::Blocked(blocked.at.after(around.wall))),
-            None => around.until_undone(record).map_or(Decision::BeginAgain, wait),
+            None => match around.until_undone(record) {
+                Some(left) => {
+                    let until = around.wall.later(left);
+                    Decision::Wait(left, format!("a late undo may still be carried out, until {until}"))
+                }
+                None => Decision::BeginAgain,
+            },
         },
     })
 }
@@ -452,10 +496,12 @@ fn undo_unconfirmed(record: &Record, around: &Surroundings<'_>, sent: &Unconfirm
     match contract.undo {
         Undo::Retain => return Ok(Decision::Clear(sent.clone())),
         // It may change what others have made, and that is about to be undone.
-        Undo::None => return Ok(quiet_in.map_or(Decision::Clear(sent.clone()), wait)),
+        Undo::None => {
+            let waits = quiet_in.map(|left| around.late(left, step.name, sent.subject.as_deref()));
+            return Ok(waits.unwrap_or(Decision::Clear(sent.clone())));
+        }
         Undo::Method(_) => {}
     }
-    let left = quiet_in.or_else(|| around.until_retry(record, contract));
     let action = if contract.abort.is_some() { Action::Abort } else { Action::Run };
     if action == Action::Run && contract.in_doubt == InDoubt::Hold {
         let message =
@@ -463,7 +509,8 @@ fn undo_unconfirmed(record: &Record, around: &Surroundings<'_>, sent: &Unconfirm
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message });
     }
     let subject = sent.subject.clone();
-    Ok(left.map_or(Decision::Begin { transition, subject, action, set_aside: false }, wait))
+    let waits = around.pause(record, contract, quiet_in, step.name, subject.as_deref());
+    Ok(waits.unwrap_or(Decision::Begin { transition, subject, action, set_aside: false }))
 }
 
 /// A transition with its contract.

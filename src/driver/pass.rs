@@ -19,6 +19,8 @@ use crate::{Class, FactError, RecordId, Signals, StoreError, Version};
 pub(crate) struct Report {
     pub(crate) ending: Ending,
     pub(crate) record: Option<Arc<Record>>,
+    /// What a pass that has more to do waits for.
+    pub(crate) waits: Option<String>,
     /// Set when the resource is held and the record does not say so, because it must not be written.
     pub(crate) unwritten: Option<Held>,
 }
@@ -98,7 +100,10 @@ impl<'d, P: Probe> Pass<'d, P> {
         }
         loop {
             // What was learnt last is made durable; if somebody else wrote in between, it is tried again.
-            if let Err(halt) = pass.stop(Ending::Progressing(Duration::ZERO)).await {
+            if let Err(halt) = pass
+                .wait(Duration::ZERO, format!("the pass has taken {LONGEST_PASS} steps, and goes on in the next one"))
+                .await
+            {
                 return end(halt);
             }
         }
@@ -129,8 +134,16 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// One step: decide, and do it.
     async fn step(&mut self) -> Result<(), Halt> {
         if self.driver.is_draining() || self.is_outdated() {
-            let after = if self.is_behind() { BEHIND_FOR } else { Duration::ZERO };
-            return self.stop(Ending::Progressing(after)).await;
+            return match (self.is_behind(), self.driver.is_draining()) {
+                (true, _) => {
+                    self.wait(BEHIND_FOR, "the store has a newer version of the resource than this pass".to_owned())
+                        .await
+                }
+                (false, true) => self.wait(Duration::ZERO, "the controller is being shut down".to_owned()).await,
+                (false, false) => {
+                    self.wait(Duration::ZERO, "the resource has changed during the pass".to_owned()).await
+                }
+            };
         }
         let decision = match self.decide() {
             Ok(decision) => decision,
@@ -138,6 +151,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         };
         match decision {
             Decision::Stop(ending) => self.stop(ending).await,
+            Decision::Wait(left, why) => self.wait(left, why).await,
             Decision::Turn(direction, to) => self.apply(Event::Turned { direction, to, at: self.now() }),
             Decision::Release => self.apply(Event::Released),
             Decision::Begin { transition, subject, action, set_aside } => {
@@ -228,7 +242,10 @@ impl<'d, P: Probe> Pass<'d, P> {
                 match class {
                     // What it stops at stands in the record.
                     Class::Rejected | Class::NotOurs => Ok(()),
-                    Class::Unknown | Class::NotApplied { .. } => self.stop(Ending::Progressing(after)).await,
+                    Class::Unknown | Class::NotApplied { .. } => {
+                        let why = format!("`{}` failed, and is tried again at {}", step.name, at.later(after));
+                        self.wait(after, why).await
+                    }
                 }
             }
         }
@@ -251,9 +268,10 @@ impl<'d, P: Probe> Pass<'d, P> {
             if waited >= within {
                 return self.stop(Ending::Blocked(after)).await;
             }
-            return self.stop(Ending::Progressing(after.min(within - waited))).await;
+            let why = format!("`{name}` is not done yet; it is reported after {} s in all", within.as_secs());
+            return self.wait(after.min(within - waited), why).await;
         }
-        self.stop(Ending::Progressing(after)).await
+        self.wait(after, format!("`{name}` is not done yet")).await
     }
 
     /// Removes the record: nothing is left.
@@ -287,6 +305,17 @@ impl<'d, P: Probe> Pass<'d, P> {
     pub(super) async fn hold(&mut self, reason: HeldReason, message: String) -> Result<(), Halt> {
         self.learn(Event::Held { reason, message, at: self.now() })?;
         self.stop(Ending::Held).await
+    }
+
+    /// Ends the pass, which has more to do and waits for something.
+    pub(super) async fn wait(&mut self, left: Duration, why: String) -> Result<(), Halt> {
+        match self.stop(Ending::Progressing(left)).await {
+            Err(Halt::Stop(mut report)) if report.ending == Ending::Progressing(left) => {
+                report.waits = Some(why);
+                Err(Halt::Stop(report))
+            }
+            other => other,
+        }
     }
 
     /// Makes durable what is not, and ends the pass. If somebody else wrote in between, the pass goes on instead.
@@ -409,7 +438,7 @@ pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const DEFAULT_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
 
 pub(super) fn stop(ending: Ending, record: Option<Arc<Record>>) -> Halt {
-    Halt::Stop(Box::new(Report { ending, record, unwritten: None }))
+    Halt::Stop(Box::new(Report { ending, record, waits: None, unwritten: None }))
 }
 
 fn end(halt: Halt) -> Result<Report, StoreError> {

@@ -8,7 +8,7 @@ use durable_fsm::store::MemoryStore;
 use durable_fsm::{Class, Classify, Fsm, Outcome, RecordId, Resource as _, Store as _};
 
 use crate::machine::Thing;
-use crate::world::ManualClock;
+use crate::world::{Fault, ManualClock, Refusal};
 
 /// An account, and a room that this account alone can close.
 #[derive(Fsm)]
@@ -221,4 +221,51 @@ async fn another_spec_waits_until_no_duplicate_of_the_refused_one_can_come() {
     assert_eq!(bench.server.names(), ["register"]);
     bench.clock.advance(Duration::from_secs(9));
     assert!(matches!(runner.reconcile(&edited).await.unwrap(), Outcome::Resting(_)));
+}
+
+fn reason<S>(outcome: Outcome<S>) -> String {
+    let Outcome::Progressing { reason, .. } = outcome else { panic!("it does not wait") };
+    reason
+}
+
+/// A provider that remembers keys would answer for the first life from memory, and change nothing.
+#[tokio::test]
+async fn only_the_last_life_of_a_step_is_continued() {
+    let bench = Bench::new(&[Class::NOT_APPLIED, Class::NOT_APPLIED]);
+    let runner = BotRunner::builder(bench.server.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
+    for image in ["web:1", "web:2", "web:1"] {
+        bench.clock.advance(Duration::from_secs(3600));
+        let _ = runner.reconcile(&Thing::new(image, &[])).await.unwrap();
+    }
+    let calls = bench.server.calls.lock().unwrap().clone();
+    let keys: Vec<_> = calls.iter().filter(|(name, _)| *name == "register").map(|(_, key)| key).collect();
+    assert_eq!(keys.len(), 3);
+    assert!(keys[0] != keys[2] && keys[1] != keys[2], "{keys:?}");
+}
+
+#[tokio::test]
+async fn waiting_says_for_what_and_until_when() {
+    let thing = Thing::new("web:1", &[]);
+    let bench = Bench::new(&[Class::NOT_APPLIED]);
+    let why = reason(bench.bot(&thing).await);
+    assert_eq!(
+        why,
+        "the step failed 1 times, last not-applied: NotApplied { retry_after: None }; it is tried again at 2027-01-15T08:00:01.000Z"
+    );
+    let why = reason(bench.bot(&deleted(&thing)).await);
+    assert_eq!(why, "a late `register` may still land, until 2027-01-15T08:00:10.000Z");
+    // Another controller's attempt.
+    let mut bench = crate::world::Bench::new();
+    bench.provider.will("make_account", &[Fault::Refused(Refusal::Unknown)]);
+    let _ = bench.runner.reconcile(&thing).await.unwrap();
+    bench.restart();
+    let why = reason(bench.runner.reconcile(&thing).await.unwrap());
+    let expected =
+        "attempt 1 at `make_account`, by 0000000000000000/0.1, may still be under way, until 2027-01-15T08:00:10.000Z";
+    assert_eq!(why, expected);
+    // Made, and to be deleted at once.
+    let bench = Bench::new(&[]);
+    assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+    let why = reason(bench.bot(&deleted(&thing)).await);
+    assert_eq!(why, "a late `open_room` may still land, until 2027-01-15T08:00:10.000Z");
 }

@@ -122,7 +122,7 @@ impl Controller {
                 Outcome::Held { message, .. } => say(&format!("held {message}")),
                 Outcome::Blocked { message, .. } => say(&format!("blocked {message}")),
                 Outcome::Paused => say("paused"),
-                Outcome::Progressing { state, after } => {
+                Outcome::Progressing { state, after, .. } => {
                     say(&format!("waits {} {}", state.name(), after.as_millis()));
                     tokio::time::sleep(*after).await;
                     continue;

@@ -67,8 +67,9 @@ impl Change<'_, '_> {
                 match live.filter(|_| contract.undo == Undo::Retain) {
                     // What is left behind is still there after a roll-back: it is the same thing.
                     Some(live) => Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec },
-                    // What is in doubt is taken up again, with its own spec; otherwise the same spec continues its life.
-                    None => match doubted.or_else(|| sent().rev().find(|step| step.spec == spec)) {
+                    // What is in doubt is taken up again, with its own spec. Otherwise the same spec continues the last life, and no older one: a
+                    // provider that remembers keys would answer for that from memory, whatever it has now.
+                    None => match doubted.or_else(|| sent().max_by_key(|it| it.order()).filter(|it| it.spec == spec)) {
                         Some(step) => continued(step, now),
                         None if unsettled(self.graph, self.record, &transition, subject.as_deref())
                             >= MOST_UNSETTLED =>

@@ -181,7 +181,7 @@ async fn an_outage_of_the_gateway_is_waited_out() {
     let mut stage = Stage::start().await;
     stage.world.higress.stop().await;
     for _ in 0..2 {
-        let Outcome::Progressing { state, after } = stage.pass().await else { panic!("it gave up") };
+        let Outcome::Progressing { state, after, .. } = stage.pass().await else { panic!("it gave up") };
         assert_eq!(state, "RoomCreated");
         tokio::time::sleep(after).await;
     }
@@ -200,7 +200,7 @@ async fn an_outage_of_the_object_store_is_waited_out() {
     let mut stage = Stage::start().await;
     stage.world.oss.stop().await;
     for _ in 0..2 {
-        let Outcome::Progressing { state, after } = stage.pass().await else { panic!("it gave up") };
+        let Outcome::Progressing { state, after, .. } = stage.pass().await else { panic!("it gave up") };
         assert_eq!(state, "ConfigGenerated");
         tokio::time::sleep(after).await;
     }

@@ -59,7 +59,9 @@ impl Stage {
         self.calls.lock().unwrap().extend(self.world.calls.take());
         match outcome {
             Outcome::Resting(state) => Outcome::Resting(state.name()),
-            Outcome::Progressing { state, after } => Outcome::Progressing { state: state.name(), after },
+            Outcome::Progressing { state, after, reason } => {
+                Outcome::Progressing { state: state.name(), after, reason }
+            }
             Outcome::Blocked { state, reason, message, after } => {
                 Outcome::Blocked { state: state.name(), reason, message, after }
             }

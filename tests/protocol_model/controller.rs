@@ -1,21 +1,25 @@
-//! What a controller does next. Invariant: the same decisions in the same order as `driver::decide` takes them.
+//! What a controller does next. Invariant: a decision depends on the record and on [`Around`] only.
 
-use crate::record::{Act, Holder, Intent, Record};
-use crate::rules::{Contract, Rule};
+use crate::machine::{Contract, Does, Edge, Machine, Step, When};
+use crate::record::{Act, Holder, Intent, Record, Target};
+use crate::rules::Rule;
 
-/// What a controller decides on a record.
+/// The step and life of an attempt.
+pub type Attempted = (u8, u8);
+
+/// What a controller decides on a record. If a decision needed quiet, an attempt at one of these that still stands is late from here on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing is to be done.
+    /// There is nothing to do.
     Rest,
     /// Something is in the way, and goes by itself.
     Wait,
-    /// To write this record, and nothing else. If it needed quiet, an attempt of this step and life that still stands is late from here on.
-    Note(Record, Option<(u8, u8)>),
-    /// To write this record, whose intent is then carried out; and as before.
-    Attempt(Record, Option<(u8, u8)>),
+    /// To write this record, and nothing else.
+    Note(Record, Vec<Attempted>),
+    /// To write this record, whose intent is then carried out.
+    Attempt(Record, Vec<Attempted>),
     /// Not to write, and to carry out the intent that is open: only without [`Rule::TakeOver`].
-    Resolve(Record, Option<(u8, u8)>),
+    Resolve(Record, Vec<Attempted>),
     /// To remove the record.
     Remove,
 }
@@ -23,7 +27,7 @@ pub enum Decision {
 /// What a decision depends on besides the record.
 pub struct Around<'a> {
     pub controller: u8,
-    pub contracts: &'a [Contract],
+    pub machine: &'a Machine,
     pub off: Option<Rule>,
     /// Whether it is known that the resource is to be deleted.
     pub deleting: bool,
@@ -33,11 +37,11 @@ pub struct Around<'a> {
 }
 
 impl Around<'_> {
-    fn is_on(&self, rule: Rule) -> bool {
+    pub fn is_on(&self, rule: Rule) -> bool {
         self.off != Some(rule)
     }
 
-    fn holder(&self, record: &Record) -> Holder {
+    pub fn holder(&self, record: &Record) -> Holder {
         if self.is_on(Rule::OwnHolder) {
             Holder { controller: self.controller, write: record.seq + 1 }
         } else {
@@ -45,8 +49,12 @@ impl Around<'_> {
         }
     }
 
-    fn contract(&self, step: u8) -> Contract {
-        self.contracts[usize::from(step)]
+    pub fn step(&self, step: u8) -> &Step {
+        self.machine.step(step)
+    }
+
+    pub fn is_quiet(&self, attempts: &[Attempted]) -> bool {
+        attempts.iter().all(|(step, life)| (self.quiet)(*step, *life))
     }
 
     pub fn decide(&self, record: &Record) -> Decision {
@@ -58,84 +66,108 @@ impl Around<'_> {
         if turned {
             (record.deleting, record.held) = (true, false);
         }
-        if record.held {
+        self.turn(&mut record);
+        let preempted = record.intent.is_some_and(|intent| self.is_preempted(&record, intent));
+        if record.held && !preempted {
             return Decision::Rest;
         }
         let decision = match record.intent {
-            Some(intent) => self.resolve(&record, intent),
-            None if record.deleting => self.backward(&record),
-            None => self.forward(&record),
+            Some(intent) => self.resolve(&record, intent, preempted),
+            None => match record.back {
+                Some(target) => self.backward(&record, target),
+                None => self.forward(&record),
+            },
         };
-        // What was turned is written, also when nothing else can be done yet.
+        // The turn is written also when nothing else can be done yet.
         if turned && matches!(decision, Decision::Rest | Decision::Wait) {
-            Decision::Note(record, None)
+            Decision::Note(record, Vec::new())
         } else {
             decision
         }
     }
 
+    /// Turns the way back to nothing when deletion is wanted and nothing goes before it: a rewind that is under way, or a step that leaves.
+    pub fn turn(&self, record: &mut Record) {
+        if !record.deleting {
+            return;
+        }
+        match record.back {
+            Some(Target::Nothing) => {}
+            Some(Target::Mark(_)) if !self.is_on(Rule::FinishRewind) => record.back = Some(Target::Nothing),
+            Some(Target::Mark(_)) => {
+                let leaves = self.machine.edges_of(record.at).any(|edge| edge.on_delete);
+                if leaves && !self.is_on(Rule::LeaveAfterRewind) && record.intent.is_none() {
+                    record.back = None;
+                }
+            }
+            None => {
+                if !self.machine.edges_of(record.at).any(|edge| edge.on_delete) {
+                    record.back = Some(Target::Nothing);
+                }
+            }
+        }
+    }
+
+    pub fn applies(&self, edge: &Edge, record: &Record) -> bool {
+        edge.on_delete == record.deleting
+            && match edge.when {
+                When::Always => true,
+                When::Spec(spec) => self.spec == spec,
+                When::Changed(step) => record.fact(step).is_some_and(|spec| spec != self.spec),
+                When::Differs(step) => record.fact(step) != Some(self.spec),
+            }
+    }
+
+    /// Whether another edge goes before this intent, which is in doubt.
+    fn is_preempted(&self, record: &Record, intent: Intent) -> bool {
+        if record.back.is_some() || matches!(intent.act, Act::Undo | Act::Abort) {
+            return false;
+        }
+        let own = |edge: &&Edge| edge.does == Does::Step(intent.step);
+        let edges = || self.machine.edges_of(record.at);
+        let leaves = edges().find(own).is_some_and(|edge| edge.on_delete);
+        let is_kept = self.step(intent.step).kept && intent.spec != self.spec;
+        is_kept
+            || (record.deleting && !leaves)
+            || edges().take_while(|edge| !own(edge)).any(|edge| edge.preempts && self.applies(edge, record))
+    }
+
     /// An intent that this call did not write.
-    fn resolve(&self, record: &Record, intent: Intent) -> Decision {
-        let forward = !record.deleting;
-        let contract = self.contract(intent.step);
-        let here = (intent.step, intent.life);
+    fn resolve(&self, record: &Record, intent: Intent, preempted: bool) -> Decision {
+        let forward = record.back.is_none();
+        let runs = matches!(intent.act, Act::Run | Act::Settle);
+        let contract = self.step(intent.step).contract;
+        if preempted {
+            let mut next = record.clone();
+            next.set_aside(self.machine, self.off);
+            return match self.forward(&next) {
+                Decision::Rest => Decision::Note(next, Vec::new()),
+                decision => decision,
+            };
+        }
         let hurry = intent.act == Act::Run
             && forward
-            && contract == Contract::Repeat
+            && self.step(intent.step).repeats()
             && intent.holder.controller == self.controller;
         let waits = self.is_on(Rule::Wait) && !hurry;
         let waits = waits && (self.is_on(Rule::QuietUndo) || (forward && intent.act == Act::Run));
-        if waits && !(self.quiet)(intent.step, intent.life) {
+        let late = if waits { vec![(intent.step, intent.life)] } else { Vec::new() };
+        if !self.is_quiet(&late) {
             return Decision::Wait;
         }
-        let late = waits.then_some(here);
         let mut next = record.clone();
-        if intent.act == Act::Run && contract == Contract::Hold {
-            if forward {
-                next.held = true;
-                return Decision::Note(next, late);
-            }
-            next.touch(intent, true);
-            next.intend(Act::Abort, intent.step, self.spec, self.holder(record));
-            return Decision::Attempt(next, late);
+        if intent.act == Act::Run && contract == Contract::Hold && forward {
+            next.held = true;
+            return Decision::Note(next, late);
         }
-        if !self.is_on(Rule::TakeOver) {
+        if !self.is_on(Rule::TakeOver) && !(runs && (contract == Contract::Hold || !forward)) {
             return Decision::Resolve(next, late);
+        }
+        if let Some(target) = record.back.filter(|_| runs) {
+            next.set_aside(self.machine, self.off);
+            return self.backward(&next, target);
         }
         next.take_over(self.holder(record), (!self.is_on(Rule::FrozenSpec)).then_some(self.spec));
         Decision::Attempt(next, late)
-    }
-
-    fn forward(&self, record: &Record) -> Decision {
-        let doubted = record.touched.iter().rev().find(|it| it.doubt && self.contract(it.step) == Contract::Hold);
-        if let Some(it) = doubted {
-            return self.back_to(record, Act::Abort, it.step, it.life);
-        }
-        if usize::from(record.at) == self.contracts.len() {
-            return Decision::Rest;
-        }
-        let mut next = record.clone();
-        next.intend(Act::Run, record.at, self.spec, self.holder(record));
-        Decision::Attempt(next, None)
-    }
-
-    fn backward(&self, record: &Record) -> Decision {
-        if let Some(it) = record.touched.last() {
-            let act = if self.contract(it.step) == Contract::Hold { Act::Abort } else { Act::Run };
-            return self.back_to(record, act, it.step, it.life);
-        }
-        match record.undo.last() {
-            Some(live) => self.back_to(record, Act::Undo, live.step, live.life),
-            None => Decision::Remove,
-        }
-    }
-
-    fn back_to(&self, record: &Record, act: Act, step: u8, life: u8) -> Decision {
-        if self.is_on(Rule::QuietUndo) && !(self.quiet)(step, life) {
-            return Decision::Wait;
-        }
-        let mut next = record.clone();
-        next.intend(act, step, self.spec, self.holder(record));
-        Decision::Attempt(next, self.is_on(Rule::QuietUndo).then_some((step, life)))
     }
 }

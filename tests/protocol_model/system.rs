@@ -1,18 +1,18 @@
-//! Two controllers, a store, a provider and what goes wrong between them. Invariant: requests land while somebody may still believe in them:
-//! until timeout + settle are over, which is when others act.
+//! Two controllers, a store, a provider and what goes wrong between them. Invariant: everything that can happen is an [`Action`].
 
 use stateright::{Model, Property};
 
 use crate::controller::{Around, Decision};
+use crate::machine::Machine;
 use crate::properties;
-use crate::record::{Act, Outcome, Record};
-use crate::rules::{Contract, Rule};
-use crate::world::{Controller, Flight, Held, Thing, World, Write};
+use crate::record::{Live, Outcome, Record};
+use crate::rules::Rule;
+use crate::world::{Controller, Held, Seen, Thing, World, Write};
 
 /// A model of the protocol, with one rule switched off or none.
 #[derive(Debug, Clone)]
 pub struct Protocol {
-    pub contracts: Vec<Contract>,
+    pub machine: Machine,
     pub off: Option<Rule>,
     /// How many faults strike: crashes, lost replies and requests, late and repeated deliveries, refusals, stale views of the resource.
     pub faults: u8,
@@ -20,12 +20,17 @@ pub struct Protocol {
     pub pauses: u8,
     /// What is done to the resource.
     pub fates: Vec<Fate>,
+    /// The first resource has a record from before its machine had marks, with every step of its last state live.
+    pub unmarked: bool,
 }
 
 /// What is done to the resource, at any time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fate {
-    pub edit: bool,
+    /// How often its spec changes, between two specs.
+    pub edits: u8,
+    /// How often another client raises its version.
+    pub touches: u8,
     pub delete: bool,
     /// Once it is gone, it is made again under the same name.
     pub recreate: bool,
@@ -55,17 +60,14 @@ pub enum Action {
     GiveUp(usize),
     Drop(usize),
     Edit,
+    Touch,
     Delete,
     Recreate,
 }
 
 impl Protocol {
     fn around<'a>(&'a self, controller: u8, deleting: bool, spec: u8, quiet: &'a dyn Fn(u8, u8) -> bool) -> Around<'a> {
-        Around { controller, contracts: &self.contracts, off: self.off, deleting, spec, quiet }
-    }
-
-    pub fn contract(&self, step: u8) -> Contract {
-        self.contracts[usize::from(step)]
+        Around { controller, machine: &self.machine, off: self.off, deleting, spec, quiet }
     }
 
     /// Decides on a record, which may be changed by what was learnt already, and begins to do it. None if there is nothing to do.
@@ -80,7 +82,7 @@ impl Protocol {
     ) -> bool {
         let mut record = base.clone();
         if let Some(outcome) = learnt {
-            record.learn(outcome, self.off);
+            record.learn(outcome, &self.machine, self.off);
         }
         let dirty = record != *base;
         let origin = record.origin;
@@ -110,19 +112,19 @@ impl Protocol {
             Decision::Rest | Decision::Wait if dirty => write(Some(record), false),
             Decision::Rest | Decision::Wait => return false,
             Decision::Note(record, late) => {
-                if !world.pause(me, origin, late) {
+                if !world.pause(me, origin, &late) {
                     return false;
                 }
                 write(Some(record), false)
             }
             Decision::Attempt(record, late) => {
-                if !world.pause(me, origin, late) {
+                if !world.pause(me, origin, &late) {
                     return false;
                 }
                 write(Some(record), true)
             }
             Decision::Resolve(record, late) => {
-                if !world.pause(me, origin, late) {
+                if !world.pause(me, origin, &late) {
                     return false;
                 }
                 Controller::Holds(Box::new(Held { record, version, late: false, deleting }))
@@ -134,13 +136,13 @@ impl Protocol {
     }
 
     /// A controller has learnt something under its intent.
-    fn learn(&self, world: &mut World, me: u8, held: &Held, outcome: Outcome) {
+    pub fn learn(&self, world: &mut World, me: u8, held: &Held, outcome: Outcome) {
         *world.controller(me) = Controller::Idle;
         let (base, version, deleting) = (held.record.clone(), held.version, held.deleting);
         if !self.decide(world, me, &base, version, Some(outcome), deleting) {
             // Nothing was learnt that is not in the record, or others stand in the way of what comes next: it is written alone.
             let mut record = base.clone();
-            record.learn(outcome, self.off);
+            record.learn(outcome, &self.machine, self.off);
             if record != base {
                 record.seq = base.seq + 1;
                 let (learnt, new) = (Some(outcome), Some(record));
@@ -166,128 +168,25 @@ impl Protocol {
             Some(record) if record.origin != uid => return false,
             Some(record) => (record.clone(), world.version),
             None if deleting => return false,
-            None => (Record::initial(uid), world.version),
+            None => (Record::initial(uid, &self.machine), world.version),
         };
         self.decide(world, me, &base, version, None, deleting)
     }
 
-    /// The write, if nobody has come between.
-    fn write(&self, world: &mut World, write: &Write) -> bool {
-        let stored = world.record.as_ref().map_or(0, |record| record.seq);
-        let same =
-            if self.off == Some(Rule::Version) { stored == write.base.seq } else { world.version == write.version };
-        let same = same || (write.new.is_none() && self.off == Some(Rule::ConditionalRemoval));
-        if !same || !world.exists {
-            return false;
-        }
-        world.version += 1;
-        world.record.clone_from(&write.new);
-        if write.new.is_none() {
-            if world.deleting { world.exists = false } else { world.stripped = true }
-        }
-        true
+    fn old_things(&self) -> Vec<Thing> {
+        let steps = (0..).zip(&self.machine.steps).map(|(step, _)| step);
+        let base = |step: u8| step.checked_sub(1).map(|below| (below, step));
+        steps.map(|step| Thing { origin: 0, step, life: step + 1, spec: 0, base: base(step) }).collect()
     }
 
-    fn after_write(&self, world: &mut World, me: u8, write: Write) {
-        let deleting = write.deleting || world.deleting;
-        *world.controller(me) = match write.new {
-            Some(record) if write.attempt && record.intent.is_some() => {
-                Controller::Holds(Box::new(Held { record, version: world.version, late: write.late, deleting }))
-            }
-            _ => Controller::Idle,
-        };
-    }
-
-    /// Looks what became of a write.
-    fn look(&self, world: &mut World, me: u8, write: Write) {
-        let mine = match (&world.record, &write.new) {
-            (Some(found), Some(written)) if self.off == Some(Rule::ReadBack) => found.seq == written.seq,
-            (found, Some(written)) => found.as_ref() == Some(written),
-            (_, None) => false,
-        };
-        if mine {
-            return self.after_write(world, me, write);
-        }
-        *world.controller(me) = Controller::Idle;
-        let Some(record) = world.record.clone() else { return };
-        // What was learnt is kept while the intent under which it was learnt is there and our own.
-        let keeps = self.off != Some(Rule::WriteAgain)
-            && record.intent == write.base.intent
-            && record.origin == write.base.origin;
-        if let Some(outcome) = write.learnt.filter(|_| keeps) {
-            let held = Held { record, version: world.version, late: false, deleting: world.deleting };
-            self.learn(world, me, &held, outcome);
-        }
-    }
-
-    /// Carries an intent out.
-    fn go(&self, world: &mut World, me: u8, mut held: Held, asked: bool) {
-        let Some(intent) = held.record.intent else { return };
-        if held.late && self.off != Some(Rule::LateCheck) {
-            *world.controller(me) = Controller::Idle;
-            if !intent.doubt && self.off != Some(Rule::Withdraw) {
-                self.learn(world, me, &held, Outcome::Withdrawn);
-            }
-            return;
-        }
-        let here = (held.record.origin, intent.step);
-        let asks = self.contract(intent.step) == Contract::Lookup && intent.act != Act::Abort;
-        if asks && !asked {
-            let found = world
-                .things
-                .iter()
-                .find(|it| (it.origin, it.step) == here && (intent.act == Act::Run || it.life == intent.life));
-            match (found.copied(), intent.act) {
-                (Some(found), Act::Run) => return self.learn(world, me, &held, Outcome::Done(found.spec)),
-                (None, Act::Run) if !held.record.deleting => {
-                    if let Some(intent) = &mut held.record.intent {
-                        intent.doubt = false;
-                    }
-                }
-                (None, _) => return self.learn(world, me, &held, Outcome::Absent),
-                (Some(_), _) => {}
-            }
-            *world.controller(me) = Controller::Asked(Box::new(held));
-            return;
-        }
-        let thing = Thing { origin: here.0, step: intent.step, life: intent.life, spec: intent.spec };
-        world.flights.push(Flight { thing, removes: intent.act != Act::Run, sender: Some(me) });
-        *world.controller(me) = Controller::Sent(Box::new(held));
-    }
-
-    /// The provider does what a request asks for. One that it has done already it does not do again, whatever spec comes with it.
-    fn carry_out(&self, world: &mut World, flight: Flight) {
-        let Flight { thing, removes, .. } = flight;
-        let is_it = |it: &Thing| (it.origin, it.step, it.life) == (thing.origin, thing.step, thing.life);
-        match (self.contract(thing.step), removes) {
-            (Contract::Repeat, false) if world.things.iter().any(is_it) => {}
-            (_, false) => world.things.push(thing),
-            // The undo of one that was found is given its id.
-            (Contract::Lookup, true) => {
-                if let Some(index) = world.things.iter().position(is_it) {
-                    world.things.remove(index);
-                }
-            }
-            (_, true) => world.things.retain(|it| !is_it(it)),
-        }
-        world.things.sort_unstable();
-    }
-
-    /// A request ends: it is carried out or not, is delivered again or not, and its sender is told.
-    fn end(&self, world: &mut World, index: usize, applied: bool, again: bool, outcome: Option<Outcome>) {
-        let flight = world.flights.remove(index);
-        if applied {
-            self.carry_out(world, flight);
-        }
-        if again {
-            world.flights.push(Flight { sender: None, ..flight });
-        }
-        if let Some(me) = flight.sender
-            && let Controller::Sent(held) = world.controller(me).clone()
-        {
-            self.learn(world, me, &held, outcome.unwrap_or(Outcome::Done(flight.thing.spec)));
-        }
-        world.flights.sort_unstable();
+    /// The record of a chain whose states had no marks.
+    fn old_record(&self) -> Record {
+        let things = self.old_things();
+        let live = |it: &Thing| Live { step: it.step, life: it.life, order: it.life, spec: Some(0), clean: false };
+        let at = self.machine.steps.len() as u8;
+        let record = Record::initial(0, &self.machine);
+        let facts = things.iter().map(|it| (it.step, 0)).collect();
+        Record { seq: at + 1, at, facts, live: things.iter().map(live).collect(), ..record }
     }
 
     fn step(&self, world: &mut World, action: Action) -> bool {
@@ -364,8 +263,12 @@ impl Protocol {
             }
             Action::Drop(index) => self.end(world, index, false, false, None),
             Action::Edit => {
-                world.fate.edit = false;
-                world.spec += 1;
+                world.fate.edits -= 1;
+                world.spec = 1 - world.spec;
+            }
+            Action::Touch => {
+                world.fate.touches -= 1;
+                world.version += 1;
             }
             Action::Delete => {
                 world.fate.delete = false;
@@ -414,13 +317,17 @@ impl Protocol {
             } else if faulty {
                 use Action::{GiveUp, LandReplyLost, LandTwice, Lose, Refuse, RefuseOnce};
                 actions.extend([LandReplyLost(index), Refuse(index), Lose(index), GiveUp(index)]);
-                if flight.removes || self.contract(flight.thing.step) == Contract::Repeat {
+                let step = self.machine.step(flight.thing.step);
+                if !step.once || (flight.removes && !step.repeats()) {
                     actions.extend([LandTwice(index), RefuseOnce(index)]);
                 }
             }
         }
-        if world.fate.edit && world.exists {
+        if world.fate.edits > 0 && world.exists {
             actions.push(Action::Edit);
+        }
+        if world.fate.touches > 0 && world.exists {
+            actions.push(Action::Touch);
         }
         if world.fate.delete && world.exists {
             actions.push(Action::Delete);
@@ -437,19 +344,20 @@ impl Model for Protocol {
 
     fn init_states(&self) -> Vec<World> {
         let world = |fate: &Fate| World {
-            record: None,
+            record: self.unmarked.then(|| self.old_record()),
             version: 0,
             uid: 0,
             exists: true,
             deleting: false,
             spec: 0,
-            things: Vec::new(),
+            things: if self.unmarked { self.old_things() } else { Vec::new() },
+            keys: Vec::new(),
             flights: Vec::new(),
             controllers: [Controller::Idle, Controller::Idle],
             faults: self.faults,
             pauses: self.pauses,
             fate: *fate,
-            stripped: false,
+            seen: Seen::default(),
         };
         self.fates.iter().map(world).collect()
     }
@@ -460,7 +368,7 @@ impl Model for Protocol {
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut next = world.clone();
-        self.step(&mut next, action).then_some(next).filter(|next| next != world)
+        self.step(&mut next, action).then(|| next.folded()).filter(|next| next != world)
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

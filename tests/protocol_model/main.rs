@@ -1,11 +1,15 @@
-//! The commit protocol under a model checker: the decisions of the driver, abstracted, with every interleaving of two controllers, a store,
-//! a provider and what goes wrong between them. With all rules everything holds; without any one of them something does not.
+//! A model checker visits every interleaving of two controllers, a store, a provider and the faults between them. The model is independent of
+//! `src/`: it states the decisions of the driver once more.
+//!
+//! Each group of rules has configurations of its own, as small as the group allows: `commit`, `order`, `refusal`, `aside`, `delivery`,
+//! `removal`, `rewind` and `kept`. With all rules, every property holds in every state of every configuration. Each rule is switched off
+//! once, and the test says which properties break, or that the rule only saves work.
 //!
 //! ```sh
-//! FSM_FAULTS=2 cargo test --release --all-features --test protocol_model   # one fault more: minutes, and some gigabytes
+//! FSM_FAULTS=2 cargo test --release --all-features --test protocol_model   # one fault more in `commit`: minutes, and some gigabytes
 //! ```
 //!
-//! A pass may be as slow as it likes between its read and its write, so a read that is out of date is one that was made earlier.
+//! A pass may be as slow as it likes between its read and its write, so a stale read is one that was made earlier.
 
 mod aside;
 mod backward;

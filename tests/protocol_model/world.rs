@@ -156,7 +156,7 @@ impl World {
                     write.new.iter_mut().for_each(mirrored);
                 }
                 Controller::Holds(held) | Controller::Asked(held) | Controller::Sent(held) => {
-                    mirrored(&mut held.record)
+                    mirrored(&mut held.record);
                 }
             }
         }

@@ -35,6 +35,10 @@ pub enum Reason {
     NotOurs,
     /// Held: a thing is half-built.
     Incomplete,
+    /// Held: a step was refused under several specs, and each of them may still be carried out late.
+    Unsettled,
+    /// Held: a rewind goes back to a state of which the record has no mark.
+    NoMark,
     /// Held: the record cannot be honoured.
     Unreadable,
     /// Held: the record does not fit.
@@ -66,7 +70,7 @@ pub enum Phase {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 19] = [
         Reason::AsDeclared,
         Reason::Progressing,
         Reason::Retrying,
@@ -79,6 +83,8 @@ impl Reason {
         Reason::InDoubt,
         Reason::NotOurs,
         Reason::Incomplete,
+        Reason::Unsettled,
+        Reason::NoMark,
         Reason::Unreadable,
         Reason::TooLarge,
         Reason::RecordLost,
@@ -102,6 +108,8 @@ impl Reason {
             Reason::InDoubt => "InDoubt",
             Reason::NotOurs => "NotOurs",
             Reason::Incomplete => "Incomplete",
+            Reason::Unsettled => "Unsettled",
+            Reason::NoMark => "NoMark",
             Reason::Unreadable => "Unreadable",
             Reason::TooLarge => "TooLarge",
             Reason::RecordLost => "RecordLost",
@@ -127,6 +135,8 @@ impl Reason {
             Reason::InDoubt
             | Reason::NotOurs
             | Reason::Incomplete
+            | Reason::Unsettled
+            | Reason::NoMark
             | Reason::Unreadable
             | Reason::TooLarge
             | Reason::RecordLost
@@ -175,6 +185,8 @@ impl From<HeldReason> for Reason {
             HeldReason::InDoubt => Reason::InDoubt,
             HeldReason::NotOurs => Reason::NotOurs,
             HeldReason::Incomplete => Reason::Incomplete,
+            HeldReason::Unsettled => Reason::Unsettled,
+            HeldReason::NoMark => Reason::NoMark,
             HeldReason::TooLarge => Reason::TooLarge,
             HeldReason::RecordLost => Reason::RecordLost,
             HeldReason::NotKept => Reason::NotKept,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use durable_fsm::record::Record;
+use durable_fsm::record::{Expected, Record, Resolution};
 use durable_fsm::store::MemoryStore;
 use durable_fsm::{Class, Classify, Fsm, Outcome, RecordId, Resource as _, Store as _};
 
@@ -186,7 +186,11 @@ async fn what_is_refused_on_the_way_back_too_stays_until_an_operator_has_looked(
     assert!(matches!(bench.settle(&deleted(&thing)).await, Outcome::Blocked { .. }));
     assert_eq!(bench.record(&thing).await.unconfirmed.len(), 1);
     let runner = BotRunner::builder(bench.server.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
-    runner.resolve(&thing.id(), durable_fsm::record::Resolution::NotApplied).await.unwrap();
+    let of = |transition: &str| Expected { transition: Some(transition.to_owned()), seq: None };
+    let id = thing.id();
+    let resolve = |it: &'static str| runner.resolve_if(&id, of(it), Resolution::NotApplied);
+    assert!(resolve("open_room").await.unwrap_err().to_string().contains("`register` is under way"));
+    resolve("register").await.unwrap();
     assert!(matches!(runner.reconcile(&deleted(&thing)).await.unwrap(), Outcome::Gone));
     assert_eq!(bench.server.names(), ["register", "register"]);
 }

@@ -182,7 +182,9 @@ impl Change<'_, '_> {
             return self
                 .illegal(format!("it is meant for sequence number {seq}, and the record is at {}", self.record.seq));
         }
-        let under_way = self.record.intent.as_ref().map(|intent| intent.transition.as_str());
+        let open = self.record.intent.as_ref().map(|intent| intent.transition.as_str());
+        let unsettled = self.unsettled(self.record.held.as_ref().map(|held| held.reason));
+        let under_way = open.or_else(|| unsettled.first().map(|step| step.transition.as_str()));
         if let Some(transition) = expected.transition.as_deref().filter(|it| under_way != Some(it)) {
             let found = under_way.map_or("nothing".to_owned(), |it| format!("`{it}`"));
             return self.illegal(format!("it is meant for `{transition}`, and {found} is under way"));
@@ -223,23 +225,27 @@ impl Change<'_, '_> {
         }
     }
 
-    /// An operator has looked, and nothing is there of what was sent and never committed: of the step that the way back stands at, or of those
-    /// for which a resource is held going forward.
-    fn forget_unsettled(&mut self, held: Option<HeldReason>) -> Result<(), Illegal> {
-        let unconfirmed = &self.record.unconfirmed;
-        let forgotten: Vec<u64> = if self.record.direction.is_forward() {
-            let counts = |step: &Unconfirmed| {
-                unsettled(self.graph, self.record, &step.transition, step.subject.as_deref()) >= MOST_UNSETTLED
-            };
-            let is_it = |step: &&Unconfirmed| match held {
-                Some(HeldReason::InDoubt) => step.in_doubt,
-                Some(HeldReason::Unsettled) => counts(step),
-                _ => false,
-            };
-            unconfirmed.iter().filter(is_it).map(|step| step.life).collect()
-        } else {
-            unconfirmed.iter().max_by_key(|step| step.order()).map(|step| step.life).into_iter().collect()
+    /// What was sent and never committed, and a person may settle: the step that the way back stands at, or those for which a resource is
+    /// held going forward.
+    fn unsettled(&self, held: Option<HeldReason>) -> Vec<&Unconfirmed> {
+        let record = &*self.record;
+        if !record.direction.is_forward() {
+            let above = |it: &&Unconfirmed| record.is_above_mark(self.graph, &it.transition, it.order());
+            return record.unconfirmed.iter().filter(above).max_by_key(|step| step.order()).into_iter().collect();
+        }
+        let is_it = |step: &&Unconfirmed| match held {
+            Some(HeldReason::InDoubt) => step.in_doubt,
+            Some(HeldReason::Unsettled) => {
+                unsettled(self.graph, record, &step.transition, step.subject.as_deref()) >= MOST_UNSETTLED
+            }
+            _ => false,
         };
+        record.unconfirmed.iter().filter(is_it).collect()
+    }
+
+    /// An operator has looked, and none of this is there.
+    fn forget_unsettled(&mut self, held: Option<HeldReason>) -> Result<(), Illegal> {
+        let forgotten: Vec<u64> = self.unsettled(held).iter().map(|step| step.life).collect();
         if forgotten.is_empty() {
             return self.illegal("no effect is under way");
         }

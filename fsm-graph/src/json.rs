@@ -137,11 +137,13 @@ mod tests {
             // The derive emits no index that is out of range, and reads `retain` and `none` before it takes a word for a method.
             let in_range =
                 |step: &Transition<'_>| step.from.max(step.to.iter().copied().max().unwrap_or(0)) < graph.states.len();
-            let word = |step: &Transition<'_>| step.contract().map(|contract| contract.undo);
-            let is_word = |undo| matches!(undo, Some(Undo::Method("retain" | "none")));
+            let is_word = |step: &Transition<'_>| {
+                let undo = step.contract().map(|contract| contract.undo);
+                matches!(undo, Some(Undo::Method("retain" | "none")))
+            };
             let stands = |state: &State<'_>| state.transitions.iter().all(|index| *index < graph.transitions.len());
             if !graph.states.iter().all(stands)
-                || !graph.transitions.iter().all(|step| in_range(step) && !is_word(word(step)))
+                || !graph.transitions.iter().all(|step| in_range(step) && !is_word(step))
             {
                 return;
             }

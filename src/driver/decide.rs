@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, ForEach, Graph, InDoubt, Kind, Order, Transition, Undo};
+use durable_fsm_graph::{Contract, ForEach, Graph, InDoubt, Kind, Order, Transition, Transport, Undo};
 
 use super::sightings::{OpenEnd, Sightings};
 use serde_json::Value;
@@ -86,7 +86,11 @@ impl Surroundings<'_> {
     /// used again; so it is with what has no undo and was sent.
     fn until_undone(&self, record: &Record) -> Option<Duration> {
         let contracts = self.steps.graph().transitions.iter().filter_map(|step| step.contract());
-        let longest = contracts.max_by_key(|contract| contract.timeout + contract.settle)?;
+        // Where requests are delivered once, an undo that was answered leaves nothing. What has no undo is not listed, so it may still come.
+        let lasts = |contract: &&Contract<'_>| {
+            contract.transport != Transport::Once || contract.in_doubt != InDoubt::Repeat || contract.undo == Undo::None
+        };
+        let longest = contracts.filter(lasts).max_by_key(|contract| contract.timeout + contract.settle)?;
         self.until_quiet(OpenEnd::roll_back(record), longest)
     }
 

@@ -9,6 +9,7 @@ mod keyed;
 mod loops;
 mod moved;
 mod names;
+mod once;
 mod published;
 mod refused;
 mod reports;

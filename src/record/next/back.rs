@@ -1,6 +1,6 @@
 //! Going back, and what operators decide. Invariant: nothing leaves the list of live effects but what was undone.
 
-use durable_fsm_graph::{Kind, Undo};
+use durable_fsm_graph::{InDoubt, Kind, Transport, Undo};
 
 use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
@@ -69,8 +69,7 @@ impl Change<'_, '_> {
         }
         // Where a request is delivered once, and this one was answered, nothing of it can come later. A look-up may lag all the same.
         let contract = self.contract(name)?;
-        let is_over =
-            !intent.in_doubt && contract.is_delivered_once() && contract.in_doubt != durable_fsm_graph::InDoubt::Lookup;
+        let is_over = !intent.in_doubt && contract.transport == Transport::Once && contract.in_doubt != InDoubt::Lookup;
         if self.record.direction.is_forward() && !is_over {
             let (transition, subject) = (intent.transition.clone(), intent.subject.clone());
             self.record.undone.push(Undone { transition, subject, life: intent.life });

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use durable_fsm_graph::{Graph, InDoubt, Kind, Transition, Undo};
+use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Transition, Transport, Undo};
 
 use super::Explorer;
 use crate::Site;
@@ -182,8 +182,10 @@ impl<W: World> Explorer<W> {
                 faults.iter().for_each(|fault| never |= fault.bit());
             }
         };
-        let undone = contracts.iter().any(|contract| matches!(contract.undo, Undo::Method(_)));
-        let repeated = contracts.iter().any(|contract| contract.in_doubt == InDoubt::Repeat);
+        let once =
+            |contract: &&&Contract<'_>| contract.transport == Transport::Once && contract.in_doubt == InDoubt::Repeat;
+        let undone = contracts.iter().filter(|it| !once(it)).any(|contract| matches!(contract.undo, Undo::Method(_)));
+        let repeated = contracts.iter().filter(|it| !once(it)).any(|contract| contract.in_doubt == InDoubt::Repeat);
         unless(undone, &[Fault::Echo]);
         unless(undone || repeated, &[Fault::Duplicate]);
         unless(repeated, &[Fault::Twin]);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Order};
+use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Order, Transport};
 use serde_json::Value;
 
 use super::{Point, Sim, SimClock, Stop, Unacceptable};
@@ -406,7 +406,7 @@ const LOOK: u64 =
     Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Rejected.bit() | Fault::Hang.bit() | Fault::Slow.bit();
 
 /// What can strike a request that may change the world. Nothing that the contract says cannot be: a duplicate only where a repeat is
-/// the same thing.
+/// the same thing, and where the transport does not deliver once.
 fn menu(site: Site, contract: &Contract<'_>) -> u64 {
     let always = Fault::CrashLate.bit()
         | Fault::ReplyLost.bit()
@@ -418,11 +418,13 @@ fn menu(site: Site, contract: &Contract<'_>) -> u64 {
         | Fault::Throttled.bit()
         | Fault::Rejected.bit()
         | Fault::NotOurs.bit();
+    let is_once = contract.transport == Transport::Once;
     match (site, contract.in_doubt) {
-        (Site::Effect, InDoubt::Repeat) => {
+        (Site::Effect, InDoubt::Repeat) if !is_once => {
             always | Fault::Unacceptable.bit() | Fault::Duplicate.bit() | Fault::Twin.bit()
         }
         (Site::Effect, _) => always | Fault::Unacceptable.bit(),
+        _ if is_once && contract.in_doubt == InDoubt::Repeat => always,
         _ => always | Fault::Duplicate.bit() | Fault::Echo.bit(),
     }
 }

@@ -54,7 +54,13 @@ pub const SAVES: [Rule; 3] = [Rule::WriteAgain, Rule::Withdraw, Rule::NoNextInte
 #[test]
 fn with_all_rules_everything_holds() {
     let faults = std::env::var("FSM_FAULTS").ok().and_then(|faults| faults.parse().ok());
-    holds("commit", protocol(faults.unwrap_or(1), 1, vec![fate(1, true, true)]));
+    holds("commit", protocol(faults.unwrap_or(1), 1, vec![fate(1, true, false)]));
+}
+
+#[test]
+fn with_a_new_namesake_everything_holds() {
+    holds("a new namesake, one fault", protocol(1, 0, vec![fate(1, true, true)]));
+    holds("a new namesake, one pause", protocol(0, 1, vec![fate(1, true, true)]));
 }
 
 #[test]

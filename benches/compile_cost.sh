@@ -31,7 +31,7 @@ crate transitions
 crate empty
 # The machine as the reference controller declares it, and transitions that do nothing. The resource, which a controller has
 # anyway, stands once in each crate.
-declared="$root/examples/hiclaw/src/worker.rs"
+declared="$root/hiclaw/src/worker.rs"
 machine=$(grep -n '^/// Provisions one worker' "$declared" | cut -d: -f1)
 for crate in machines transitions empty; do
   head -n $((machine - 1)) "$declared" | grep -v '^//!' | sed 's/Each, Fsm, //' > "$dir/$crate/src/resource.rs"

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn the_expansion_is_the_one_that_is_checked_in() {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-        let source = std::fs::read_to_string(format!("{root}/examples/hiclaw/src/worker.rs")).unwrap();
+        let source = std::fs::read_to_string(format!("{root}/hiclaw/src/worker.rs")).unwrap();
         let machine = syn::parse_file(&source).unwrap().items.into_iter().find_map(|item| match item {
             Item::Enum(machine) => Some(machine),
             _ => None,

@@ -122,8 +122,7 @@ async fn begin(servers: &Servers) -> Result<Stage, DemoError> {
     println!("   matrix   {}", of(&stage.urls.matrix, servers.matrix.is_some()));
     println!("   higress  {}", of(&stage.urls.higress, servers.higress.is_some()));
     println!("   docker   {}", of(&stage.urls.docker, servers.docker.is_some()));
-    let s3 = if servers.s3.is_some() { "" } else { " (a real S3 server in process)" };
-    println!("   s3       {}{s3}", stage.urls.s3);
+    println!("   s3       {}", of(&stage.urls.s3, servers.s3.is_some()));
     Ok(stage)
 }
 

@@ -7,15 +7,15 @@ use hiclaw::worker::WorkerFlow;
 
 #[test]
 fn the_worker_is_drawn_as_it_is_declared() {
-    assert_current(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/worker.svg"), &WorkerFlow::GRAPH);
+    assert_current(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/worker.svg"), &WorkerFlow::GRAPH);
 }
 
 #[test]
 fn the_team_is_drawn_as_it_is_declared() {
-    assert_current(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/team.svg"), &TeamFlow::GRAPH);
+    assert_current(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/team.svg"), &TeamFlow::GRAPH);
 }
 
 #[test]
 fn the_human_is_drawn_as_it_is_declared() {
-    assert_current(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/human.svg"), &HumanFlow::GRAPH);
+    assert_current(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/human.svg"), &HumanFlow::GRAPH);
 }

@@ -6,7 +6,8 @@
 //! cargo run --manifest-path …/durable-fsm/Cargo.toml --features controller --example tenants
 //! ```
 //!
-//! Add, edit and remove documents while it runs. Kill it at any point and start it again.
+//! Add, edit and remove documents while it runs. Kill it at any point and start it again. `fsm --dir records list` shows where
+//! each tenant is.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -110,7 +111,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let controller = controller.on_outcome(|tenant, outcome| match outcome {
         Outcome::Resting(state) => println!("tenant {tenant} is {}", state.name()),
         Outcome::Gone => println!("tenant {tenant} is gone"),
-        Outcome::Progressing { after, .. } => println!("tenant {tenant} goes on in {after:?}"),
+        Outcome::Progressing { after, reason, .. } => println!("tenant {tenant} goes on in {after:?}: {reason}"),
         Outcome::Blocked { message, .. } | Outcome::Held { message, .. } => {
             println!("tenant {tenant} stands still: {message}")
         }

@@ -8,8 +8,9 @@ use std::path::Path;
 use source::{Needs, Source};
 
 /// Where each crate's first file is.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "src/lib.rs",
+    "fsm-cli/src/main.rs",
     "fsm-graph/src/lib.rs",
     "fsm-kube/api-server/src/lib.rs",
     "fsm-kube/memory-server/src/lib.rs",

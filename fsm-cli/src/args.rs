@@ -1,0 +1,246 @@
+//! The command line. Invariant: every word of it is explained by `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Lists, explains and resolves the resources of durable-fsm controllers.
+///
+/// It reads a record directory, also while its controller runs. What changes a record needs the controller stopped.
+#[derive(Debug, Parser)]
+#[command(name = "fsm", version)]
+pub(crate) struct Args {
+    /// The record directory.
+    #[arg(long, short = 'C', global = true, env = "FSM_DIR", default_value = "records", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// A lock file of a machine, beside the graphs that a controller keeps in the directory. May be given more than once.
+    #[arg(long, global = true, env = "FSM_GRAPH", value_delimiter = ',', value_name = "FILE")]
+    pub(crate) graph: Vec<PathBuf>,
+    /// Answers in JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// When to use colours. `auto` asks the terminal, `NO_COLOR` and `TERM`.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists resources: machine, state, phase, age, attempt and reason.
+    List(List),
+    /// Shows one resource: where it is in its machine, its facts, its undo list, what it waits for, and what may be asked for.
+    Show {
+        /// The resource, as `name` or `namespace/name`.
+        name: String,
+        /// The machine, where several have a resource of this name.
+        #[arg(long, short)]
+        machine: Option<String>,
+    },
+    /// Shows the last events of resources.
+    History(Select),
+    /// Says what comes next, as far as the record and the graph tell.
+    ///
+    /// Guards and wanted sets are Rust code of the controller. Where the next step depends on one, the candidates are listed in the order in
+    /// which the controller tries them. `Runner::plan` asks them.
+    Plan {
+        /// The resource, as `name` or `namespace/name`.
+        name: String,
+        /// The machine, where several have a resource of this name.
+        #[arg(long, short)]
+        machine: Option<String>,
+    },
+    /// Draws a machine, from a lock file or from the graphs in the directory.
+    Graph(Draw),
+    /// Reads every record, and says which version of its machine wrote it. Exits with 1 if one cannot be read.
+    Check {
+        /// The record directory, instead of `--dir`.
+        directory: Option<PathBuf>,
+    },
+    /// Writes all records as one JSON document.
+    Export {
+        /// The file to write; standard output if none is given.
+        file: Option<PathBuf>,
+    },
+    /// Writes the records of an exported document into the directory. A record that is there already stays as it is, and is an error.
+    Import {
+        /// The exported document.
+        file: PathBuf,
+    },
+    /// Prints the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    #[command(flatten)]
+    Verb(Verb),
+}
+
+/// Which resources.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Select {
+    /// Resources, as `name` or `namespace/name`.
+    pub(crate) names: Vec<String>,
+    /// Only those of this machine.
+    #[arg(long, short)]
+    pub(crate) machine: Option<String>,
+    /// Only those in this state.
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Only those in this phase: ready, progressing, blocked, held, deleting or paused.
+    #[arg(long, value_enum)]
+    pub(crate) phase: Option<crate::phase::Phase>,
+    /// Only those with this reason, such as `in-doubt`.
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) select: Select,
+    /// What to sort by.
+    #[arg(long, value_enum, default_value_t = Sort::Name)]
+    pub(crate) sort: Sort,
+    /// Sorts the other way round.
+    #[arg(long)]
+    pub(crate) reverse: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sort {
+    /// Machine, then namespace and name.
+    Name,
+    /// The state, in declared order where the graph is known.
+    State,
+    /// What needs a person first.
+    Phase,
+    /// The oldest first.
+    Since,
+    /// The most attempts first.
+    Attempt,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Draw {
+    /// A lock file, or the name of a machine whose graph is in the directory. The only machine there, if none is given.
+    pub(crate) of: Option<String>,
+    /// The form.
+    #[arg(long = "as", value_enum, default_value_t = Form::Text)]
+    pub(crate) form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For the terminal.
+    Text,
+    Svg,
+    Mermaid,
+    /// Mermaid without folded parts.
+    MermaidFlat,
+    Dot,
+    /// The lock file.
+    Json,
+}
+
+/// What changes a record.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Verb {
+    /// Tries again now: ends a wait between attempts, a block, or a hold whose cause is mended.
+    Retry(Order),
+    /// Says what became of an effect in doubt.
+    #[command(group(clap::ArgGroup::new("outcome").required(true).args(["applied", "not_applied", "roll_back"])))]
+    Resolve {
+        #[command(flatten)]
+        order: Order,
+        /// The effect, which must be the one under way. Needed with `--applied` and `--not-applied`.
+        #[arg(long, short)]
+        transition: Option<String>,
+        /// It happened.
+        #[arg(long, requires = "transition")]
+        applied: bool,
+        /// It did not happen, and will not any more.
+        #[arg(long, requires = "transition")]
+        not_applied: bool,
+        /// Whatever it was: undoes everything and begins again.
+        #[arg(long)]
+        roll_back: bool,
+        /// A fact that the reached state adds, as `name=value`. A value that is no JSON is a text.
+        #[arg(long, requires = "applied", value_name = "NAME=VALUE")]
+        fact: Vec<String>,
+        /// The reached state, where the effect may lead to several.
+        #[arg(long, requires = "applied")]
+        to: Option<String>,
+        /// What was made for the subject of a set. A value that is no JSON is a text.
+        #[arg(long, requires = "applied")]
+        value: Option<String>,
+    },
+    /// Pauses resources. Until they are resumed, no pass runs, not even for deletion.
+    Pause(Order),
+    /// Ends pauses.
+    Resume(Order),
+    /// Removes records, leaves everything outside as it is, and lists what is left behind.
+    Release(Order),
+    /// Gives the record to the resource that has this uid now, after a restore or a move.
+    Rebind {
+        #[command(flatten)]
+        order: Order,
+        /// The uid.
+        #[arg(long)]
+        uid: String,
+    },
+}
+
+/// For which resources, and how.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Order {
+    #[command(flatten)]
+    pub(crate) select: Select,
+    /// All resources in the directory.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Does not ask.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Only says what it would do.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+impl Verb {
+    pub(crate) fn order(&self) -> &Order {
+        match self {
+            Verb::Retry(order) | Verb::Pause(order) | Verb::Resume(order) | Verb::Release(order) => order,
+            Verb::Resolve { order, .. } | Verb::Rebind { order, .. } => order,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Verb::Retry(_) => "retry",
+            Verb::Resolve { .. } => "resolve",
+            Verb::Pause(_) => "pause",
+            Verb::Resume(_) => "resume",
+            Verb::Release(_) => "release",
+            Verb::Rebind { .. } => "rebind",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,53 @@
+//! All resources of a place. Invariant: what is not a record of a resource (graphs, copies of resources) is no row.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use durable_fsm::RecordId;
+use durable_fsm::record::{GRAPHS, RESOURCES};
+
+use crate::backend::Backend;
+use crate::error::Error;
+use crate::graphs::Graphs;
+use crate::row::Row;
+use crate::text::quoted;
+
+pub(crate) struct Fleet {
+    pub(crate) backend: Box<dyn Backend>,
+    pub(crate) graphs: Graphs,
+    pub(crate) rows: Vec<Row>,
+    /// Everything that is kept, as it stands.
+    pub(crate) kept: Vec<(RecordId, Vec<u8>)>,
+}
+
+impl Fleet {
+    pub(crate) async fn read(backend: impl Backend + 'static, files: &[PathBuf]) -> Result<Self, Error> {
+        let kept = backend.all().await?;
+        let graphs = Graphs::of(files, &kept)?;
+        let now = SystemTime::now();
+        let records = kept.iter().filter(|(id, _)| !id.machine.ends_with(GRAPHS) && !id.machine.ends_with(RESOURCES));
+        let rows = records.map(|(id, bytes)| Row::of(id.clone(), bytes, &graphs, now)).collect();
+        Ok(Self { backend: Box::new(backend), graphs, rows, kept })
+    }
+
+    /// The one resource of this name.
+    pub(crate) fn one(&self, name: &str, machine: Option<&str>) -> Result<&Row, Error> {
+        let is_asked = |row: &&Row| row.resource().to_string() == name && machine.is_none_or(|it| row.id.machine == it);
+        let found: Vec<&Row> = self.rows.iter().filter(is_asked).collect();
+        match found.as_slice() {
+            [] => Err(Error::NoResource { name: name.to_owned(), command: self.command(&["list"]) }),
+            [row] => Ok(row),
+            [first, ..] => {
+                let machines = found.iter().map(|row| row.id.machine.as_str()).collect::<Vec<_>>().join(", ");
+                let command = self.command(&["show", name, "--machine", &first.id.machine]);
+                Err(Error::Ambiguous { name: name.to_owned(), machines, command })
+            }
+        }
+    }
+
+    /// A command on this place.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        let words = words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ");
+        format!("fsm {} {words}", self.backend.place())
+    }
+}

@@ -1,0 +1,112 @@
+//! Text for terminals and shells. Invariant: nothing that a record or a name says reaches the terminal as a control character.
+
+use std::io::IsTerminal as _;
+
+use anstyle::{AnsiColor, Style};
+use durable_fsm::diagram::terminal::Options;
+
+use crate::args::Color;
+use crate::phase::Phase;
+
+/// How to write for the terminal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paint {
+    pub(crate) options: Options,
+    /// Whether lines are cut at the terminal's width.
+    pub(crate) cut: bool,
+}
+
+impl Paint {
+    pub(crate) fn new(color: Color) -> Self {
+        let cut = std::io::stdout().is_terminal();
+        let from_env = Options::from_env();
+        let colour = match color {
+            Color::Auto => from_env.colour,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Self { options: Options { colour, ..from_env }, cut }
+    }
+
+    /// The text in the phase's colour.
+    pub(crate) fn phase(self, phase: Phase, text: &str) -> String {
+        let colour = match phase {
+            Phase::Ready => AnsiColor::Green,
+            Phase::Progressing | Phase::Deleting => AnsiColor::Blue,
+            Phase::Blocked | Phase::Paused => AnsiColor::Yellow,
+            Phase::Held => AnsiColor::Red,
+        };
+        self.styled(colour.on_default(), text)
+    }
+
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.styled(Style::new().bold(), text)
+    }
+
+    fn styled(self, style: Style, text: &str) -> String {
+        if self.options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+/// The text without control characters.
+pub(crate) fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(plain).collect()
+}
+
+/// The text in so many columns, with an ellipsis where it is cut.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// A word of a shell command, quoted where need be.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// This command, as it was given.
+pub(crate) fn this_command() -> String {
+    let words = std::env::args().skip(1).map(|word| quoted(&word));
+    std::iter::once("fsm".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A duration as people write it, its two largest units only.
+pub(crate) fn span(time: std::time::Duration) -> String {
+    let s = time.as_secs();
+    let two = |large: u64, one: &str, small: u64, other: &str| match small {
+        0 => format!("{large}{one}"),
+        _ => format!("{large}{one}{small}{other}"),
+    };
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => two(s / 60, "m", s % 60, "s"),
+        3600..86400 => two(s / 3600, "h", s / 60 % 60, "m"),
+        _ => two(s / 86400, "d", s / 3600 % 24, "h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        for word in ["a", "a b", "", "it's", "$HOME", "a\"b", "--fact=x", "ns/name", "*", "a\\b", "ü"] {
+            assert_eq!(shlex::split(&quoted(word)).unwrap(), [word], "{word}");
+        }
+    }
+
+    #[test]
+    fn no_control_character_reaches_a_terminal() {
+        assert_eq!(plain("a\u{1b}[31mb\nc\u{9b}d\u{202e}"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}d\u{202e}");
+        assert_eq!((cut("abcdef", 4), cut("abcd", 4), cut("ab cdef", 4)), ("abc…".into(), "abcd".into(), "ab…".into()));
+    }
+}

@@ -113,7 +113,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Outcome::Gone => println!("tenant {tenant} is gone"),
         Outcome::Progressing { after, reason, .. } => println!("tenant {tenant} goes on in {after:?}: {reason}"),
         Outcome::Blocked { message, .. } | Outcome::Held { message, .. } => {
-            println!("tenant {tenant} stands still: {message}")
+            println!("tenant {tenant} stands still: {message}");
         }
         Outcome::Paused => println!("tenant {tenant} is paused"),
     });

@@ -21,6 +21,12 @@ use super::queue::{Queue, backoff};
 use crate::machine::Dispatch;
 use crate::{Machine, Probe, Resource as _, ResourceId, Runner};
 
+/// The resources of a file. One that stands already is named by its id alone.
+type Found<R> = Vec<(ResourceId, Option<R>)>;
+
+/// The files that can be read, by name.
+type Read<'f, R> = BTreeMap<&'f String, (Arc<Content>, Found<R>)>;
+
 /// How a task of a pass has ended.
 type Done<R> = Result<(Id, Passed<R>), JoinError>;
 
@@ -313,7 +319,7 @@ where
             }
         };
         let mut unread: BTreeMap<String, Unread> = BTreeMap::new();
-        let mut read: BTreeMap<&String, (Arc<Content>, Vec<(ResourceId, Option<M::Resource>)>)> = BTreeMap::new();
+        let mut read: Read<'_, M::Resource> = BTreeMap::new();
         for (name, content) in files {
             match self.resources(name, content) {
                 Ok(resources) => drop(read.insert(name, (Arc::clone(content), resources))),
@@ -354,7 +360,7 @@ where
     }
 
     /// The resources of a file; those that stand already, by their ids alone.
-    fn resources(&self, name: &str, content: &Arc<Content>) -> Result<Vec<(ResourceId, Option<M::Resource>)>, Unread> {
+    fn resources(&self, name: &str, content: &Arc<Content>) -> Result<Found<M::Resource>, Unread> {
         let documents = match &**content {
             Content::Documents(documents) => documents,
             Content::Unread { why, text } => return Err(Unread { why: why.clone(), text: text.clone() }),
@@ -428,7 +434,7 @@ where
 }
 
 /// The files that have a document of a resource that another file, or the same, has too.
-fn twice<R>(read: &BTreeMap<&String, (Arc<Content>, Vec<(ResourceId, Option<R>)>)>) -> Vec<(String, Unread)> {
+fn twice<R>(read: &Read<'_, R>) -> Vec<(String, Unread)> {
     let mut places: BTreeMap<&ResourceId, Vec<&String>> = BTreeMap::new();
     for (name, (_, resources)) in read {
         for (id, _) in resources {

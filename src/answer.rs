@@ -40,6 +40,6 @@ pub enum Wait<N> {
     Done(N),
     /// Not yet: ask again after the declared retry interval, or at the next wake-up.
     NotYet,
-    /// Not yet: ask again after this long, or at the next wake-up.
+    /// Not yet: ask again after this long (a day at most, a longer time counts as a day), or at the next wake-up.
     NotYetFor(Duration),
 }

@@ -12,7 +12,7 @@ pub enum Class {
     /// It certainly did not happen: connection refused, 429, or what the author vouches for. It is tried again after
     /// `retry_after`, or after the declared backoff where that is longer.
     NotApplied {
-        /// How long the provider wants to be left alone.
+        /// How long the provider wants to be left alone; a day at most, a longer time counts as a day.
         retry_after: Option<Duration>,
     },
     /// It did not happen, and will not as things stand: a bad spec, a quota. The resource is *blocked*: it goes on when the

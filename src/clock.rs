@@ -1,6 +1,6 @@
 //! Time and chance. Invariant: the driver knows no other source of either, so a harness that controls the clock controls both.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::machine::Boxed;
 
@@ -9,7 +9,8 @@ pub trait Clock: Send + Sync + 'static {
     /// The time of day. It is written into records for people, and never compared to decide what is safe.
     fn wall(&self) -> SystemTime;
 
-    /// Time since some fixed point, never going back. Deadlines and waits are measured with it.
+    /// Time since some fixed point, never going back. Deadlines and waits are measured with it, so it has to go on while the computer is
+    /// suspended: a controller that wakes up must find that its deadline has passed.
     fn monotonic(&self) -> Duration;
 
     /// Returns when `time` has passed.
@@ -19,17 +20,18 @@ pub trait Clock: Send + Sync + 'static {
     fn chance(&self) -> u64;
 }
 
-/// The machine's own clock, sleeping on tokio's timer.
+/// The machine's own clock, sleeping on tokio's timer. On Linux, Android, macOS and iOS its monotonic time goes on while the computer is
+/// suspended; elsewhere it is that of [`std::time::Instant`].
 #[derive(Debug, Clone)]
 pub struct SystemClock {
-    start: Instant,
+    start: now::Time,
 }
 
 impl SystemClock {
     /// A clock whose monotonic time starts now.
     #[must_use]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: now::now() }
     }
 }
 
@@ -45,7 +47,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        now::since(self.start)
     }
 
     fn sleep(&self, time: Duration) -> Boxed<()> {
@@ -54,5 +56,62 @@ impl Clock for SystemClock {
 
     fn chance(&self) -> u64 {
         fastrand::u64(..)
+    }
+}
+
+/// Time that goes on while the computer is suspended.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+mod now {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
+
+    pub(super) type Time = Duration;
+
+    // Apple's monotonic clock goes on in sleep; `Instant` is made of another one, which does not.
+    #[cfg(target_vendor = "apple")]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    #[cfg(not(target_vendor = "apple"))]
+    const CLOCK: ClockId = ClockId::Boottime;
+
+    pub(super) fn now() -> Time {
+        Duration::try_from(clock_gettime(CLOCK)).unwrap_or_default()
+    }
+
+    pub(super) fn since(start: Time) -> Duration {
+        now().saturating_sub(start)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod now {
+    use std::time::{Duration, Instant};
+
+    pub(super) type Time = Instant;
+
+    pub(super) fn now() -> Time {
+        Instant::now()
+    }
+
+    pub(super) fn since(start: Time) -> Duration {
+        start.elapsed()
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::now;
+    use super::{Clock, SystemClock};
+    use rustix::time::{ClockId, clock_gettime};
+    use std::time::Duration;
+
+    /// On a computer that was never suspended both clocks say the same. To tell them apart, run this in a time namespace:
+    /// `unshare --time --boottime 28800 --fork <test binary> boot_time`.
+    #[test]
+    fn monotonic_time_is_boot_time() {
+        let boot = || Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap();
+        let (before, now, after) = (boot(), now::now(), boot());
+        assert!(before <= now && now <= after);
+        assert!(SystemClock { start: before }.monotonic() >= now - before);
     }
 }

@@ -54,6 +54,14 @@ pub enum FactError {
     /// The state, transition or subject is not one of this machine.
     #[error("{0} is not part of this machine: run the version of the controller that wrote the record")]
     Foreign(String),
+    /// The author's code panicked where nothing was sent.
+    #[error("{what} panicked: {why}; mend it: until then every pass ends here")]
+    Panicked {
+        /// What panicked.
+        what: String,
+        /// What it said.
+        why: String,
+    },
 }
 
 impl Facts {

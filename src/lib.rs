@@ -28,6 +28,7 @@ pub mod http;
 mod machine;
 mod operator;
 mod outcome;
+mod panics;
 mod probe;
 pub mod record;
 mod resource;

@@ -2,14 +2,17 @@
 //! nothing is lost by asking.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use durable_fsm_graph::Graph;
 use serde_json::Value;
 
+use crate::driver::Driver;
+use crate::driver::waits::after_attempt;
 use crate::record::{
-    Event, Expected, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of, idempotency_key, next,
+    Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of, idempotency_key, next,
 };
-use crate::{Clock, FactError, RecordId, ResourceId, Store, StoreError, SystemClock, Version};
+use crate::{Clock, FactError, Probe, RecordId, ResourceId, Silent, Store, StoreError, SystemClock, Version};
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,19 @@ pub enum OperateError {
         version: u32,
         /// The fingerprint of the graph.
         graph: String,
+    },
+    /// The attempt that the request is about may still be under way.
+    #[error(
+        "`{transition}` may still be under way (attempt {attempt}); ask again after {} s, or as soon as the resource is held in doubt",
+        left.as_secs() + 1
+    )]
+    UnderWay {
+        /// The transition.
+        transition: String,
+        /// The number of the attempt.
+        attempt: u32,
+        /// How long nothing can be said of it, as the asked controller, or operator, has seen it.
+        left: Duration,
     },
     /// The store failed.
     #[error(transparent)]
@@ -97,10 +113,28 @@ impl Released {
 }
 
 /// How often a request is tried when others write at the same time.
-const TRIES: usize = 16;
+const TRIES: u32 = 10;
 
 /// Judges the facts of a record that a request has changed.
 pub(crate) type Check = fn(&Graph<'_>, &Record) -> Result<(), FactError>;
+
+/// Since when somebody has seen what. A controller lends its own; an operator without one has its own.
+pub(crate) trait Eyes: Send + Sync {
+    /// How long it takes until the attempt that is open in this record can no longer do anything; none if none is open, or if it is quiet.
+    fn until_settled(&self, graph: &'static Graph<'static>, id: &RecordId, record: &Record) -> Option<Duration>;
+    /// There is no such record any more.
+    fn forget(&self, id: &RecordId);
+}
+
+impl<P: Probe> Eyes for Driver<P> {
+    fn until_settled(&self, graph: &'static Graph<'static>, id: &RecordId, record: &Record) -> Option<Duration> {
+        Driver::until_settled(self, graph, id, record)
+    }
+
+    fn forget(&self, id: &RecordId) {
+        Driver::forget(self, id);
+    }
+}
 
 /// Carries out what operators ask for on the records of one machine. It needs the graph, as from a [lock file](crate::graph::json), and not the
 /// machine's types, so a tool can be built on it. [`Runner`](crate::Runner)'s own verbs go through it.
@@ -108,12 +142,18 @@ pub(crate) type Check = fn(&Graph<'_>, &Record) -> Result<(), FactError>;
 /// # Without the types
 /// Facts that an operator gives are checked by name, and by type where the type is a plain one: a text, a number, a flag, a list, or an option
 /// of these. A record that another release has written is refused ([`OperateError::OtherGraph`]).
+///
+/// # While an attempt is under way
+/// Whether an effect has happened can be said only when its attempt is over: when the resource is held in doubt, or when the attempt was seen for its
+/// `timeout` and `settle`, by the runner that made this, or by this operator and its clones. Until then `applied`, `not-applied` and a release are refused
+/// ([`OperateError::UnderWay`]). `retry`, `roll-back` and a rebind leave the attempt open.
 #[derive(Clone)]
 pub struct Operator {
     graph: &'static Graph<'static>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     check: Check,
+    eyes: Arc<dyn Eyes>,
     /// Whether a record of another release is refused.
     strict: bool,
 }
@@ -127,7 +167,9 @@ impl std::fmt::Debug for Operator {
 impl Operator {
     /// Operates on the records of this machine in this store, on the system's clock.
     pub fn new(graph: &'static Graph<'static>, store: impl Store) -> Self {
-        Self { graph, store: Arc::new(store), clock: Arc::new(SystemClock::new()), check: by_graph, strict: true }
+        let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock::new()));
+        let eyes = Arc::new(Driver::new(Arc::clone(&store), Arc::clone(&clock), Silent, Duration::ZERO));
+        Self { graph, store, clock, check: by_graph, eyes, strict: true }
     }
 
     /// With a check that knows the machine's types.
@@ -136,8 +178,9 @@ impl Operator {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         check: Check,
+        eyes: Arc<dyn Eyes>,
     ) -> Self {
-        Self { graph, store, clock, check, strict: false }
+        Self { graph, store, clock, check, eyes, strict: false }
     }
 
     /// The record, as it is stored; none if there is none.
@@ -175,7 +218,7 @@ impl Operator {
         expected: &Expected,
     ) -> Result<Record, OperateError> {
         let id = self.record_id(resource);
-        for _ in 0..TRIES {
+        for attempt in 1..=TRIES {
             let (record, version) =
                 self.read(resource).await?.ok_or_else(|| OperateError::NoRecord(resource.clone()))?;
             let changed = self.changed(resource, &record, request, expected)?;
@@ -184,7 +227,7 @@ impl Operator {
                 .map_err(|error| FactError::Encode { name: "record".to_owned(), why: error.to_string() })?;
             match self.store.compare_and_swap(&id, &version, &bytes).await {
                 Ok(_) => return Ok(written),
-                Err(StoreError::Conflict) => {}
+                Err(StoreError::Conflict) => self.clock.sleep(after_attempt(attempt)).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -208,13 +251,19 @@ impl Operator {
     /// [`OperateError::NoRecord`] or the store's.
     pub async fn release(&self, resource: &ResourceId) -> Result<Released, OperateError> {
         let id = self.record_id(resource);
-        for _ in 0..TRIES {
+        for attempt in 1..=TRIES {
             let loaded = self.store.load(&id).await?;
             let bytes = loaded.bytes.ok_or_else(|| OperateError::NoRecord(resource.clone()))?;
+            if let Ok(record) = Record::decode(self.graph, &bytes) {
+                self.check_over(resource, &record)?;
+            }
             let released = Released::of(self.graph, &bytes);
             match self.store.remove(&id, &loaded.version).await {
-                Ok(()) => return Ok(released),
-                Err(StoreError::Conflict) => {}
+                Ok(()) => {
+                    self.eyes.forget(&id);
+                    return Ok(released);
+                }
+                Err(StoreError::Conflict) => self.clock.sleep(after_attempt(attempt)).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -255,7 +304,23 @@ impl Operator {
         }
         let changed = next(self.graph, record, event)?;
         (self.check)(self.graph, &changed)?;
+        // What is not possible at all was refused for that.
+        if matches!(request, Request::Resolve(resolution) if !matches!(resolution, Resolution::Retry | Resolution::RollBack)) {
+            self.check_over(resource, record)?;
+        }
         Ok(changed)
+    }
+
+    /// Whether nothing can come any more of the attempt that is open in this record.
+    fn check_over(&self, resource: &ResourceId, record: &Record) -> Result<(), OperateError> {
+        let is_judged = |held: &Held| matches!(held.reason, HeldReason::InDoubt | HeldReason::Incomplete);
+        let left = self.eyes.until_settled(self.graph, &self.record_id(resource), record);
+        match (&record.intent, left) {
+            (Some(intent), Some(left)) if !record.held.as_ref().is_some_and(is_judged) => {
+                Err(OperateError::UnderWay { transition: intent.transition.clone(), attempt: intent.attempt, left })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn read(&self, resource: &ResourceId) -> Result<Option<(Record, Version)>, OperateError> {
@@ -279,7 +344,15 @@ fn left_behind(record: &Record) -> Vec<Left> {
     let live = record.undo.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, false));
     let unconfirmed = record.unconfirmed.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, true));
     let open = record.intent.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, true));
-    live.chain(unconfirmed).chain(open).collect()
+    let mut listed: Vec<Left> = Vec::new();
+    for it in live.chain(unconfirmed).chain(open) {
+        // What is being undone, or sent again, is one thing, and may not exist.
+        match listed.iter_mut().find(|other| other.key == it.key) {
+            Some(other) => other.in_doubt |= it.in_doubt,
+            None => listed.push(it),
+        }
+    }
+    listed
 }
 
 /// What can be said of a record's facts by the graph: each that the state knows is there, none is of no state, and plain types fit.

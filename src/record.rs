@@ -104,6 +104,9 @@ pub struct Record {
     /// Something has to change, and then it goes on by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocked>,
+    /// Who was refused last: it says which version of the machine may end the block before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refused>,
     /// The last events, oldest first, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<String>,
@@ -271,6 +274,8 @@ pub struct Undone {
 pub struct Retry {
     /// How many there were.
     pub count: u32,
+    /// When the last one was.
+    pub since: Stamp,
     /// When it is tried again.
     pub at: Stamp,
     /// The class of the last error.
@@ -314,6 +319,10 @@ pub enum HeldReason {
     RecordLost,
     /// The store answers, but does not keep what is written.
     NotKept,
+    /// The machine does not come to rest: a guard stays true after its own transition.
+    Restless,
+    /// A guard, a wanted set or the resource itself panicked, and nothing was sent. It is not recorded: the next pass tries again.
+    Panicked,
 }
 
 /// Something has to change, and then it goes on by itself.
@@ -330,6 +339,16 @@ pub struct Blocked {
     pub generation: u64,
     /// When it is tried again all the same.
     pub at: Stamp,
+}
+
+/// Who was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Refused {
+    /// The resource's generation then.
+    pub generation: u64,
+    /// The highest version of the machine that was refused for this generation, or has ended a block of it.
+    pub version: u32,
 }
 
 /// Why it is blocked.
@@ -373,6 +392,7 @@ impl Record {
             paused: false,
             held: None,
             blocked: None,
+            refused: None,
             history: Vec::new(),
         }
     }

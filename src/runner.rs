@@ -5,7 +5,7 @@ mod build;
 mod graph;
 mod operate;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,13 @@ use tokio::task::JoinSet;
 use crate::driver::{Decision, Driver, Ending, Report};
 use crate::machine::Dispatch;
 use crate::outcome::{Outcome, Plan};
+use crate::panics::{Contained, caught};
 use crate::record::{Action, Direction, Held, HeldReason, Record};
 use crate::steps::Typed;
-use crate::{Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError};
+use crate::{FactError, Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError};
 
 /// How one of many passes ended.
-type Done<S> = Result<(ResourceId, Result<Outcome<S>, StoreError>), tokio::task::JoinError>;
+type Done<S> = Result<(tokio::task::Id, Result<Outcome<S>, StoreError>), tokio::task::JoinError>;
 
 /// Runs the transitions `T` of machine `M` against a store. Cheap to clone; every clone is the same runner.
 ///
@@ -67,6 +68,10 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// It may be called from inside any reconcile function, by any number of controllers at once, and it may be dropped at any
     /// point: what was durable then is where the next call goes on. When it returns, the state in the outcome is durable.
     ///
+    /// If a method of the transitions panics, its outcome counts as unknown, as after an error of [`Class::Unknown`](crate::Class::Unknown). If a
+    /// guard, a wanted set or the resource itself panics, nothing is sent, and the outcome is held as
+    /// [`HeldReason::Panicked`](crate::record::HeldReason::Panicked) until the next pass. A panic of the store, the clock or the probe is not caught.
+    ///
     /// # Errors
     /// The store's. Errors of the author's methods are recorded and show in the outcome.
     pub async fn reconcile(&self, resource: &M::Resource) -> Result<Outcome<M::State>, StoreError> {
@@ -82,11 +87,11 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.pass(resource, true).await
     }
 
-    /// A runner of the same transitions on another store, such as one that does more in the same write. What it knows of intents that it
-    /// has seen is its own.
+    /// A runner of the same transitions on another store of the same records, such as one that does more in the same write. Both are one
+    /// controller: a [`drain`](Self::drain) of either ends the passes of both, and what one has seen the other has seen.
     #[must_use]
     pub fn on_store(&self, store: impl Store) -> Runner<M, T> {
-        let driver = Driver::new(Arc::new(store), Arc::clone(&self.driver.clock), Silent, self.driver.blocked_for);
+        let driver = self.driver.on_store(Arc::new(store));
         Runner {
             transitions: Arc::clone(&self.transitions),
             driver: Arc::new(driver),
@@ -100,8 +105,11 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// # Errors
     /// The store's.
     pub async fn plan(&self, resource: &M::Resource) -> Result<Plan, StoreError> {
-        let typed = self.typed(resource);
-        let planned = self.driver.plan(&typed, &self.record_id(&resource.id())).await?;
+        let (typed, id) = match self.typed(resource) {
+            Ok(typed) => typed,
+            Err(error) => return Ok(Plan::Stop(error.to_string())),
+        };
+        let planned = self.driver.plan(&typed, &id).await?;
         let record = planned.record;
         let name = |transition: usize| M::GRAPH.transitions.get(transition).map_or("", |step| step.name).to_owned();
         Ok(match planned.decision {
@@ -137,7 +145,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// gives the resource of an id; one that it does not know is left alone.
     ///
     /// # Errors
-    /// The store's, when the records cannot be listed. An error of one resource goes to `report`.
+    /// The store's, when the records cannot be listed. An error of one resource goes to `report`. So does a panic that a pass does not catch,
+    /// as [`StoreError::Unknown`]; the others go on.
     pub async fn run_all<F, Fut>(
         &self,
         concurrency: usize,
@@ -151,23 +160,20 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     {
         let ids: BTreeSet<ResourceId> = self.driver.store.list(M::GRAPH.name).await?.into_iter().collect();
         let mut running = JoinSet::new();
-        let mut collect = |done: Done<M::State>| match done {
-            Ok((id, outcome)) => report(id, outcome),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => {}
-        };
+        let mut of_task = HashMap::new();
         for id in ids {
             let Some(resource) = resource(id.clone()).await else { continue };
             while running.len() >= concurrency.max(1) {
-                if let Some(done) = running.join_next().await {
-                    collect(done);
+                if let Some(done) = running.join_next_with_id().await {
+                    collect(&mut of_task, done, &mut report);
                 }
             }
             let runner = self.clone();
-            running.spawn(async move { (id, runner.reconcile(&resource).await) });
+            let task = running.spawn(async move { runner.reconcile(&resource).await });
+            of_task.insert(task.id(), id);
         }
-        while let Some(done) = running.join_next().await {
-            collect(done);
+        while let Some(done) = running.join_next_with_id().await {
+            collect(&mut of_task, done, &mut report);
         }
         Ok(())
     }
@@ -180,13 +186,24 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     }
 
     async fn pass(&self, resource: &M::Resource, delete: bool) -> Result<Outcome<M::State>, StoreError> {
-        let typed = self.typed(resource);
-        let report = self.driver.reconcile(&typed, &self.record_id(&resource.id()), delete).await?;
-        Ok(Self::outcome(report))
+        let (typed, id) = match self.typed(resource) {
+            Ok(typed) => typed,
+            Err(error) => return Ok(Outcome::Held { reason: HeldReason::Panicked, message: error.to_string() }),
+        };
+        let report = self.driver.reconcile(&typed, &id, delete).await?;
+        Ok(caught(|| Self::outcome(report)).unwrap_or_else(|why| {
+            let error = FactError::Panicked { what: "reading the facts".to_owned(), why };
+            Outcome::Held { reason: HeldReason::Panicked, message: error.to_string() }
+        }))
     }
 
-    fn typed(&self, resource: &M::Resource) -> Typed<M, T> {
-        Typed::new(Arc::clone(&self.transitions), Arc::new(resource.clone()))
+    /// The methods for this resource, and the name of its record.
+    fn typed(&self, resource: &M::Resource) -> Result<(Contained<Typed<M, T>>, RecordId), FactError> {
+        let typed = caught(|| {
+            let id = self.record_id(&resource.id());
+            (Contained(Typed::new(Arc::clone(&self.transitions), Arc::new(resource.clone()))), id)
+        });
+        typed.map_err(|why| FactError::Panicked { what: "the resource".to_owned(), why })
     }
 
     fn record_id(&self, resource: &ResourceId) -> RecordId {
@@ -229,6 +246,26 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             Ending::Paused => Outcome::Paused,
             Ending::Gone => Outcome::Gone,
         }
+    }
+}
+
+/// Reports how one of many passes ended.
+fn collect<S>(
+    of_task: &mut HashMap<tokio::task::Id, ResourceId>,
+    done: Done<S>,
+    report: &mut impl FnMut(ResourceId, Result<Outcome<S>, StoreError>),
+) {
+    let (task, outcome) = match done {
+        Ok((task, outcome)) => (task, outcome),
+        Err(error) => {
+            let task = error.id();
+            let why =
+                error.try_into_panic().map_or("it was cancelled".to_owned(), |panic| crate::panics::text(&*panic));
+            (task, Err(StoreError::Unknown(format!("the pass panicked: {why}"))))
+        }
+    };
+    if let Some(id) = of_task.remove(&task) {
+        report(id, outcome);
     }
 }
 

@@ -47,16 +47,19 @@ pub(crate) struct Ask {
 /// One of the generated methods, which call the author's by index.
 type Method<T, R, A> = fn(Arc<T>, usize, Call<R>) -> Boxed<Result<A, Failure>>;
 
-/// The methods of `T` for a resource of machine `M`.
+/// The methods of `T` for a resource of machine `M`. What the resource says of itself is asked once.
 pub(crate) struct Typed<M: Machine, T> {
     transitions: Arc<T>,
     resource: Arc<M::Resource>,
+    generation: u64,
+    deleting: bool,
     machine: PhantomData<fn() -> M>,
 }
 
 impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
     pub(crate) fn new(transitions: Arc<T>, resource: Arc<M::Resource>) -> Self {
-        Self { transitions, resource, machine: PhantomData }
+        let (generation, deleting) = (resource.generation(), resource.deleting());
+        Self { transitions, resource, generation, deleting, machine: PhantomData }
     }
 
     fn call(&self, ask: Ask) -> Result<(usize, Call<M::Resource>), FactError> {
@@ -89,11 +92,11 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
     }
 
     fn generation(&self) -> u64 {
-        self.resource.generation()
+        self.generation
     }
 
     fn deleting(&self) -> bool {
-        self.resource.deleting()
+        self.deleting
     }
 
     fn spec(&self) -> Result<Value, FactError> {

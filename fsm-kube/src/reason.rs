@@ -47,6 +47,10 @@ pub enum Reason {
     RecordLost,
     /// Held: the server accepts the record, and something takes it away again.
     NotKept,
+    /// Held: the machine does not come to rest.
+    Restless,
+    /// Held: the controller's own code panicked.
+    Panicked,
     /// Held: the object is no longer valid, so nothing can be recorded on it.
     ObjectInvalid,
 }
@@ -89,6 +93,8 @@ impl Reason {
         Reason::TooLarge,
         Reason::RecordLost,
         Reason::NotKept,
+        Reason::Restless,
+        Reason::Panicked,
         Reason::ObjectInvalid,
     ];
 
@@ -114,6 +120,8 @@ impl Reason {
             Reason::TooLarge => "TooLarge",
             Reason::RecordLost => "RecordLost",
             Reason::NotKept => "NotKept",
+            Reason::Restless => "Restless",
+            Reason::Panicked => "Panicked",
             Reason::ObjectInvalid => "ObjectInvalid",
         }
     }
@@ -141,6 +149,8 @@ impl Reason {
             | Reason::TooLarge
             | Reason::RecordLost
             | Reason::NotKept
+            | Reason::Restless
+            | Reason::Panicked
             | Reason::ObjectInvalid => Phase::Held,
         }
     }
@@ -190,6 +200,8 @@ impl From<HeldReason> for Reason {
             HeldReason::TooLarge => Reason::TooLarge,
             HeldReason::RecordLost => Reason::RecordLost,
             HeldReason::NotKept => Reason::NotKept,
+            HeldReason::Restless => Reason::Restless,
+            HeldReason::Panicked => Reason::Panicked,
             // Also what a later version of the library may hold for.
             _ => Reason::Unreadable,
         }

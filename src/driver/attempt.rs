@@ -1,5 +1,7 @@
 //! One attempt at an effect. Invariant: the method is called only after our intent is durable, before our own deadline, and once.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use durable_fsm_graph::{Contract, InDoubt, Predecessor};
@@ -27,7 +29,7 @@ impl<P: Probe> Pass<'_, P> {
         };
         let spec = match self.steps.spec() {
             Ok(spec) => spec,
-            Err(error) => return self.hold(HeldReason::Unreadable, error.to_string()).await,
+            Err(error) => return self.stuck(error).await,
         };
         if set_aside {
             self.apply(Event::SetAside { aborting: true })?;
@@ -62,7 +64,7 @@ impl<P: Probe> Pass<'_, P> {
             return Ok(());
         };
         self.about = (name, intent.subject.clone());
-        self.walked = 0;
+        self.brake.act();
         if self.is_interrupted() {
             return self.withdraw(&intent);
         }
@@ -189,10 +191,25 @@ impl<P: Probe> Pass<'_, P> {
     fn reached(&mut self, reply: Reply, found: bool) -> Result<(), Halt> {
         let at = self.now();
         match reply {
-            Reply::Made(made) => self.learn(Event::Reached { made, found, at }),
+            Reply::Made(made) => {
+                self.learn(Event::Reached { made, found, at })?;
+                self.brake()
+            }
             Reply::Member(value) => self.learn(Event::Member { value, found, at }),
             Reply::NotYet(_) => Err(self
                 .unwritten(HeldReason::Unreadable, "an effect answered `not yet`, and is none that waits".to_owned())),
+        }
+    }
+
+    /// Ends the pass where the effect that was just committed is made again and again.
+    fn brake(&mut self) -> Result<(), Halt> {
+        let Some((index, step)) = self.steps.graph().transition(self.about.0) else { return Ok(()) };
+        if !self.record.direction.is_forward() {
+            return Ok(());
+        }
+        match self.brake.commit(index, step.name, &self.record) {
+            Some(message) => self.learn(Event::Held { reason: HeldReason::Restless, message, at: self.now() }),
+            None => Ok(()),
         }
     }
 
@@ -219,15 +236,21 @@ impl<P: Probe> Pass<'_, P> {
     }
 
     /// The call, until the deadline; what has not answered by then may have happened.
-    pub(super) async fn limited<A>(&self, call: Boxed<Result<A, Failure>>, until: Duration) -> Result<A, Failure> {
-        let left = until.saturating_sub(self.driver.clock.monotonic());
+    pub(super) async fn limited<A>(&self, mut call: Boxed<Result<A, Failure>>, until: Duration) -> Result<A, Failure> {
+        let clock = &self.driver.clock;
+        let left = until.saturating_sub(clock.monotonic());
+        let late = || {
+            let message = format!("no answer within {} ms", left.as_millis());
+            Err(Failure::Provider { class: Class::Unknown, message })
+        };
+        let call = poll_fn(|context| {
+            // Where the process stood still past the deadline, the method does not go on: it would send what others take for settled.
+            if clock.monotonic() > until { Poll::Ready(late()) } else { call.as_mut().poll(context) }
+        });
         tokio::select! {
             biased;
             answer = call => answer,
-            () = self.driver.clock.sleep(left) => {
-                let message = format!("no answer within {} ms", left.as_millis());
-                Err(Failure::Provider { class: Class::Unknown, message })
-            }
+            () = clock.sleep(left) => late(),
         }
     }
 

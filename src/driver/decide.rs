@@ -6,10 +6,11 @@ use std::time::Duration;
 use durable_fsm_graph::{Contract, ForEach, Graph, InDoubt, Kind, Order, Transition, Transport, Undo};
 
 use super::sightings::{OpenEnd, Sightings};
+use super::waits::LONGEST_WAIT;
 use serde_json::Value;
 
 use crate::record::{
-    Action, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Stamp, Unconfirmed,
+    Action, Blocked, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Stamp, Unconfirmed,
     is_certainly_absent, is_retained, unsettled,
 };
 use crate::steps::Steps;
@@ -60,6 +61,8 @@ pub(crate) enum Ending {
 /// What a decision depends on besides the record.
 pub(crate) struct Surroundings<'a> {
     pub(crate) id: &'a RecordId,
+    /// The record's origin.
+    pub(crate) origin: &'a str,
     pub(crate) steps: &'a dyn Steps,
     pub(crate) sightings: &'a Sightings,
     /// Whether the record was ever written.
@@ -71,7 +74,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) generation: u64,
     /// The spec is an old one: that it is another than before is no change.
     pub(crate) behind: bool,
-    pub(crate) fingerprint: &'a str,
     /// Whether the call that wrote an intent is known to be over.
     pub(crate) is_gone: &'a dyn Fn(&str) -> bool,
 }
@@ -79,7 +81,7 @@ pub(crate) struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// How long it takes until an attempt that left this open can no longer do anything.
     fn until_quiet(&self, open: OpenEnd<'_>, contract: &Contract<'_>) -> Option<Duration> {
-        self.sightings.until_quiet(self.id, open, contract, self.monotonic)
+        self.sightings.until_quiet(self.id, self.origin, open, contract, self.monotonic)
     }
 
     /// How long it takes until nothing of before a roll-back can do anything any more: an undo may be by name, and the name is about to be
@@ -110,12 +112,11 @@ impl Surroundings<'_> {
     fn pause(
         &self,
         record: &Record,
-        contract: &Contract<'_>,
         quiet: Option<Duration>,
         step: &str,
         subject: Option<&str>,
     ) -> Option<Decision> {
-        quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry(record, contract))
+        quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry(record))
     }
 
     fn late(&self, left: Duration, step: &str, subject: Option<&str>) -> Decision {
@@ -123,8 +124,8 @@ impl Surroundings<'_> {
         Decision::Wait(left, format!("a late `{step}`{of} may still land, until {}", self.wall.later(left)))
     }
 
-    fn retry(&self, record: &Record, contract: &Contract<'_>) -> Option<Decision> {
-        let left = self.until_retry(record, contract)?;
+    fn retry(&self, record: &Record) -> Option<Decision> {
+        let left = self.until_retry(record)?;
         let retry = record.retry.as_ref()?;
         let step = record.intent.as_ref().map_or("the step".to_owned(), |intent| format!("`{}`", intent.transition));
         let at = self.wall.later(left);
@@ -136,10 +137,21 @@ impl Surroundings<'_> {
     }
 
     /// How long the record wants to be left alone after its last failure.
-    fn until_retry(&self, record: &Record, contract: &Contract<'_>) -> Option<Duration> {
+    fn until_retry(&self, record: &Record) -> Option<Duration> {
         let retry = record.retry.as_ref()?;
-        let longest = contract.retry.max.max(Duration::from_secs(3600));
-        Some(retry.at.after(self.wall).min(longest)).filter(|left| !left.is_zero())
+        self.until_due(OpenEnd::Retry(retry), retry.since, retry.at)
+    }
+
+    /// How long a block lasts if nothing changes.
+    fn until_unblocked(&self, blocked: &Blocked) -> Option<Duration> {
+        self.until_due(OpenEnd::Blocked(blocked), blocked.since, blocked.at)
+    }
+
+    /// How long a wait still lasts that began at one time and ends at another.
+    fn until_due(&self, end: OpenEnd<'_>, since: Stamp, at: Stamp) -> Option<Duration> {
+        let length = at.after(since).min(LONGEST_WAIT);
+        let left = self.sightings.left(self.id, self.origin, end, length, self.monotonic)?;
+        Some(left.min(at.after(self.wall))).filter(|left| !left.is_zero())
     }
 }
 
@@ -162,22 +174,22 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
         return Ok(Decision::Stop(Ending::Held));
     }
     if let Some(blocked) = &record.blocked {
-        let graph = around.steps.graph();
-        let is_other_machine = record.graph != around.fingerprint || record.version != graph.version;
-        let changed = (blocked.generation != around.generation && !around.behind) || is_other_machine;
-        let left = blocked.at.after(around.wall);
+        // Two versions that run at once would end each other's blocks in turn: only a newer one than was refused ends it.
+        let refused_by = record.refused.map_or(record.version, |refused| refused.version);
+        let is_newer_machine = around.steps.graph().version > refused_by;
+        let changed = (blocked.generation != around.generation && !around.behind) || is_newer_machine;
+        let left = around.until_unblocked(blocked);
         match blocked.reason {
             BlockedReason::Overdue => {}
-            BlockedReason::RolledBack if changed || left.is_zero() => return Ok(Decision::Release),
+            BlockedReason::RolledBack if changed || left.is_none() => return Ok(Decision::Release),
             // Only beginning again is blocked.
             BlockedReason::RolledBack => {}
             // The refusal of what is in doubt stays on record until its abort has begun, or the next answer is there.
-            BlockedReason::Rejected if changed || left.is_zero() => {
-                if !is_refused_in_doubt(record, around)? {
-                    return Ok(Decision::Release);
-                }
-            }
-            BlockedReason::Rejected => return Ok(Decision::Stop(Ending::Blocked(left))),
+            BlockedReason::Rejected => match left.filter(|_| !changed) {
+                Some(left) => return Ok(Decision::Stop(Ending::Blocked(left))),
+                None if !is_refused_in_doubt(record, around)? => return Ok(Decision::Release),
+                None => {}
+            },
         }
     }
     if let Some(intent) = &record.intent {
@@ -217,7 +229,7 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
         return Ok(Decision::SetAside);
     }
     if intent.action != Action::Run {
-        return Ok(around.retry(record, contract).unwrap_or(Decision::TakeOver));
+        return Ok(around.retry(record).unwrap_or(Decision::TakeOver));
     }
     if contract.in_doubt == InDoubt::Hold {
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message: in_doubt_message(step, intent) });
@@ -226,7 +238,7 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
         return Ok(begin_abort);
     }
     // The end of a block is the end of its back-off.
-    let waits = if is_refused { None } else { around.retry(record, contract) };
+    let waits = if is_refused { None } else { around.retry(record) };
     Ok(waits.unwrap_or(Decision::TakeOver))
 }
 
@@ -305,7 +317,7 @@ fn begin(
         let why = format!("a late undo of `{}` may still be carried out, until {}", step.name, around.wall.later(left));
         return Ok(Decision::Wait(left, why));
     }
-    if let Some(wait) = around.retry(record, contract) {
+    if let Some(wait) = around.retry(record) {
         return Ok(wait);
     }
     let begin = || Decision::Begin { transition, subject: subject.clone(), action: Action::Run, set_aside: false };
@@ -400,7 +412,7 @@ fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<De
     let (transition, _, contract) = find(around, &unconfirmed.transition)?;
     let quiet = around.until_quiet(OpenEnd::Unconfirmed(unconfirmed), contract);
     let subject = unconfirmed.subject.clone();
-    let waits = around.pause(record, contract, quiet, &unconfirmed.transition, subject.as_deref());
+    let waits = around.pause(record, quiet, &unconfirmed.transition, subject.as_deref());
     Ok(Some(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false })))
 }
 
@@ -444,7 +456,7 @@ fn unmake(
             };
             let quiet = around.until_quiet(OpenEnd::Live(live), contract);
             let subject = Some(subject.to_owned());
-            let waits = around.pause(record, contract, quiet, &live.transition, subject.as_deref());
+            let waits = around.pause(record, quiet, &live.transition, subject.as_deref());
             Ok(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }))
         }
     }
@@ -465,7 +477,7 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
             let (transition, _, contract) = find(around, &live.transition)?;
             let quiet = around.until_quiet(OpenEnd::Live(live), contract);
             let subject = live.subject.clone();
-            let waits = around.pause(record, contract, quiet, &live.transition, subject.as_deref());
+            let waits = around.pause(record, quiet, &live.transition, subject.as_deref());
             return Ok(waits.unwrap_or(Decision::Begin {
                 transition,
                 subject,
@@ -478,7 +490,7 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
     Ok(match record.direction {
         Direction::Deleting => Decision::Remove,
         Direction::Forward | Direction::RollingBack => match &record.blocked {
-            Some(blocked) => Decision::Stop(Ending::Blocked(blocked.at.after(around.wall))),
+            Some(blocked) => Decision::Stop(Ending::Blocked(around.until_unblocked(blocked).unwrap_or_default())),
             None => match around.until_undone(record) {
                 Some(left) => {
                     let until = around.wall.later(left);
@@ -513,7 +525,7 @@ fn undo_unconfirmed(record: &Record, around: &Surroundings<'_>, sent: &Unconfirm
         return Ok(Decision::Hold { reason: HeldReason::InDoubt, message });
     }
     let subject = sent.subject.clone();
-    let waits = around.pause(record, contract, quiet_in, step.name, subject.as_deref());
+    let waits = around.pause(record, quiet_in, step.name, subject.as_deref());
     Ok(waits.unwrap_or(Decision::Begin { transition, subject, action, set_aside: false }))
 }
 

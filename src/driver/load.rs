@@ -1,16 +1,17 @@
 //! Reading the record. Invariant: what cannot be honoured ends the pass; what is out of date costs nothing that was learnt.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::brake::Brake;
 use super::decide::Ending;
+use super::lost;
 use super::pass::{Halt, Pass, stop};
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::probe::{Crossing, Probe, Side, Site};
 use crate::record::{Event, Held, HeldReason, Intent, Record, Stamp, Unreadable};
 use crate::steps::Steps;
-use crate::{Loaded, RecordId, StoreError};
+use crate::{FactError, Loaded, RecordId, StoreError};
 
 impl<'d, P: Probe> Pass<'d, P> {
     pub(super) async fn load(
@@ -26,7 +27,10 @@ impl<'d, P: Probe> Pass<'d, P> {
         driver.probe.cross(&at(Side::After)).await;
         let loaded = match loaded {
             Ok(loaded) => loaded,
-            Err(StoreError::Gone) => return Err(stop(Ending::Gone, None)),
+            Err(StoreError::Gone) => {
+                driver.forget(id);
+                return Err(stop(Ending::Gone, None));
+            }
             Err(error) => return Err(Halt::Store(error)),
         };
         if driver.store.uid_of(&loaded.version).is_some_and(|uid| uid != steps.uid()) {
@@ -41,6 +45,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             Err(error) => {
                 let reason = match error {
                     Unreadable::Lost(_) => HeldReason::RecordLost,
+                    Unreadable::Fact(FactError::Panicked { .. }) => HeldReason::Panicked,
                     _ => HeldReason::Unreadable,
                 };
                 let held = Held { reason, message: error.to_string(), since: now };
@@ -63,7 +68,8 @@ impl<'d, P: Probe> Pass<'d, P> {
             stored,
             signals: loaded.signals,
             generation: loaded.signals.generation,
-            walked: 0,
+            brake: Brake::default(),
+            overtaken: 0,
             dirty: exposed,
             learnt: Vec::new(),
             about: ("", None),
@@ -84,15 +90,16 @@ impl<'d, P: Probe> Pass<'d, P> {
         let read = self.load_later(site == Site::Remove).await?;
         let learnt = std::mem::take(&mut self.learnt);
         let about = self.about.clone();
-        let known = self.base.as_ref().map(|base| (base.origin.clone(), base.intent.clone()));
-        let (intents, generation) = (self.intents, self.generation);
-        *self = read;
-        (self.intents, self.generation) = (intents, generation);
+        let base = self.base.clone();
+        let brake = std::mem::take(&mut self.brake);
+        *self = Self { intents: self.intents, generation: self.generation, overtaken: self.overtaken, brake, ..read };
         let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
-        let is_same = |(origin, intent): (String, Option<Intent>)| {
-            intent.as_ref().is_some_and(is_own) && self.record.intent == intent && self.record.origin == origin
+        let is_same = |base: &Record| {
+            base.intent.as_ref().is_some_and(is_own)
+                && self.record.intent == base.intent
+                && self.record.origin == base.origin
         };
-        if known.is_some_and(is_same) {
+        if base.as_deref().is_some_and(is_same) {
             let last = learnt.len().saturating_sub(1);
             for (index, event) in learnt.into_iter().enumerate() {
                 // On the way back "there is none" ends the intent. It says nothing any more once the attempt that followed has.
@@ -102,6 +109,8 @@ impl<'d, P: Probe> Pass<'d, P> {
                 self.learn(event)?;
             }
             self.about = about;
+        } else if self.stored || site != Site::Remove {
+            lost::report(self.id, base.as_deref(), &learnt, "somebody else has taken the attempt over, or closed it");
         }
         Ok(())
     }
@@ -109,8 +118,7 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// Loads; while something is learnt and not written, until it is not older than what this pass knows already. A read that is out of
     /// date would tell that our intent is not there, and what was learnt under it would be lost.
     async fn load_later(&self, removing: bool) -> Result<Self, Halt> {
-        let (mut delay, mut attempt) = (Duration::from_millis(100), 1);
-        loop {
+        for attempt in 1.. {
             let read = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
             let is_older = match (&self.base, &read.base) {
                 (Some(known), Some(read)) => read.origin == known.origin && read.seq < known.seq,
@@ -125,9 +133,9 @@ impl<'d, P: Probe> Pass<'d, P> {
                 let why = "it answers with an older record than it gave before".to_owned();
                 return if read.stored { Err(StoreError::Unavailable(why).into()) } else { Ok(read) };
             }
-            self.driver.clock.sleep(delay).await;
-            (delay, attempt) = (delay * 2, attempt + 1);
+            self.driver.pause(attempt).await;
         }
+        Err(StoreError::Conflict.into())
     }
 }
 

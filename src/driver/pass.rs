@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use durable_fsm_graph::{Kind, Retry as Backoff};
 
+use super::brake::Brake;
 use super::decide::{Decision, Ending, Surroundings, decide};
+use super::lost;
+use super::sightings::OpenEnd;
+use super::waits::LONGEST_WAIT;
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
@@ -62,8 +66,10 @@ pub(crate) struct Pass<'d, P> {
     pub(super) signals: Signals,
     /// The resource's generation when this pass began, where the store knows it.
     pub(super) generation: Option<u64>,
-    /// How many transitions without effect have followed each other.
-    pub(super) walked: u32,
+    /// What it does again and again.
+    pub(super) brake: Brake,
+    /// How many of its writes in a row were overtaken by somebody else's.
+    pub(super) overtaken: u32,
     /// The record differs from what is stored.
     pub(super) dirty: bool,
     /// What was learnt under our intent and is not durable yet.
@@ -71,9 +77,6 @@ pub(crate) struct Pass<'d, P> {
     /// The transition and subject that the next write is about, for labels.
     pub(super) about: (&'static str, Option<String>),
 }
-
-/// How many transitions without effect may follow each other in one pass; more is a loop that never rests.
-const LONGEST_WALK: u32 = 1000;
 
 /// How many steps a pass takes at most. A set of more members than that goes on in the next one.
 const LONGEST_PASS: u32 = 10_000;
@@ -95,18 +98,23 @@ impl<'d, P: Probe> Pass<'d, P> {
         };
         for _ in 0..LONGEST_PASS {
             if let Err(halt) = pass.step().await {
-                return end(halt);
+                return pass.end(halt);
             }
         }
         loop {
-            // What was learnt last is made durable; if somebody else wrote in between, it is tried again.
+            // What was learnt last is made durable; if somebody else wrote in between, it is tried again, as often as a write may be overtaken.
             if let Err(halt) = pass
                 .wait(Duration::ZERO, format!("the pass has taken {LONGEST_PASS} steps, and goes on in the next one"))
                 .await
             {
-                return end(halt);
+                return pass.end(halt);
             }
         }
+    }
+
+    fn end(&self, halt: Halt) -> Result<Report, StoreError> {
+        lost::report(self.id, self.base.as_deref(), &self.learnt, "the pass ended before it could be");
+        end(halt)
     }
 
     pub(super) async fn plan(
@@ -147,7 +155,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         }
         let decision = match self.decide() {
             Ok(decision) => decision,
-            Err(error) => return self.hold(HeldReason::Unreadable, error.to_string()).await,
+            Err(error) => return self.stuck(error).await,
         };
         match decision {
             Decision::Stop(ending) => self.stop(ending).await,
@@ -178,13 +186,13 @@ impl<'d, P: Probe> Pass<'d, P> {
     pub(super) fn decide(&self) -> Result<Decision, FactError> {
         // Our own attempt is over when we decide again.
         let is_gone = |holder: &str| super::call_of(holder) == self.holder || self.driver.is_gone(holder);
-        let graph = self.steps.graph();
         decide(
             &self.record,
             &Surroundings {
                 id: self.id,
+                origin: &self.record.origin,
                 steps: self.steps,
-                sightings: &self.driver.sightings,
+                sightings: self.driver.sightings(),
                 stored: self.stored,
                 wall: self.now(),
                 monotonic: self.driver.clock.monotonic(),
@@ -192,7 +200,6 @@ impl<'d, P: Probe> Pass<'d, P> {
                 paused: self.signals.paused,
                 generation: self.generation(),
                 behind: self.is_behind(),
-                fingerprint: crate::record::fingerprint_of(graph),
                 is_gone: &is_gone,
             },
         )
@@ -219,13 +226,8 @@ impl<'d, P: Probe> Pass<'d, P> {
         };
         match reply {
             Ok(Reply::Made(made)) => {
-                self.walked += 1;
-                if self.walked > LONGEST_WALK {
-                    let message = format!(
-                        "the machine went through {LONGEST_WALK} transitions without effect and does not come to rest, now at {}; a guard that stays true after its own transition makes such a loop: mend it, then resolve with `retry`",
-                        self.record.state
-                    );
-                    return self.hold(HeldReason::Unreadable, message).await;
+                if let Some(message) = self.brake.walk(&self.record.state) {
+                    return self.hold(HeldReason::Restless, message).await;
                 }
                 let transition = step.name.to_owned();
                 self.apply(Event::Derived { transition, made, at: self.now() })
@@ -252,10 +254,12 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     async fn not_yet(&mut self, name: &str, kind: Kind<'_>, after: Option<Duration>) -> Result<(), Halt> {
-        let after = after.unwrap_or(DEFAULT_BACKOFF.base * 5);
+        let after = after.unwrap_or(DEFAULT_BACKOFF.base * 5).min(LONGEST_WAIT);
         let now = self.now();
         if let Kind::Waits { within: Some(within), .. } = kind {
-            let waited = now.after(self.record.since);
+            let (here, monotonic) = (OpenEnd::Here(&self.record), self.driver.clock.monotonic());
+            let left = self.driver.sightings().left(self.id, &self.record.origin, here, within, monotonic);
+            let waited = within - left.unwrap_or_default();
             let reported = self.record.blocked.is_some();
             if waited >= within && !reported {
                 let message = format!(
@@ -286,19 +290,32 @@ impl<'d, P: Probe> Pass<'d, P> {
         match removed {
             Ok(()) | Err(StoreError::Gone) => {
                 tracing::info!(machine = %self.id.machine, resource = %self.id.resource, "removed");
-                self.driver.sightings.forget(self.id);
+                self.driver.forget(self.id);
                 Err(stop(Ending::Gone, None))
             }
             // Somebody else wrote, or it may be done already: the record tells.
             Err(StoreError::Conflict | StoreError::Unknown(_)) => {
+                self.overtaken().await?;
                 self.reload_after(Site::Remove).await?;
                 if !self.stored {
-                    self.driver.sightings.forget(self.id);
+                    self.driver.forget(self.id);
                     return Err(stop(Ending::Gone, None));
                 }
                 Ok(())
             }
             Err(error) => Err(Halt::Store(error)),
+        }
+    }
+
+    /// What is in the record, or what the author makes of it, ends the pass.
+    pub(super) async fn stuck(&mut self, error: FactError) -> Result<(), Halt> {
+        if !matches!(error, FactError::Panicked { .. }) {
+            return self.hold(HeldReason::Unreadable, error.to_string()).await;
+        }
+        // A mended controller goes on by itself.
+        match self.stop(Ending::Held).await {
+            Err(Halt::Stop(_)) => Err(self.unwritten(HeldReason::Panicked, error.to_string())),
+            other => other,
         }
     }
 
@@ -359,7 +376,9 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     fn unreadable(&self, error: FactError) -> Report {
-        let held = Held { reason: HeldReason::Unreadable, message: error.to_string(), since: self.now() };
+        let is_panic = matches!(error, FactError::Panicked { .. });
+        let reason = if is_panic { HeldReason::Panicked } else { HeldReason::Unreadable };
+        let held = Held { reason, message: error.to_string(), since: self.now() };
         held_unwritten(Some(Arc::clone(&self.record)), held)
     }
 
@@ -401,22 +420,6 @@ impl<'d, P: Probe> Pass<'d, P> {
         self.steps.generation()
     }
 
-    /// How long to wait after the failure that is being recorded: twice as long each time, up to the declared limit, less up to a
-    /// quarter so that resources which failed together do not come back together.
-    pub(super) fn backoff(&self, class: Class, backoff: &Backoff) -> Duration {
-        if class == Class::Rejected {
-            return self.driver.blocked_for;
-        }
-        let before = self.record.retry.as_ref().map_or(0, |retry| retry.count);
-        let full = backoff.base.saturating_mul(2_u32.saturating_pow(before.min(31))).min(backoff.max);
-        let share = u32::try_from(self.driver.clock.chance() % 256).unwrap_or_default();
-        let jittered = full - full / 4 * share / 256;
-        match class {
-            Class::NotApplied { retry_after: Some(asked) } => jittered.max(asked),
-            _ => jittered,
-        }
-    }
-
     pub(super) fn now(&self) -> Stamp {
         Stamp::from(self.driver.clock.wall())
     }
@@ -426,7 +429,12 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     pub(super) fn observe(&mut self) {
-        self.driver.sightings.observe(self.id, &self.record, self.driver.clock.monotonic());
+        if self.stored {
+            let now = self.driver.clock.monotonic();
+            self.driver.sightings().observe(self.id, self.steps.graph(), &self.record, now);
+        } else {
+            self.driver.forget(self.id);
+        }
         self.base = self.stored.then(|| Arc::clone(&self.record));
     }
 }

@@ -2,24 +2,48 @@
 //! a time that somebody wrote is never part of it.
 //!
 //! The rule is client-go's for leases: a holder is given its full time from the moment at which *we* first saw it.
+//!
+//! A record at rest costs 40 bytes, what the table keeps free, and 8 bytes for each live effect; 16 until each of them has been seen for as long
+//! as any request can be under way. What no pass has looked at for a day is forgotten, as after a restart: that costs a wait, and nothing else.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, InDoubt};
+use durable_fsm_graph::{Contract, Graph, InDoubt, Kind};
 
 use crate::RecordId;
-use crate::record::{Direction, Effect, Intent, Record, Unconfirmed, Undone};
+use crate::record::{Blocked, Direction, Effect, Intent, Record, Retry, Unconfirmed, Undone};
+
+/// After how many seconds a record that no pass has looked at is forgotten.
+const FORGOTTEN_AFTER: u32 = 24 * 3600;
 
 /// For each record, when each of its open ends was first seen.
 #[derive(Debug, Default)]
-pub(crate) struct Sightings(Mutex<HashMap<RecordId, Vec<Sighting>>>);
+pub(crate) struct Sightings {
+    /// Seeded by chance, so that no name and no record can be made to look like another.
+    hasher: RandomState,
+    table: Mutex<Table>,
+}
 
-#[derive(Debug)]
-struct Sighting {
-    mark: Mark,
-    since: Duration,
+#[derive(Debug, Default)]
+struct Table {
+    /// By a hash of the record's id, of twice 64 bits.
+    records: HashMap<[u64; 2], Seen>,
+    /// With so many records it is time to look for those that nobody looks at any more.
+    sweep_at: usize,
+}
+
+/// What was seen of one record.
+#[derive(Debug, Default)]
+struct Seen {
+    /// When it was last looked at, in seconds.
+    looked: u32,
+    /// Everything in it was seen long enough ago, and no times are kept.
+    quiet: bool,
+    /// The marks of its open ends, in the order of the record; then, unless it is quiet, when each of them was first seen, in nanoseconds.
+    ends: Box<[u64]>,
 }
 
 /// What tells one open end of a record from every other, also from an earlier attempt at the same step.
@@ -28,51 +52,99 @@ pub(crate) enum OpenEnd<'r> {
     Intent(&'r Intent),
     Live(&'r Effect),
     Unconfirmed(&'r Unconfirmed),
+    /// What an open intent becomes when it is set aside: it is then as old as the attempt under which it was sent.
+    Sent(&'r Intent),
     Undone(&'r Undone),
     /// A roll-back, with so much left of it: what was undone last has left no other trace.
     RollBack(usize),
-}
-
-#[derive(Debug)]
-enum Mark {
-    Intent { holder: String, attempt: u32, life: u64 },
-    Live { transition: String, subject: Option<String>, life: u64 },
-    Unconfirmed { transition: String, subject: Option<String>, life: u64, attempt: u32 },
-    Undone { transition: String, subject: Option<String>, life: u64 },
-    RollBack(usize),
+    /// A failure, which is followed by a wait.
+    Retry(&'r Retry),
+    /// A block, which ends by itself after a time.
+    Blocked(&'r Blocked),
+    /// The state that the record is in, where something waits that may not wait for ever.
+    Here(&'r Record),
 }
 
 impl Sightings {
     /// Takes note of a record as it is now; what is no longer in it is forgotten.
-    pub(crate) fn observe(&self, id: &RecordId, record: &Record, now: Duration) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if open_ends(record).next().is_none() {
-            all.remove(id);
+    pub(crate) fn observe(&self, id: &RecordId, graph: &Graph<'_>, record: &Record, now: Duration) {
+        let origin = self.origin(&record.origin);
+        let (mut marks, mut timed) = (Vec::new(), false);
+        for end in open_ends(graph, record) {
+            marks.push(self.mark(origin, end));
+            timed |= matches!(end, OpenEnd::Retry(_) | OpenEnd::Blocked(_) | OpenEnd::Here(_));
+        }
+        let (key, nanos) = (self.key(id), nanos(now));
+        let mut table = self.table();
+        if marks.is_empty() {
+            table.records.remove(&key);
             return;
         }
-        let seen = match all.get_mut(id) {
-            Some(seen) => seen,
-            None => all.entry(id.clone()).or_default(),
-        };
-        let new = open_ends(record).filter(|end| !seen.iter().any(|sighting| end.is(&sighting.mark)));
-        // What was set aside, or committed, is as old as the attempt under which it was sent.
-        let since = |end: OpenEnd<'_>| seen.iter().find(|it| end.follows(&it.mark)).map_or(now, |it| it.since);
-        let new: Vec<Sighting> = new.map(|end| Sighting { mark: end.mark(), since: since(end) }).collect();
-        seen.retain(|sighting| open_ends(record).any(|end| end.is(&sighting.mark)));
-        seen.extend(new);
+        let looked = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+        if !table.records.contains_key(&key) {
+            table.sweep(looked);
+        }
+        let seen = table.records.entry(key).or_default();
+        seen.looked = looked;
+        let (old, mut next) = (std::mem::take(&mut seen.ends), 0);
+        let known = if seen.quiet { old.len() } else { old.len() / 2 };
+        let (old_marks, old_times) = old.split_at(known);
+        let count = marks.len();
+        let mut oldest_enough = !timed;
+        let quiet_since = nanos.checked_sub(self::nanos(longest_quiet(graph)));
+        for index in 0..count {
+            // The order hardly ever changes: the next one is most often the next one.
+            let found = old_marks[next..].iter().position(|mark| *mark == marks[index]).map(|at| next + at);
+            let found = found.or_else(|| old_marks[..next].iter().position(|mark| *mark == marks[index]));
+            let since = match found {
+                Some(at) => {
+                    next = at + 1;
+                    if seen.quiet { 0 } else { old_times[at] }
+                }
+                None => nanos,
+            };
+            oldest_enough &= quiet_since.is_some_and(|quiet_since| since <= quiet_since);
+            marks.push(since);
+        }
+        seen.quiet = oldest_enough;
+        if oldest_enough {
+            marks.truncate(count);
+        }
+        seen.ends = marks.into_boxed_slice();
     }
 
-    /// When this was first seen; now, if it was not.
-    fn since(&self, id: &RecordId, end: OpenEnd<'_>, now: Duration) -> Duration {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = all.get(id).and_then(|seen| seen.iter().find(|sighting| end.is(&sighting.mark)));
-        seen.map_or(now, |sighting| sighting.since)
+    /// How long it still takes until this was seen for so long; none if it was, and the whole time if it was never seen.
+    pub(crate) fn left(
+        &self,
+        id: &RecordId,
+        origin: &str,
+        end: OpenEnd<'_>,
+        time: Duration,
+        now: Duration,
+    ) -> Option<Duration> {
+        time.checked_sub(self.seen_for(id, origin, end, now)?).filter(|left| !left.is_zero())
+    }
+
+    /// For how long this has been seen; not at all if it was never seen, and none if it was seen for longer than anything of it can be under
+    /// way.
+    fn seen_for(&self, id: &RecordId, origin: &str, end: OpenEnd<'_>, now: Duration) -> Option<Duration> {
+        let (key, mark) = (self.key(id), self.mark(self.origin(origin), end));
+        let table = self.table();
+        let Some(seen) = table.records.get(&key) else { return Some(Duration::ZERO) };
+        let known = if seen.quiet { seen.ends.len() } else { seen.ends.len() / 2 };
+        let (marks, times) = seen.ends.split_at(known);
+        match marks.iter().position(|known| *known == mark) {
+            Some(_) if seen.quiet => None,
+            Some(index) => Some(now.saturating_sub(Duration::from_nanos(times[index]))),
+            None => Some(Duration::ZERO),
+        }
     }
 
     /// How long it takes until an attempt that left this open can no longer do anything.
     pub(crate) fn until_quiet(
         &self,
         id: &RecordId,
+        origin: &str,
         end: OpenEnd<'_>,
         contract: &Contract<'_>,
         now: Duration,
@@ -84,73 +156,89 @@ impl Sightings {
             (true, InDoubt::Lookup) => contract.settle,
             (true, InDoubt::Repeat | InDoubt::Hold) => return None,
         };
-        let quiet = self.since(id, end, now) + in_flight;
-        quiet.checked_sub(now).filter(|left| !left.is_zero())
+        self.left(id, origin, end, in_flight, now)
     }
 
     /// The record is gone.
     pub(crate) fn forget(&self, id: &RecordId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let key = self.key(id);
+        self.table().records.remove(&key);
+    }
+
+    fn key(&self, id: &RecordId) -> [u64; 2] {
+        [self.hasher.hash_one((0_u8, id)), self.hasher.hash_one((1_u8, id))]
+    }
+
+    fn origin(&self, origin: &str) -> u64 {
+        self.hasher.hash_one(origin)
+    }
+
+    fn mark(&self, origin: u64, end: OpenEnd<'_>) -> u64 {
+        // A life has its number alone: no two effects of one record begin with the same write.
+        match end {
+            OpenEnd::Intent(it) => self.hasher.hash_one((origin, 0_u8, it.life, it.attempt, &it.holder)),
+            OpenEnd::Live(it) => self.hasher.hash_one((origin, 1_u8, it.life)),
+            OpenEnd::Unconfirmed(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
+            OpenEnd::Sent(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
+            OpenEnd::Undone(it) => self.hasher.hash_one((origin, 3_u8, it.life)),
+            OpenEnd::RollBack(left) => self.hasher.hash_one((origin, 4_u8, left)),
+            OpenEnd::Retry(it) => self.hasher.hash_one((origin, 5_u8, it.count, it.since, it.at)),
+            OpenEnd::Blocked(it) => self.hasher.hash_one((origin, 6_u8, it.reason, it.since, it.at)),
+            OpenEnd::Here(it) => self.hasher.hash_one((origin, 7_u8, &it.state, it.since)),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many records are known.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.table().records.len()
     }
 }
 
-fn open_ends(record: &Record) -> impl Iterator<Item = OpenEnd<'_>> {
-    let open = record.intent.iter().map(OpenEnd::Intent);
+impl Table {
+    /// Makes room for one more. Looking for what is forgotten costs as much as there is, so it is done when there is twice as much as before.
+    fn sweep(&mut self, now: u32) {
+        if self.records.len() < self.sweep_at.max(1024) {
+            return;
+        }
+        self.records.retain(|_, seen| now.saturating_sub(seen.looked) < FORGOTTEN_AFTER);
+        self.sweep_at = self.records.len().saturating_mul(2);
+    }
+}
+
+/// The longest that anything of this machine may be under way.
+pub(crate) fn longest_quiet(graph: &Graph<'_>) -> Duration {
+    let contracts = graph.transitions.iter().filter_map(|step| step.contract());
+    contracts.map(|contract| contract.timeout + contract.settle).max().unwrap_or_default()
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn open_ends<'r>(graph: &Graph<'_>, record: &'r Record) -> impl Iterator<Item = OpenEnd<'r>> {
+    let open = record.intent.iter().flat_map(|intent| [OpenEnd::Intent(intent), OpenEnd::Sent(intent)]);
     let open =
         open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.unconfirmed.iter().map(OpenEnd::Unconfirmed));
     let open = open.chain(record.undone.iter().map(OpenEnd::Undone));
-    open.chain((record.direction == Direction::RollingBack).then(|| OpenEnd::roll_back(record)))
+    let open = open.chain((record.direction == Direction::RollingBack).then(|| OpenEnd::roll_back(record)));
+    let open = open.chain(record.retry.iter().map(OpenEnd::Retry)).chain(record.blocked.iter().map(OpenEnd::Blocked));
+    open.chain(may_be_overdue(graph, record).then_some(OpenEnd::Here(record)))
+}
+
+/// Whether something waits in this state that may not wait for ever.
+fn may_be_overdue(graph: &Graph<'_>, record: &Record) -> bool {
+    let here = graph.state(&record.state).map(|(_, state)| state.transitions).unwrap_or_default();
+    let kinds = here.iter().filter_map(|index| graph.transitions.get(*index)).map(|step| step.kind);
+    record.direction.is_forward() && kinds.into_iter().any(|kind| matches!(kind, Kind::Waits { within: Some(_), .. }))
 }
 
 impl OpenEnd<'_> {
     pub(crate) fn roll_back(record: &Record) -> Self {
         OpenEnd::RollBack(record.undo.len() + record.unconfirmed.len())
-    }
-
-    fn mark(self) -> Mark {
-        match self {
-            OpenEnd::Intent(it) => Mark::Intent { holder: it.holder.clone(), attempt: it.attempt, life: it.life },
-            OpenEnd::Live(it) => {
-                let (transition, subject) = (it.transition.clone(), it.subject.clone());
-                Mark::Live { transition, subject, life: it.life }
-            }
-            OpenEnd::Unconfirmed(it) => {
-                let (transition, subject) = (it.transition.clone(), it.subject.clone());
-                Mark::Unconfirmed { transition, subject, life: it.life, attempt: it.attempt }
-            }
-            OpenEnd::Undone(it) => {
-                Mark::Undone { transition: it.transition.clone(), subject: it.subject.clone(), life: it.life }
-            }
-            OpenEnd::RollBack(left) => Mark::RollBack(left),
-        }
-    }
-
-    /// Whether it is about the same attempt as an intent that was open before.
-    fn follows(self, mark: &Mark) -> bool {
-        match (self, mark) {
-            (OpenEnd::Unconfirmed(it), Mark::Intent { attempt, life, .. }) => {
-                it.life == *life && it.attempt == *attempt
-            }
-            _ => false,
-        }
-    }
-
-    fn is(self, mark: &Mark) -> bool {
-        match (self, mark) {
-            (OpenEnd::Intent(it), Mark::Intent { holder, attempt, life }) => {
-                it.life == *life && it.attempt == *attempt && it.holder == *holder
-            }
-            (OpenEnd::Live(it), Mark::Live { transition, subject, life }) => {
-                it.life == *life && it.transition == *transition && it.subject == *subject
-            }
-            (OpenEnd::Unconfirmed(it), Mark::Unconfirmed { transition, subject, life, attempt }) => {
-                it.life == *life && it.attempt == *attempt && it.transition == *transition && it.subject == *subject
-            }
-            (OpenEnd::Undone(it), Mark::Undone { transition, subject, life }) => {
-                it.life == *life && it.transition == *transition && it.subject == *subject
-            }
-            (OpenEnd::RollBack(left), Mark::RollBack(seen)) => left == *seen,
-            _ => false,
-        }
     }
 }

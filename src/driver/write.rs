@@ -2,7 +2,6 @@
 //! if it is, byte for byte, what was sent.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::decide::Ending;
 use super::pass::{Halt, Pass, stop};
@@ -10,6 +9,9 @@ use super::sightings::OpenEnd;
 use crate::probe::{Probe, Side, Site};
 use crate::record::{Event, HeldReason, Undone, next};
 use crate::{Loaded, StoreError};
+
+/// How many writes in a row may be overtaken by others.
+const MOST_OVERTAKEN: u32 = 10;
 
 /// How often a write is tried when the store is not there, or a read when it is out of date, and something learnt would be lost.
 pub(super) const TRIES: u32 = 6;
@@ -22,7 +24,6 @@ impl<P: Probe> Pass<'_, P> {
             Ok(bytes) => bytes,
             Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
         };
-        let mut delay = Duration::from_millis(100);
         for attempt in 1.. {
             self.cross(site, Side::Before).await;
             let result = self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await;
@@ -52,8 +53,7 @@ impl<P: Probe> Pass<'_, P> {
                 Err(StoreError::TooLarge { size, limit }) => return self.too_large(size, limit).await.map(|()| false),
                 Err(error) => return Err(error.into()),
             }
-            self.driver.clock.sleep(delay).await;
-            delay *= 2;
+            self.driver.pause(attempt).await;
         }
         Ok(false)
     }
@@ -63,8 +63,8 @@ impl<P: Probe> Pass<'_, P> {
         let (graph, now) = (self.steps.graph(), self.driver.clock.monotonic());
         let is_quiet = |undone: &Undone| {
             let contract = graph.transition(&undone.transition).and_then(|(_, step)| step.contract());
-            let until_quiet =
-                |contract| self.driver.sightings.until_quiet(self.id, OpenEnd::Undone(undone), contract, now);
+            let (origin, end) = (&self.record.origin, OpenEnd::Undone(undone));
+            let until_quiet = |contract| self.driver.sightings().until_quiet(self.id, origin, end, contract, now);
             contract.is_some_and(|contract| until_quiet(contract).is_none())
         };
         let quiet = self.record.undone.iter().filter(|undone| is_quiet(undone));
@@ -77,6 +77,7 @@ impl<P: Probe> Pass<'_, P> {
     /// Somebody else has written: reads the record again. If there is none any more, this pass does not begin anew.
     async fn give_way(&mut self) -> Result<(), Halt> {
         let known = self.base.as_ref().map(|base| base.seq);
+        self.overtaken().await?;
         self.reload().await?;
         let Some(seq) = known.filter(|_| !self.stored) else { return Ok(()) };
         if self.signals.paused {
@@ -90,6 +91,17 @@ impl<P: Probe> Pass<'_, P> {
             "the record with sequence number {seq} was taken off while it was worked on, and the resource is still there; find what drops it (a replace, an admission webhook), then restore the record, or release the resource"
         );
         Err(self.unwritten(HeldReason::RecordLost, message))
+    }
+
+    /// A write was overtaken by somebody else's. Whoever is overtaken again and again waits in between, and gives up in the end.
+    pub(super) async fn overtaken(&mut self) -> Result<(), Halt> {
+        self.overtaken += 1;
+        match self.overtaken {
+            1 => {}
+            MOST_OVERTAKEN => return Err(StoreError::Conflict.into()),
+            times => self.driver.pause(times - 1).await,
+        }
+        Ok(())
     }
 
     /// Takes over what the store says it now holds: the record as it was sent.
@@ -114,6 +126,7 @@ impl<P: Probe> Pass<'_, P> {
         self.signals = loaded.signals;
         self.stored = true;
         self.dirty = false;
+        self.overtaken = 0;
         self.learnt.clear();
         self.observe();
         Ok(())

@@ -72,6 +72,9 @@ pub enum Unreadable {
     Lost(String),
 }
 
+/// Where counting ends: what a Kubernetes status can hold. A record is read only below it, so that nothing that counts on can run over.
+const LAST_SEQ: u64 = i64::MAX as u64;
+
 impl Record {
     /// Reads a record and checks all that can be checked without the machine's types.
     ///
@@ -119,6 +122,9 @@ impl Record {
         }
         if self.seq == 0 {
             return inconsistent("its `seq` is 0".to_owned());
+        }
+        if self.seq >= LAST_SEQ {
+            return inconsistent(format!("its `seq` is {}, and no resource is written so often", self.seq));
         }
         if self.origin.is_empty() || self.owner.is_empty() {
             return inconsistent("it has no origin or no owner".to_owned());

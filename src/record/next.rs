@@ -65,7 +65,10 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
             change.record.blocked = Some(Blocked { reason, message, since: at, generation, at: at.later(after) });
         }
         Event::Released => {
-            change.record.blocked = None;
+            if let Some(blocked) = change.record.blocked.take() {
+                // No version ends a block of one generation twice.
+                change.refuse(blocked.generation);
+            }
             change.record.retry = None;
         }
         Event::Resolved { resolution, expected, at } => change.resolve(resolution, &expected, at)?,

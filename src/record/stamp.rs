@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A time of day, written as RFC 3339 with milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp(SystemTime);
 
 impl Stamp {
@@ -22,10 +22,10 @@ impl Stamp {
         self.0.duration_since(earlier.0).unwrap_or_default()
     }
 
-    /// This much later; the same if there is no such time.
+    /// This much later, in whole milliseconds, as it is written; never less. The same if there is no such time.
     #[must_use]
     pub fn later(self, time: Duration) -> Self {
-        Self(self.0.checked_add(time).unwrap_or(self.0))
+        self.0.checked_add(time.saturating_add(Duration::from_nanos(999_999))).map_or(self, Self::from)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::driver::Driver;
+use crate::driver::waits::LONGEST_WAIT;
 use crate::machine::Dispatch;
 use crate::{Clock, Machine, Probe, Runner, Silent, Store, SystemClock};
 
@@ -45,9 +46,10 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
         RunnerBuilder { transitions, store, clock, probe, blocked_for, machine }
     }
 
-    /// Tries a blocked resource again after this long, also if nothing has changed. Ten minutes unless set.
+    /// Tries a blocked resource again after this long, also if nothing has changed. Ten minutes unless set, and a day at most: a longer time
+    /// counts as a day.
     pub fn blocked_for(mut self, time: Duration) -> Self {
-        self.blocked_for = time;
+        self.blocked_for = time.min(LONGEST_WAIT);
         self
     }
 

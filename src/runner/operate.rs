@@ -13,7 +13,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     #[must_use]
     pub fn operator(&self) -> Operator {
         let (store, clock) = (self.driver.store.clone(), self.driver.clock.clone());
-        Operator::typed(M::GRAPH, store, clock, decodes::<M>)
+        Operator::typed(M::GRAPH, store, clock, decodes::<M>, self.driver.clone())
     }
 
     /// The record, as it is stored; none if there is none.
@@ -28,7 +28,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// decision is durable; the next pass acts on it.
     ///
     /// # Errors
-    /// [`OperateError::Illegal`] if the record does not allow it, [`OperateError::Fact`] if the facts do not make the state.
+    /// [`OperateError::Illegal`] if the record does not allow it, [`OperateError::Fact`] if the facts do not make the state,
+    /// [`OperateError::UnderWay`] if it says what became of an attempt that may not be over.
     pub async fn resolve(&self, resource: &ResourceId, resolution: Resolution) -> Result<Record, OperateError> {
         self.resolve_if(resource, Expected::default(), resolution).await
     }
@@ -75,7 +76,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// record that cannot be read: it goes as it is.
     ///
     /// # Errors
-    /// [`OperateError::NoRecord`] or the store's.
+    /// [`OperateError::NoRecord`] or the store's; [`OperateError::UnderWay`] while an attempt may not be over, because what it makes would be on no
+    /// list.
     pub async fn release(&self, resource: &ResourceId) -> Result<Released, OperateError> {
         self.operator().release(resource).await
     }

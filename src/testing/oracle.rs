@@ -98,8 +98,9 @@ pub(crate) struct Books {
     failed: [Option<Failed>; 2],
     /// A failure is recorded: until when its transition is to be left alone.
     due: Option<(usize, Duration)>,
-    /// What is undone was refused: under which generation, and when it may begin again with the same one.
-    pub(crate) refused: Option<(u64, Stamp)>,
+    /// What is undone was refused: under which generation, and when it may begin again with the same one, by the time of day and by the time that
+    /// passes.
+    pub(crate) refused: Option<(u64, Stamp, Duration)>,
     /// A person has decided what is written next.
     pub(crate) decided: bool,
     /// What a controller was told, so that nothing about it is in doubt: the transition of its last attempt.

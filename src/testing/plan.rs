@@ -87,6 +87,12 @@ faults! {
     Other = "other",
     /// The time of day goes back by an hour.
     ClockBack = "clock-back",
+    /// The time of day goes back by three days.
+    ClockDaysBack = "clock-days-back",
+    /// The time of day goes back by ten years.
+    ClockYearsBack = "clock-years-back",
+    /// The time of day jumps ahead by three days.
+    ClockDaysAhead = "clock-days-ahead",
     /// The time of day jumps ahead by ten years.
     ClockAhead = "clock-ahead",
     /// An old record is put back, and noticed.
@@ -118,6 +124,26 @@ faults! {
 }
 
 impl Fault {
+    /// The faults of the time of day.
+    pub(crate) const CLOCK: u64 = Fault::ClockBack.bit()
+        | Fault::ClockDaysBack.bit()
+        | Fault::ClockYearsBack.bit()
+        | Fault::ClockDaysAhead.bit()
+        | Fault::ClockAhead.bit();
+
+    /// By how many seconds the time of day jumps.
+    pub(crate) const fn clock_jump(self) -> Option<i64> {
+        const DAY: i64 = 24 * 3600;
+        match self {
+            Fault::ClockBack => Some(-3600),
+            Fault::ClockDaysBack => Some(-3 * DAY),
+            Fault::ClockYearsBack => Some(-3650 * DAY),
+            Fault::ClockDaysAhead => Some(3 * DAY),
+            Fault::ClockAhead => Some(3650 * DAY),
+            _ => None,
+        }
+    }
+
     pub(crate) const fn bit(self) -> u64 {
         1 << self as u64
     }

@@ -435,7 +435,7 @@ impl<W: World> Runner<'_, W> {
         let has_mark = self.sim.backend().is_none_or(|backend| backend.has_mark());
         let mut core = self.sim.core();
         core.actor = self.lead;
-        let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::ClockBack.bit() | Fault::ClockAhead.bit();
+        let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::CLOCK;
         if core.stored.exclusive {
             menu &= !Fault::Other.bit();
         }
@@ -484,15 +484,16 @@ impl<W: World> Runner<'_, W> {
                 drop(core);
                 self.operate(Resolution::RollBack);
             }
-            Fault::ClockBack => core.skew -= 3600,
-            Fault::ClockAhead => core.skew += 10 * 365 * 24 * 3600,
-            _ => {
-                drop(core);
-                self.sim.befall(fault);
-            }
+            _ => match fault.clock_jump() {
+                Some(jump) => core.skew += jump,
+                None => {
+                    drop(core);
+                    self.sim.befall(fault);
+                }
+            },
         }
         // A change of the resource is an event, and who starts looks at everything.
-        !matches!(fault, Fault::ClockBack | Fault::ClockAhead)
+        fault.clock_jump().is_none()
     }
 
     /// What the plan wants a person to do about what is held in doubt.

@@ -82,7 +82,7 @@ impl Trouble {
             Trouble::Restarted => {
                 Fault::Restart.bit() | Fault::Other.bit() | Fault::MadeAgain.bit() | Fault::Rebound.bit()
             }
-            Trouble::Clock => Fault::ClockBack.bit() | Fault::ClockAhead.bit(),
+            Trouble::Clock => Fault::CLOCK,
         }
     }
 }

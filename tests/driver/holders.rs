@@ -206,3 +206,59 @@ async fn the_undo_of_what_was_sent_waits_for_the_last_life_of_it() {
     assert_eq!(bench.pass(&deleted).await.requeue_after(), Some(Duration::from_secs(10)));
     assert!(bench.provider.calls().is_empty(), "it may still be on its way");
 }
+
+#[tokio::test]
+async fn a_drain_waits_for_the_passes_of_all_runners_of_one_controller() {
+    for from_the_first in [true, false] {
+        let ((bench, runner), thing) = (silent(), Thing::new("web:1", &[]));
+        let other = runner.on_store(bench.store.clone());
+        let third = other.on_store(bench.store.clone());
+        let mut pass = Box::pin(third.reconcile(&thing));
+        assert!(poll(&mut pass).is_pending());
+        let drained = async {
+            if from_the_first {
+                runner.drain().await;
+            } else {
+                third.drain().await;
+            }
+        };
+        let mut drain = Box::pin(drained);
+        assert!(poll(&mut drain).is_pending(), "a pass is under way");
+        drop(pass);
+        assert!(poll(&mut drain).is_ready());
+        bench.provider.calls();
+        for runner in [&runner, &other, &third] {
+            let _ = runner.reconcile(&thing).await.unwrap();
+        }
+        assert!(bench.provider.calls().is_empty(), "none of them begins another effect");
+    }
+}
+
+#[tokio::test]
+async fn what_one_runner_has_seen_the_others_of_its_controller_have_seen() {
+    let (mut bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_account", &[Fault::Applied(Refusal::Unknown)]);
+    let _ = bench.pass(&thing).await;
+    bench.restart();
+    assert_eq!(bench.pass(&thing).await.requeue_after(), Some(Duration::from_secs(10)));
+    bench.clock.advance(Duration::from_secs(9));
+    let other = bench.runner.on_store(bench.store.clone());
+    assert_eq!(other.reconcile(&thing).await.unwrap().requeue_after(), Some(Duration::from_secs(1)));
+}
+
+#[tokio::test]
+async fn a_method_does_not_go_on_when_the_process_stood_still_past_its_deadline() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let clock = Patient(bench.clock.clone());
+    bench.provider.wait_before("make_account");
+    let runner = ThingRunner::builder(bench.provider.clone(), bench.store.clone()).clock(clock).build();
+    let mut pass = Box::pin(runner.reconcile(&thing));
+    assert!(poll(&mut pass).is_pending(), "it is about to send");
+    bench.clock.advance(Duration::from_secs(8 * 3600));
+    bench.provider.go_on();
+    let Poll::Ready(outcome) = poll(&mut pass) else { panic!("the deadline has passed") };
+    assert!(outcome.unwrap().requeue_after().is_some());
+    assert!(bench.provider.live().is_empty(), "nothing was sent eight hours late");
+    let retry = bench.record(&thing).await.retry.unwrap();
+    assert!(retry.class == "unknown" && retry.error.contains("no answer within 10000 ms"), "{retry:?}");
+}

@@ -269,3 +269,109 @@ async fn a_write_of_others_that_leaves_the_record_alone_costs_nothing() {
     assert_eq!(bench.clock.elapsed(), Duration::ZERO);
     assert_eq!(bench.provider.calls().iter().filter(|call| *call == "make_account").count(), 1);
 }
+
+/// A store in which somebody else always writes first.
+#[derive(Clone)]
+pub struct Busy {
+    inner: MemoryStore,
+    tries: Arc<Mutex<u32>>,
+    /// After so many writes of ours.
+    from: u32,
+}
+
+impl Busy {
+    pub fn new(store: &MemoryStore) -> Self {
+        Self::from(store, 0)
+    }
+
+    fn from(store: &MemoryStore, from: u32) -> Self {
+        Self { inner: store.clone(), tries: Arc::default(), from }
+    }
+
+    /// How often a write was tried.
+    pub fn tries(&self) -> u32 {
+        *self.tries.lock().unwrap()
+    }
+
+    async fn overtake(&self, id: &RecordId) {
+        let tries = {
+            let mut tries = self.tries.lock().unwrap();
+            *tries += 1;
+            *tries
+        };
+        if tries <= self.from {
+            return;
+        }
+        let loaded = self.inner.load(id).await.unwrap();
+        let bytes = loaded.bytes.unwrap_or_default();
+        if bytes.is_empty() {
+            // Nobody writes a record of nothing: only the version moves on.
+            self.inner.compare_and_swap(id, &loaded.version, b"{}").await.unwrap();
+            let there = self.inner.load(id).await.unwrap();
+            self.inner.remove(id, &there.version).await.unwrap();
+        } else {
+            self.inner.compare_and_swap(id, &loaded.version, &bytes).await.unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Busy {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        self.inner.load(id).await
+    }
+    async fn compare_and_swap(&self, id: &RecordId, version: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        self.overtake(id).await;
+        self.inner.compare_and_swap(id, version, bytes).await
+    }
+    async fn remove(&self, id: &RecordId, version: &Version) -> Result<(), StoreError> {
+        self.overtake(id).await;
+        self.inner.remove(id, version).await
+    }
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
+        self.inner.list(machine).await
+    }
+}
+
+#[tokio::test]
+async fn a_pass_that_is_overtaken_again_and_again_ends() {
+    // From its first write, from the outcome of its first effect, and when everything is undone and the record is to go.
+    for (from, deleting) in [(0, false), (1, false), (0, true)] {
+        let bench = Bench::new();
+        let mut resource = thing();
+        if deleting {
+            let _ = bench.settle(&thing()).await;
+            resource = deleted();
+            bench.clock.advance(Duration::from_secs(3600));
+        }
+        let store = Busy::from(&bench.store, from);
+        let runner = ThingRunner::builder(bench.provider.clone(), store.clone()).clock(bench.clock.clone()).build();
+        let before = bench.clock.elapsed();
+        let outcome = runner.reconcile(&resource).await;
+        assert!(matches!(outcome, Err(StoreError::Conflict)), "{from} {deleting}");
+        assert_eq!(store.tries() - from, 10, "{from} {deleting}");
+        let waited = bench.clock.elapsed() - before;
+        assert!(waited > Duration::from_secs(5) && waited < Duration::from_secs(20), "{waited:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_removal_that_is_overtaken_again_and_again_ends() {
+    let bench = Bench::new();
+    let _ = bench.settle(&thing()).await;
+    // What is done on the way back is written: a turn, and an intent for each of the three undos that there are.
+    let store = Busy::from(&bench.store, 4);
+    let runner = ThingRunner::builder(bench.provider.clone(), store.clone()).clock(bench.clock.clone()).build();
+    let mut ended = None;
+    for _ in 0..20 {
+        match runner.reconcile(&deleted()).await {
+            Ok(outcome) => bench.clock.advance(outcome.requeue_after().unwrap()),
+            Err(error) => {
+                ended = Some(error);
+                break;
+            }
+        }
+    }
+    assert_eq!(ended, Some(StoreError::Conflict));
+    assert!(store.tries() <= 4 + 10, "{}", store.tries());
+}

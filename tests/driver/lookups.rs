@@ -305,7 +305,7 @@ async fn a_transition_without_effect_that_is_rejected_blocks_too() {
 }
 
 #[tokio::test]
-async fn another_version_of_the_machine_tries_again_what_was_rejected() {
+async fn a_newer_version_of_the_machine_tries_again_what_was_rejected() {
     for in_doubt in [false, true] {
         let desk = Desk::new();
         if in_doubt {
@@ -317,7 +317,7 @@ async fn another_version_of_the_machine_tries_again_what_was_rejected() {
         let id = RecordId { machine: ParcelFlow::GRAPH.name.to_owned(), resource: thing().id() };
         let loaded = desk.store.load(&id).await.unwrap();
         let mut record: serde_json::Value = serde_json::from_slice(&loaded.bytes.unwrap()).unwrap();
-        record["version"] = 0.into();
+        record["refused"]["version"] = 0.into();
         desk.store.compare_and_swap(&id, &loaded.version, record.to_string().as_bytes()).await.unwrap();
         let before = desk.clock.elapsed();
         let _ = desk.sent().await;

@@ -110,7 +110,7 @@ async fn a_loop_without_effect_is_held_and_what_was_made_before_it_is_recorded()
         let thing = Thing::new("web:1", &[]);
         match runner.reconcile(&thing).await.unwrap() {
             Outcome::Resting(GateState::Waiting(waiting)) if rests => assert_eq!(waiting.turns, turns),
-            Outcome::Held { reason: HeldReason::Unreadable, message } if !rests => {
+            Outcome::Held { reason: HeldReason::Restless, message } if !rests => {
                 assert!(message.contains("a guard that stays true"), "{message}");
             }
             other => panic!("{turns} turns end in {:?}", other.requeue_after()),
@@ -145,4 +145,96 @@ async fn a_deletion_that_was_asked_for_once_goes_on_without_being_asked_again() 
     assert!(bench.provider.all_faults_fired());
     assert_eq!(bench.bytes(&thing).await, None);
     assert!(bench.provider.live().iter().all(|id| id.starts_with("send_mail")));
+}
+
+/// An effect whose guard may never be content.
+#[derive(Fsm)]
+#[fsm(name = "test.io/refresh", version = 1, resource = Thing)]
+pub enum RefreshFlow {
+    #[fsm(initial)]
+    #[transition(begin -> Fresh, no_effect)]
+    Begun,
+    #[fsm(resting)]
+    #[transition(refresh -> Fresh, in_doubt = repeat, undo = none, when = is_stale)]
+    #[transition(leave -> Away, in_doubt = repeat, undo = none, when = goes_round)]
+    Fresh { round: u32 },
+    #[transition(come_back -> Fresh, in_doubt = repeat, undo = none)]
+    Away { left: u32 },
+}
+
+/// Its guard stays true until this round, if there is one.
+#[derive(Clone, Default)]
+struct Stale {
+    until: u32,
+    /// A round records what it has done.
+    counts: bool,
+    goes_round: bool,
+    calls: Arc<AtomicUsize>,
+}
+
+impl RefreshTransitions for Stale {
+    type Error = Closed;
+    fn begin(&self, from: Begun, _: &RefreshAttempt) -> Result<Fresh, Closed> {
+        Ok(from.fresh(0))
+    }
+    fn is_stale(&self, at: &Fresh, _: &Thing) -> bool {
+        !self.goes_round && at.round < self.until
+    }
+    fn goes_round(&self, at: &Fresh, _: &Thing) -> bool {
+        self.goes_round && at.round < self.until
+    }
+    async fn refresh(&self, from: Fresh, _: &RefreshAttempt) -> Result<Fresh, Closed> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let round = if self.counts { from.round + 1 } else { from.round };
+        Ok(from.fresh(round))
+    }
+    async fn leave(&self, from: Fresh, _: &RefreshAttempt) -> Result<Away, Closed> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let round = from.round;
+        Ok(from.away(round))
+    }
+    async fn come_back(&self, from: Away, _: &RefreshAttempt) -> Result<Fresh, Closed> {
+        let round = if self.counts { from.left + 1 } else { from.left };
+        Ok(from.fresh(round))
+    }
+}
+
+#[tokio::test]
+async fn a_guard_that_stays_true_after_its_effect_stops_after_three_calls() {
+    for goes_round in [false, true] {
+        let (stale, thing) = (Stale { until: 1, goes_round, ..Stale::default() }, Thing::new("web:1", &[]));
+        let runner = RefreshRunner::builder(stale.clone(), MemoryStore::new()).clock(ManualClock::default()).build();
+        // The second pass begins where the first one was held.
+        let passes = if goes_round { [("leave", 3), ("come_back", 5)] } else { [("refresh", 3), ("refresh", 6)] };
+        for (name, calls) in passes {
+            let outcome = runner.reconcile(&thing).await.unwrap();
+            let Outcome::Held { reason: HeldReason::Restless, message } = outcome else { panic!("it is not held") };
+            let expected = format!("`{name}` was made 3 times in one pass, and leaves state and facts as they were");
+            assert!(message.contains(&expected) && message.contains("a guard that stays true"), "{message}");
+            assert_eq!(stale.calls.load(Ordering::SeqCst), calls);
+            let record = runner.inspect(&thing.id()).await.unwrap().unwrap();
+            assert!(record.intent.is_none(), "what was made is recorded");
+            runner.resolve(&thing.id(), durable_fsm::record::Resolution::Retry).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_effect_that_makes_progress_each_time_may_be_made_a_thousand_times() {
+    for goes_round in [false, true] {
+        for (until, rests) in [(999, true), (1000, false)] {
+            let stale = Stale { until, counts: true, goes_round, ..Stale::default() };
+            let thing = Thing::new("web:1", &[]);
+            let runner =
+                RefreshRunner::builder(stale.clone(), MemoryStore::new()).clock(ManualClock::default()).build();
+            match runner.reconcile(&thing).await.unwrap() {
+                Outcome::Resting(RefreshState::Fresh(fresh)) if rests => assert_eq!(fresh.round, until),
+                Outcome::Held { reason: HeldReason::Restless, message } if !rests => {
+                    assert!(message.contains("1000 times in one pass"), "{message}");
+                }
+                other => panic!("{until} rounds end in {:?}", other.requeue_after()),
+            }
+            assert_eq!(stale.calls.load(Ordering::SeqCst), until as usize);
+        }
+    }
 }

@@ -1,10 +1,14 @@
 //! What operators ask for.
 
-use durable_fsm::record::{Expected, Resolution};
-use durable_fsm::{Outcome, Resource};
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
-use crate::machine::Thing;
-use crate::world::{Bench, Fault, Refusal};
+use durable_fsm::record::{Direction, Expected, Resolution};
+use durable_fsm::{OperateError, Outcome, Resource};
+
+use crate::machine::{Thing, ThingRunner};
+use crate::world::{Bench, Fault, Patient, Provider, Refusal};
 
 #[tokio::test]
 async fn a_release_leaves_everything_and_lists_it() {
@@ -146,6 +150,153 @@ async fn a_decision_about_one_effect_is_not_carried_out_on_another() {
     let error = bench.runner.resolve_if(&thing.id(), stale, Resolution::NotApplied).await.unwrap_err();
     assert!(error.to_string().contains("meant for sequence number"), "{error}");
     assert_eq!(bench.record(&thing).await, before);
+    // What was sent last is over.
+    bench.clock.advance(Duration::from_secs(10 + 5));
     let seen = Expected { transition: Some("make_room".to_owned()), seq: Some(before.seq) };
     assert!(bench.runner.resolve_if(&thing.id(), seen, Resolution::NotApplied).await.unwrap().intent.is_none());
+}
+
+/// A licence that was refused once, and is being bought again by a call that goes on: the first failure still stands in the record. Nothing takes
+/// too long on its clock.
+struct Buying {
+    bench: Bench,
+    runner: licence::LicenceRunner<Provider>,
+    pass: Pin<Box<dyn Future<Output = Outcome<licence::LicenceState>>>>,
+}
+
+async fn buying(thing: &Thing) -> Buying {
+    let bench = Bench::new();
+    let clock = Patient(bench.clock.clone());
+    let runner = licence::LicenceRunner::builder(bench.provider.clone(), bench.store.clone()).clock(clock).build();
+    bench.provider.will("buy", &[Fault::Refused(Refusal::NotApplied), Fault::Silent]);
+    let after = runner.reconcile(thing).await.unwrap().requeue_after().unwrap();
+    bench.clock.advance(after);
+    let (caller, of) = (runner.clone(), thing.clone());
+    let mut pass: Pin<Box<dyn Future<Output = _>>> = Box::pin(async move { caller.reconcile(&of).await.unwrap() });
+    assert!(pass.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(bench.provider.all_faults_fired());
+    bench.provider.calls();
+    Buying { bench, runner, pass }
+}
+
+fn bought() -> Resolution {
+    let facts = std::iter::once(("licence".to_owned(), "L-1".into())).collect();
+    Resolution::Applied { state: "Bought".to_owned(), facts }
+}
+
+#[tokio::test]
+async fn what_became_of_an_attempt_is_not_for_saying_while_it_is_under_way() {
+    for resolution in [Resolution::NotApplied, bought()] {
+        let thing = Thing::new("web:1", &[]);
+        let Buying { bench, runner, pass } = buying(&thing).await;
+        let before = runner.inspect(&thing.id()).await.unwrap().unwrap();
+        assert!(before.retry.is_some() && before.intent.is_some());
+        for elapsed in [0, 9] {
+            bench.clock.advance(Duration::from_secs(elapsed));
+            let error = runner.resolve(&thing.id(), resolution.clone()).await.unwrap_err();
+            let OperateError::UnderWay { transition, attempt, left } = &error else { panic!("{error}") };
+            assert_eq!((transition.as_str(), *attempt, left.as_secs()), ("buy", 2, 10 - elapsed));
+            assert!(error.to_string().contains("may still be under way (attempt 2)"), "{error}");
+            assert_eq!(runner.inspect(&thing.id()).await.unwrap().unwrap(), before);
+        }
+        drop(pass);
+        bench.clock.advance(Duration::from_secs(1));
+        let record = runner.resolve(&thing.id(), resolution).await.unwrap();
+        assert!(record.intent.is_none(), "now nothing of it can come");
+    }
+}
+
+#[tokio::test]
+async fn another_process_counts_an_attempt_from_when_it_has_seen_it() {
+    let thing = Thing::new("web:1", &[]);
+    let Buying { bench, runner, .. } = buying(&thing).await;
+    bench.clock.advance(Duration::from_secs(3600));
+    let other = licence::LicenceRunner::builder(bench.provider.clone(), bench.store.clone());
+    let other = other.clock(bench.clock.of_another_process()).build();
+    let error = other.resolve(&thing.id(), Resolution::NotApplied).await.unwrap_err();
+    assert!(matches!(error, OperateError::UnderWay { left, .. } if left == Duration::from_secs(10)), "{error}");
+    bench.clock.advance(Duration::from_secs(10));
+    assert!(other.resolve(&thing.id(), Resolution::NotApplied).await.is_ok());
+    assert!(runner.inspect(&thing.id()).await.unwrap().unwrap().intent.is_none());
+}
+
+#[tokio::test]
+async fn what_is_held_in_doubt_is_for_saying_at_once() {
+    let thing = Thing::new("web:1", &[]);
+    let Buying { bench, pass, .. } = buying(&thing).await;
+    drop(pass);
+    let mut process = bench.clock.clone();
+    let mut judge = || {
+        process = process.of_another_process();
+        licence::LicenceRunner::builder(bench.provider.clone(), bench.store.clone()).clock(process.clone()).build()
+    };
+    let first = judge();
+    let after = first.reconcile(&thing).await.unwrap().requeue_after().unwrap();
+    bench.clock.advance(after);
+    assert!(matches!(first.reconcile(&thing).await.unwrap(), Outcome::Held { .. }));
+    // Also by one who has not seen it before: whoever held it has waited.
+    assert!(judge().resolve(&thing.id(), Resolution::NotApplied).await.unwrap().intent.is_none());
+}
+
+#[tokio::test]
+async fn a_retry_and_a_roll_back_leave_an_attempt_that_is_under_way_open() {
+    for (resolution, direction) in
+        [(Resolution::Retry, Direction::Forward), (Resolution::RollBack, Direction::RollingBack)]
+    {
+        let thing = Thing::new("web:1", &[]);
+        let Buying { bench, runner, pass } = buying(&thing).await;
+        let record = runner.resolve(&thing.id(), resolution).await.unwrap();
+        assert_eq!((record.intent.unwrap().attempt, record.direction), (2, direction));
+        // Whoever comes next waits for it.
+        let outcome = runner.reconcile(&thing).await.unwrap();
+        assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(10)));
+        assert!(bench.provider.calls().is_empty());
+        drop(pass);
+    }
+}
+
+#[tokio::test]
+async fn a_rebind_leaves_an_attempt_that_is_under_way_open_for_the_new_owner() {
+    let thing = Thing::new("web:1", &[]);
+    let Buying { bench, runner, pass } = buying(&thing).await;
+    runner.rebind(&thing.id(), "uid-2").await.unwrap();
+    let moved = Thing { uid: "uid-2".to_owned(), ..thing };
+    let outcome = runner.reconcile(&moved).await.unwrap();
+    assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(10)));
+    bench.clock.advance(Duration::from_secs(10));
+    drop(pass);
+    assert!(matches!(runner.reconcile(&moved).await.unwrap(), Outcome::Held { .. }), "a person says what became of it");
+    assert!(bench.provider.calls().is_empty());
+    assert_eq!(bench.provider.live().len(), 1, "the one that was sent before");
+}
+
+#[tokio::test]
+async fn a_record_is_not_released_while_an_attempt_is_under_way() {
+    let thing = Thing::new("web:1", &[]);
+    let Buying { bench, runner, pass } = buying(&thing).await;
+    let error = runner.release(&thing.id()).await.unwrap_err();
+    assert!(matches!(error, OperateError::UnderWay { .. }), "{error}");
+    assert!(runner.inspect(&thing.id()).await.unwrap().is_some());
+    drop(pass);
+    bench.clock.advance(Duration::from_secs(10));
+    let left = runner.release(&thing.id()).await.unwrap().left;
+    assert_eq!(left.iter().map(|it| (it.transition.as_str(), it.in_doubt)).collect::<Vec<_>>(), [("buy", true)]);
+}
+
+#[tokio::test]
+async fn a_request_that_others_overtake_again_and_again_ends() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let _ = bench.settle(&thing).await;
+    let busy = crate::interference::Busy::new(&bench.store);
+    let runner = ThingRunner::builder(bench.provider.clone(), busy.clone()).clock(bench.clock.clone()).build();
+    let before = bench.clock.elapsed();
+    for _ in 0..2 {
+        assert!(matches!(runner.pause(&thing.id()).await, Err(OperateError::Store(durable_fsm::StoreError::Conflict))));
+        assert!(matches!(
+            runner.release(&thing.id()).await,
+            Err(OperateError::Store(durable_fsm::StoreError::Conflict))
+        ));
+    }
+    assert_eq!(busy.tries(), 4 * 10, "each tries as often as this");
+    assert!(bench.clock.elapsed() - before > Duration::from_secs(4), "and waits in between");
 }

@@ -40,6 +40,8 @@ struct Things {
     rolled_out: bool,
     /// When the last look at what is rolled out was to be given up.
     deadline: Option<SystemTime>,
+    /// The call that waits before it sends.
+    waits: Option<&'static str>,
 }
 
 /// The provider; every clone is the same one.
@@ -85,7 +87,21 @@ impl Provider {
         self.things().faults.values().all(VecDeque::is_empty)
     }
 
+    /// Lets this call wait before it sends, until it is told to go on. Nobody wakes it up.
+    pub fn wait_before(&self, call: &'static str) {
+        self.things().waits = Some(call);
+    }
+
+    pub fn go_on(&self) {
+        self.things().waits = None;
+    }
+
     async fn call<A>(&self, name: &'static str, apply: impl FnOnce(&mut Things) -> A) -> Result<A, Refused> {
+        let is_free = |_: &mut std::task::Context<'_>| match self.things().waits {
+            Some(waits) if waits == name => std::task::Poll::Pending,
+            _ => std::task::Poll::Ready(()),
+        };
+        std::future::poll_fn(is_free).await;
         let silent = {
             let mut things = self.things();
             things.calls.push(name.to_owned());

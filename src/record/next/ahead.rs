@@ -287,6 +287,7 @@ impl Change<'_, '_> {
                 let message =
                     format!("{what} was rejected: {error}; it is tried again when the spec or the version changes");
                 let reason = BlockedReason::Rejected;
+                self.refuse(generation);
                 self.record.blocked = Some(Blocked { reason, message, since: at, generation, at: at.later(after) });
             }
             Class::NotOurs => {

@@ -1,10 +1,10 @@
 //! The lists that a record keeps: live effects, unconfirmed steps, failures, history. Invariant: the undo of a live effect can read every fact as
 //! it was when the effect was made.
 
-use durable_fsm_graph::{Contract, Graph, Kind, Undo};
+use durable_fsm_graph::{Contract, Graph, Kind, Rest, Undo};
 
 use super::Change;
-use crate::record::{Effect, HISTORY, HeldReason, Intent, Life, Mark, Record, Retry, Stamp, Unconfirmed};
+use crate::record::{Effect, HISTORY, HeldReason, Intent, Life, Mark, Record, Refused, Retry, Stamp, Unconfirmed};
 use crate::{Class, Facts};
 
 impl Change<'_, '_> {
@@ -117,6 +117,16 @@ impl Change<'_, '_> {
         self.record.since = at;
         self.leave_mark(state);
         self.note(at, &format!("{state} by {by}"));
+        if self.graph.state(state).is_some_and(|(_, state)| state.rest != Rest::Passing) {
+            self.record.refused = None;
+        }
+    }
+
+    /// This version of the machine was refused, or ends a block.
+    pub(super) fn refuse(&mut self, generation: u64) {
+        let before = self.record.refused.filter(|refused| refused.generation == generation);
+        let version = before.map_or(0, |refused| refused.version).max(self.graph.version);
+        self.record.refused = Some(Refused { generation, version });
     }
 
     /// A state that a rewind goes back to leaves a mark when it is entered; one a state, the last. The commit that enters it and the next
@@ -196,7 +206,8 @@ impl Change<'_, '_> {
 
     pub(super) fn count_failure(&mut self, class: Class, error: String, at: Stamp, after: std::time::Duration) {
         let count = self.record.retry.as_ref().map_or(0, |retry| retry.count).saturating_add(1);
-        self.record.retry = Some(Retry { count, at: at.later(after), class: class.name().to_owned(), error });
+        self.record.retry =
+            Some(Retry { count, since: at, at: at.later(after), class: class.name().to_owned(), error });
     }
 
     pub(super) fn note(&mut self, at: Stamp, line: &str) {

@@ -9,7 +9,7 @@ use super::{Core, Sim};
 use crate::Clock;
 use crate::machine::Boxed;
 
-/// When runs take place: early enough for ten years ahead, late enough for an hour back.
+/// When runs take place: early enough for some times ten years ahead, late enough for four times ten years back.
 const START: Duration = Duration::from_secs(1_700_000_000);
 
 /// The simulation's time, as a clock.

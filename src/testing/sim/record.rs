@@ -437,11 +437,14 @@ impl Core {
         let refused = self.books.refused.take().filter(|_| !is_other && !self.books.decided);
         if new.direction == Direction::RollingBack {
             let blocked = new.blocked.as_ref().filter(|blocked| blocked.reason == BlockedReason::RolledBack);
-            self.books.refused = blocked.map(|blocked| (blocked.generation, blocked.at)).or(refused);
+            let due = |blocked: &Blocked| self.now + blocked.at.after(blocked.since);
+            // It is written again and again, and begins once.
+            let begun = refused.filter(|it| blocked.is_none_or(|blocked| it.1 == blocked.at));
+            self.books.refused = begun.or(blocked.map(|blocked| (blocked.generation, blocked.at, due(blocked))));
             return None;
         }
-        let (generation, at) = refused.filter(|_| new.direction.is_forward())?;
-        let is_same = generation == self.edit as u64 + 1 && Stamp::from(self.wall()) < at;
+        let (generation, at, due) = refused.filter(|_| new.direction.is_forward())?;
+        let is_same = generation == self.edit as u64 + 1 && Stamp::from(self.wall()) < at && self.now < due;
         let message = "it begins again with what was refused, and nothing has changed".to_owned();
         is_same.then(|| Violation::new(Oracle::Edge, message))
     }

@@ -4,12 +4,14 @@
 //! The protocol and which of its rules is needed for what stand in `DESIGN.md`.
 
 mod attempt;
+mod backoff;
 mod brake;
 mod decide;
 mod incarnation;
 mod load;
 mod lost;
 mod pass;
+mod seen;
 mod sightings;
 pub(crate) mod waits;
 mod write;
@@ -21,6 +23,7 @@ pub(crate) use decide::{Decision, Ending};
 use incarnation::Incarnation;
 pub(crate) use pass::{Planned, Report};
 use sightings::OpenEnd;
+use tracing::Instrument as _;
 
 use crate::record::{Held, Record};
 use crate::steps::Steps;
@@ -49,7 +52,6 @@ impl<P: Probe> Driver<P> {
     }
 
     /// What tells this incarnation from every other.
-    #[cfg(feature = "testing")]
     pub(crate) fn incarnation(&self) -> &str {
         self.incarnation.name()
     }
@@ -57,7 +59,10 @@ impl<P: Probe> Driver<P> {
     /// Carries one resource as far as it goes.
     pub(crate) async fn reconcile(&self, steps: &dyn Steps, id: &RecordId, delete: bool) -> Result<Report, StoreError> {
         let call = self.incarnation.begin_call();
-        pass::Pass::run(self, steps, id, call.holder.clone(), delete).await
+        let pass = pass::Pass::run(self, steps, id, call.holder.clone(), delete).instrument(seen::pass(id, delete));
+        let report = pass.await?;
+        self.incarnation.told.ended(id, &report.ending, report.record.as_deref(), report.unwritten.as_ref());
+        Ok(report)
     }
 
     /// What a pass would do first, and the record it would do it on.
@@ -107,12 +112,8 @@ impl<P: Probe> Driver<P> {
     /// There is no record of this resource any more.
     pub(crate) fn forget(&self, id: &RecordId) {
         self.sightings().forget(id);
+        self.incarnation.told.forget(id);
     }
-}
-
-/// The call that holds an intent: the holder without the intent's number within the call.
-fn call_of(holder: &str) -> &str {
-    holder.rsplit_once('.').map_or(holder, |(call, _)| call)
 }
 
 /// A record that may not be changed, as it is reported: held without being written.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use durable_fsm_graph::{Contract, InDoubt, Predecessor};
 
 use super::pass::{Halt, Pass, WAIT_TIMEOUT};
+use super::seen;
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::probe::{Probe, Side, Site};
@@ -91,10 +92,11 @@ impl<P: Probe> Pass<'_, P> {
         if self.driver.clock.monotonic() >= until {
             return self.withdraw(&intent);
         }
+        let span = seen::call(self.id, site, name, intent.subject.as_deref(), intent.attempt);
         let outcome = match intent.action {
-            Action::Run => self.limited(self.steps.run(ask), until).await.map(Some),
-            Action::Undo => self.limited(self.steps.undo(ask), until).await.map(|()| None),
-            Action::Abort => self.limited(self.steps.abort(ask), until).await.map(|()| None),
+            Action::Run => seen::told(span, self.limited(self.steps.run(ask), until)).await.map(Some),
+            Action::Undo => seen::told(span, self.limited(self.steps.undo(ask), until)).await.map(|()| None),
+            Action::Abort => seen::told(span, self.limited(self.steps.abort(ask), until)).await.map(|()| None),
         };
         self.cross(site, Side::After).await;
         let class = match &outcome {
@@ -113,7 +115,8 @@ impl<P: Probe> Pass<'_, P> {
     async fn look(&mut self, intent: &Intent, contract: &Contract<'_>, until: Duration) -> Result<bool, Halt> {
         let ask = self.ask_lookup(intent);
         self.cross(Site::Lookup, Side::Before).await;
-        let found = self.limited(self.steps.lookup(ask), until).await;
+        let span = seen::call(self.id, Site::Lookup, self.about.0, intent.subject.as_deref(), intent.attempt);
+        let found = seen::told(span, self.limited(self.steps.lookup(ask), until)).await;
         self.cross(Site::Lookup, Side::After).await;
         let found = match found {
             // Said either way, it means the same.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::seen::Told;
 use super::sightings::Sightings;
 
 /// One incarnation of a controller.
@@ -18,6 +19,7 @@ pub(crate) struct Incarnation {
     idle: Notify,
     draining: AtomicBool,
     pub(super) sightings: Sightings,
+    pub(super) told: Told,
 }
 
 impl Incarnation {
@@ -29,11 +31,11 @@ impl Incarnation {
             idle: Notify::new(),
             draining: AtomicBool::new(false),
             sightings: Sightings::default(),
+            told: Told::default(),
         }
     }
 
     /// What tells it from every other.
-    #[cfg(feature = "testing")]
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -70,9 +72,7 @@ impl Incarnation {
     /// Whether the call of this holder is over; none if it was another incarnation's.
     pub(super) fn is_over(&self, holder: &str) -> Option<bool> {
         match holder.split_once('/') {
-            Some((incarnation, _)) if incarnation == self.name => {
-                Some(!self.under_way().contains(super::call_of(holder)))
-            }
+            Some((incarnation, _)) if incarnation == self.name => Some(!self.under_way().contains(call_of(holder))),
             _ => None,
         }
     }
@@ -93,4 +93,9 @@ impl Drop for Call<'_> {
         self.incarnation.under_way().remove(&self.holder);
         self.incarnation.idle.notify_waiters();
     }
+}
+
+/// The call that holds an intent: the holder without the intent's number within the call.
+pub(super) fn call_of(holder: &str) -> &str {
+    holder.rsplit_once('.').map_or(holder, |(call, _)| call)
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::brake::Brake;
 use super::decide::Ending;
+use super::incarnation::call_of;
 use super::lost;
 use super::pass::{Halt, Pass, stop};
+use super::seen::Untold;
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::probe::{Crossing, Probe, Side, Site};
@@ -72,6 +74,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             overtaken: 0,
             dirty: exposed,
             learnt: Vec::new(),
+            untold: Untold::default(),
             about: ("", None),
         };
         pass.observe();
@@ -93,7 +96,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         let base = self.base.clone();
         let brake = std::mem::take(&mut self.brake);
         *self = Self { intents: self.intents, generation: self.generation, overtaken: self.overtaken, brake, ..read };
-        let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
+        let is_own = |intent: &Intent| call_of(&intent.holder) == self.holder;
         let is_same = |base: &Record| {
             base.intent.as_ref().is_some_and(is_own)
                 && self.record.intent == base.intent

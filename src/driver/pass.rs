@@ -8,7 +8,9 @@ use durable_fsm_graph::{Kind, Retry as Backoff};
 
 use super::brake::Brake;
 use super::decide::{Decision, Ending, Surroundings, decide};
+use super::incarnation::call_of;
 use super::lost;
+use super::seen::{self, Untold};
 use super::sightings::OpenEnd;
 use super::waits::LONGEST_WAIT;
 use super::{Driver, held_unwritten};
@@ -74,6 +76,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) dirty: bool,
     /// What was learnt under our intent and is not durable yet.
     pub(super) learnt: Vec<Event>,
+    /// What is said of it when it is.
+    pub(super) untold: Untold,
     /// The transition and subject that the next write is about, for labels.
     pub(super) about: (&'static str, Option<String>),
 }
@@ -185,7 +189,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     pub(super) fn decide(&self) -> Result<Decision, FactError> {
         // Our own attempt is over when we decide again.
-        let is_gone = |holder: &str| super::call_of(holder) == self.holder || self.driver.is_gone(holder);
+        let is_gone = |holder: &str| call_of(holder) == self.holder || self.driver.is_gone(holder);
         decide(
             &self.record,
             &Surroundings {
@@ -218,7 +222,8 @@ impl<'d, P: Probe> Pass<'d, P> {
                 self.about = (step.name, None);
                 self.cross(Site::Wait, Side::Before).await;
                 let until = self.driver.clock.monotonic() + WAIT_TIMEOUT;
-                let reply = self.limited(self.steps.run(ask), until).await;
+                let span = seen::call(self.id, Site::Wait, step.name, None, 1);
+                let reply = seen::told(span, self.limited(self.steps.run(ask), until)).await;
                 self.cross(Site::Wait, Side::After).await;
                 reply
             }
@@ -289,6 +294,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         self.cross(Site::Remove, Side::After).await;
         match removed {
             Ok(()) | Err(StoreError::Gone) => {
+                self.untold.tell(self.id, self.driver.incarnation(), &self.record);
                 tracing::info!(machine = %self.id.machine, resource = %self.id.resource, "removed");
                 self.driver.forget(self.id);
                 Err(stop(Ending::Gone, None))
@@ -349,6 +355,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Applies an event that can be found again from the record.
     pub(super) fn apply(&mut self, event: Event) -> Result<(), Halt> {
+        self.untold.note(&self.record, &event);
         match advance(self.steps.graph(), Arc::make_mut(&mut self.record), event) {
             Ok(()) => {
                 self.dirty = true;

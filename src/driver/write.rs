@@ -110,14 +110,7 @@ impl<P: Probe> Pass<'_, P> {
             let message = "the store accepted the record and does not hold it; find what removes or changes it (an admission webhook, a conversion); it is tried again at the next pass";
             return Err(self.unwritten(HeldReason::NotKept, message.to_owned()));
         }
-        for event in &self.learnt {
-            if let Event::Failed { class, error, .. } = event {
-                tracing::info!(
-                    machine = %self.id.machine, resource = %self.id.resource, transition = self.about.0,
-                    class = class.name(), %error, "attempt failed"
-                );
-            }
-        }
+        self.untold.tell(self.id, self.driver.incarnation(), &self.record);
         tracing::debug!(
             machine = %self.id.machine, resource = %self.id.resource, seq = self.record.seq, state = %self.record.state,
             event = self.record.history.last().map(String::as_str).unwrap_or_default(), "recorded"

@@ -21,6 +21,7 @@ mod records;
 mod rejected;
 mod removed;
 mod rewinds;
+mod seen;
 mod sets;
 mod site;
 mod versions;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Core, Decoded, Sim, SimClock};
 use crate::machine::{Made, Reply};
-use crate::record::{BlockedReason, Direction, HeldReason, Record, Resolution, Stamp};
+use crate::record::{Blocked, BlockedReason, Direction, HeldReason, Record, Resolution, Stamp};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
 use crate::{Clock, Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};

@@ -88,6 +88,8 @@ async fn a_newer_version_ends_the_block_of_an_older_one_once() {
     for _ in 0..60 {
         assert_eq!(fleet.passes(&thing).await, (0, 0), "and neither ends the other's block again");
     }
+    // What was sent for another spec is over.
+    fleet.clock.advance(Duration::from_secs(60));
     let edited = Thing::new("web:2", &[]);
     assert_eq!(fleet.passes(&edited).await, (1, 1), "another spec is another matter");
     assert_eq!(fleet.passes(&edited).await, (0, 0));

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::driver::Driver;
 use crate::driver::waits::after_attempt;
 use crate::record::{
-    Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of, idempotency_key, next,
+    Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of, idempotency_key,
+    next,
 };
 use crate::{Clock, FactError, Probe, RecordId, ResourceId, Silent, Store, StoreError, SystemClock, Version};
 
@@ -305,7 +306,8 @@ impl Operator {
         let changed = next(self.graph, record, event)?;
         (self.check)(self.graph, &changed)?;
         // What is not possible at all was refused for that.
-        if matches!(request, Request::Resolve(resolution) if !matches!(resolution, Resolution::Retry | Resolution::RollBack)) {
+        if matches!(request, Request::Resolve(resolution) if !matches!(resolution, Resolution::Retry | Resolution::RollBack))
+        {
             self.check_over(resource, record)?;
         }
         Ok(changed)

@@ -109,13 +109,7 @@ impl Surroundings<'_> {
     }
 
     /// Waits for a request that may still land, or else for the back-off after the last failure.
-    fn pause(
-        &self,
-        record: &Record,
-        quiet: Option<Duration>,
-        step: &str,
-        subject: Option<&str>,
-    ) -> Option<Decision> {
+    fn pause(&self, record: &Record, quiet: Option<Duration>, step: &str, subject: Option<&str>) -> Option<Decision> {
         quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry(record))
     }
 

@@ -94,19 +94,29 @@ impl<P: Probe> Driver<P> {
         &self.incarnation.sightings
     }
 
-    /// How long it takes until the attempt that is open in this record can no longer do anything, as this incarnation has seen it; none if none is
-    /// open, or if it is quiet. The record is seen with this, if it was not before.
-    pub(crate) fn until_settled(
+    /// Who may still be at something that stands in this record as open or unconfirmed, and for how long, as this incarnation has seen it: the transition
+    /// and the attempt. None if all of it is quiet. The record is seen with this, if it was not before.
+    pub(crate) fn under_way(
         &self,
         graph: &'static durable_fsm_graph::Graph<'static>,
         id: &RecordId,
         record: &Record,
-    ) -> Option<Duration> {
+    ) -> Option<(String, u32, Duration)> {
         let now = self.clock.monotonic();
         self.sightings().observe(id, graph, record, now);
-        let intent = record.intent.as_ref()?;
-        let contract = graph.transition(&intent.transition).and_then(|(_, step)| step.contract())?;
-        self.sightings().until_quiet(id, &record.origin, OpenEnd::Intent(intent), contract, now)
+        let left = |end, transition: &String, attempt| {
+            let contract = graph.transition(transition).and_then(|(_, step)| step.contract())?;
+            let left = self.sightings().until_quiet(id, &record.origin, end, contract, now)?;
+            Some((transition.clone(), attempt, left))
+        };
+        match &record.intent {
+            Some(intent) => left(OpenEnd::Intent(intent), &intent.transition, intent.attempt),
+            None => {
+                let sent = record.unconfirmed.iter();
+                let sent = sent.filter_map(|it| left(OpenEnd::Unconfirmed(it), &it.transition, it.attempt));
+                sent.max_by_key(|(_, _, left)| *left)
+            }
+        }
     }
 
     /// There is no record of this resource any more.

@@ -121,15 +121,25 @@ pub(crate) type Check = fn(&Graph<'_>, &Record) -> Result<(), FactError>;
 
 /// Since when somebody has seen what. A controller lends its own; an operator without one has its own.
 pub(crate) trait Eyes: Send + Sync {
-    /// How long it takes until the attempt that is open in this record can no longer do anything; none if none is open, or if it is quiet.
-    fn until_settled(&self, graph: &'static Graph<'static>, id: &RecordId, record: &Record) -> Option<Duration>;
+    /// Who may still be at something that stands in this record as open or unconfirmed, and for how long: the transition and the attempt.
+    fn under_way(
+        &self,
+        graph: &'static Graph<'static>,
+        id: &RecordId,
+        record: &Record,
+    ) -> Option<(String, u32, Duration)>;
     /// There is no such record any more.
     fn forget(&self, id: &RecordId);
 }
 
 impl<P: Probe> Eyes for Driver<P> {
-    fn until_settled(&self, graph: &'static Graph<'static>, id: &RecordId, record: &Record) -> Option<Duration> {
-        Driver::until_settled(self, graph, id, record)
+    fn under_way(
+        &self,
+        graph: &'static Graph<'static>,
+        id: &RecordId,
+        record: &Record,
+    ) -> Option<(String, u32, Duration)> {
+        Driver::under_way(self, graph, id, record)
     }
 
     fn forget(&self, id: &RecordId) {
@@ -255,7 +265,10 @@ impl Operator {
         for attempt in 1..=TRIES {
             let loaded = self.store.load(&id).await?;
             let bytes = loaded.bytes.ok_or_else(|| OperateError::NoRecord(resource.clone()))?;
-            if let Ok(record) = Record::decode(self.graph, &bytes) {
+            // What was sent and is not under way is listed.
+            if let Ok(record) = Record::decode(self.graph, &bytes)
+                && record.intent.is_some()
+            {
                 self.check_over(resource, &record)?;
             }
             let released = Released::of(self.graph, &bytes);
@@ -313,15 +326,15 @@ impl Operator {
         Ok(changed)
     }
 
-    /// Whether nothing can come any more of the attempt that is open in this record.
+    /// Whether nothing can come any more of the attempt that is open in this record or, where none is, of what was sent and never committed.
     fn check_over(&self, resource: &ResourceId, record: &Record) -> Result<(), OperateError> {
         let is_judged = |held: &Held| matches!(held.reason, HeldReason::InDoubt | HeldReason::Incomplete);
-        let left = self.eyes.until_settled(self.graph, &self.record_id(resource), record);
-        match (&record.intent, left) {
-            (Some(intent), Some(left)) if !record.held.as_ref().is_some_and(is_judged) => {
-                Err(OperateError::UnderWay { transition: intent.transition.clone(), attempt: intent.attempt, left })
-            }
-            _ => Ok(()),
+        let is_open = record.intent.is_some();
+        match self.eyes.under_way(self.graph, &self.record_id(resource), record) {
+            // Whoever has held an open attempt in doubt has waited for it.
+            Some(_) if is_open && record.held.as_ref().is_some_and(is_judged) => Ok(()),
+            Some((transition, attempt, left)) => Err(OperateError::UnderWay { transition, attempt, left }),
+            None => Ok(()),
         }
     }
 

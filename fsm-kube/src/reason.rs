@@ -74,7 +74,7 @@ pub enum Phase {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 21] = [
         Reason::AsDeclared,
         Reason::Progressing,
         Reason::Retrying,

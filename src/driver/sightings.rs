@@ -211,7 +211,7 @@ impl Table {
 }
 
 /// The longest that anything of this machine may be under way.
-pub(crate) fn longest_quiet(graph: &Graph<'_>) -> Duration {
+fn longest_quiet(graph: &Graph<'_>) -> Duration {
     let contracts = graph.transitions.iter().filter_map(|step| step.contract());
     contracts.map(|contract| contract.timeout + contract.settle).max().unwrap_or_default()
 }

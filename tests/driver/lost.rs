@@ -29,7 +29,7 @@ impl Probe for TakenOver {
         if self.released {
             let _ = self.other.reconcile(&thing()).await.unwrap();
             self.clock.advance(Duration::from_secs(15));
-            self.other.release(&thing().id()).await.unwrap();
+            let _ = self.other.release(&thing().id()).await.unwrap();
             return;
         }
         for _ in 0..2 {

@@ -190,6 +190,8 @@ async fn what_is_refused_on_the_way_back_too_stays_until_an_operator_has_looked(
     let id = thing.id();
     let resolve = |it: &'static str| runner.resolve_if(&id, of(it), Resolution::NotApplied);
     assert!(resolve("open_room").await.unwrap_err().to_string().contains("`register` is under way"));
+    assert!(resolve("register").await.unwrap_err().to_string().contains("may still be under way (attempt 2)"));
+    bench.clock.advance(Duration::from_secs(10));
     resolve("register").await.unwrap();
     assert!(matches!(runner.reconcile(&deleted(&thing)).await.unwrap(), Outcome::Gone));
     assert_eq!(bench.server.names(), ["register", "register"]);

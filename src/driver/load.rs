@@ -64,6 +64,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             signals: loaded.signals,
             generation: loaded.signals.generation,
             walked: 0,
+            lost: 0,
             dirty: exposed,
             learnt: Vec::new(),
             about: ("", None),
@@ -85,9 +86,9 @@ impl<'d, P: Probe> Pass<'d, P> {
         let learnt = std::mem::take(&mut self.learnt);
         let about = self.about.clone();
         let known = self.base.as_ref().map(|base| (base.origin.clone(), base.intent.clone()));
-        let (intents, generation) = (self.intents, self.generation);
+        let (intents, generation, lost) = (self.intents, self.generation, self.lost);
         *self = read;
-        (self.intents, self.generation) = (intents, generation);
+        (self.intents, self.generation, self.lost) = (intents, generation, lost);
         let is_own = |intent: &Intent| super::call_of(&intent.holder) == self.holder;
         let is_same = |(origin, intent): (String, Option<Intent>)| {
             intent.as_ref().is_some_and(is_own) && self.record.intent == intent && self.record.origin == origin

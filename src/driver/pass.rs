@@ -64,6 +64,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) generation: Option<u64>,
     /// How many transitions without effect have followed each other.
     pub(super) walked: u32,
+    /// How many writes in a row somebody else's has come before.
+    pub(super) lost: u32,
     /// The record differs from what is stored.
     pub(super) dirty: bool,
     /// What was learnt under our intent and is not durable yet.
@@ -189,6 +191,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 wall: self.now(),
                 monotonic: self.driver.clock.monotonic(),
                 deleting: self.is_deleting(),
+                told: self.signals.deleting,
                 paused: self.signals.paused,
                 generation: self.generation(),
                 behind: self.is_behind(),
@@ -280,6 +283,9 @@ impl<'d, P: Probe> Pass<'d, P> {
             return Err(self.unwritten(HeldReason::Unreadable, illegal.to_string()));
         }
         self.about = ("", None);
+        if !self.stored && !self.write(Site::Note).await? {
+            return Ok(());
+        }
         self.cross(Site::Remove, Side::Before).await;
         let removed = self.driver.store.remove(self.id, &self.version).await;
         self.cross(Site::Remove, Side::After).await;
@@ -291,6 +297,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             }
             // Somebody else wrote, or it may be done already: the record tells.
             Err(StoreError::Conflict | StoreError::Unknown(_)) => {
+                self.lose().await?;
                 self.reload_after(Site::Remove).await?;
                 if !self.stored {
                     self.driver.sightings.forget(self.id);

@@ -14,6 +14,9 @@ use crate::{Loaded, StoreError};
 /// How often a write is tried when the store is not there, or a read when it is out of date, and something learnt would be lost.
 pub(super) const TRIES: u32 = 6;
 
+/// How many writes in a row a pass may lose to others.
+const LOSSES: u32 = 12;
+
 impl<P: Probe> Pass<'_, P> {
     /// Writes the record. True if it is durable; false if somebody else has written, and the record was read again.
     pub(super) async fn write(&mut self, site: Site) -> Result<bool, Halt> {
@@ -77,12 +80,20 @@ impl<P: Probe> Pass<'_, P> {
     /// Somebody else has written: reads the record again. If there is none any more, this pass does not begin anew.
     async fn give_way(&mut self) -> Result<(), Halt> {
         let known = self.base.as_ref().map(|base| base.seq);
+        self.lose().await?;
         self.reload().await?;
-        let Some(seq) = known.filter(|_| !self.stored) else { return Ok(()) };
+        if self.stored {
+            return Ok(());
+        }
         if self.signals.paused {
             return Err(stop(Ending::Paused, None));
         }
-        if self.is_deleting() || self.driver.store.uid_of(&self.version).is_none() {
+        let is_on_resource = self.driver.store.uid_of(&self.version).is_some();
+        let Some(seq) = known else {
+            // Where the record is not kept on the resource, only a deletion moves the version of a record that is not there.
+            return if is_on_resource || self.is_deleting() { Ok(()) } else { Err(stop(Ending::Gone, None)) };
+        };
+        if self.is_deleting() || !is_on_resource {
             // It was undone and removed by another call, or an operator has released it.
             return Err(stop(Ending::Gone, None));
         }
@@ -90,6 +101,18 @@ impl<P: Probe> Pass<'_, P> {
             "the record with sequence number {seq} was taken off while it was worked on, and the resource is still there; find what drops it (a replace, an admission webhook), then restore the record, or release the resource"
         );
         Err(self.unwritten(HeldReason::RecordLost, message))
+    }
+
+    /// A write was lost to somebody else. Nothing is lost by going on, and a pass that loses every time ends nevertheless.
+    pub(super) async fn lose(&mut self) -> Result<(), Halt> {
+        self.lost += 1;
+        if self.lost > LOSSES {
+            return Err(StoreError::Conflict.into());
+        }
+        if let Some(again) = self.lost.checked_sub(2) {
+            self.driver.clock.sleep(Duration::from_millis(100) * 2_u32.pow(again.min(5))).await;
+        }
+        Ok(())
     }
 
     /// Takes over what the store says it now holds: the record as it was sent.
@@ -114,6 +137,7 @@ impl<P: Probe> Pass<'_, P> {
         self.signals = loaded.signals;
         self.stored = true;
         self.dirty = false;
+        self.lost = 0;
         self.learnt.clear();
         self.observe();
         Ok(())

@@ -269,3 +269,48 @@ async fn a_write_of_others_that_leaves_the_record_alone_costs_nothing() {
     assert_eq!(bench.clock.elapsed(), Duration::ZERO);
     assert_eq!(bench.provider.calls().iter().filter(|call| *call == "make_account").count(), 1);
 }
+
+#[tokio::test]
+async fn a_deletion_that_found_nothing_stops_a_pass_that_is_about_to_begin() {
+    let bench = Bench::new();
+    let other = bench.runner.clone();
+    let delete = async move { assert!(matches!(other.delete(&thing()).await.unwrap(), Outcome::Gone)) };
+    let runner = meddled(&bench, bench.store.clone(), Meddler::at("make_account/intent:before", delete));
+    assert!(matches!(runner.reconcile(&thing()).await.unwrap(), Outcome::Gone));
+    assert!(bench.provider.calls().is_empty(), "nothing is made after a deletion has said that it is gone");
+    assert_eq!(bench.bytes(&thing()).await, None);
+}
+
+/// A store to which somebody else always writes first.
+struct Overtaken(MemoryStore);
+
+#[async_trait]
+impl Store for Overtaken {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        self.0.load(id).await
+    }
+    async fn compare_and_swap(&self, _: &RecordId, _: &Version, _: &[u8]) -> Result<Loaded, StoreError> {
+        Err(StoreError::Conflict)
+    }
+    async fn remove(&self, _: &RecordId, _: &Version) -> Result<(), StoreError> {
+        Err(StoreError::Conflict)
+    }
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
+        self.0.list(machine).await
+    }
+    fn uid_of(&self, _: &Version) -> Option<String> {
+        Some("uid-1".to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_pass_that_always_loses_to_others_backs_off_and_ends() {
+    let bench = Bench::new();
+    let runner =
+        ThingRunner::builder(bench.provider.clone(), Overtaken(bench.store.clone())).clock(bench.clock.clone()).build();
+    assert!(matches!(runner.reconcile(&thing()).await, Err(StoreError::Conflict)));
+    assert!(bench.clock.elapsed() > Duration::from_secs(1), "{:?}", bench.clock.elapsed());
+    assert!(matches!(runner.delete(&thing()).await, Err(StoreError::Conflict)));
+    assert!(matches!(bench.settle(&thing()).await, Outcome::Resting(_)));
+    assert!(matches!(runner.delete(&thing()).await, Err(StoreError::Conflict)));
+}

@@ -70,6 +70,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) wall: Stamp,
     pub(crate) monotonic: Duration,
     pub(crate) deleting: bool,
+    /// It is the store that says so.
+    pub(crate) told: bool,
     pub(crate) paused: bool,
     pub(crate) generation: u64,
     /// The spec is an old one: that it is another than before is no change.
@@ -158,11 +160,10 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
         return Ok(Decision::Stop(Ending::Paused));
     }
     if around.deleting && record.direction != Direction::Deleting {
-        return Ok(if around.stored {
-            Decision::Turn(Direction::Deleting, None)
-        } else {
-            Decision::Stop(Ending::Gone)
-        });
+        // A deletion that the store tells of has moved its version on, so no other pass can write the first record any more. Elsewhere a
+        // record that is written and removed again is what stops a pass which has found none.
+        let is_over = !around.stored && around.told;
+        return Ok(if is_over { Decision::Stop(Ending::Gone) } else { Decision::Turn(Direction::Deleting, None) });
     }
     if record.held.is_some() {
         return Ok(Decision::Stop(Ending::Held));

@@ -201,6 +201,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 wall: self.now(),
                 monotonic: self.driver.clock.monotonic(),
                 deleting: self.is_deleting(),
+                told: self.signals.deleting,
                 paused: self.signals.paused,
                 generation: self.generation(),
                 behind: self.is_behind(),
@@ -291,6 +292,9 @@ impl<'d, P: Probe> Pass<'d, P> {
             return Err(self.unwritten(HeldReason::Unreadable, illegal.to_string()));
         }
         self.about = ("", None);
+        if !self.stored && !self.write(Site::Note).await? {
+            return Ok(());
+        }
         self.cross(Site::Remove, Side::Before).await;
         let removed = self.driver.store.remove(self.id, &self.version).await;
         self.cross(Site::Remove, Side::After).await;

@@ -99,11 +99,18 @@ impl<P: Probe> Pass<'_, P> {
         let known = self.base.as_ref().map(|base| base.seq);
         self.overtaken().await?;
         self.reload().await?;
-        let Some(seq) = known.filter(|_| !self.stored) else { return Ok(()) };
+        if self.stored {
+            return Ok(());
+        }
         if self.signals.paused {
             return Err(stop(Ending::Paused, None));
         }
-        if self.is_deleting() || self.driver.store.uid_of(&self.version).is_none() {
+        let is_on_resource = self.driver.store.uid_of(&self.version).is_some();
+        let Some(seq) = known else {
+            // Where the record is not kept on the resource, only a deletion moves the version of a record that is not there.
+            return if is_on_resource || self.is_deleting() { Ok(()) } else { Err(stop(Ending::Gone, None)) };
+        };
+        if self.is_deleting() || !is_on_resource {
             // It was undone and removed by another call, or an operator has released it.
             return Err(stop(Ending::Gone, None));
         }

@@ -270,6 +270,17 @@ async fn a_write_of_others_that_leaves_the_record_alone_costs_nothing() {
     assert_eq!(bench.provider.calls().iter().filter(|call| *call == "make_account").count(), 1);
 }
 
+#[tokio::test]
+async fn a_deletion_that_found_nothing_stops_a_pass_that_is_about_to_begin() {
+    let bench = Bench::new();
+    let other = bench.runner.clone();
+    let delete = async move { assert!(matches!(other.delete(&thing()).await.unwrap(), Outcome::Gone)) };
+    let runner = meddled(&bench, bench.store.clone(), Meddler::at("make_account/intent:before", delete));
+    assert!(matches!(runner.reconcile(&thing()).await.unwrap(), Outcome::Gone));
+    assert!(bench.provider.calls().is_empty(), "nothing is made after a deletion has said that it is gone");
+    assert_eq!(bench.bytes(&thing()).await, None);
+}
+
 /// A store in which somebody else always writes first.
 #[derive(Clone)]
 pub struct Busy {

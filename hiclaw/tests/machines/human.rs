@@ -121,7 +121,7 @@ async fn a_mail_in_doubt_is_not_sent_again_before_somebody_has_looked() {
         };
         let mut facts = Facts::default();
         facts.put("invitation", &message_id(0)).unwrap();
-        facts.put("display_name", &"Kim").unwrap();
+        facts.put("display_name", &"Kim".to_owned()).unwrap();
         let applied = Resolution::Applied { state: "Ready".to_owned(), facts };
         let resolution = if arrived { applied } else { Resolution::NotApplied };
         stage.humans.resolve(&kim.id(), resolution).await.unwrap();

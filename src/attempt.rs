@@ -11,7 +11,8 @@ use crate::Resource;
 /// `WorkerAttempt`.
 pub struct Attempt<R: Resource> {
     pub(crate) resource: Arc<R>,
-    pub(crate) spec: R::Spec,
+    /// None for the resource's own.
+    pub(crate) spec: Option<R::Spec>,
     pub(crate) details: Details,
 }
 
@@ -37,7 +38,7 @@ impl<R: Resource> Attempt<R> {
     /// changed since: a newer one under the same key is refused by some providers and ignored by others.
     #[must_use]
     pub fn spec(&self) -> &R::Spec {
-        &self.spec
+        self.spec.as_ref().unwrap_or_else(|| self.resource.spec())
     }
 
     /// The resource as it is now: name, uid, labels, latest spec.

@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::FactError;
+use crate::{FactError, canonical};
 
 /// What was made for each subject: the fact that a `for_each` transition keeps equal to its wanted set.
 ///
@@ -75,13 +75,13 @@ impl<'de, S: DeserializeOwned + Ord, T: Deserialize<'de>> Deserialize<'de> for E
     }
 }
 
-/// How a subject is written in a record: a string as it stands, anything else as `=` and its JSON. A string that itself
+/// How a subject is written in a record: a string as it stands, anything else as `=` and its canonical JSON. A string that itself
 /// begins with `=` is written as JSON too, so that no two subjects share a text.
 pub(crate) fn subject_text<S: Serialize>(subject: &S) -> Result<String, FactError> {
     let value = crate::fact::encode("subject", subject)?;
     match value {
         serde_json::Value::String(text) if !text.starts_with('=') => Ok(text),
-        other => Ok(format!("={other}")),
+        other => Ok(format!("={}", canonical::text(&other))),
     }
 }
 
@@ -108,6 +108,21 @@ mod tests {
         assert_eq!(subject_text(&1).unwrap(), "=1");
         assert_eq!(subject_value::<u8>("=1").unwrap(), 1);
         assert!(subject_value::<u8>("1").is_err());
+    }
+
+    /// A subject of another order is the same subject: a live member would be removed and made again.
+    #[test]
+    fn the_text_of_a_subject_is_sorted() {
+        let pairs = [("a", 1), ("b", 2)];
+        let forwards: std::collections::HashMap<_, _> = pairs.into_iter().collect();
+        let written = subject_text(&forwards).unwrap();
+        assert_eq!(written, r#"={"a":1,"b":2}"#);
+        #[derive(Serialize)]
+        struct Port {
+            protocol: &'static str,
+            number: u16,
+        }
+        assert_eq!(subject_text(&Port { protocol: "tcp", number: 80 }).unwrap(), r#"={"number":80,"protocol":"tcp"}"#);
     }
 
     #[test]

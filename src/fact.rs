@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::Each;
+use crate::{Each, canonical};
 
 /// Facts by name, as they stand in a record. The typed states are projections of it.
 ///
@@ -51,6 +51,14 @@ pub enum FactError {
         /// What serde said.
         why: String,
     },
+    /// The value is read as another one than was written, or not at all.
+    #[error("fact `{name}` is not read back as it was written ({why}): make its `Serialize` and `Deserialize` agree")]
+    Lossy {
+        /// The fact's name.
+        name: String,
+        /// What differs.
+        why: String,
+    },
     /// The state, transition or subject is not one of this machine.
     #[error("{0} is not part of this machine: run the version of the controller that wrote the record")]
     Foreign(String),
@@ -82,12 +90,12 @@ impl Facts {
         if self.0.contains_key(name) { self.get(name) } else { Ok(Each::new()) }
     }
 
-    /// Writes one fact.
+    /// Writes one fact, once it is certain that it can be read again.
     ///
     /// # Errors
-    /// [`FactError::Encode`].
-    pub fn put<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), FactError> {
-        self.set(name, encode(name, value)?);
+    /// [`FactError::Encode`] or [`FactError::Lossy`].
+    pub fn put<T: Serialize + DeserializeOwned>(&mut self, name: &str, value: &T) -> Result<(), FactError> {
+        self.set(name, record(name, value)?);
         Ok(())
     }
 
@@ -135,7 +143,9 @@ impl Facts {
     /// The subjects of an `Each` fact, in order. A fact that is not there is an empty set.
     pub(crate) fn subjects(&self, fact: &str) -> Vec<String> {
         match self.0.get(fact) {
-            Some(Value::Object(members)) => members.keys().cloned().collect(),
+            Some(Value::Object(members)) => {
+                canonical::sorted(members).into_iter().map(|(subject, _)| subject.clone()).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -161,6 +171,59 @@ impl FromIterator<(String, Value)> for Facts {
     }
 }
 
-pub(crate) fn encode<T: Serialize>(name: &str, value: &T) -> Result<Value, FactError> {
-    serde_json::to_value(value).map_err(|error| FactError::Encode { name: name.to_owned(), why: error.to_string() })
+/// The canonical form of a value that is not read again.
+pub(crate) fn encode<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<Value, FactError> {
+    canonical::form(value).map_err(|error| FactError::Encode { name: name.to_owned(), why: error.to_string() })
+}
+
+/// The canonical form of a value that is read again, once it is certain that it is read as the same one.
+pub(crate) fn record<T: Serialize + DeserializeOwned>(name: &str, value: &T) -> Result<Value, FactError> {
+    let form = encode(name, value)?;
+    let lossy = |why: String| FactError::Lossy { name: name.to_owned(), why };
+    let read = T::deserialize(&form).map_err(|error| lossy(error.to_string()))?;
+    match canonical::difference(&form, &encode(name, &read)?) {
+        None => Ok(form),
+        Some(path) if path.is_empty() => Err(lossy("it is another value then".to_owned())),
+        Some(path) => Err(lossy(format!("`{path}` is another value then"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written<T: Serialize + DeserializeOwned>(value: &T) -> Result<Value, FactError> {
+        let mut facts = Facts::default();
+        facts.put("fact", value)?;
+        Ok(facts.value("fact").cloned().unwrap_or_default())
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Renamed {
+        #[serde(rename(serialize = "id", deserialize = "handle"), default)]
+        id: String,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Hidden {
+        #[serde(skip_serializing)]
+        id: String,
+    }
+
+    #[test]
+    fn a_fact_is_written_only_if_it_is_read_back_as_it_was() {
+        assert_eq!(written(&0.1_f64).unwrap(), serde_json::json!(0.1));
+        assert_eq!(written(&None::<String>).unwrap(), Value::Null, "nothing is a value too");
+        assert!(matches!(written(&Some(f64::NAN)), Err(FactError::Encode { .. })), "it would be read as nothing");
+        let FactError::Lossy { why, .. } = written(&Renamed { id: "a".to_owned() }).unwrap_err() else {
+            panic!("it is written")
+        };
+        assert_eq!(why, "`id` is another value then");
+        let hidden = Hidden { id: "a".to_owned() };
+        assert_eq!(hidden.id, "a");
+        let FactError::Lossy { why, .. } = written(&hidden).unwrap_err() else { panic!("it is written") };
+        assert_eq!(why, "missing field `id`");
+        let set = |numbers: Vec<u32>| written(&numbers.into_iter().collect::<std::collections::HashSet<_>>()).unwrap();
+        assert_eq!(set((0..50).collect()), set((0..50).rev().collect()));
+    }
 }

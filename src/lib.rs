@@ -15,6 +15,7 @@ pub use durable_fsm_macros::Fsm;
 
 mod answer;
 mod attempt;
+mod canonical;
 mod classify;
 mod clock;
 #[cfg(feature = "controller")]
@@ -37,6 +38,7 @@ mod steps;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 
 pub use answer::{Lookup, Wait};
 pub use attempt::Attempt;

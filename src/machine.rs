@@ -17,7 +17,8 @@ use serde_json::Value;
 use self::method::Method;
 use crate::attempt::Attempt;
 use crate::each::{subject_text, subject_value};
-use crate::fact::encode;
+use crate::fact::record;
+use crate::text::redacted;
 use crate::{Class, Classify, FactError, Facts, Lookup, Resource, Wait};
 
 /// A machine: what `#[derive(Fsm)]` makes of an enum.
@@ -160,11 +161,13 @@ pub enum Failure {
     Provider {
         /// What it means.
         class: Class,
-        /// Its text, with the texts of its sources.
+        /// Its text, with the texts of its sources, [`redacted`](crate::text::redacted).
         message: String,
     },
-    /// The state or spec in the record could not be decoded, or the result not written.
+    /// The state or spec in the record could not be decoded: the method was not called.
     Fact(FactError),
+    /// The method has succeeded, and what it made cannot be recorded.
+    Unrecorded(FactError),
 }
 
 impl From<FactError> for Failure {
@@ -202,7 +205,7 @@ impl<R: Resource> Call<R> {
     ) -> Boxed<Result<Reply, Failure>> {
         Box::pin(async move {
             let next = classified(method.call((&*transitions, self.state()?, &self.attempt)).await)?;
-            Ok(Reply::Made(next.made()?))
+            next.made().map(Reply::Made).map_err(Failure::Unrecorded)
         })
     }
 
@@ -232,7 +235,7 @@ impl<R: Resource> Call<R> {
         Box::pin(std::future::ready(reply))
     }
 
-    pub fn member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Serialize + Send + 'static, E: Classify>(
+    pub fn member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Recorded, E: Classify>(
         self,
         transitions: Arc<T>,
         method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<M, E>>,
@@ -240,7 +243,7 @@ impl<R: Resource> Call<R> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
             let made = classified(method.call((&*transitions, &at, &subject, &self.attempt)).await)?;
-            Ok(Reply::Member(encode("member", &made)?))
+            record("member", &made).map(Reply::Member).map_err(Failure::Unrecorded)
         })
     }
 
@@ -255,13 +258,7 @@ impl<R: Resource> Call<R> {
         })
     }
 
-    pub fn find_member<
-        T: Send + Sync + 'static,
-        S: State + Sync,
-        U: Subject,
-        M: Serialize + Send + 'static,
-        E: Classify,
-    >(
+    pub fn find_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Recorded, E: Classify>(
         self,
         transitions: Arc<T>,
         method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<Lookup<M>, E>>,
@@ -269,7 +266,7 @@ impl<R: Resource> Call<R> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
             let found = classified(method.call((&*transitions, &at, &subject, &self.attempt)).await)?;
-            Ok(found.try_map(|made| encode("member", &made).map(Reply::Member))?)
+            Ok(found.try_map(|made| record("member", &made).map(Reply::Member))?)
         })
     }
 
@@ -345,6 +342,11 @@ impl<U: DeserializeOwned + Send + Sync + 'static> Subject for U {}
 pub trait Member: DeserializeOwned + Send + Sync + 'static {}
 impl<M: DeserializeOwned + Send + Sync + 'static> Member for M {}
 
+/// What a member of a set must be, to be recorded.
+#[doc(hidden)]
+pub trait Recorded: Serialize + DeserializeOwned + Send + 'static {}
+impl<M: Serialize + DeserializeOwned + Send + 'static> Recorded for M {}
+
 /// The answer of a dispatch that was asked for something the machine does not have.
 #[doc(hidden)]
 pub fn absent<T: Send + 'static>(what: &'static str) -> Boxed<Result<T, Failure>> {
@@ -368,7 +370,7 @@ pub fn subjects<S: Serialize>(wanted: BTreeSet<S>) -> Result<BTreeSet<String>, F
 }
 
 fn classified<N, E: Classify>(result: Result<N, E>) -> Result<N, Failure> {
-    result.map_err(|error| Failure::Provider { class: error.classify(), message: chain(&error) })
+    result.map_err(|error| Failure::Provider { class: error.classify(), message: redacted(&chain(&error)) })
 }
 
 /// An error's text with those of its sources, each once.

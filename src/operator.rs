@@ -236,6 +236,11 @@ impl Operator {
             let (written, bytes) = changed
                 .encode_next(self.graph)
                 .map_err(|error| FactError::Encode { name: "record".to_owned(), why: error.to_string() })?;
+            // What an operator gives was never in a record.
+            if Record::decode(self.graph, &bytes)? != written {
+                let why = "a value that was given is another one then".to_owned();
+                return Err(FactError::Lossy { name: "record".to_owned(), why }.into());
+            }
             match self.store.compare_and_swap(&id, &version, &bytes).await {
                 Ok(_) => return Ok(written),
                 Err(StoreError::Conflict) => self.clock.sleep(after_attempt(attempt)).await,

@@ -15,6 +15,7 @@ mod key;
 mod life;
 mod next;
 mod stamp;
+mod weight;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,7 @@ pub(crate) use next::advance;
 pub use next::next;
 pub(crate) use next::{MOST_UNSETTLED, is_certainly_absent, is_retained, may_remove, unsettled};
 pub use stamp::Stamp;
+pub use weight::{Part, PartKind, RESERVE};
 
 /// The format that this version of the library writes.
 pub const FORMAT: u32 = 1;
@@ -175,6 +177,11 @@ pub struct Effect {
     pub saved: Facts,
 }
 
+/// A value that is there: `null` is one, and no value is none.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 /// What an intent wants to call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -220,9 +227,9 @@ pub struct Intent {
     pub holder: String,
     /// When the holder gives the attempt up. For people.
     pub deadline: Stamp,
-    /// The spec that this life was started with.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub spec: Value,
+    /// The spec that this life was started with; none for an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub spec: Option<Value>,
 }
 
 /// A step that was sent once and is not committed.
@@ -248,8 +255,8 @@ pub struct Unconfirmed {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub aborting: bool,
     /// The spec that was sent.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub spec: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub spec: Option<Value>,
     /// Facts that it was sent with and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
@@ -406,15 +413,13 @@ impl Record {
         graph: &'static durable_fsm_graph::Graph<'static>,
     ) -> Result<(Self, Vec<u8>), serde_json::Error> {
         let mut written = self.clone();
-        let bytes = written.number_and_encode(graph)?;
+        written.number(graph);
+        let bytes = written.encode()?;
         Ok((written, bytes))
     }
 
-    /// As [`Record::encode_next`], in place.
-    pub(crate) fn number_and_encode(
-        &mut self,
-        graph: &'static durable_fsm_graph::Graph<'static>,
-    ) -> Result<Vec<u8>, serde_json::Error> {
+    /// Makes this the next write of the record.
+    pub(crate) fn number(&mut self, graph: &'static durable_fsm_graph::Graph<'static>) {
         self.seq += 1;
         self.version = graph.version;
         self.reader = graph.reader;
@@ -422,6 +427,13 @@ impl Record {
         if self.graph != fingerprint {
             fingerprint.clone_into(&mut self.graph);
         }
+    }
+
+    /// The bytes of this record as it is.
+    ///
+    /// # Errors
+    /// serde_json's, which for a record means that memory ran out.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = Vec::with_capacity(1024);
         serde_json::to_writer(&mut bytes, self)?;
         Ok(bytes)
@@ -456,6 +468,13 @@ impl Record {
         self.undo.iter().find(|effect| effect.of() == intent.of())
     }
 
+    /// The spec with which the life of this intent was started; none for an undo.
+    #[must_use]
+    pub fn spec_of<'r>(&'r self, intent: &'r Intent) -> Option<&'r Value> {
+        let unconfirmed = || self.unconfirmed.iter().find(|step| step.of() == intent.of());
+        intent.spec.as_ref().or_else(|| unconfirmed()?.spec.as_ref())
+    }
+
     /// The facts as they were for this life: what was overwritten since has its old value, and a member that another life has made
     /// for the same subject gives way to this life's own.
     pub(crate) fn facts_of(&self, intent: &Intent, each: Option<&str>) -> Facts {
@@ -474,11 +493,5 @@ impl Record {
             facts.set_member(fact, subject, value);
         }
         facts.overlaid(&saved)
-    }
-
-    /// The largest fact, and its size in bytes.
-    #[must_use]
-    pub fn largest_fact(&self) -> Option<(&str, usize)> {
-        self.facts.iter().map(|(name, value)| (name, value.to_string().len())).max_by_key(|(_, size)| *size)
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::canonical;
+
 /// The object that a machine provisions for: a custom resource, or any value with a name, a uid and a spec.
 ///
 /// ```
@@ -38,14 +40,13 @@ pub trait Resource: Clone + Send + Sync + 'static {
     fn spec(&self) -> &Self::Spec;
 
     /// A number that changes when the spec changes, such as `metadata.generation`. A blocked resource is released when
-    /// it changes. By default a hash of the spec.
+    /// it changes. By default a hash of the spec's canonical form: two equal specs have the same, also where they contain maps or sets
+    /// without an order. A spec that cannot be written has 0; its first effect is refused with the reason.
     ///
     /// Where the store knows the resource's generation ([`Signals::generation`](crate::Signals)), it is that one or the default: a pass for a resource
     /// whose generation is lower than the store's is for one that is out of date, and does nothing.
     fn generation(&self) -> u64 {
-        let json = serde_json::to_vec(self.spec()).unwrap_or_default();
-        let hash = blake3::hash(&json);
-        hash.as_bytes()[..8].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte))
+        canonical::form(self.spec()).map_or(0, |form| canonical::digest(&form))
     }
 
     /// Whether it is to be deleted. Once a record says so, it is not asked again.
@@ -73,5 +74,38 @@ impl ResourceId {
 impl fmt::Display for ResourceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Site(HashMap<String, HashSet<u32>>);
+
+    impl Resource for Site {
+        type Spec = HashMap<String, HashSet<u32>>;
+        fn id(&self) -> ResourceId {
+            ResourceId::new("", "site")
+        }
+        fn uid(&self) -> &str {
+            "uid-1"
+        }
+        fn spec(&self) -> &Self::Spec {
+            &self.0
+        }
+    }
+
+    /// Each map and set has an order of its own, also where they are equal.
+    #[test]
+    fn equal_specs_have_the_same_generation() {
+        let site = |ports: u32| Site((0..20).map(|host| (host.to_string(), (0..ports).collect())).collect());
+        let generations: HashSet<u64> = (0..8).map(|_| site(20).generation()).collect();
+        assert_eq!(generations.len(), 1);
+        assert!(!generations.contains(&site(21).generation()));
+        assert!(!generations.contains(&0));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use durable_fsm_graph::Graph;
 use serde_json::Value;
@@ -18,7 +18,7 @@ pub(crate) trait Steps: Send + Sync {
     fn uid(&self) -> &str;
     fn generation(&self) -> u64;
     fn deleting(&self) -> bool;
-    /// The resource's spec, as an intent records it.
+    /// The resource's spec, as an intent records it: what is read from there is this one again.
     fn spec(&self) -> Result<Value, FactError>;
     /// Whether a state can be decoded from these facts.
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError>;
@@ -53,23 +53,24 @@ pub(crate) struct Typed<M: Machine, T> {
     resource: Arc<M::Resource>,
     generation: u64,
     deleting: bool,
+    /// The resource does not change during a pass.
+    spec: OnceLock<Result<Value, FactError>>,
     machine: PhantomData<fn() -> M>,
 }
 
 impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
     pub(crate) fn new(transitions: Arc<T>, resource: Arc<M::Resource>) -> Self {
         let (generation, deleting) = (resource.generation(), resource.deleting());
-        Self { transitions, resource, generation, deleting, machine: PhantomData }
+        Self { transitions, resource, generation, deleting, spec: OnceLock::new(), machine: PhantomData }
     }
 
     fn call(&self, ask: Ask) -> Result<(usize, Call<M::Resource>), FactError> {
         let Ask { transition, state, facts, subject, member, spec, details } = ask;
-        let spec = match spec {
-            Some(spec) => spec,
-            None => Steps::spec(self)?,
+        let read = |spec| {
+            serde_json::from_value(spec)
+                .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })
         };
-        let spec = serde_json::from_value(spec)
-            .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })?;
+        let spec = spec.map(read).transpose()?;
         let attempt = Attempt { resource: Arc::clone(&self.resource), spec, details };
         Ok((transition, Call { facts, state, subject, member, attempt }))
     }
@@ -100,7 +101,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
     }
 
     fn spec(&self) -> Result<Value, FactError> {
-        crate::fact::encode("spec", self.resource.spec())
+        self.spec.get_or_init(|| crate::fact::record("spec", self.resource.spec())).clone()
     }
 
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {

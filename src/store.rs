@@ -109,6 +109,16 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError>;
 
+    /// How many bytes the record may have, as of this version: what the store takes, less what stands beside the record. None if there is no
+    /// limit that a record could meet.
+    ///
+    /// A write that begins an effect going forward leaves [`RESERVE`](crate::record::RESERVE) of it free, so that a deletion finds room for its
+    /// intents and messages.
+    fn room(&self, id: &RecordId, version: &Version) -> Option<usize> {
+        let _ = (id, version);
+        None
+    }
+
     /// Whether nobody outside this process can write here. If so, an intent of another incarnation belongs to a process that
     /// is gone, and a `repeat` need not wait for it.
     fn exclusive(&self) -> bool {
@@ -139,6 +149,10 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
 
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
         (**self).list(machine).await
+    }
+
+    fn room(&self, id: &RecordId, version: &Version) -> Option<usize> {
+        (**self).room(id, version)
     }
 
     fn exclusive(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm::http::classify_status;
+use durable_fsm::http::{Redirects, classify, classify_status};
 use durable_fsm::{Class, Classify as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,23 +45,32 @@ async fn read_request(stream: &mut TcpStream) {
     }
 }
 
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().timeout(Duration::from_millis(200)).no_proxy().build().unwrap()
+fn client(redirects: Redirects) -> reqwest::Client {
+    let builder = reqwest::Client::builder().timeout(Duration::from_millis(200)).no_proxy();
+    let builder = match redirects {
+        Redirects::Refused => builder.redirect(reqwest::redirect::Policy::none()),
+        Redirects::Followed => builder,
+    };
+    builder.build().unwrap()
 }
 
 /// Sends one request as an author would, and classifies what comes of it.
-async fn class_of(url: &str) -> Class {
-    let response = match client().post(url).body("x").send().await {
+async fn class_with(redirects: Redirects, url: &str) -> Class {
+    let response = match client(redirects).post(url).body("x").send().await {
         Ok(response) => response,
-        Err(error) => return error.classify(),
+        Err(error) => return classify(&error, redirects),
     };
     if !response.status().is_success() {
-        return classify_status(response.status(), response.headers());
+        return classify_status(response.status(), response.headers(), redirects);
     }
     match response.text().await {
         Ok(body) => panic!("it succeeded: {body}"),
-        Err(error) => error.classify(),
+        Err(error) => classify(&error, redirects),
     }
+}
+
+async fn class_of(url: &str) -> Class {
+    class_with(Redirects::Refused, url).await
 }
 
 async fn class_from(server: Server) -> Class {
@@ -110,10 +119,47 @@ async fn an_answer_that_breaks_off_is_unknown() {
     assert_eq!(class_from(Server::Answers("garbage that is no http\r\n\r\n")).await, Class::Unknown);
 }
 
+/// A server that has served the request, and leads to another place.
+async fn class_behind_a_redirect(redirects: Redirects, location: &str) -> Class {
+    let text =
+        format!("HTTP/1.1 303 See Other\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let serving = tokio::spawn(serve(listener, Server::Answers(Box::leak(text.into_boxed_str()))));
+    let class = class_with(redirects, &url).await;
+    serving.abort();
+    class
+}
+
 #[tokio::test]
-async fn redirects_without_end_are_unknown() {
-    let again = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    assert_eq!(class_from(Server::Answers(again)).await, Class::Unknown);
+async fn nothing_is_vouched_for_behind_a_redirect() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nowhere = format!("http://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let mut hops = vec![nowhere, "http://no-such-host.invalid/".to_owned(), "/".to_owned()];
+    for status in [404, 429, 500] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        hops.push(format!("http://{}/", listener.local_addr().unwrap()));
+        tokio::spawn(serve(listener, answer(status, "")));
+    }
+    for hop in hops {
+        for redirects in [Redirects::Refused, Redirects::Followed] {
+            assert_eq!(class_behind_a_redirect(redirects, &hop).await, Class::Unknown, "{hop} {redirects:?}");
+        }
+    }
+}
+
+/// The policy of the client is not in its errors.
+#[tokio::test]
+async fn an_error_of_a_client_whose_policy_is_not_known_vouches_for_nothing_that_was_sent() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nowhere = format!("http://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let refused = client(Redirects::Refused).get(&nowhere).send().await.unwrap_err();
+    assert_eq!(refused.classify(), Class::Unknown);
+    assert_eq!(classify(&refused, Redirects::Refused), Class::NOT_APPLIED);
+    let unbuilt = client(Redirects::Followed).get("http://[bad").send().await.unwrap_err();
+    assert_eq!(unbuilt.classify(), Class::Rejected);
 }
 
 /// An answer with a status and nothing else, for as long as the test runs.
@@ -153,8 +199,8 @@ async fn an_error_made_of_a_status_has_the_class_of_the_status() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let serving = tokio::spawn(serve(listener, answer(status, "")));
-        let error = client().get(&url).send().await.unwrap().error_for_status().unwrap_err();
+        let error = client(Redirects::Refused).get(&url).send().await.unwrap().error_for_status().unwrap_err();
         serving.abort();
-        assert_eq!(error.classify(), class);
+        assert_eq!(classify(&error, Redirects::Refused), class);
     }
 }

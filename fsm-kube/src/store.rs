@@ -311,6 +311,11 @@ impl Store for AnnotationStore {
         }
     }
 
+    fn room(&self, id: &RecordId, version: &Version) -> Option<usize> {
+        let (seen, names) = (Seen::from_version(version).ok()?, self.names(&id.machine).ok()?);
+        Some(ANNOTATIONS_LIMIT.saturating_sub(seen.others + names.record().len()))
+    }
+
     fn uid_of(&self, version: &Version) -> Option<String> {
         Seen::from_version(version).ok().map(|seen| seen.uid)
     }

@@ -8,7 +8,8 @@ mod oss;
 
 use std::time::Duration;
 
-use durable_fsm::{Class, Classify, http};
+use durable_fsm::http::{self, Redirects};
+use durable_fsm::{Class, Classify};
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 
@@ -102,7 +103,9 @@ impl Clients {
     /// # Errors
     /// An address is none.
     pub fn new(urls: &Urls, timeout: Duration) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder().timeout(timeout).no_proxy().build()?;
+        // An error behind a redirect would say nothing of the request that was served before it.
+        let policy = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().timeout(timeout).redirect(policy).no_proxy().build()?;
         Ok(Self {
             matrix: Matrix::new(http.clone(), urls),
             higress: Higress::new(http.clone(), urls),
@@ -155,7 +158,7 @@ impl ClientError {
 impl Classify for ClientError {
     fn classify(&self) -> Class {
         match self {
-            ClientError::Http(error) => error.classify(),
+            ClientError::Http(error) => http::classify(error, Redirects::Refused),
             ClientError::Refused { class, .. } => *class,
             ClientError::Address(_) => Class::Rejected,
             ClientError::NotOurs(_) => Class::NotOurs,
@@ -172,7 +175,7 @@ async fn checked(server: &'static str, response: Response) -> Result<Response, C
         return Ok(response);
     }
     let headers: HeaderMap = response.headers().clone();
-    let class = http::classify_status(status, &headers);
+    let class = http::classify_status(status, &headers, Redirects::Refused);
     let text = response.text().await.unwrap_or_default();
     let body: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let field = |name: &str| body.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);

@@ -11,7 +11,7 @@ use super::seen;
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Action, Event, HeldReason, Intent, idempotency_key, owner_tag};
+use crate::record::{Action, Event, HeldReason, Intent, RESERVE, idempotency_key, owner_tag};
 use crate::steps::Ask;
 use crate::{Class, Lookup};
 
@@ -28,7 +28,9 @@ impl<P: Probe> Pass<'_, P> {
         let Some(contract) = self.steps.graph().transitions[transition].contract() else {
             return Err(self.unwritten(HeldReason::Unreadable, format!("`{name}` has no effect")));
         };
-        let spec = match self.steps.spec() {
+        // What is undone or aborted has nothing to do with what is wanted now, which may be what cannot be written.
+        let is_forward = action == Action::Run && self.record.direction.is_forward();
+        let spec = match is_forward.then(|| self.steps.spec()).transpose() {
             Ok(spec) => spec,
             Err(error) => return self.stuck(error).await,
         };
@@ -45,7 +47,9 @@ impl<P: Probe> Pass<'_, P> {
         let transition = name.to_owned();
         let holder = self.next_holder();
         self.apply(Event::Intended { transition, subject, action, holder, deadline, spec })?;
-        if self.write(site).await? { self.attempt(started).await } else { Ok(()) }
+        // What is begun going forward leaves room for the way back.
+        let reserve = if is_forward { RESERVE } else { 0 };
+        if self.write_leaving(site, reserve).await? { self.attempt(started).await } else { Ok(()) }
     }
 
     /// Takes an intent in doubt over, then makes the attempt.
@@ -101,13 +105,13 @@ impl<P: Probe> Pass<'_, P> {
         self.cross(site, Side::After).await;
         let class = match &outcome {
             Err(Failure::Provider { class, .. }) => Some(*class),
-            Ok(_) | Err(Failure::Fact(_)) => None,
+            Ok(_) | Err(Failure::Fact(_) | Failure::Unrecorded(_)) => None,
         };
         self.driver.probe.attempted(&self.at(site, Side::After), class);
         match outcome {
             Ok(Some(reply)) => self.reached(reply, false),
             Ok(None) => self.learn(Event::Undone { at: self.now() }),
-            Err(failure) => self.failed(failure, contract),
+            Err(failure) => self.failed(failure, &intent, contract),
         }
     }
 
@@ -159,7 +163,7 @@ impl<P: Probe> Pass<'_, P> {
                 self.learn(Event::Held { reason: HeldReason::Incomplete, message, at: self.now() })?;
                 Ok(false)
             }
-            Err(Failure::Fact(error)) => {
+            Err(Failure::Fact(error) | Failure::Unrecorded(error)) => {
                 self.withdraw(intent)?;
                 self.learn(Event::Held { reason: HeldReason::Unreadable, message: error.to_string(), at: self.now() })?;
                 Ok(false)
@@ -181,12 +185,15 @@ impl<P: Probe> Pass<'_, P> {
     /// Whether an effect that was seen absent is to be called now. With another spec than it was sent with it is another thing, which has a
     /// life of its own.
     fn is_still_wanted(&mut self, intent: &Intent, forward: bool) -> Result<bool, Halt> {
+        if !forward {
+            return Ok(false);
+        }
         let spec = match self.steps.spec() {
             Ok(spec) => spec,
             Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
         };
-        if !forward || intent.spec == spec {
-            return Ok(forward);
+        if self.record.spec_of(intent) == Some(&spec) {
+            return Ok(true);
         }
         self.learn(Event::Withdrawn).map(|()| false)
     }
@@ -216,15 +223,19 @@ impl<P: Probe> Pass<'_, P> {
         }
     }
 
-    fn failed(&mut self, failure: Failure, contract: &Contract<'_>) -> Result<(), Halt> {
+    fn failed(&mut self, failure: Failure, intent: &Intent, contract: &Contract<'_>) -> Result<(), Halt> {
         let (at, generation) = (self.now(), self.generation());
         match failure {
             Failure::Provider { class, message } => {
                 let after = self.backoff(class, &contract.retry);
                 self.learn(Event::Failed { class, error: message, at, after, generation })
             }
-            // Nobody can tell whether this was before or after the effect.
             Failure::Fact(error) => {
+                self.withdraw(intent)?;
+                self.learn(Event::Held { reason: HeldReason::Unreadable, message: error.to_string(), at })
+            }
+            // It is there, and its record would not say what it is.
+            Failure::Unrecorded(error) => {
                 let after = self.backoff(Class::Unknown, &contract.retry);
                 let message = error.to_string();
                 self.learn(Event::Failed { class: Class::Unknown, error: message.clone(), at, after, generation })?;
@@ -293,7 +304,7 @@ impl<P: Probe> Pass<'_, P> {
             state: step.from,
             facts,
             member,
-            spec: (!intent.spec.is_null()).then(|| intent.spec.clone()),
+            spec: self.record.spec_of(intent).cloned(),
             details: Details {
                 key: idempotency_key(
                     &self.record.origin,

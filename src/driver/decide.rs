@@ -204,7 +204,7 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
     let is_refused = is_refused_in_doubt(record, around)?;
     // To repeat it would be refused for ever, and to begin another life needs the doubtful one out of the way.
-    let makes_way = is_refused && around.steps.spec()? != intent.spec;
+    let makes_way = is_refused && record.spec_of(intent) != Some(&around.steps.spec()?);
     // Only a repeat going forward may follow a holder that is known to be gone at once: the dead holder's request may still be
     // in flight, and for every other contract that matters. So it does for an abort, which that request would outlive.
     let hurry = intent.action == Action::Run
@@ -329,13 +329,14 @@ fn begin(
         return Ok(take_up(around, doubted, transition, step, contract, &spec));
     }
     if unsettled(around.steps.graph(), record, step.name, subject.as_deref()) >= MOST_UNSETTLED
-        && sent().max_by_key(|sent| sent.order()).is_none_or(|last| last.spec != spec)
+        && sent().max_by_key(|sent| sent.order()).is_none_or(|last| last.spec.as_ref() != Some(&spec))
     {
         return Ok(make_room(around, record, transition, subject, contract));
     }
     // The thing may be known by name: a late duplicate of another life of it would write over what is sent now.
     let last = sent().max_by_key(|sent| sent.order());
-    let others = sent().filter(|sent| last.is_none_or(|last| last.life != sent.life) || sent.spec != spec);
+    let others =
+        sent().filter(|sent| last.is_none_or(|last| last.life != sent.life) || sent.spec.as_ref() != Some(&spec));
     let late = others.filter(|sent| !is_certainly_absent(around.steps.graph(), sent));
     let left = late.filter_map(|sent| around.until_quiet(OpenEnd::Unconfirmed(sent), contract)).max();
     Ok(left.map_or_else(begin, |left| around.late(left, step.name, name)))
@@ -350,7 +351,7 @@ fn take_up(
     contract: &Contract<'_>,
     spec: &Value,
 ) -> Decision {
-    let is_same = doubted.spec == *spec;
+    let is_same = doubted.spec.as_ref() == Some(spec);
     let action = match contract.in_doubt {
         // The same request continues; another spec follows only once this one is out of the way, where it can be.
         InDoubt::Repeat if is_same || contract.abort.is_none() => {

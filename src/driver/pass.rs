@@ -241,7 +241,9 @@ impl<'d, P: Probe> Pass<'d, P> {
             Ok(Reply::Member(_)) => {
                 self.hold(HeldReason::Unreadable, format!("`{}` answered for a set, and is none", step.name)).await
             }
-            Err(Failure::Fact(error)) => self.hold(HeldReason::Unreadable, error.to_string()).await,
+            Err(Failure::Fact(error) | Failure::Unrecorded(error)) => {
+                self.hold(HeldReason::Unreadable, error.to_string()).await
+            }
             Err(Failure::Provider { class, message }) => {
                 let after = self.backoff(class, &DEFAULT_BACKOFF);
                 let (transition, at, generation) = (step.name.to_owned(), self.now(), self.generation());

@@ -19,11 +19,24 @@ pub(super) const TRIES: u32 = 6;
 impl<P: Probe> Pass<'_, P> {
     /// Writes the record. True if it is durable; false if somebody else has written, and the record was read again.
     pub(super) async fn write(&mut self, site: Site) -> Result<bool, Halt> {
+        self.write_leaving(site, 0).await
+    }
+
+    /// As [`write`](Self::write), if that leaves so many bytes of the store's limit free. If not, the effect that was about to begin does not, and
+    /// the resource is held.
+    pub(super) async fn write_leaving(&mut self, site: Site, reserve: usize) -> Result<bool, Halt> {
         self.forget_quiet()?;
-        let bytes = match Arc::make_mut(&mut self.record).number_and_encode(self.steps.graph()) {
-            Ok(bytes) => bytes,
-            Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
-        };
+        Arc::make_mut(&mut self.record).number(self.steps.graph());
+        let mut bytes = self.encoded()?;
+        if let Some(room) = self.driver.store.room(self.id, &self.version) {
+            let room = room - reserve.min(room / 2);
+            if bytes.len() > room && Arc::make_mut(&mut self.record).thin() {
+                bytes = self.encoded()?;
+            }
+            if bytes.len() > room && reserve > 0 {
+                return self.leave_room(bytes.len(), room).map(|()| false);
+            }
+        }
         for attempt in 1.. {
             self.cross(site, Side::Before).await;
             let result = self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await;
@@ -50,7 +63,14 @@ impl<P: Probe> Pass<'_, P> {
                     return self.give_way().await.map(|()| false);
                 }
                 Err(StoreError::Unavailable(_)) if attempt < TRIES && !self.learnt.is_empty() => {}
-                Err(StoreError::TooLarge { size, limit }) => return self.too_large(size, limit).await.map(|()| false),
+                Err(StoreError::TooLarge { size, limit }) => {
+                    // A store that names no excess has another limit than this one.
+                    if size <= limit || !Arc::make_mut(&mut self.record).thin() {
+                        return self.too_large(size, limit, bytes.len()).await.map(|()| false);
+                    }
+                    bytes = self.encoded()?;
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             }
             self.driver.pause(attempt).await;
@@ -125,25 +145,50 @@ impl<P: Probe> Pass<'_, P> {
         Ok(())
     }
 
-    /// The record does not fit: hold the resource on the record as it was, which fitted.
-    async fn too_large(&mut self, size: usize, limit: usize) -> Result<(), Halt> {
-        let largest = self
-            .record
-            .largest_fact()
-            .map(|(name, bytes)| format!("; the largest fact is `{name}` with {bytes} bytes"));
-        let cause = format!(
-            "the record needs {size} bytes and the store takes {limit}{}; record a reference to large values, not the values",
-            largest.unwrap_or_default()
+    fn encoded(&self) -> Result<Vec<u8>, Halt> {
+        self.record.encode().map_err(|error| self.unwritten(HeldReason::Unreadable, error.to_string()))
+    }
+
+    /// What takes the room, and what to do about it. `beside` stands beside the record in the store, and counts.
+    fn crowded(&self, beside: usize) -> String {
+        let parts = self.record.weight(self.steps.graph());
+        let mut shown: Vec<String> = parts.iter().take(4).map(ToString::to_string).collect();
+        if beside > 0 {
+            shown.push(format!("{beside} bytes that are not the record's"));
+        }
+        let remedy = parts.first().map_or("make room in the store", |largest| largest.kind.remedy());
+        format!("{}; {remedy}", shown.join(", "))
+    }
+
+    /// The effect that was about to begin would leave too little for the way back: nothing is sent, and what is known is recorded.
+    fn leave_room(&mut self, size: usize, room: usize) -> Result<(), Halt> {
+        // It was numbered, and is not written.
+        Arc::make_mut(&mut self.record).seq -= 1;
+        let message = format!(
+            "the record would need {size} bytes, and {room} are for going forward, so that everything can be undone: {}; then resolve with `retry`",
+            self.crowded(0)
         );
+        let in_doubt = self.record.intent.as_ref().is_some_and(|intent| intent.in_doubt);
+        self.apply(if in_doubt { Event::SetAside { aborting: false } } else { Event::Withdrawn })?;
+        self.learn(Event::Held { reason: HeldReason::TooLarge, message, at: self.now() })
+    }
+
+    /// The record does not fit: hold the resource on the record as it was, which fitted. On the way back nothing is held: it goes on as soon as
+    /// there is room.
+    async fn too_large(&mut self, size: usize, limit: usize, own: usize) -> Result<(), Halt> {
+        let crowded = self.crowded(size.saturating_sub(own));
+        let cause = format!("the record needs {size} bytes and the store takes {limit}: {crowded}");
         let unrecorded = format!("{cause}; it is tried again at the next pass");
-        let Some(base) = self.base.clone() else {
+        let Some(base) = self.base.clone().filter(|_| self.record.direction.is_forward()) else {
             return Err(self.unwritten(HeldReason::TooLarge, unrecorded));
         };
         let message = format!("{cause}, then resolve with `retry`");
         let event = Event::Held { reason: HeldReason::TooLarge, message, at: self.now() };
-        let Ok(held) = next(self.steps.graph(), &base, event) else {
+        let Ok(mut held) = next(self.steps.graph(), &base, event) else {
             return Err(self.unwritten(HeldReason::TooLarge, unrecorded));
         };
+        // What the message takes may not be there either.
+        held.history.clear();
         let (held, bytes) = match held.encode_next(self.steps.graph()) {
             Ok(encoded) => encoded,
             Err(error) => return Err(self.unwritten(HeldReason::TooLarge, error.to_string())),

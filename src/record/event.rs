@@ -24,8 +24,8 @@ pub enum Event {
         holder: String,
         /// When the caller gives up.
         deadline: Stamp,
-        /// The resource's spec, for a life that begins here.
-        spec: Value,
+        /// The resource's spec, where an effect is called going forward.
+        spec: Option<Value>,
     },
     /// Another call takes over an intent whose outcome is in doubt.
     TakenOver {

@@ -23,6 +23,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
         (**self).list(machine).await
     }
 
+    fn room(&self, id: &RecordId, version: &Version) -> Option<usize> {
+        (**self).room(id, version)
+    }
+
     fn exclusive(&self) -> bool {
         (**self).exclusive()
     }

@@ -39,7 +39,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Refuses records of more than `bytes` bytes.
+    /// Refuses records of more than `bytes` bytes, in every clone from here on.
     #[must_use]
     pub fn with_limit(self, bytes: usize) -> Self {
         self.inner().limit = Some(bytes);
@@ -124,6 +124,10 @@ impl Store for MemoryStore {
         entry.marked = false;
         entry.witness = None;
         Ok(())
+    }
+
+    fn room(&self, _: &RecordId, _: &Version) -> Option<usize> {
+        self.inner().limit
     }
 
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {

@@ -414,10 +414,11 @@ impl Books {
 /// An attempt that goes on with a life has the spec of the one before.
 fn other_spec(old: &Record, new: &Record) -> Option<String> {
     let intent = new.intent.as_ref().filter(|intent| intent.action == Action::Run && intent.attempt > 1)?;
-    let open = old.intent.iter().filter(|it| it.of() == intent.of()).map(|it| &it.spec);
-    let before = open.chain(old.unconfirmed.iter().filter(|it| it.of() == intent.of()).map(|it| &it.spec)).next()?;
+    let open = old.intent.iter().filter(|it| it.of() == intent.of()).filter_map(|it| old.spec_of(it));
+    let sent = old.unconfirmed.iter().filter(|it| it.of() == intent.of()).filter_map(|it| it.spec.as_ref());
+    let before = open.chain(sent).next()?;
     let name = &intent.transition;
-    (*before != intent.spec).then(|| format!("`{name}` goes on with another spec than it was sent with"))
+    (Some(before) != new.spec_of(intent)).then(|| format!("`{name}` goes on with another spec than it was sent with"))
 }
 
 fn same_step(one: Option<&Intent>, other: Option<&Intent>) -> bool {
@@ -501,8 +502,7 @@ impl Core {
         if action != Action::Abort && ask.facts != record.facts_of(intent, each) {
             return exact("the facts are not those of the record");
         }
-        let spec = (!intent.spec.is_null()).then_some(&intent.spec);
-        if ask.spec.as_ref() != spec {
+        if ask.spec.as_ref() != record.spec_of(intent) {
             return exact("the spec is not the one that the intent was written with");
         }
         if decoded.key_of_intent() != Some(&ask.details.key) {
@@ -532,7 +532,7 @@ impl Core {
         let unknown = match failure {
             None => false,
             Some(Failure::Provider { class, .. }) => *class == Class::Unknown,
-            Some(Failure::Fact(_)) => true,
+            Some(Failure::Fact(_) | Failure::Unrecorded(_)) => true,
         };
         self.books.certain[self.actor] = (!doubted && !unknown).then_some(ask.transition);
         if let Some(failure) = failure {
@@ -540,7 +540,7 @@ impl Core {
             let seq = record.map_or(0, |record| record.seq);
             let class = match failure {
                 Failure::Provider { class, .. } => *class,
-                Failure::Fact(_) => Class::Unknown,
+                Failure::Fact(_) | Failure::Unrecorded(_) => Class::Unknown,
             };
             let rejected = site == Site::Effect && class == Class::Rejected && !doubted;
             let contract = self.graph.transitions.get(ask.transition).and_then(|step| step.contract());
@@ -567,7 +567,7 @@ impl Core {
                 }
                 self.note(|| format!("{} of {name} fails: {} ({message})", site.name(), class.name()));
             }
-            Failure::Fact(error) => {
+            Failure::Fact(error) | Failure::Unrecorded(error) => {
                 self.books.may_hold(HeldReason::Unreadable);
                 self.note(|| format!("{} of {name} fails: {error}", site.name()));
             }

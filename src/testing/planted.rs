@@ -404,7 +404,7 @@ fn moves_while_it_is_undone() {
 fn take_over_with_another_spec() {
     fn renew(record: &mut Record, _: Option<&Record>) {
         if let Some(intent) = record.intent.as_mut().filter(|intent| intent.attempt > 1) {
-            intent.spec = 99.into();
+            intent.spec = Some(99.into());
         }
     }
     let failure = forgetful::<Keyed>(renew);

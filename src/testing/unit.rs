@@ -154,9 +154,9 @@ impl<R: Resource> Attempt<R> {
         let (transition, subject) = (&self.transition, self.subject.as_deref());
         let mut details = self.details;
         details.key = idempotency_key(self.resource.uid(), self.machine, transition, subject, self.life);
-        let spec = crate::fact::encode("spec", self.spec.as_ref().unwrap_or(self.resource.spec()))?;
+        let spec = crate::fact::record("spec", self.spec.as_ref().unwrap_or(self.resource.spec()))?;
         let spec = serde_json::from_value(spec)
             .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })?;
-        Ok(crate::Attempt { resource: self.resource, spec, details })
+        Ok(crate::Attempt { resource: self.resource, spec: Some(spec), details })
     }
 }

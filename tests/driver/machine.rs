@@ -78,8 +78,8 @@ pub enum ThingFlow {
 
 /// What the scripted provider refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?}")]
-pub struct Refused(pub Refusal);
+#[error("{0:?}{1}")]
+pub struct Refused(pub Refusal, pub String);
 
 impl Classify for Refused {
     fn classify(&self) -> Class {

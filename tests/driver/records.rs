@@ -249,16 +249,3 @@ async fn a_mark_is_not_put_back_while_the_resource_is_paused() {
     assert!(matches!(bench.settle(&thing).await, Outcome::Paused));
     assert_eq!(bench.store.writes(), writes);
 }
-
-#[tokio::test]
-async fn a_record_that_does_not_fit_is_held_on_the_one_that_did() {
-    let members: Vec<String> = (0..40).map(|number| format!("member-{number:02}-{}", "x".repeat(60))).collect();
-    let members: Vec<&str> = members.iter().map(String::as_str).collect();
-    let thing = Thing::new("web:1", &members);
-    let bench = Bench::with_limit(9000);
-    let outcome = bench.settle(&thing).await;
-    let Outcome::Held { reason: HeldReason::TooLarge, message } = outcome else { panic!("it is not held") };
-    assert!(message.contains("the largest fact is `members`") && message.contains("9000"), "{message}");
-    let record = bench.record(&thing).await;
-    assert!(record.undo.len() > 2 && record.intent.is_some(), "nothing that was recorded is lost");
-}

@@ -38,6 +38,8 @@ struct Things {
     calls: Vec<String>,
     faults: BTreeMap<&'static str, VecDeque<Fault>>,
     rolled_out: bool,
+    /// What it says when it fails, beside how.
+    words: String,
     /// When the last look at what is rolled out was to be given up.
     deadline: Option<SystemTime>,
     /// The call that waits before it sends.
@@ -55,6 +57,11 @@ impl Provider {
 
     pub fn will(&self, call: &'static str, faults: &[Fault]) {
         self.things().faults.entry(call).or_default().extend(faults);
+    }
+
+    /// What it says from here on when it fails.
+    pub fn fail_at_length(&self, words: String) {
+        self.things().words = words;
     }
 
     pub fn set_rolled_out(&self, rolled_out: bool) {
@@ -107,10 +114,10 @@ impl Provider {
             things.calls.push(name.to_owned());
             match things.faults.get_mut(name).and_then(VecDeque::pop_front) {
                 None | Some(Fault::None) => return Ok(apply(&mut things)),
-                Some(Fault::Refused(refusal)) => return Err(Refused(refusal)),
+                Some(Fault::Refused(refusal)) => return Err(Refused(refusal, things.words.clone())),
                 Some(Fault::Applied(refusal)) => {
                     apply(&mut things);
-                    return Err(Refused(refusal));
+                    return Err(Refused(refusal, things.words.clone()));
                 }
                 Some(Fault::Silent) => {
                     apply(&mut things);

@@ -17,7 +17,8 @@ pub const PROVIDER: &str = "FIRE_PROVIDER";
 /// A controller, as any operator would write it.
 pub async fn run(provider: String) {
     let client = kube::Client::try_default().await.unwrap();
-    let provider = Provider::There(reqwest::Client::new(), provider);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let provider = Provider::There(http, provider);
     let store = AnnotationStore::of::<Worker>(client.clone());
     let reconciler = Reconciler::<Worker, WorkerFlow, _>::new(provider, store).unwrap();
     let (reader, writer) = reflector::store();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::routing::{delete, get};
-use durable_fsm::{Class, Classify, http::classify_status};
+use durable_fsm::{Class, Classify, http::Redirects, http::classify, http::classify_status};
 use serde::{Deserialize, Serialize};
 
 /// One thing that was made.
@@ -31,9 +31,10 @@ pub enum Refused {
 impl Classify for Refused {
     fn classify(&self) -> Class {
         match self {
-            Refused::Http(error) => error.classify(),
-            Refused::Status(status) => axum::http::StatusCode::from_u16(*status)
-                .map_or(Class::Unknown, |status| classify_status(status, &axum::http::HeaderMap::new())),
+            Refused::Http(error) => classify(error, Redirects::Refused),
+            Refused::Status(status) => axum::http::StatusCode::from_u16(*status).map_or(Class::Unknown, |status| {
+                classify_status(status, &axum::http::HeaderMap::new(), Redirects::Refused)
+            }),
         }
     }
 }

@@ -19,7 +19,7 @@ struct Sent {
     order: u64,
     attempt: u32,
     in_doubt: bool,
-    spec: Value,
+    spec: Option<Value>,
 }
 
 impl Change<'_, '_> {
@@ -30,7 +30,7 @@ impl Change<'_, '_> {
         action: Action,
         holder: String,
         deadline: Stamp,
-        spec: Value,
+        spec: Option<Value>,
     ) -> Result<(), Illegal> {
         if let Some(open) = &self.record.intent {
             return self.illegal(format!("`{}` is under way", open.transition));
@@ -95,7 +95,7 @@ impl Change<'_, '_> {
             }
             Action::Undo => match live {
                 Some(live) if !forward || contract.for_each.is_some() => {
-                    Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec: Value::Null }
+                    Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec: None }
                 }
                 Some(_) => return self.illegal("the machine goes forward"),
                 None => return self.illegal(format!("`{transition}` is not live")),

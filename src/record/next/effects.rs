@@ -158,12 +158,13 @@ impl Change<'_, '_> {
 
     pub(super) fn keep_unconfirmed(&mut self, intent: Intent) {
         let saved = self.saved_for(intent.of());
+        let spec = self.record.spec_of(&intent).cloned();
         self.forget_unconfirmed(intent.of());
         // A live effect is undone anyway; only a doubt about its last attempt is worth keeping.
         if !intent.in_doubt && self.record.effect_of(&intent).is_some() {
             return;
         }
-        let Intent { transition, subject, life, order, attempt, in_doubt, spec, .. } = intent;
+        let Intent { transition, subject, life, order, attempt, in_doubt, .. } = intent;
         let aborting = false;
         self.record.unconfirmed.push(Unconfirmed {
             transition,

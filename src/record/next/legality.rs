@@ -82,7 +82,7 @@ fn at_state(state: &str) -> Record {
 
 fn intent(transition: &str, subject: Option<&str>, action: Action) -> Event {
     let (transition, subject) = (transition.to_owned(), subject.map(str::to_owned));
-    Event::Intended { transition, subject, action, holder: "h/0.1".to_owned(), deadline: at(), spec: json!(1) }
+    Event::Intended { transition, subject, action, holder: "h/0.1".to_owned(), deadline: at(), spec: Some(json!(1)) }
 }
 
 fn run(transition: &str) -> Event {
@@ -111,7 +111,7 @@ fn unconfirmed(transition: &str, life: u64, in_doubt: bool, spec: Value) -> Unco
         attempt: 2,
         in_doubt,
         aborting: false,
-        spec,
+        spec: Some(spec),
         saved: Facts::default(),
     }
 }
@@ -157,7 +157,8 @@ fn a_life_goes_on_only_for_the_same_step_and_spec() {
     assert_eq!(life(&after(&sent(unconfirmed("keep", 5, true, json!(1))), run("keep"))), (5, 3, true));
     let doubted = after(&sent(unconfirmed("keep", 5, true, json!(2))), run("keep"));
     assert_eq!(life(&doubted), (5, 3, true), "no other life begins beside one in doubt");
-    assert_eq!(doubted.intent.unwrap().spec, json!(2), "and it is sent with its own spec");
+    let open = doubted.intent.as_ref().unwrap();
+    assert_eq!(doubted.spec_of(open), Some(&json!(2)), "and it is sent with its own spec");
     assert_eq!(life(&after(&sent(unconfirmed("keep", 5, false, json!(2))), run("keep"))), (10, 1, false));
     assert_eq!(life(&after(&sent(unconfirmed("make", 5, true, json!(1))), run("keep"))), (10, 1, false));
     let again = refused(&with_member(), intent("add", Some("ann"), Action::Run));

@@ -45,7 +45,10 @@ impl<S: Steps> Contained<S> {
     ) -> Boxed<Result<A, Failure>> {
         let what = format!("{what}`{}`", self.name(transition));
         let panicked = move |why: String| -> Result<A, Failure> {
-            Err(Failure::Provider { class: Class::Unknown, message: format!("{what} panicked: {why}") })
+            Err(Failure::Provider {
+                class: Class::Unknown,
+                message: crate::text::redacted(&format!("{what} panicked: {why}")),
+            })
         };
         let mut call = match caught(call) {
             Ok(call) => Some(call),

@@ -96,7 +96,17 @@ impl Model {
         for (from, name) in again {
             model.list_again(from, &name, errors);
         }
+        model.order();
         model
+    }
+
+    /// What a state lists stands in declared order, whether it is declared there or listed again.
+    fn order(&mut self) {
+        for (from, listed) in self.listed.iter_mut().enumerate() {
+            let typed = &self.declaration.states[from].transitions;
+            let place = |index: &usize| typed.iter().position(|it| it.name == self.transitions[*index].name);
+            listed.sort_by_key(place);
+        }
     }
 
     /// The names of the types that the declaration uses, each with what is of it: no generated item can have such a name.

@@ -249,7 +249,9 @@ impl Change<'_, '_> {
             Action::Run if certain => {
                 let intent = self.take_intent(Action::Run)?;
                 self.end_doubt();
-                let is_absent = !forward && self.contract(&name)?.is_delivered_once();
+                // Where something else has the name, a duplicate is answered alike.
+                let is_once = self.contract(&name)?.is_delivered_once() || class == Class::NotOurs;
+                let is_absent = !forward && is_once;
                 self.forget_unconfirmed_or_keep(intent, is_absent);
                 if is_absent {
                     // Nothing of it exists, so there is nothing to undo.

@@ -263,7 +263,7 @@ fn a_refusal_is_forgotten_where_requests_are_delivered_once_and_stays_elsewhere(
     // On the way back.
     for (transition, class, stays) in [
         ("make", Class::Rejected, true),
-        ("make", Class::NotOurs, true),
+        ("make", Class::NotOurs, false),
         ("make", Class::NOT_APPLIED, true),
         ("look", Class::Rejected, false),
         ("look", Class::NotOurs, false),

@@ -275,3 +275,36 @@ async fn waiting_says_for_what_and_until_when() {
     let why = reason(bench.bot(&deleted(&thing)).await);
     assert_eq!(why, "a late `open_room` may still land, until 2027-01-15T08:00:10.000Z");
 }
+
+mod listed {
+    use durable_fsm::{Each, Fsm};
+
+    use crate::machine::Thing;
+
+    /// A set that is listed again above a step of the later state.
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/listed", version = 1, resource = Thing)]
+    pub enum ListedFlow {
+        #[fsm(initial)]
+        #[transition(start -> Begun, no_effect)]
+        Requested,
+        #[transition(go -> Ready, no_effect)]
+        #[transition(add, for_each = members, in_doubt = repeat, undo = remove)]
+        Begun { members: Each<String, String> },
+        #[fsm(resting)]
+        #[transition(add)]
+        #[transition(refresh -> Ready, when = is_stale, in_doubt = repeat, undo = none)]
+        Ready,
+    }
+}
+
+#[test]
+fn what_is_listed_again_stands_where_it_is_written() {
+    let graph = &listed::ListedFlow::GRAPH;
+    let names = |state: &str| {
+        let (_, state) = graph.state(state).unwrap();
+        state.transitions.iter().map(|index| graph.transitions[*index].name).collect::<Vec<_>>()
+    };
+    assert_eq!(names("Begun"), ["go", "add"]);
+    assert_eq!(names("Ready"), ["add", "refresh"]);
+}

@@ -1,8 +1,14 @@
 //! Where records are kept. Invariant: a record is replaced only by a writer that has seen it, in its latest version.
 
 mod boxed;
+mod copy;
+mod counts;
+#[cfg(feature = "embedded")]
+mod embedded;
 mod file;
 mod memory;
+mod open;
+mod work;
 
 use std::fmt;
 
@@ -10,8 +16,12 @@ use async_trait::async_trait;
 
 use crate::ResourceId;
 
-pub use file::{Disk, FileOps, FileStore, OpenError};
+pub use copy::{CopyError, copy};
+#[cfg(feature = "embedded")]
+pub use embedded::{BackupError, EmbeddedStore, Pages};
+pub use file::{Disk, FileOps, FileReader, FileStore, Stamp};
 pub use memory::MemoryStore;
+pub use open::OpenError;
 
 /// Which record: the machine's name and the resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,7 +40,7 @@ impl fmt::Display for RecordId {
 
 /// What stands for one version of a record, or of its absence. Opaque; compared by the store that issued it.
 ///
-/// A store must never issue one version for two different contents, also not for "absent" before a record was made and
+/// A store must never issue one version for two different contents. Neither for "absent" before a record was made and
 /// "absent" after it was removed: a writer that is late by a whole life must find that the version moved on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(String);
@@ -81,10 +91,12 @@ pub struct Loaded {
 /// An implementation passes the `testing::store_conformance` suite.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Reads the record. What it returns may be out of date by the time it is used; the next write finds out.
+    /// Reads the record. What it returns may be out of date by the time it is used; the next write finds out. It never returns what is not
+    /// durable yet, such as a write of which the flush has failed.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], or [`StoreError::Gone`] where the store knows that there is no such resource.
+    /// [`StoreError::Unavailable`], [`StoreError::Refused`], or [`StoreError::Gone`] where the store knows that there is no such
+    /// resource.
     async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError>;
 
     /// Writes the record if the version is still `expected`, and returns what is then stored, read back from the store's own
@@ -121,6 +133,16 @@ pub trait Store: Send + Sync + 'static {
         let _ = version;
         None
     }
+}
+
+/// A store that knows which machines have records in it.
+#[async_trait]
+pub trait Catalogue: Store {
+    /// The names of the machines that have or had records here, in no particular order.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn machines(&self) -> Result<Vec<String>, StoreError>;
 }
 
 #[async_trait]
@@ -176,6 +198,9 @@ pub enum StoreError {
     /// There is no such resource any more.
     #[error("the resource is gone; there is nothing to record for it")]
     Gone,
+    /// The store cannot do this, however often it is asked. Nothing was written. The text says what has to be changed.
+    #[error("{0}")]
+    Refused(String),
     /// The store cannot take any write for this resource until it is mended.
     #[error("the stored object is no longer valid ({0}); mend the object, then the record can be written")]
     Invalid(String),

@@ -1,11 +1,11 @@
 //! A store in memory, for tests. Invariant: no version is ever issued twice, by any of its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Loaded, RecordId, Signals, Store, StoreError, Version};
+use super::{Catalogue, Loaded, RecordId, Signals, Store, StoreError, Version};
 use crate::ResourceId;
 
 /// Records in memory, with the means to play a cluster: signals, marks and witnesses. Every clone is the same store.
@@ -130,5 +130,13 @@ impl Store for MemoryStore {
         let inner = self.inner();
         let kept = inner.entries.iter().filter(|(id, entry)| id.machine == machine && entry.bytes.is_some());
         Ok(kept.map(|(id, _)| id.resource.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl Catalogue for MemoryStore {
+    async fn machines(&self) -> Result<Vec<String>, StoreError> {
+        let machines: BTreeSet<String> = self.inner().entries.keys().map(|id| id.machine.clone()).collect();
+        Ok(machines.into_iter().collect())
     }
 }

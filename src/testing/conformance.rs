@@ -1,6 +1,7 @@
 //! What every store must keep, ours and yours. Invariant: each check names the promise that it tests, so a failure says which one is broken.
 
 use std::future::Future;
+use std::sync::{Arc, Barrier};
 
 use crate::{Loaded, RecordId, ResourceId, Store, StoreError, Version};
 
@@ -42,8 +43,10 @@ pub trait StoreFixture {
 /// # });
 /// ```
 ///
+/// Writers race on threads of their own, so a store that compares and then writes is found out.
+///
 /// # Panics
-/// With the promise that is broken, if one is.
+/// With the promise that is broken, if one is; outside a tokio runtime.
 pub async fn store_conformance<F: StoreFixture>(fixture: &mut F) {
     if let Err(broken) = check(fixture).await {
         panic!("the store breaks a promise: {broken}");
@@ -54,19 +57,22 @@ pub async fn store_conformance<F: StoreFixture>(fixture: &mut F) {
 ///
 /// # Errors
 /// The promise that is broken.
+///
+/// # Panics
+/// Outside a tokio runtime.
 pub async fn check<F: StoreFixture>(fixture: &mut F) -> Result<(), Broken> {
     let id =
         |name: &str| RecordId { machine: "conformance.io/a".to_owned(), resource: ResourceId::new("default", name) };
     for name in ["plain", "with-dash.and.dots", "busy", "again", "other"] {
         fixture.prepare(&id(name)).await;
     }
-    let store = fixture.open().await;
-    absent_then_written(&store, &id("plain")).await?;
-    versions(&store, &id("with-dash.and.dots")).await?;
+    let store = Arc::new(fixture.open().await);
+    absent_then_written(&*store, &id("plain")).await?;
+    versions(&*store, &id("with-dash.and.dots")).await?;
     one_winner(&store, &id("busy")).await?;
-    lives(&store, &id("again")).await?;
-    machines(fixture, &store, &id("other")).await?;
-    uids(&store, &id("plain"), &id("busy")).await?;
+    lives(&*store, &id("again")).await?;
+    machines(fixture, &*store, &id("other")).await?;
+    uids(&*store, &id("plain"), &id("busy")).await?;
     drop(store);
     if fixture.is_durable() {
         let store = fixture.open().await;
@@ -119,7 +125,7 @@ async fn versions<S: Store>(store: &S, id: &RecordId) -> Result<(), Broken> {
     for bytes in [&b"{\"v\":1}"[..], b"{\"v\":2}", b"{\"v\":1}"] {
         let latest = seen.last().cloned().unwrap_or_else(|| Version::new(""));
         let written = works(store.compare_and_swap(id, &latest, bytes).await, "a record can be replaced")?;
-        expect(!seen.contains(&written.version), "no version is issued twice, also not for the same bytes")?;
+        expect(!seen.contains(&written.version), "no version is issued twice, even for the same bytes")?;
         for old in &seen {
             let late = store.compare_and_swap(id, old, b"{\"late\":true}").await;
             expect(late == Err(StoreError::Conflict), "a write with an old version is a conflict")?;
@@ -132,23 +138,84 @@ async fn versions<S: Store>(store: &S, id: &RecordId) -> Result<(), Broken> {
     Ok(())
 }
 
-async fn one_winner<S: Store>(store: &S, id: &RecordId) -> Result<(), Broken> {
-    let version = load(store, id).await?.version;
-    let bytes: Vec<String> = (0..16).map(|number| format!("{{\"writer\":{number}}}")).collect();
-    let writers: Vec<_> = bytes.iter().map(|bytes| store.compare_and_swap(id, &version, bytes.as_bytes())).collect();
-    let mut winners = Vec::new();
-    for (number, result) in together(writers).await.into_iter().enumerate() {
-        match result {
-            Ok(_) => winners.push(number),
-            Err(StoreError::Conflict) => {}
-            Err(error) => {
-                return Err(Broken { promise: "a loser of a race has a conflict", detail: format!(": {error}") });
+/// How many writers race, and how often.
+const RACERS: usize = 16;
+const RACES: usize = 8;
+
+/// Writers on real threads, first for the first write, then for later ones, and then with removals among them.
+async fn one_winner<S: Store>(store: &Arc<S>, id: &RecordId) -> Result<(), Broken> {
+    for race in 0..RACES {
+        let before = load(&**store, id).await?;
+        let removes = move |racer: usize| race > RACES / 2 && racer % 4 == 0;
+        let bytes = move |racer: usize| format!("{{\"race\":{race},\"writer\":{racer}}}").into_bytes();
+        let (racing, version) = (id.clone(), before.version.clone());
+        let results = on_threads(store, move |store, racer| {
+            let (id, version) = (racing.clone(), version.clone());
+            async move {
+                if removes(racer) {
+                    store.remove(&id, &version).await
+                } else {
+                    store.compare_and_swap(&id, &version, &bytes(racer)).await.map(drop)
+                }
+            }
+        })
+        .await?;
+        let mut winners = Vec::new();
+        for (racer, result) in results {
+            match result {
+                Ok(()) => winners.push(racer),
+                Err(StoreError::Conflict) => {}
+                Err(error) => {
+                    return Err(Broken { promise: "a loser of a race has a conflict", detail: format!(": {error}") });
+                }
             }
         }
+        let &[winner] = winners.as_slice() else {
+            let detail = format!(", and there were {}", winners.len());
+            return Err(Broken { promise: "of writers at the same time exactly one wins", detail });
+        };
+        let expected = if removes(winner) { None } else { Some(bytes(winner)) };
+        expect(load(&**store, id).await?.bytes == expected, "the winner's record is the one that is stored")?;
     }
-    expect(winners.len() == 1, "of writers at the same time exactly one wins")?;
-    let expected = winners.first().map(|winner| bytes[*winner].clone().into_bytes());
-    expect(load(store, id).await?.bytes == expected, "the winner's record is the one that is stored")
+    let last = load(&**store, id).await?;
+    if last.bytes.is_none() {
+        works(store.compare_and_swap(id, &last.version, b"{}").await, "a record can be written again")?;
+    }
+    Ok(())
+}
+
+/// Runs the work of every racer on a thread of its own, all from the same moment on.
+async fn on_threads<S: Store, Fut>(
+    store: &Arc<S>,
+    work: impl Fn(Arc<S>, usize) -> Fut + Send + Sync + 'static,
+) -> Result<Vec<(usize, Result<(), StoreError>)>, Broken>
+where
+    Fut: Future<Output = Result<(), StoreError>> + Send,
+{
+    let (runtime, start, work) = (tokio::runtime::Handle::current(), Arc::new(Barrier::new(RACERS)), Arc::new(work));
+    let (told, mut results) = tokio::sync::mpsc::unbounded_channel();
+    let racers: Vec<_> = (0..RACERS)
+        .map(|racer| {
+            let (runtime, start, work) = (runtime.clone(), Arc::clone(&start), Arc::clone(&work));
+            let (store, told) = (Arc::clone(store), told.clone());
+            std::thread::spawn(move || {
+                let racing = work(store, racer);
+                start.wait();
+                drop(told.send((racer, runtime.block_on(racing))));
+            })
+        })
+        .collect();
+    drop(told);
+    let mut all = Vec::new();
+    while let Some(result) = results.recv().await {
+        all.push(result);
+    }
+    let died = racers.into_iter().filter_map(|racer| racer.join().err()).count();
+    if died == 0 {
+        Ok(all)
+    } else {
+        Err(Broken { promise: "no operation panics", detail: format!(", and {died} did") })
+    }
 }
 
 async fn lives<S: Store>(store: &S, id: &RecordId) -> Result<(), Broken> {
@@ -198,23 +265,4 @@ async fn uids<S: Store>(store: &S, id: &RecordId, other: &RecordId) -> Result<()
     let uid = store.uid_of(&before);
     expect(store.uid_of(&written) == uid, "every version of one resource has its uid")?;
     expect(uid.is_none() || store.uid_of(&of_other) != uid, "two resources have two uids")
-}
-
-/// Polls futures side by side, in one task.
-async fn together<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
-    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
-    std::future::poll_fn(|cx| {
-        let mut done = true;
-        for (future, result) in &mut running {
-            if result.is_none() {
-                match future.as_mut().poll(cx) {
-                    std::task::Poll::Ready(value) => *result = Some(value),
-                    std::task::Poll::Pending => done = false,
-                }
-            }
-        }
-        if done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    running.into_iter().filter_map(|(_, result)| result).collect()
 }

@@ -1,4 +1,4 @@
-//! Every operation × crash × torn content: always the old record or the new one.
+//! Every operation, a crash or an error: always the old record or the new one, and what was told stays.
 
 use durable_fsm::store::{FileStore, Store, StoreError};
 use durable_fsm::{RecordId, ResourceId};
@@ -92,8 +92,7 @@ async fn a_crash_at_any_operation_leaves_the_old_record_or_the_new_one() {
         assert!(wrong.is_empty(), "{what:?}: {wrong:#?}");
         crashes += count;
     }
-    println!("{crashes} crashes");
-    assert!(crashes >= 150, "{crashes}");
+    assert!(crashes >= 300, "{crashes}");
 }
 
 #[tokio::test]
@@ -108,12 +107,13 @@ async fn what_is_durable_already_is_left_alone() {
     let before = disk.operations().len();
     let store = FileStore::open_on(disk.clone(), "/records").unwrap();
     let opened = disk.operations()[before..].to_vec();
-    assert!(opened.iter().all(|operation| !operation.starts_with("create-dir /records/")), "{opened:?}");
+    assert!(opened.iter().all(|operation| !operation.starts_with("create-dir /records/test")), "{opened:?}");
     let written = store.compare_and_swap(&id(), &store.load(&id()).await.unwrap().version, NEW).await.unwrap();
     let once = disk.operations().len();
     store.compare_and_swap(&id(), &written.version, OLD).await.unwrap();
     let again = disk.operations()[once..].to_vec();
-    assert!(again.iter().all(|operation| !operation.starts_with("create-dir")), "{again:?}");
+    let names: Vec<&str> = again.iter().filter_map(|operation| operation.split(' ').next()).collect();
+    assert_eq!(names, ["is-locked", "stamp", "create", "write", "sync", "rename", "sync-dir", "is-locked"]);
     // What is above the directory is somebody else's.
     let disk = SimulatedDisk::default();
     drop(FileStore::open_on(disk.clone(), "/srv/records").unwrap());

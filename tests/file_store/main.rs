@@ -2,4 +2,10 @@
 
 mod crash;
 mod disk;
+#[cfg(feature = "embedded")]
+mod embedded;
+mod faults;
+#[cfg(feature = "embedded")]
+mod pages;
+mod passes;
 mod processes;

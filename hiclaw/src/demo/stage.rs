@@ -1,6 +1,6 @@
 //! A world with the directories of one controller in it. Invariant: no two stages share a worker, also on servers that they share.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use durable_fsm::record::Record;
@@ -58,11 +58,8 @@ impl Stage {
 
     pub(super) fn record_path(&self) -> PathBuf {
         let id = RecordId { machine: WorkerFlow::GRAPH.name.to_owned(), resource: self.worker.id() };
-        // The store names the file; the controller that has it locked is a process of its own.
-        let elsewhere =
-            tempfile::tempdir().ok().and_then(|it| FileStore::open(it.path()).ok().map(|store| (store.path(&id), it)));
-        let inside = elsewhere.and_then(|(path, it)| path.strip_prefix(it.path()).map(Path::to_owned).ok());
-        self.directory.path().join("records").join(inside.unwrap_or_default())
+        // The controller that has the directory locked is a process of its own.
+        FileStore::path_in(self.directory.path().join("records"), &id)
     }
 
     /// What the record file says, if there is one.

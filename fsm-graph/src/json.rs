@@ -1,6 +1,6 @@
 //! The graph as JSON: the lock file, which tools read without the machine's Rust types.
 //!
-//! [`write`] and [`read`] are exact inverses for every graph that the derive emits. Invariant: a name that stands for a state, a transition
+//! [`write()`] and [`read()`] are exact inverses for every graph that the derive emits. Invariant: a name that stands for a state, a transition
 //! or a fact is one that the file declares.
 //!
 //! # Format 1

@@ -183,7 +183,7 @@ impl Store for Sampled {
         self.store.load(id).await
     }
     async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
-        if self.store.writes() % self.every == 0 {
+        if self.store.writes().is_multiple_of(self.every) {
             self.samples.lock().unwrap().push(bytes.to_vec());
         }
         self.store.compare_and_swap(id, expected, bytes).await

@@ -1,7 +1,7 @@
 //! What a controller keeps in memory of the records that it has seen, beside the store: counted in bytes that are allocated and not freed.
 
 use std::alloc::System;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use durable_fsm::store::MemoryStore;
@@ -12,7 +12,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The counter is the process's, so one test runs at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn held() -> usize {
     let stats = ALLOCATOR.stats();
@@ -167,7 +167,7 @@ impl Replicas {
 
 #[tokio::test]
 async fn a_resting_record_costs_250_bytes_at_most() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.lock().await;
     let replicas = Replicas::new();
     // Just more than fits into the table without growing, which is when a record costs most.
     let apps: Vec<App> = (0..1_900).map(App::of).collect();
@@ -199,7 +199,7 @@ async fn left_by(call: impl Future<Output = ()>) -> isize {
 
 #[tokio::test]
 async fn nothing_is_kept_of_a_record_that_another_replica_has_deleted() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.lock().await;
     let replicas = Replicas::new();
     let observer = replicas.another();
     let mut left = 0;
@@ -216,7 +216,7 @@ async fn nothing_is_kept_of_a_record_that_another_replica_has_deleted() {
 
 #[tokio::test]
 async fn nothing_is_kept_of_a_record_that_was_released() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.lock().await;
     let replicas = Replicas::new();
     let (observer, stranger) = (replicas.another(), replicas.another());
     let (mut seen, mut unseen) = (0, 0);
@@ -235,7 +235,7 @@ async fn nothing_is_kept_of_a_record_that_was_released() {
 
 #[tokio::test]
 async fn a_record_that_is_never_looked_at_again_is_forgotten_after_a_day() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.lock().await;
     let replicas = Replicas::new();
     let observer = replicas.another();
     let mut kept = Vec::new();

@@ -191,12 +191,6 @@ impl Sightings {
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// How many records are known.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.table().records.len()
-    }
 }
 
 impl Table {

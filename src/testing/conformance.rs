@@ -146,7 +146,7 @@ const RACES: usize = 8;
 async fn one_winner<S: Store>(store: &Arc<S>, id: &RecordId) -> Result<(), Broken> {
     for race in 0..RACES {
         let before = load(&**store, id).await?;
-        let removes = move |racer: usize| race > RACES / 2 && racer % 4 == 0;
+        let removes = move |racer: usize| race > RACES / 2 && racer.is_multiple_of(4);
         let bytes = move |racer: usize| format!("{{\"race\":{race},\"writer\":{racer}}}").into_bytes();
         let (racing, version) = (id.clone(), before.version.clone());
         let results = on_threads(store, move |store, racer| {

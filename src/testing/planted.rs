@@ -369,7 +369,8 @@ fn deletion_held_in_doubt() {
 #[test]
 fn delays_of_no_origin() {
     let failure = steps::<Keyed>(Bug::AnyDelay);
-    assert_found(&failure, Oracle::Nondeterministic, "make_a/effect#1=reply-lost; apply/effect#1=not-applied");
+    // Which runs are done twice depends on hashes, so the plan is not pinned.
+    assert_eq!(failure.violation.oracle, Oracle::Nondeterministic, "{failure}");
 }
 
 /// The same things happen at the same places and times; only the record's text differs.

@@ -247,7 +247,8 @@ async fn whatever_panics_once_is_overcome() {
         let deleted = Fleeting { deleting: true, ..bench.resource() };
         assert!(matches!(bench.settle(&deleted).await, Outcome::Gone), "{method}");
         assert!(bench.fragile.fuse.is_blown(), "{method} was never called");
-        assert_eq!((*bench.fragile.live.lock().unwrap(), bench.record().await), (0, None), "{method}");
+        let record = bench.record().await;
+        assert_eq!((*bench.fragile.live.lock().unwrap(), record), (0, None), "{method}");
     }
 }
 

@@ -101,11 +101,14 @@ impl Classify for Closed {
     }
 }
 
+/// The name of a call, its key and its spec.
+type Called = (&'static str, String, Any);
+
 /// Packs what it is told to, and lists each call with its key and its spec.
 #[derive(Clone)]
 struct Office {
     packs: Any,
-    calls: Arc<Mutex<Vec<(&'static str, String, Any)>>>,
+    calls: Arc<Mutex<Vec<Called>>>,
     /// How the next calls fail.
     closed: Arc<Mutex<Vec<Class>>>,
 }

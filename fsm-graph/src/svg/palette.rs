@@ -148,6 +148,9 @@ fn themed(colour: Colour) -> &'static str {
     }
 }
 
+/// How a colour looks under a condition.
+type Shade = fn(Colour) -> &'static str;
+
 impl Palette {
     /// The value that every reader shows.
     fn literal(self, colour: Colour) -> &'static str {
@@ -162,7 +165,7 @@ impl Palette {
     }
 
     /// When a reader is to show another value, and which.
-    fn instead(self) -> Option<(&'static str, fn(Colour) -> &'static str)> {
+    fn instead(self) -> Option<(&'static str, Shade)> {
         match self {
             // A reader without variables would take such a value for none, and some readers then paint black.
             Self::Inline => Some(("@supports (color:var(--a))", themed)),

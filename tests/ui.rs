@@ -33,10 +33,11 @@ fn mistakes_are_explained() {
 }
 
 /// More messages than one, and why.
-const SEVERAL: [(&str, usize); 10] = [
+const SEVERAL: [(&str, usize); 11] = [
     ("three_mistakes", 3),
     ("impl_three_mistakes", 3),
-    ("two_overwrites", 2),
+    ("rewind_with_a_contract", 2),
+    ("transport_with_lookup", 2),
     ("two_unknown_state_keys", 2),
     ("two_unknown_enum_keys", 3),
     // It can be neither written nor read: one message for each, both on its type.

@@ -73,7 +73,7 @@ fn assert_found<W: World>(oracle: Oracle, plan: &str) {
 
 #[test]
 fn a_store_that_does_not_tell_whose_record_it_is_is_found_out() {
-    assert_found::<On<Bots, Nameless>>(Oracle::HeldForReason, "pass#5=made-again");
+    assert_found::<On<Bots, Nameless>>(Oracle::HeldForReason, "pass#6=made-again");
 }
 
 #[test]

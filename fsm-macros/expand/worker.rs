@@ -906,7 +906,7 @@ impl WorkerFlow {
                         "applied",
                         "containers",
                     ],
-                    &[8usize, 9usize, 6usize],
+                    &[6usize, 8usize, 9usize],
                 ),
             ],
             transitions: &[

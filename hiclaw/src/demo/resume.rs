@@ -14,9 +14,13 @@ pub(super) fn first_crossing(record: Option<&Record>, deleting: bool) -> Option<
         None => transition.to_owned(),
     };
     let Some(record) = record else {
+        if deleting {
+            // A deletion that finds no record writes one, so that no other pass begins anew, and removes it.
+            return Some("note:before#1".to_owned());
+        }
         let initial = WorkerFlow::GRAPH.states.iter().find(|it| it.initial)?;
         let first = WorkerFlow::GRAPH.transitions.get(*initial.transitions.first()?)?;
-        return (!deleting).then(|| format!("{}/intent:before#1", first.name));
+        return Some(format!("{}/intent:before#1", first.name));
     };
     if let Some(intent) = &record.intent {
         return Some(format!("{}/take-over:before#1", label(&intent.transition, &intent.subject)));

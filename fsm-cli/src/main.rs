@@ -37,10 +37,10 @@ fn main() -> ExitCode {
     let done = runtime.map_err(Error::Runtime).and_then(|runtime| runtime.block_on(run(args, paint)));
     match done {
         Ok(code) => ExitCode::from(code),
-        // Nobody reads on, as behind `| head`.
+        // The reader has closed the pipe, as `| head` does.
         Err(Error::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            // With nobody to tell there is nothing left to do.
+            // There is no place left to report an error to.
             writeln!(std::io::stderr(), "fsm: {}", text::plain(&error.to_string())).ok();
             ExitCode::from(2)
         }

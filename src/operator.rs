@@ -157,7 +157,7 @@ impl<P: Probe> Eyes for Driver<P> {
 /// # While an attempt is under way
 /// Whether an effect has happened can be said only when its attempt is over: when the resource is held in doubt, or when the attempt was seen for its
 /// `timeout` and `settle`, by the runner that made this, or by this operator and its clones. Until then `applied`, `not-applied` and a release are refused
-/// ([`OperateError::UnderWay`]). `retry`, `roll-back` and a rebind leave the attempt open.
+/// ([`OperateError::UnderWay`]). `retry`, `roll-back`, `waive` and a rebind leave the attempt open.
 #[derive(Clone)]
 pub struct Operator {
     graph: &'static Graph<'static>,
@@ -324,7 +324,7 @@ impl Operator {
         let changed = next(self.graph, record, event)?;
         (self.check)(self.graph, &changed)?;
         // What is not possible at all was refused for that.
-        if matches!(request, Request::Resolve(resolution) if !matches!(resolution, Resolution::Retry | Resolution::RollBack))
+        if matches!(request, Request::Resolve(resolution) if !matches!(resolution, Resolution::Retry | Resolution::RollBack | Resolution::Waive))
         {
             self.check_over(resource, record)?;
         }

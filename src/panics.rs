@@ -89,6 +89,10 @@ impl<S: Steps> Steps for Contained<S> {
         self.0.deleting()
     }
 
+    fn keeps(&self) -> Option<&str> {
+        self.0.keeps()
+    }
+
     fn spec(&self) -> Result<Value, FactError> {
         self.asked("the resource's spec".to_owned(), || self.0.spec())
     }

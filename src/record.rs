@@ -29,7 +29,9 @@ pub use key::{fingerprint, idempotency_key, owner_tag};
 pub(crate) use life::Life;
 pub(crate) use next::advance;
 pub use next::next;
-pub(crate) use next::{MOST_UNSETTLED, is_certainly_absent, is_retained, may_remove, unsettled};
+pub(crate) use next::{
+    MOST_UNSETTLED, begins_leaving, is_certainly_absent, is_on_the_way, is_retained, may_remove, unsettled,
+};
 pub use stamp::Stamp;
 pub use weight::{Part, PartKind, RESERVE};
 
@@ -77,7 +79,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<Effect>,
     /// Where the machine is going.
-    #[serde(default, skip_serializing_if = "Direction::is_forward")]
+    #[serde(default, skip_serializing_if = "Direction::is_default")]
     pub direction: Direction,
     /// The state to whose mark it goes back; the initial state, if it is rolling back and there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,6 +123,9 @@ pub enum Direction {
     /// Along its transitions.
     #[default]
     Forward,
+    /// Along the steps that a deletion begins with: those that say `on_delete`, and those of leaving states. What is made then is undone with
+    /// everything else.
+    Leaving,
     /// Back to nothing, because the resource is to be deleted.
     Deleting,
     /// Back to the mark of a state, by a rewind; or to the initial state, because an effect was rejected or an operator asked for it.
@@ -128,10 +133,20 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Whether the machine goes along its transitions.
+    /// Whether the machine goes along transitions, also those of a deletion.
     #[must_use]
     pub fn is_forward(&self) -> bool {
-        *self == Direction::Forward
+        matches!(self, Direction::Forward | Direction::Leaving)
+    }
+
+    /// Whether the resource is to be deleted, and the machine acts on it.
+    #[must_use]
+    pub fn is_deletion(&self) -> bool {
+        matches!(self, Direction::Leaving | Direction::Deleting)
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Direction::default()
     }
 }
 
@@ -370,6 +385,9 @@ pub enum BlockedReason {
     RolledBack,
     /// A transition that waits has waited longer than it may.
     Overdue,
+    /// It is to be deleted, and the resource refuses that ([`Resource::keeps`](crate::Resource::keeps)). No record says so: it is asked anew at
+    /// every pass.
+    DeletionRefused,
 }
 
 impl Record {

@@ -53,6 +53,14 @@ pub trait Resource: Clone + Send + Sync + 'static {
     fn deleting(&self) -> bool {
         false
     }
+
+    /// Why it must not be deleted now; nothing, if it may be. Asked only while it is to be deleted and the machine has not begun with that: until
+    /// then work goes on, and the outcome says that the deletion is refused, and why ([`BlockedReason::DeletionRefused`](crate::record::BlockedReason::DeletionRefused)).
+    ///
+    /// It speaks for the resource, so every machine of it sees one answer. Before the first record is written nothing is protected.
+    fn keeps(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Namespace and name of a resource.

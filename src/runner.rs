@@ -17,9 +17,12 @@ use crate::driver::{Decision, Driver, Ending, Report};
 use crate::machine::Dispatch;
 use crate::outcome::{Outcome, Plan};
 use crate::panics::{Contained, caught};
-use crate::record::{Action, Direction, Held, HeldReason, Record};
+use crate::record::{Action, BlockedReason, Direction, Held, HeldReason, Record};
 use crate::steps::Typed;
 use crate::{FactError, Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError};
+
+/// After how long a resource is asked again whether it may be deleted, if nothing wakes it up before.
+const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// How one of many passes ended.
 type Done<S> = Result<(tokio::task::Id, Result<Outcome<S>, StoreError>), tokio::task::JoinError>;
@@ -129,6 +132,9 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             Ok(Decision::Compute { transition }) => Plan::Run { transition: name(transition), subject: None },
             Ok(Decision::Hold { message, .. }) => Plan::Stop(message),
             Ok(Decision::Turn(Direction::Deleting, _)) => Plan::Record("turn back to delete the resource".to_owned()),
+            Ok(Decision::Turn(Direction::Leaving, _)) => {
+                Plan::Record("begin with the steps of the deletion".to_owned())
+            }
             Ok(Decision::Turn(_, to)) => {
                 let to = to.as_deref().unwrap_or(M::GRAPH.states[M::GRAPH.initial()].name);
                 Plan::Record(format!("turn back to {to}"))
@@ -239,6 +245,12 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
                 None => Outcome::Progressing { state, after, reason },
             },
             Ending::Progressing(after) => Outcome::Progressing { state, after, reason },
+            Ending::Kept(why) => Outcome::Blocked {
+                state,
+                reason: BlockedReason::DeletionRefused,
+                message: format!("its deletion is refused: {why}"),
+                after: KEPT_FOR,
+            },
             Ending::Held => match record.held {
                 Some(Held { reason, message, .. }) => Outcome::Held { reason, message },
                 None => Outcome::Progressing { state, after: Duration::ZERO, reason },
@@ -281,6 +293,7 @@ fn plan_of_ending(ending: &Ending, unwritten: Option<&Held>, record: Option<&Rec
             Plan::Wait { after: *after, reason: reason.unwrap_or_default() }
         }
         Ending::Paused => Plan::Stop("it is paused".to_owned()),
+        Ending::Kept(why) => Plan::Stop(format!("its deletion is refused: {why}")),
         Ending::Held => Plan::Stop("it is held".to_owned()),
         Ending::Gone => Plan::Stop("there is nothing to do: it is gone".to_owned()),
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::attempt::{Attempt, Details};
 use crate::machine::{Boxed, Call, Dispatch, Failure, Reply};
+use crate::text::redacted;
 use crate::{FactError, Facts, Lookup, Machine, Resource};
 
 /// The methods of one machine for one resource.
@@ -18,6 +19,8 @@ pub(crate) trait Steps: Send + Sync {
     fn uid(&self) -> &str;
     fn generation(&self) -> u64;
     fn deleting(&self) -> bool;
+    /// Why the resource must not be deleted.
+    fn keeps(&self) -> Option<&str>;
     /// The resource's spec, as an intent records it: what is read from there is this one again.
     fn spec(&self) -> Result<Value, FactError>;
     /// Whether a state can be decoded from these facts.
@@ -55,13 +58,15 @@ pub(crate) struct Typed<M: Machine, T> {
     spec: OnceLock<Result<Value, FactError>>,
     generation: u64,
     deleting: bool,
+    keeps: Option<String>,
     machine: PhantomData<fn() -> M>,
 }
 
 impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
     pub(crate) fn new(transitions: Arc<T>, resource: Arc<M::Resource>) -> Self {
         let (generation, deleting) = (resource.generation(), resource.deleting());
-        Self { transitions, resource, spec: OnceLock::new(), generation, deleting, machine: PhantomData }
+        let keeps = resource.keeps().map(|why| redacted(&why));
+        Self { transitions, resource, spec: OnceLock::new(), generation, deleting, keeps, machine: PhantomData }
     }
 
     fn call(&self, ask: Ask) -> Result<(usize, Call<M::Resource>), FactError> {
@@ -98,6 +103,10 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
 
     fn deleting(&self) -> bool {
         self.deleting
+    }
+
+    fn keeps(&self) -> Option<&str> {
+        self.keeps.as_deref()
     }
 
     fn spec(&self) -> Result<Value, FactError> {

@@ -183,6 +183,8 @@ pub(crate) enum Verb {
         #[arg(long, requires = "applied")]
         value: Option<String>,
     },
+    /// Ends the steps that a deletion began with: what was made is undone from here, whatever they wait for.
+    Waive(Order),
     /// Pauses resources. Until they are resumed, no pass runs, not even for deletion.
     Pause(Order),
     /// Ends pauses.
@@ -218,7 +220,11 @@ pub(crate) struct Order {
 impl Verb {
     pub(crate) fn order(&self) -> &Order {
         match self {
-            Verb::Retry(order) | Verb::Pause(order) | Verb::Resume(order) | Verb::Release(order) => order,
+            Verb::Retry(order)
+            | Verb::Waive(order)
+            | Verb::Pause(order)
+            | Verb::Resume(order)
+            | Verb::Release(order) => order,
             Verb::Resolve { order, .. } | Verb::Rebind { order, .. } => order,
         }
     }
@@ -227,6 +233,7 @@ impl Verb {
         match self {
             Verb::Retry(_) => "retry",
             Verb::Resolve { .. } => "resolve",
+            Verb::Waive(_) => "waive",
             Verb::Pause(_) => "pause",
             Verb::Resume(_) => "resume",
             Verb::Release(_) => "release",

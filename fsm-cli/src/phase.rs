@@ -50,6 +50,7 @@ pub(crate) fn of(record: &Record, graph: Option<&Graph<'_>>) -> (Phase, String, 
         return said(Phase::Blocked, &word(blocked.reason), &blocked.message);
     }
     match record.direction {
+        Direction::Leaving => return said(Phase::Deleting, "leaving", retry.unwrap_or_default()),
         Direction::Deleting => return said(Phase::Deleting, "deleting", retry.unwrap_or_default()),
         Direction::RollingBack => return said(Phase::Progressing, "rolling-back", retry.unwrap_or_default()),
         _ => {}

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use durable_fsm::diagram::{Live, terminal};
 use durable_fsm::graph::{Graph, Kind, Transition, Undo};
-use durable_fsm::record::{Action, HeldReason, Record, Stamp, idempotency_key};
+use durable_fsm::record::{Action, Direction, HeldReason, Record, Stamp, idempotency_key};
 use serde_json::json;
 
 use crate::args::Select;
@@ -181,7 +181,11 @@ fn remedies(fleet: &Fleet, row: &Row) -> Vec<Remedy> {
     if !in_doubt && (record.held.is_some() || record.blocked.is_some() || record.retry.is_some()) {
         may("try again now".to_owned(), &["retry"]);
     }
-    if record.direction.is_forward() && (record.held.is_some() || record.blocked.is_some() || record.retry.is_some()) {
+    if record.direction == Direction::Leaving {
+        may("undo what was made, without what the deletion began with".to_owned(), &["waive"]);
+    } else if record.direction.is_forward()
+        && (record.held.is_some() || record.blocked.is_some() || record.retry.is_some())
+    {
         may("undo everything and begin again".to_owned(), &["resolve", "--roll-back"]);
     }
     may("let nothing be done to it".to_owned(), &["pause"]);

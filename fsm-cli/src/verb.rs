@@ -176,6 +176,7 @@ fn request(verb: &Verb, graph: &Graph<'_>) -> Result<Result<(Request, Option<Str
         Verb::Resume(_) => Ok(Ok((Request::Resume, None))),
         Verb::Rebind { uid, .. } => Ok(Ok((Request::Rebind { uid: uid.clone() }, None))),
         Verb::Resolve { roll_back: true, .. } => resolved(Resolution::RollBack),
+        Verb::Waive(_) => resolved(Resolution::Waive),
         Verb::Resolve { not_applied: true, transition, .. } => {
             Ok(Ok((Request::Resolve(Resolution::NotApplied), transition.clone())))
         }
@@ -257,6 +258,11 @@ fn will(request: &Request, before: &Record, after: &Record, graph: &Graph<'_>) -
             let first = graph.states.get(graph.initial()).map_or("the beginning", |state| state.name);
             let what = if undone.is_empty() { "nothing".to_owned() } else { undone.join(", ") };
             format!("undoes {what}, and begins again at {first}")
+        }
+        Request::Resolve(Resolution::Waive) => {
+            let undone: Vec<&str> = after.undo.iter().rev().map(|effect| effect.transition.as_str()).collect();
+            let what = if undone.is_empty() { "nothing".to_owned() } else { undone.join(", ") };
+            format!("ends the deletion's own steps in {}, and undoes {what}", before.state)
         }
         Request::Pause if before.paused => "is paused already".to_owned(),
         Request::Pause => "no pass runs until it is resumed, not even for deletion".to_owned(),

@@ -29,6 +29,8 @@ pub enum Reason {
     Rejected,
     /// Blocked: what it waits for has not come in time.
     Overdue,
+    /// Blocked: it is to be deleted, and the resource refuses that.
+    DeletionRefused,
     /// Held: an effect may or may not have happened.
     InDoubt,
     /// Held: something of that name exists and is not provably ours.
@@ -74,7 +76,7 @@ pub enum Phase {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 21] = [
+    pub const ALL: [Reason; 22] = [
         Reason::AsDeclared,
         Reason::Progressing,
         Reason::Retrying,
@@ -84,6 +86,7 @@ impl Reason {
         Reason::Failed,
         Reason::Rejected,
         Reason::Overdue,
+        Reason::DeletionRefused,
         Reason::InDoubt,
         Reason::NotOurs,
         Reason::Incomplete,
@@ -111,6 +114,7 @@ impl Reason {
             Reason::Failed => "Failed",
             Reason::Rejected => "Rejected",
             Reason::Overdue => "Overdue",
+            Reason::DeletionRefused => "DeletionRefused",
             Reason::InDoubt => "InDoubt",
             Reason::NotOurs => "NotOurs",
             Reason::Incomplete => "Incomplete",
@@ -139,7 +143,7 @@ impl Reason {
             Reason::Progressing | Reason::Retrying | Reason::RollingBack => Phase::Progressing,
             Reason::Deleting => Phase::Deleting,
             Reason::Paused => Phase::Paused,
-            Reason::Failed | Reason::Rejected | Reason::Overdue => Phase::Blocked,
+            Reason::Failed | Reason::Rejected | Reason::Overdue | Reason::DeletionRefused => Phase::Blocked,
             Reason::InDoubt
             | Reason::NotOurs
             | Reason::Incomplete
@@ -212,6 +216,7 @@ impl From<BlockedReason> for Reason {
     fn from(reason: BlockedReason) -> Self {
         match reason {
             BlockedReason::Overdue => Reason::Overdue,
+            BlockedReason::DeletionRefused => Reason::DeletionRefused,
             _ => Reason::Rejected,
         }
     }

@@ -16,7 +16,7 @@ use crate::verb::Verb;
 /// {"transition": "charge", "outcome": "applied", "facts": {"charge_id": "ch_1"}}
 /// ```
 ///
-/// `outcome` is `applied`, `not-applied` or `roll-back`. `transition` names the effect; it is needed for the first two. `facts` are what the
+/// `outcome` is `applied`, `not-applied`, `roll-back` or `waive`. `transition` names the effect; it is needed for the first two. `facts` are what the
 /// reached state adds; `state` names it where a transition is a branch; `value` is what was made for the subject of a set. With `seq`, the
 /// request is refused if the record has moved on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -51,6 +51,8 @@ pub enum ResolveOutcome {
     NotApplied,
     /// Whatever it was: undo everything and begin again.
     RollBack,
+    /// The steps that a deletion began with go no further: what was made is undone from here.
+    Waive,
 }
 
 /// A request as it stands on an object.
@@ -100,6 +102,7 @@ pub(crate) fn resolution(graph: &Graph<'_>, value: &str) -> Result<(Expected, Re
     };
     let resolution = match request.outcome {
         ResolveOutcome::RollBack => Resolution::RollBack,
+        ResolveOutcome::Waive => Resolution::Waive,
         ResolveOutcome::NotApplied => {
             about()?;
             Resolution::NotApplied

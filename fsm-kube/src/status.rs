@@ -115,12 +115,16 @@ impl Summary {
 fn going(graph: &Graph<'_>, record: &Record, rests: bool) -> (Reason, String) {
     let state = &record.state;
     match (record.direction, &record.intent, &record.retry) {
-        (_, _, Some(retry)) => {
+        (direction, _, Some(retry)) => {
             let step = record.intent.as_ref().map_or("the next step".to_owned(), |it| format!("`{}`", it.transition));
             let message =
                 format!("{step} failed {} times, and is tried again at {}: {}", retry.count, retry.at, retry.error);
-            (Reason::Retrying, message)
+            if direction.is_deletion() { (Reason::Deleting, message) } else { (Reason::Retrying, message) }
         }
+        (Direction::Leaving, Some(intent), _) => {
+            (Reason::Deleting, format!("in {state}, `{}` is under way", intent.transition))
+        }
+        (Direction::Leaving, None, _) => (Reason::Deleting, format!("in {state}, before anything is undone")),
         (Direction::Deleting, ..) => (Reason::Deleting, left(record)),
         (Direction::RollingBack, ..) => (Reason::RollingBack, left(record)),
         (Direction::Forward, ..) if rests => {

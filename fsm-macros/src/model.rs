@@ -39,6 +39,8 @@ pub(crate) struct Transition {
     /// The states whose marks a rewind goes back to. They are no targets: what is known there is what led there first.
     pub(crate) back: Vec<usize>,
     pub(crate) guard: Option<Ident>,
+    /// It is a step of a deletion.
+    pub(crate) on_delete: bool,
     pub(crate) kind: Kind,
     /// It contradicts itself or leads nowhere, so nothing is known of what its method gives.
     pub(crate) loose: bool,
@@ -175,6 +177,7 @@ impl Model {
                 to: vec![from],
                 back: Vec::new(),
                 guard: None,
+                on_delete: false,
                 kind,
                 loose: true,
             });
@@ -313,7 +316,8 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
     let guard = typed.when.clone().filter(|_| !is_set);
     let is_rewind = matches!(kind, Kind::Rewind);
     let back = if is_rewind { std::mem::take(&mut to) } else { Vec::new() };
-    Transition { name: typed.name.clone(), from, to, back, guard, kind, loose }
+    let on_delete = typed.on_delete.is_some();
+    Transition { name: typed.name.clone(), from, to, back, guard, on_delete, kind, loose }
 }
 
 /// The state of this name, or the one that was probably meant.

@@ -39,6 +39,9 @@ pub(crate) struct StateDecl {
     pub(crate) resting: bool,
     pub(crate) terminal: Option<Span>,
     pub(crate) failed: bool,
+    pub(crate) leaving: Option<Span>,
+    /// A deletion undoes at once here, though it begins with steps of its own in a state before.
+    pub(crate) undo_at_once: Option<Span>,
     /// A mark was not understood.
     pub(crate) broken: bool,
     pub(crate) facts: Vec<FactDecl>,
@@ -204,6 +207,8 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
         resting: false,
         terminal: None,
         failed: false,
+        leaving: None,
+        undo_at_once: None,
         broken: false,
         facts: Vec::new(),
         transitions: Vec::new(),
@@ -218,7 +223,12 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
             "resting" => &mut resting,
             "terminal" => &mut state.terminal,
             "failed" => &mut failed,
-            _ => return Err(keys::unknown(key, &["initial", "resting", "terminal", "failed"])),
+            "leaving" => &mut state.leaving,
+            "undo_at_once" => &mut state.undo_at_once,
+            _ => {
+                let known = ["initial", "resting", "terminal", "failed", "leaving", "undo_at_once"];
+                return Err(keys::unknown(key, &known));
+            }
         };
         flag(key, value).and_then(|()| once(key, slot, key.span()))
     });

@@ -1,5 +1,6 @@
 //! What must hold of a whole machine. Invariant: each check reports on the token that has to change.
 
+mod leaving;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,9 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) {
     methods(model, errors);
     names(model, errors);
     edges(model, errors);
+    if errors.is_empty() {
+        leaving::validate(model, errors);
+    }
     if errors.is_empty() {
         ways::validate(model, errors);
     }
@@ -97,7 +101,9 @@ fn reachability(model: &Model, errors: &mut Errors) {
         reached
     };
     let starts = (0..count).filter(|index| model.states()[*index].initial.is_some()).collect();
-    let ends = (0..count).filter(|index| model.states()[*index].resting || model.states()[*index].terminal.is_some());
+    // From a leaving state the undo list runs, wherever its own steps end.
+    let is_end = |state: &crate::parse::StateDecl| state.resting || state.terminal.is_some() || state.leaving.is_some();
+    let ends = (0..count).filter(|index| is_end(&model.states()[*index]));
     let reached = spread(starts, true);
     let ending = spread(ends.collect(), false);
     for (index, state) in model.states().iter().enumerate() {
@@ -124,10 +130,14 @@ fn reachability(model: &Model, errors: &mut Errors) {
 
 fn choices(model: &Model, errors: &mut Errors) {
     for (index, state) in model.states().iter().enumerate() {
+        let listed = || model.listed[index].iter().map(|it| &model.transitions[*it]);
         let mut unguarded: Option<&syn::Ident> = None;
-        for transition in model.listed[index].iter().map(|it| &model.transitions[*it]) {
+        for transition in listed().filter(|it| it.on_delete).chain(listed().filter(|it| !it.on_delete)) {
             if transition.for_each().is_some() {
                 continue;
+            }
+            if !transition.on_delete && unguarded.is_some_and(|first| is_step_of_deletion(model, index, first)) {
+                unguarded = None;
             }
             if let Some(first) = unguarded {
                 let text = if transition.guard.is_some() {
@@ -146,7 +156,11 @@ fn choices(model: &Model, errors: &mut Errors) {
                 unguarded = Some(&transition.name);
             }
         }
-        if let (Some(span), Some(first)) = (state.terminal, state.transitions.first()) {
+        if unguarded.is_some_and(|first| is_step_of_deletion(model, index, first)) {
+            unguarded = None;
+        }
+        let leads_on = state.transitions.iter().find(|it| it.on_delete.is_none());
+        if let (Some(span), Some(first)) = (state.terminal, leads_on) {
             errors.at(
                 span,
                 format!(
@@ -167,6 +181,11 @@ fn choices(model: &Model, errors: &mut Errors) {
             );
         }
     }
+}
+
+/// Whether a deletion begins with this step.
+fn is_step_of_deletion(model: &Model, state: usize, name: &syn::Ident) -> bool {
+    model.listed[state].iter().map(|it| &model.transitions[*it]).any(|it| it.on_delete && it.name == *name)
 }
 
 /// All methods of the transitions trait: no two may share a name.

@@ -103,6 +103,27 @@ mod trip {
     }
 }
 
+/// The graph of the one that is being deleted by steps of its own.
+mod database {
+    use super::{Fsm, Thing};
+
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/database", version = 1, resource = Thing)]
+    pub enum DatabaseFlow {
+        #[fsm(initial)]
+        #[transition(create -> Serving, in_doubt = repeat, undo = drop_database)]
+        Requested,
+        #[fsm(resting)]
+        #[transition(start_backup -> BackingUp, on_delete, in_doubt = hold, undo = retain)]
+        Serving { database: String },
+        #[fsm(leaving)]
+        #[transition(await_backup -> BackedUp, waits)]
+        BackingUp { backup: String },
+        #[fsm(leaving)]
+        BackedUp,
+    }
+}
+
 /// True if the bytes are a record of one of the machines.
 pub fn decode_record(bytes: &[u8]) -> bool {
     let of = [
@@ -110,6 +131,7 @@ pub fn decode_record(bytes: &[u8]) -> bool {
         decode::<site::SiteFlow>(bytes),
         decode::<page::PageFlow>(bytes),
         decode::<trip::TripFlow>(bytes),
+        decode::<database::DatabaseFlow>(bytes),
     ];
     let machines = of.into_iter().filter(|is_its| *is_its).count();
     assert!(machines <= 1, "a record belongs to one machine");

@@ -11,7 +11,7 @@ use super::seen;
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Action, Event, HeldReason, Intent, RESERVE, idempotency_key, owner_tag};
+use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, idempotency_key, owner_tag};
 use crate::steps::Ask;
 use crate::{Class, Lookup};
 
@@ -47,8 +47,12 @@ impl<P: Probe> Pass<'_, P> {
         let transition = name.to_owned();
         let holder = self.next_holder();
         self.apply(Event::Intended { transition, subject, action, holder, deadline, spec })?;
-        // What is begun going forward leaves room for the way back.
-        let reserve = if is_forward { RESERVE } else { 0 };
+        // What is begun going forward leaves room for the way back; the steps of a deletion may use half of it.
+        let reserve = match self.record.direction {
+            Direction::Forward if is_forward => RESERVE,
+            Direction::Leaving if is_forward => RESERVE / 2,
+            _ => 0,
+        };
         if self.write_leaving(site, reserve).await? { self.attempt(started).await } else { Ok(()) }
     }
 

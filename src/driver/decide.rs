@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::record::{
     Action, Blocked, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Stamp, Unconfirmed,
-    is_certainly_absent, is_retained, unsettled,
+    begins_leaving, is_certainly_absent, is_on_the_way, is_retained, unsettled,
 };
 use crate::steps::Steps;
 use crate::{FactError, RecordId};
@@ -55,6 +55,8 @@ pub(crate) enum Ending {
     Blocked(Duration),
     Held,
     Paused,
+    /// It rests, and its deletion is refused for this reason.
+    Kept(String),
     Gone,
 }
 
@@ -72,6 +74,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) deleting: bool,
     /// It is the store that says so.
     pub(crate) told: bool,
+    /// It is to be deleted, and the resource refuses that, for this reason.
+    pub(crate) kept: Option<&'a str>,
     pub(crate) paused: bool,
     pub(crate) generation: u64,
     /// The spec is an old one: that it is another than before is no change.
@@ -159,11 +163,14 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
     if record.paused || around.paused {
         return Ok(Decision::Stop(Ending::Paused));
     }
-    if around.deleting && record.direction != Direction::Deleting {
+    if around.deleting && turns_to_delete(record, around.steps.graph()) {
         // A deletion that the store tells of has moved its version on, so no other pass can write the first record any more. Elsewhere a
         // record that is written and removed again is what stops a pass which has found none.
-        let is_over = !around.stored && around.told;
-        return Ok(if is_over { Decision::Stop(Ending::Gone) } else { Decision::Turn(Direction::Deleting, None) });
+        if !around.stored && around.told {
+            return Ok(Decision::Stop(Ending::Gone));
+        }
+        let leaves = around.stored && record.direction == Direction::Forward && way_out(record, around)?.is_some();
+        return Ok(Decision::Turn(if leaves { Direction::Leaving } else { Direction::Deleting }, None));
     }
     if record.held.is_some() {
         return Ok(Decision::Stop(Ending::Held));
@@ -175,7 +182,7 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
         let changed = (blocked.generation != around.generation && !around.behind) || is_newer_machine;
         let left = around.until_unblocked(blocked);
         match blocked.reason {
-            BlockedReason::Overdue => {}
+            BlockedReason::Overdue | BlockedReason::DeletionRefused => {}
             BlockedReason::RolledBack if changed || left.is_none() => return Ok(Decision::Release),
             // Only beginning again is blocked.
             BlockedReason::RolledBack => {}
@@ -192,14 +199,30 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
     }
     match record.direction {
         Direction::Forward => forward(record, around),
+        Direction::Leaving => leave(record, around),
         Direction::Deleting | Direction::RollingBack => backward(record, around),
+    }
+}
+
+/// Whether a record turns as soon as its resource is to be deleted. A rewind, once turned, finishes first where the state that it goes back to has
+/// steps for a deletion.
+pub(super) fn turns_to_delete(record: &Record, graph: &Graph<'_>) -> bool {
+    let initial = || graph.states.get(graph.initial()).map_or("", |state| state.name);
+    match record.direction {
+        Direction::Forward => true,
+        Direction::Leaving | Direction::Deleting => false,
+        Direction::RollingBack => !begins_leaving(graph, record.to.as_deref().unwrap_or_else(initial)),
     }
 }
 
 /// An open intent that is not this call's own: its outcome is in doubt.
 fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Result<Decision, FactError> {
     let (transition, step, contract) = find(around, &intent.transition)?;
-    let forward = record.direction.is_forward();
+    // What was under way when a deletion began is left as it is, like everything on the way back.
+    let forward = record.direction.is_forward() && {
+        let graph = around.steps.graph();
+        record.direction == Direction::Forward || is_on_the_way(graph, &record.state, step, record.direction)
+    };
     let quiet_in = around.until_quiet(OpenEnd::Intent(intent), contract);
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
@@ -268,16 +291,49 @@ fn forward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactE
                 None => continue,
             }
         }
-        if step.guard.is_some() && !around.steps.guard(index, &record.facts)? {
+        if step.on_delete || step.guard.is_some() && !around.steps.guard(index, &record.facts)? {
             continue;
         }
-        return match &step.kind {
-            Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) => Ok(Decision::Compute { transition: index }),
-            Kind::Rewind => Ok(rewind(record, graph, step)),
-            Kind::Effect(contract) => begin(record, around, index, None, contract),
-        };
+        return take(record, around, index, step);
     }
-    Ok(Decision::Stop(Ending::Resting))
+    Ok(Decision::Stop(around.kept.map_or(Ending::Resting, |why| Ending::Kept(why.to_owned()))))
+}
+
+fn take(
+    record: &Record,
+    around: &Surroundings<'_>,
+    index: usize,
+    step: &Transition<'_>,
+) -> Result<Decision, FactError> {
+    match &step.kind {
+        Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) => Ok(Decision::Compute { transition: index }),
+        Kind::Rewind => Ok(rewind(record, around.steps.graph(), step)),
+        Kind::Effect(contract) => begin(record, around, index, None, contract),
+    }
+}
+
+/// The next step of a deletion; where none is left, the undo list runs.
+fn leave(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
+    match way_out(record, around)? {
+        Some((index, step)) => take(record, around, index, step),
+        None => Ok(Decision::Turn(Direction::Deleting, None)),
+    }
+}
+
+/// The first step of a deletion in this state whose guard holds.
+fn way_out(
+    record: &Record,
+    around: &Surroundings<'_>,
+) -> Result<Option<(usize, &'static Transition<'static>)>, FactError> {
+    let graph = around.steps.graph();
+    let (_, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
+    for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
+        let is_one = is_on_the_way(graph, &record.state, step, Direction::Leaving);
+        if is_one && (step.guard.is_none() || around.steps.guard(index, &record.facts)?) {
+            return Ok(Some((index, step)));
+        }
+    }
+    Ok(None)
 }
 
 /// Back to the mark that was left last among those of the targets.
@@ -485,9 +541,12 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
     }
     Ok(match record.direction {
         Direction::Deleting => Decision::Remove,
-        Direction::Forward | Direction::RollingBack => match &record.blocked {
-            Some(blocked) => Decision::Stop(Ending::Blocked(around.until_unblocked(blocked).unwrap_or_default())),
-            None => match around.until_undone(record) {
+        Direction::Forward | Direction::Leaving | Direction::RollingBack => match &record.blocked {
+            // A deletion that waits for the end of the way back does not wait for what it would begin again with.
+            Some(blocked) if !around.deleting => {
+                Decision::Stop(Ending::Blocked(around.until_unblocked(blocked).unwrap_or_default()))
+            }
+            _ => match around.until_undone(record) {
                 Some(left) => {
                     let until = around.wall.later(left);
                     Decision::Wait(left, format!("a late undo may still be carried out, until {until}"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use durable_fsm_graph::{Kind, Retry as Backoff};
 
 use super::brake::Brake;
-use super::decide::{Decision, Ending, Surroundings, decide};
+use super::decide::{Decision, Ending, Surroundings, decide, turns_to_delete};
 use super::incarnation::call_of;
 use super::lost;
 use super::seen::{self, Untold};
@@ -16,7 +16,7 @@ use super::waits::LONGEST_WAIT;
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{BlockedReason, Event, Held, HeldReason, Record, Stamp, advance};
+use crate::record::{BlockedReason, Direction, Event, Held, HeldReason, Record, Stamp, advance};
 use crate::steps::Steps;
 use crate::{Class, FactError, RecordId, Signals, StoreError, Version};
 
@@ -200,8 +200,9 @@ impl<'d, P: Probe> Pass<'d, P> {
                 stored: self.stored,
                 wall: self.now(),
                 monotonic: self.driver.clock.monotonic(),
-                deleting: self.is_deleting(),
+                deleting: self.is_deleting() && self.kept().is_none(),
                 told: self.signals.deleting,
+                kept: self.kept(),
                 paused: self.signals.paused,
                 generation: self.generation(),
                 behind: self.is_behind(),
@@ -338,6 +339,10 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Ends the pass, which has more to do and waits for something.
     pub(super) async fn wait(&mut self, left: Duration, why: String) -> Result<(), Halt> {
+        let why = match self.kept() {
+            Some(kept) => format!("{why}; its deletion is refused: {kept}"),
+            None => why,
+        };
         match self.stop(Ending::Progressing(left)).await {
             Err(Halt::Stop(mut report)) if report.ending == Ending::Progressing(left) => {
                 report.waits = Some(why);
@@ -353,7 +358,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             return Ok(());
         }
         let ending = match (&self.record.held, ending) {
-            (Some(_), Ending::Progressing(_) | Ending::Blocked(_) | Ending::Resting) => Ending::Held,
+            (Some(_), Ending::Progressing(_) | Ending::Blocked(_) | Ending::Resting | Ending::Kept(_)) => Ending::Held,
             (_, ending) => ending,
         };
         Err(stop(ending, Some(Arc::clone(&self.record))))
@@ -407,7 +412,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Whether something asks this pass to begin no further effect in its direction.
     pub(super) fn is_interrupted(&self) -> bool {
-        let turned = self.is_deleting() && self.record.direction != crate::record::Direction::Deleting;
+        let turned = self.is_deleting() && self.kept().is_none() && turns_to_delete(&self.record, self.steps.graph());
         turned || self.signals.paused || self.record.paused || self.driver.is_draining() || self.is_outdated()
     }
 
@@ -416,7 +421,8 @@ impl<'d, P: Probe> Pass<'d, P> {
         let latest = self.signals.generation;
         let is_same = latest == self.generation || latest == Some(self.steps.generation());
         // What is to be undone does not depend on the spec.
-        self.record.direction.is_forward() && !self.is_deleting() && (!is_same || self.is_behind())
+        let goes_on = self.record.direction == Direction::Forward && (!self.is_deleting() || self.kept().is_some());
+        goes_on && (!is_same || self.is_behind())
     }
 
     /// Whether this pass was given a resource that was out of date already, as from a cache that lags.
@@ -426,6 +432,12 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     pub(super) fn is_deleting(&self) -> bool {
         self.delete || self.signals.deleting || self.steps.deleting()
+    }
+
+    /// Why the deletion that is asked for is refused. Before the first record nothing is protected, and once it has begun it goes through.
+    fn kept(&self) -> Option<&str> {
+        let may_be = self.is_deleting() && self.stored && !self.record.direction.is_deletion();
+        self.steps.keeps().filter(|_| may_be)
     }
 
     /// The generation of the spec that this pass acts on, which may be older than what the store knows of.

@@ -160,6 +160,11 @@ impl Told {
                     }
                 }
             }
+            (Ending::Kept(why), ..) => {
+                if self.is_new(id, why) {
+                    tracing::warn!(%machine, %resource, why, "its deletion is refused");
+                }
+            }
             (Ending::Paused, ..) => {}
             _ => self.forget(id),
         }

@@ -137,6 +137,10 @@ impl Record {
                 return inconsistent(format!("its mark of {} is of a write that was not made yet", mark.state));
             }
         }
+        let leaves = graph.state(&self.state).is_some_and(|(_, state)| state.leaving);
+        if leaves && !self.direction.is_deletion() {
+            return inconsistent(format!("it is in {}, and is not being deleted", self.state));
+        }
         if let Some(to) = self.to.as_ref().filter(|to| self.mark(to).is_none()) {
             return inconsistent(format!("it goes back to {to}, of which it has no mark"));
         }

@@ -206,6 +206,8 @@ pub enum Resolution {
     NotApplied,
     /// Undo everything and begin again.
     RollBack,
+    /// The steps that a deletion began with go no further: what was made is undone from here.
+    Waive,
 }
 
 /// What an operator was looking at when deciding. A decision about one effect is never carried out on another.

@@ -7,6 +7,7 @@ mod effects;
 #[cfg(test)]
 mod legality;
 
+pub(crate) use back::{begins_leaving, is_on_the_way};
 pub(crate) use effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 
 use durable_fsm_graph::{Contract, Graph, Kind, Transition, Undo};
@@ -148,6 +149,8 @@ impl<'g> Change<'g, '_> {
 
     pub(super) fn stands_here(&self, name: &str) -> bool {
         let here = self.graph.state(&self.record.state).map(|(_, state)| state.transitions).unwrap_or_default();
-        here.iter().any(|index| self.graph.transitions.get(*index).is_some_and(|step| step.name == name))
+        let mut steps = here.iter().filter_map(|index| self.graph.transitions.get(*index));
+        let (state, direction) = (&self.record.state, self.record.direction);
+        steps.any(|step| step.name == name && is_on_the_way(self.graph, state, step, direction))
     }
 }

@@ -205,11 +205,19 @@ impl Books {
         if new.origin != old.origin || new.machine != old.machine {
             return history(format!("the record of {} became that of {}", old.origin, new.origin));
         }
-        if old.direction == Direction::Deleting && new.direction != Direction::Deleting {
-            return edge(format!("from deleting to {:?}", new.direction));
+        let is_back = match old.direction {
+            Direction::Deleting => new.direction != Direction::Deleting,
+            Direction::Leaving => !new.direction.is_deletion(),
+            Direction::Forward | Direction::RollingBack => false,
+        };
+        if is_back {
+            return edge(format!("from {:?} to {:?}", old.direction, new.direction));
         }
-        if old.direction != Direction::Deleting && new.direction == Direction::Deleting && !deleting {
+        if !old.direction.is_deletion() && new.direction.is_deletion() && !deleting {
             return edge("everything is to be undone, and nobody has deleted the resource".to_owned());
+        }
+        if let Some(why) = self.wrong_leave(old, new) {
+            return edge(why);
         }
         // What a look-up or a wait was told counts too, and is not remembered here.
         if let Some(why) = self.wrong_rewind(old, new) {
@@ -248,6 +256,30 @@ impl Books {
             }
         }
         None
+    }
+
+    /// Whether a deletion skips its own steps, takes one of them before it has begun, or goes on with what belongs to an ordinary state.
+    fn wrong_leave(&self, old: &Record, new: &Record) -> Option<String> {
+        let is_own = |record: &Record, step: &Transition<'_>| {
+            step.on_delete || self.graph.state(&record.state).is_some_and(|(_, state)| state.leaving)
+        };
+        let begins = new.intent.as_ref().filter(|it| !same_step(old.intent.as_ref(), Some(it)));
+        let begins = begins.filter(|it| it.action == Action::Run && new.direction.is_forward());
+        if let Some((_, step)) = begins.and_then(|intent| self.graph.transition(&intent.transition))
+            && is_own(new, step) != (new.direction == Direction::Leaving)
+        {
+            return Some(format!("`{}` is begun in {}, and the record is {:?}", step.name, new.state, new.direction));
+        }
+        let (_, here) = self.graph.state(&old.state)?;
+        let skips =
+            old.direction == Direction::Forward && new.direction == Direction::Deleting && old.state == new.state;
+        let unguarded = here.transitions.iter().map(|index| &self.graph.transitions[*index]);
+        let mut unguarded = unguarded.filter(|step| step.on_delete && step.guard.is_none());
+        let skipped = unguarded.next().filter(|_| skips)?;
+        Some(format!(
+            "everything is undone from {} without `{}`, with which a deletion begins",
+            old.state, skipped.name
+        ))
     }
 
     /// Whether a rewind leaves what was made since its state was entered, or what it undoes stood there before.
@@ -315,7 +347,7 @@ impl Books {
                 let to = old.to.as_deref().and_then(|to| self.graph.state(to)).map(|(index, _)| index);
                 BTreeSet::from([to.unwrap_or_else(|| self.graph.initial())])
             }
-            Direction::Forward => {
+            Direction::Forward | Direction::Leaving => {
                 let open = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition));
                 let targets = open.map(|(_, step)| step.to).unwrap_or_default();
                 let from = self.graph.state(&old.state).map(|(index, _)| index);

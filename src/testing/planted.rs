@@ -1,6 +1,7 @@
 //! Planted bugs: a driver, store, clock or author with one fault each. Invariant: every one is found, by the oracle that is there for it,
 //! with no more faults than it takes.
 
+mod leaving;
 mod machines;
 mod roll_back;
 mod seams;

@@ -326,6 +326,8 @@ impl<W: World> Runner<'_, W> {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     Ending::Resting => return Rest::Resting,
+                    // Nobody takes the reason away, so it stays.
+                    Ending::Kept(_) => return Rest::Resting,
                     Ending::Progressing(after) => due = now + after.max(Duration::from_millis(1)),
                     Ending::Blocked(after) => {
                         let blocked = report.record.as_ref().and_then(|record| record.blocked.as_ref());
@@ -367,7 +369,8 @@ impl<W: World> Runner<'_, W> {
                             self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
                             return Rest::Over;
                         }
-                        if in_doubt.is_some() && !self.sim.core().deleting {
+                        let leaves = record.as_ref().is_some_and(|record| record.direction == Direction::Leaving);
+                        if in_doubt.is_some() && (leaves || !self.sim.core().deleting) {
                             let Some(resolution) = self.resolution() else { return Rest::HeldInDoubt };
                             self.sim.advance_to(now + self.pause);
                             self.operate(resolution);

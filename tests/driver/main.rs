@@ -7,6 +7,7 @@ mod flow;
 mod golden;
 mod holders;
 mod interference;
+mod leaving;
 mod letters;
 mod logged;
 mod lookups;

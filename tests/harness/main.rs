@@ -6,6 +6,7 @@ mod doubt;
 mod each;
 mod found;
 mod keyed;
+mod leaving;
 mod loops;
 mod moved;
 mod names;

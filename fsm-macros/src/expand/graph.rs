@@ -53,6 +53,7 @@ impl Expansion<'_> {
         });
         let initial = state.initial.map(|_| quote!(+ INITIAL));
         let failed = state.failed.then(|| quote!(+ FAILED));
+        let leaving = state.leaving.map(|_| quote!(+ LEAVING));
         let facts = &state.facts;
         let kinds = facts.iter().map(|fact| word(if fact.each.is_some() { "set" } else { "fact" }));
         let names = facts.iter().map(|fact| fact.ident.unraw().to_string());
@@ -61,7 +62,7 @@ impl Expansion<'_> {
         let known = self.model.known[index].iter().map(|fact| self.model.fact(*fact).ident.unraw().to_string());
         let transitions = &self.model.listed[index];
         quote! {
-            state(#name, #doc, #rest #initial #failed, &[#(#kinds(#names, #types, #docs)),*], &[#(#known),*], &[#(#transitions),*])
+            state(#name, #doc, #rest #initial #failed #leaving, &[#(#kinds(#names, #types, #docs)),*], &[#(#known),*], &[#(#transitions),*])
         }
     }
 
@@ -81,7 +82,8 @@ impl Expansion<'_> {
             Kind::Waits { within: None } => (word("waits"), Some(quote!(None, None))),
         };
         let last = last.map(|last| quote!(, #last));
-        quote!(#kind(#name, #from, &[#(#to),*], #guard #last))
+        let on_delete = transition.on_delete.then(|| quote!(.on_delete()));
+        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #on_delete)
     }
 }
 

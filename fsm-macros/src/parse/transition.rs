@@ -31,13 +31,14 @@ pub(crate) struct TransitionDecl {
     pub(crate) no_effect: Option<Span>,
     pub(crate) waits: Option<Span>,
     pub(crate) rewind: Option<Span>,
+    pub(crate) on_delete: Option<Span>,
     /// A key was not understood; what it stands for is not missed too.
     pub(crate) broken: bool,
     /// Whether any key is given: a bare name lists a `for_each` transition again.
     pub(crate) bare: bool,
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "in_doubt",
     "undo",
     "abort",
@@ -54,6 +55,7 @@ const KEYS: [&str; 16] = [
     "no_effect",
     "waits",
     "rewind",
+    "on_delete",
 ];
 
 /// A transition with the mistakes in its keys.
@@ -103,6 +105,7 @@ impl TransitionDecl {
             no_effect: None,
             waits: None,
             rewind: None,
+            on_delete: None,
             broken: false,
         }
     }
@@ -125,6 +128,7 @@ impl TransitionDecl {
             "no_effect" => flag(key, value).and_then(|()| once(key, &mut self.no_effect, key.span())),
             "waits" => flag(key, value).and_then(|()| once(key, &mut self.waits, key.span())),
             "rewind" => flag(key, value).and_then(|()| once(key, &mut self.rewind, key.span())),
+            "on_delete" => flag(key, value).and_then(|()| once(key, &mut self.on_delete, key.span())),
             "in_doubt" => once(key, &mut self.in_doubt, word(key, value)?),
             "undo" => once(key, &mut self.undo, word(key, value)?),
             "abort" => once(key, &mut self.abort, word(key, value)?),

@@ -57,7 +57,11 @@ impl Change<'_, '_> {
         let sent = match action {
             Action::Run if forward => {
                 if !self.stands_here(&transition) {
-                    return self.illegal(format!("`{transition}` does not start at {}", self.record.state));
+                    return self.illegal(format!(
+                        "`{transition}` does not start at {} while the machine is {}",
+                        self.record.state,
+                        if self.record.direction == Direction::Leaving { "leaving" } else { "not leaving" }
+                    ));
                 }
                 let doubted = sent().find(|step| step.in_doubt);
                 if live.is_some() && matches!(contract.undo, Undo::Method(_)) {
@@ -304,7 +308,7 @@ impl Change<'_, '_> {
     /// After a rejection that leaves no doubt, everything is undone where the machine says so. What has to wait is beginning again, not the
     /// undoing.
     fn go_back_if_declared(&mut self, name: &str, error: &str) {
-        if !self.record.direction.is_forward() || !self.graph.undo_on_rejected {
+        if self.record.direction != Direction::Forward || !self.graph.undo_on_rejected {
             return;
         }
         self.record.direction = Direction::RollingBack;

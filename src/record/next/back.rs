@@ -1,6 +1,6 @@
 //! Going back, and what operators decide. Invariant: nothing leaves the list of live effects but what was undone.
 
-use durable_fsm_graph::{InDoubt, Kind, Transport, Undo};
+use durable_fsm_graph::{Graph, InDoubt, Kind, Transition, Transport, Undo};
 
 use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
@@ -23,7 +23,8 @@ impl Change<'_, '_> {
     pub(super) fn turn(&mut self, direction: Direction, to: Option<String>, at: Stamp) -> Result<(), Illegal> {
         let allowed = match (self.record.direction, direction) {
             (_, Direction::Forward) | (Direction::Deleting, _) => false,
-            (Direction::Forward | Direction::RollingBack, Direction::Deleting) => true,
+            (Direction::Forward | Direction::Leaving | Direction::RollingBack, Direction::Deleting) => true,
+            (from, Direction::Leaving) => from == Direction::Forward && begins_leaving(self.graph, &self.record.state),
             (from, Direction::RollingBack) => from == Direction::Forward,
         };
         if !allowed {
@@ -43,7 +44,12 @@ impl Change<'_, '_> {
         self.record.blocked = None;
         self.record.retry = None;
         self.forget_refused();
-        self.note(at, if direction == Direction::Deleting { "deleting" } else { "rolling back" });
+        let line = match direction {
+            Direction::Leaving => "leaving",
+            Direction::Deleting => "deleting",
+            Direction::Forward | Direction::RollingBack => "rolling back",
+        };
+        self.note(at, line);
         Ok(())
     }
 
@@ -189,7 +195,8 @@ impl Change<'_, '_> {
             return self.illegal(format!("it is meant for `{transition}`, and {found} is under way"));
         }
         let in_doubt = self.record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
-        if self.record.held.is_none() && self.record.blocked.is_none() && self.record.retry.is_none() {
+        let is_stopped = self.record.held.is_some() || self.record.blocked.is_some() || self.record.retry.is_some();
+        if !is_stopped && resolution != Resolution::Waive {
             return self.illegal("nothing is held, blocked or waiting to be tried again");
         }
         if in_doubt && resolution == Resolution::Retry {
@@ -221,6 +228,14 @@ impl Change<'_, '_> {
                 Ok(())
             }
             Resolution::RollBack => self.turn(Direction::RollingBack, None, at),
+            Resolution::Waive if self.record.direction == Direction::Leaving => {
+                // What may have happened is settled at its place on the way back.
+                if self.record.intent.as_ref().is_some_and(|intent| intent.action == Action::Run) {
+                    self.set_aside(false)?;
+                }
+                self.turn(Direction::Deleting, None, at)
+            }
+            Resolution::Waive => self.illegal("the machine is not at the steps of a deletion"),
         }
     }
 
@@ -259,4 +274,16 @@ impl Change<'_, '_> {
         self.record.owner = owner;
         Ok(())
     }
+}
+
+/// Whether a deletion may begin with a step in this state.
+pub(crate) fn begins_leaving(graph: &Graph<'_>, state: &str) -> bool {
+    let here = graph.state(state).map(|(_, state)| state.transitions).unwrap_or_default();
+    here.iter().filter_map(|index| graph.transitions.get(*index)).any(|step| step.on_delete)
+}
+
+/// Whether the machine takes this step from this state in this direction.
+pub(crate) fn is_on_the_way(graph: &Graph<'_>, state: &str, step: &Transition<'_>, direction: Direction) -> bool {
+    let leaves = step.on_delete || graph.state(state).is_some_and(|(_, state)| state.leaving);
+    leaves == (direction == Direction::Leaving)
 }

@@ -22,6 +22,7 @@ impl crate::Resource for App {
 mod adopting;
 mod keeping;
 mod keyed;
+mod leaving;
 mod looping;
 mod opaque;
 mod queueing;
@@ -31,6 +32,7 @@ mod trusting;
 pub(super) use adopting::Adopting;
 pub(super) use keeping::Keeping;
 pub(super) use keyed::{Keyed, Unseen};
+pub(super) use leaving::Leaving;
 pub(super) use looping::Looping;
 pub(super) use opaque::Opaque;
 pub(super) use queueing::Queueing;

@@ -200,6 +200,9 @@ impl Steps for BadSteps {
     fn deleting(&self) -> bool {
         self.inner.deleting()
     }
+    fn keeps(&self) -> Option<&str> {
+        self.inner.keeps()
+    }
     fn spec(&self) -> Result<Value, FactError> {
         self.inner.spec()
     }

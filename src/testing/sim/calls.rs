@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{Point, Sim, SimClock, Stop, Unacceptable};
 use crate::machine::{Boxed, Failure, Reply};
-use crate::record::HeldReason;
+use crate::record::{Direction, HeldReason};
 use crate::steps::{Ask, Steps};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
@@ -202,7 +202,7 @@ impl SimSteps {
         let record = &decoded.record;
         // What was begun is finished, whatever is wanted by now.
         let begun = ask.details.number > 1 || record.unconfirmed.iter().any(|it| it.in_doubt);
-        if begun || !record.direction.is_forward() || !matches!(site, Site::Effect | Site::Undo) {
+        if begun || record.direction != Direction::Forward || !matches!(site, Site::Effect | Site::Undo) {
             return None;
         }
         let graph = self.inner.graph();
@@ -317,6 +317,9 @@ impl Steps for SimSteps {
     }
     fn deleting(&self) -> bool {
         self.inner.deleting()
+    }
+    fn keeps(&self) -> Option<&str> {
+        self.inner.keeps()
     }
     fn spec(&self) -> Result<Value, FactError> {
         self.inner.spec()

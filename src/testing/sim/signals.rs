@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::Signals;
+use crate::record::Direction;
 
 /// What a controller was told during a pass.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,13 +62,14 @@ impl Core {
 
     /// Whether the running controller was told that the resource is to be deleted, and the record goes forward all the same.
     pub(crate) fn is_unwanted(&self) -> bool {
-        self.told[self.actor].deleting && self.stored.record().is_some_and(|record| record.direction.is_forward())
+        self.told[self.actor].deleting
+            && self.stored.record().is_some_and(|record| record.direction == Direction::Forward)
     }
 
     /// Why the running controller may not begin anything, if it was told so.
     pub(crate) fn is_kept_away(&self) -> Option<&'static str> {
         let told = &self.told[self.actor];
-        let forward = self.stored.record().is_none_or(|record| record.direction.is_forward());
+        let forward = self.stored.record().is_none_or(|record| record.direction == Direction::Forward);
         match told.paused {
             true => Some("the controller was told that the resource is paused"),
             false if told.outdated && forward => {

@@ -1,0 +1,22 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = unmake)]
+    Start,
+    #[fsm(resting)]
+    #[transition(resize -> Resized, when = is_small, in_doubt = repeat, undo = none)]
+    #[transition(copy -> Copied, on_delete, in_doubt = repeat, undo = retain)]
+    Made { id: String },
+    #[fsm(resting)]
+    Resized,
+    #[fsm(leaving)]
+    Copied { copy: String },
+}
+
+fn main() {}

@@ -36,12 +36,22 @@ impl<R: Resource> fmt::Debug for Attempt<R> {
 impl<R: Resource> Attempt<R> {
     /// The spec that this life of the effect was started with. A repeat sees the same one, also when the resource's spec has
     /// changed since: a newer one under the same key is refused by some providers and ignored by others.
+    ///
+    /// Use it for everything that a transition with an effect sends, and for every fact that it records of what it sent. A transition that sends
+    /// [`resource`](Self::resource)`().spec()` sends two requests under one key when an edit comes before its repeat. One that sends this
+    /// spec and records the other one rests on something that was never made, because its guards then see no difference.
+    ///
+    /// In an undo, an abort and a look-up it is the spec with which the thing was made. In a transition without effect, which has no repeat, both are
+    /// the same.
     #[must_use]
     pub fn spec(&self) -> &R::Spec {
         self.spec.as_ref().unwrap_or_else(|| self.resource.spec())
     }
 
     /// The resource as it is now: name, uid, labels, latest spec.
+    ///
+    /// Use it for what does not depend on the spec, such as the name. Its spec is what is wanted now, which guards and sets are asked about. What an
+    /// attempt sends and records is [`spec`](Self::spec).
     #[must_use]
     pub fn resource(&self) -> &R {
         &self.resource

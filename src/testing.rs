@@ -25,7 +25,7 @@ pub use plan::{Fault, Label, Place, Plan, PlanError};
 pub use report::{AssertOk, Failure, Report, Row, Totals};
 pub use sim::Sim;
 pub use strategy::{Picks, picks};
-pub use survive::{Trouble, assert_listed, survives, survives_anywhere};
+pub use survive::{Suite, Trouble, assert_listed};
 pub use unit::{Attempt, state};
 pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, World};
 

@@ -2,6 +2,7 @@
 //! first counterexample has as few as any.
 
 mod coverage;
+mod environment;
 mod search;
 
 use std::collections::BTreeSet;
@@ -14,12 +15,13 @@ use durable_fsm_graph::Graph;
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Plan};
 use super::report::{Failure, Report};
-use super::run::{Manner, Rig, run};
+use super::run::{Clean, Manner, Rested, Rig, edits, idle_edits, run};
 use super::sim::{Joins, Point};
 use super::world::World;
 use crate::Machine;
-use coverage::Covered;
-use search::{Ended, Search};
+pub(crate) use coverage::Covered;
+use environment::Environment;
+use search::{Ended, Search, Ways};
 
 /// An exploration of one world.
 #[must_use]
@@ -32,14 +34,52 @@ pub struct Explorer<W: World> {
     /// The one transition, and the faults, that are asked for.
     only: Option<(Option<String>, u64)>,
     unreached: BTreeSet<String>,
+    /// The edits that change nothing that exists.
+    idle: BTreeSet<usize>,
+    /// They may change something all the same.
+    lenient: bool,
     progress: bool,
     joined: bool,
+}
+
+/// What was explored.
+pub(crate) struct Explored {
+    pub(crate) covered: Covered,
+    pub(crate) complete: usize,
+    pub(crate) cut: Option<(usize, f64)>,
+    by_depth: Vec<u64>,
+    places: usize,
+    time: Duration,
+}
+
+impl Explored {
+    pub(crate) fn report(&self, graph: &'static Graph<'static>) -> Report {
+        let covered = &self.covered;
+        Report {
+            machine: graph.name,
+            complete: self.complete,
+            cut: self.cut,
+            by_depth: self.by_depth.clone(),
+            schedules: covered.schedules,
+            twice: covered.twice,
+            ended_held: covered.ended_held,
+            places: self.places,
+            edges: covered.edges.len(),
+            undone: covered.undone.len(),
+            aborted: covered.aborted.len(),
+            of: coverage::totals(graph),
+            rows: covered.rows(graph),
+            faults: covered.faults.clone(),
+            time: self.time,
+        }
+    }
 }
 
 /// Explores the machine of a world: all single faults, unless asked for more.
 ///
 /// The environment has the last word, so that a test can be taken further without changing it: `FSM_FAULTS=3` sets the number of faults,
-/// `FSM_UNABRIDGED=1` leaves nothing out, and `FSM_PLAN` runs one plan instead, with every machine that has the transitions it names.
+/// `FSM_UNABRIDGED=1` leaves nothing out, and `FSM_PLAN` runs one plan instead. A machine that has none of the transitions that the plan names fails:
+/// it has run nothing.
 pub fn explore<W: World>() -> Explorer<W> {
     Explorer {
         rig: Rig::new(),
@@ -49,6 +89,8 @@ pub fn explore<W: World>() -> Explorer<W> {
         threads: std::thread::available_parallelism().map_or(1, |threads| threads.get().min(8)),
         only: None,
         unreached: BTreeSet::new(),
+        idle: W::idle_edits().into_iter().collect(),
+        lenient: false,
         progress: false,
         joined: true,
     }
@@ -61,13 +103,13 @@ impl<W: World> Explorer<W> {
         self
     }
 
-    /// Stops after so many schedules. The report says what was complete by then.
+    /// Stops after so many schedules. The report says what was complete by then, and is no pass: [`AssertOk`](super::AssertOk) fails.
     pub fn budget(mut self, schedules: u64) -> Self {
         self.budget = Some(schedules);
         self
     }
 
-    /// Stops after so much time. The report says what was complete by then.
+    /// Stops after so much time. The report says what was complete by then, and is no pass: [`AssertOk`](super::AssertOk) fails.
     pub fn within(mut self, time: Duration) -> Self {
         self.time = Some(time);
         self
@@ -107,11 +149,26 @@ impl<W: World> Explorer<W> {
         self
     }
 
-    /// Other resources than the world's: the first, and what it is edited to.
+    /// Other resources than the world's: the first, and what it is edited to. Which of these edits are idle is said anew.
     pub fn resources(mut self, resources: Vec<<W::Machine as Machine>::Resource>) -> Self {
         if !resources.is_empty() {
-            self.rig.resources = resources;
+            self.rig.resources = Arc::new(resources);
+            self.idle.clear();
         }
+        self
+    }
+
+    /// One of several lists of resources for the world. An edit that the world lists as idle may change something in one of them.
+    pub(crate) fn in_world(self, resources: Vec<<W::Machine as Machine>::Resource>) -> Self {
+        let mut explorer = self.resources(resources);
+        explorer.idle.extend(W::idle_edits());
+        explorer.lenient = true;
+        explorer
+    }
+
+    /// Says that an edit, counted from 1, changes nothing that exists, as [`World::idle_edits`] does.
+    pub fn idle_edit(mut self, edit: usize) -> Self {
+        self.idle.insert(edit);
         self
     }
 
@@ -161,11 +218,12 @@ impl<W: World> Explorer<W> {
                 }
             }
         }
-        let clean = run(&self.rig, &[], &Manner::default());
-        if clean.violation.is_some() {
+        let first = run(&self.rig, &[], &Manner::default());
+        if first.violation.is_some() {
             points.clear();
         }
-        let manner = |verbose| Manner { clean: Some(&clean.rests), verbose, ..Manner::default() };
+        let clean = self.clean(first.rests)?;
+        let manner = |verbose| Manner { clean: Some(&clean), verbose, ..Manner::default() };
         match run(&self.rig, &points, &manner(false)).violation {
             None => Ok(()),
             Some(violation) => {
@@ -186,32 +244,48 @@ impl<W: World> Explorer<W> {
     /// Explores.
     ///
     /// # Errors
-    /// The first counterexample, with its timeline.
-    pub fn run(mut self) -> Result<Report, Box<Failure>> {
-        if let Some(faults) = std::env::var("FSM_FAULTS").ok().and_then(|text| text.parse().ok()) {
-            self.faults = faults;
-        }
-        if std::env::var("FSM_UNABRIDGED").is_ok() {
-            self.joined = false;
-        }
-        self.search()
+    /// The first counterexample, with its timeline. Where nothing could be tested that is an error as well: a plan of another machine in `FSM_PLAN`,
+    /// `FSM_FAULTS=0`, or a world that has no occasion for something.
+    pub fn run(self) -> Result<Report, Box<Failure>> {
+        let report = match self.explored()? {
+            None => return Ok(Report::of_replay(self.graph().name)),
+            Some(explored) => {
+                if self.only.is_none() {
+                    self.judge(&explored.covered, explored.complete)?;
+                }
+                explored.report(self.graph())
+            }
+        };
+        Ok(report)
     }
 
-    fn search(&self) -> Result<Report, Box<Failure>> {
-        if let Ok(text) = std::env::var("FSM_PLAN") {
-            let plan = text.parse::<Plan>().map_err(|error| {
-                self.failure(Plan::default(), Violation::new(Oracle::NotFired, error.to_string()), Vec::new(), 0)
-            })?;
-            let graph = self.graph();
-            match plan.0.iter().find(|(label, _)| Point::of(label, graph).is_none()) {
-                // It is for another machine of the same tests.
-                Some((label, _)) => {
-                    eprintln!("{}: SKIPPED FSM_PLAN, this machine has no `{}`", graph.name, label.transition);
+    /// Explores, and does not judge what was covered. None if one plan was replayed instead.
+    pub(crate) fn explored(&self) -> Result<Option<Explored>, Box<Failure>> {
+        let nothing = |why| self.failure(Plan::default(), Violation::new(Oracle::NotFired, why), Vec::new(), 0);
+        let environment = Environment::read().map_err(nothing)?;
+        match &environment.plan {
+            None => self.search(&environment).map(Some),
+            Some(plan) => {
+                let graph = self.graph();
+                if let Some((label, _)) = plan.0.iter().find(|(label, _)| Point::of(label, graph).is_none()) {
+                    let name = &label.transition;
+                    return Err(nothing(format!(
+                        "FSM_PLAN is for another machine, this one has no `{name}`: nothing was run; give cargo the names of that machine's tests"
+                    )));
                 }
-                None => self.replay(&plan)?,
+                self.replay(plan).map(|()| None)
             }
-            return Ok(Report::of_replay(self.graph().name));
         }
+    }
+
+    /// Whether all was covered that the machine makes possible.
+    pub(crate) fn judge(&self, covered: &Covered, complete: usize) -> Result<(), Box<Failure>> {
+        let violation = covered.check(self, complete);
+        violation.map_or(Ok(()), |it| Err(self.failure(Plan::default(), it, Vec::new(), 0)))
+    }
+
+    fn search(&self, environment: &Environment) -> Result<Explored, Box<Failure>> {
+        let (faults, joined) = (environment.faults.unwrap_or(self.faults), self.joined && !environment.unabridged);
         let begun = Instant::now();
         let schedules = AtomicU64::new(0);
         let first = run(&self.rig, &[], &Manner::default());
@@ -222,15 +296,26 @@ impl<W: World> Explorer<W> {
             let log = run(&self.rig, &[], &Manner { verbose: true, ..Manner::default() }).log;
             return Err(self.failure(Plan::default(), violation, log, 1));
         }
-        let clean = first.rests;
-        let places = first.seen.len();
-        let mut complete = 0;
-        let mut cut = None;
-        let mut by_depth = vec![1];
+        if self.only.is_none()
+            && let Some(violation) = self.check_edits(&first.rests).or_else(|| covered.check_listed(self))
+        {
+            return Err(self.failure(Plan::default(), violation, Vec::new(), 1));
+        }
+        let clean = self.clean(first.rests)?;
+        let mut explored = Explored {
+            covered,
+            complete: 0,
+            cut: None,
+            by_depth: vec![1],
+            places: first.seen.len(),
+            time: Duration::ZERO,
+        };
         let mut known: Vec<Arc<Joins>> = vec![Arc::new(first.joins.iter().copied().collect())];
-        for depth in 1..=self.faults {
+        for depth in 1..=faults {
             let before = schedules.load(Ordering::Relaxed);
-            let ended = Search::new(self, &clean, &known, &schedules, begun, depth).run(&first.seen);
+            let last = depth == faults;
+            let ended = Search::new(self, &clean, Ways { known: &known, joined, last }, &schedules, begun, depth)
+                .run(&first.seen);
             let (more, been) = match ended {
                 Ended::Found { nth, plan, violation } => {
                     let manner = Manner { clean: Some(&clean), verbose: true, ..Manner::default() };
@@ -238,52 +323,62 @@ impl<W: World> Explorer<W> {
                     return Err(self.failure(plan_of(&plan, self.graph()), violation, log, before + nth));
                 }
                 Ended::Cut { covered: more, part } => {
-                    by_depth.push(more.schedules);
-                    covered.merge(more);
-                    cut = Some((depth, part));
+                    explored.by_depth.push(more.schedules);
+                    explored.covered.merge(more);
+                    explored.cut = Some((depth, part));
                     break;
                 }
                 Ended::Complete { covered, been } => (covered, been),
             };
-            by_depth.push(more.schedules);
-            covered.merge(more);
-            complete = depth;
+            explored.by_depth.push(more.schedules);
+            explored.covered.merge(more);
+            explored.complete = depth;
             known.push(Arc::new(been));
             if self.progress {
-                let time = begun.elapsed().as_secs_f32();
-                eprintln!(
-                    "{}: {depth} faults complete, {} schedules, {time:.1} s",
-                    self.graph().name,
-                    covered.schedules
-                );
+                let (time, schedules) = (begun.elapsed().as_secs_f32(), explored.covered.schedules);
+                eprintln!("{}: {depth} faults complete, {schedules} schedules, {time:.1} s", self.graph().name);
             }
         }
-        if self.only.is_none()
-            && let Some(violation) = covered.check(self, complete)
-        {
-            return Err(self.failure(Plan::default(), violation, Vec::new(), 0));
+        explored.time = begun.elapsed();
+        Ok(explored)
+    }
+
+    /// What runs without faults leave: the first one, which gets every spec, and one for each later spec alone.
+    fn clean(&self, rests: Vec<Rested>) -> Result<Clean, Box<Failure>> {
+        let mut clean = Clean::default();
+        clean.add(rests);
+        for spec in 1..self.rig.resources.len() {
+            let manner = |verbose| Manner { alone: Some(spec), verbose, ..Manner::default() };
+            let alone = run(&self.rig, &[], &manner(false));
+            if let Some(violation) = alone.violation {
+                let message = format!("with the spec of edit {spec} from the beginning: {}", violation.message);
+                let log = run(&self.rig, &[], &manner(true)).log;
+                return Err(self.failure(Plan::default(), Violation { message, ..violation }, log, 1));
+            }
+            clean.add(alone.rests);
         }
-        Ok(Report {
-            machine: self.graph().name,
-            complete,
-            cut,
-            by_depth,
-            schedules: covered.schedules,
-            twice: covered.twice,
-            ended_held: covered.ended_held,
-            places,
-            edges: covered.edges.len(),
-            undone: covered.undone.len(),
-            aborted: covered.aborted.len(),
-            of: coverage::totals(self.graph()),
-            rows: covered.rows(self.graph()),
-            faults: covered.faults,
-            time: begun.elapsed(),
-        })
+        Ok(clean)
+    }
+
+    /// Whether the edits that change nothing are those that are said to.
+    fn check_edits(&self, rests: &[Rested]) -> Option<Violation> {
+        let (made, idle) = (edits(rests), idle_edits(rests));
+        let list = |edits: Vec<String>| format!("fn idle_edits() -> Vec<usize> {{ vec![{}] }}", edits.join(", "));
+        let expected = list(idle.iter().map(ToString::to_string).collect());
+        let message = if let Some(edit) = idle.difference(&self.idle).next() {
+            format!(
+                "edit {edit} changes nothing that exists; let the inventory show what it changes, or say in the world: {expected}"
+            )
+        } else {
+            let edit =
+                self.idle.iter().filter(|_| !self.lenient).find(|edit| made.contains(edit) && !idle.contains(edit))?;
+            format!("edit {edit} is listed as idle, and changes what exists; say in the world: {expected}")
+        };
+        Some(Violation::new(Oracle::NotFired, message))
     }
 
     fn failure(&self, plan: Plan, violation: Violation, log: Vec<super::sim::Line>, nth: u64) -> Box<Failure> {
-        Box::new(Failure { machine: self.graph().name, plan, violation, timeline: log, schedule: nth })
+        Box::new(Failure { machine: self.graph().name, plan, violation, timeline: log, schedule: nth, world: "" })
     }
 
     fn admits(&self, point: &Point, fault: Fault) -> bool {

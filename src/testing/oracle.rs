@@ -30,7 +30,7 @@ pub enum Oracle {
     IntentFirst,
     /// A method is given exactly what the record holds.
     ExactResume,
-    /// At most one thing lives under one key.
+    /// At most one thing lives under one key, and one key stands for one request.
     SingleEffect,
     /// It comes to rest within bounds, once nothing goes wrong any more.
     Quiescent,
@@ -40,7 +40,7 @@ pub enum Oracle {
     Orphan,
     /// Once at rest, another pass changes nothing.
     Stable,
-    /// What exists is what exists after a run without faults.
+    /// Where it rests, what exists is what exists after a run without faults for the same spec, whatever was edited in between.
     SameAsClean,
     /// The record goes only when nothing is left.
     Finalizer,
@@ -374,7 +374,7 @@ impl Books {
     }
 
     /// Whether somebody has to undo what is under this key.
-    fn is_owned(&self, key: &str) -> bool {
+    pub(crate) fn is_owned(&self, key: &str) -> bool {
         let made_by = self.keys.get(key).and_then(|index| self.graph.transitions.get(*index));
         let owned = made_by.is_none_or(|step| step.contract().is_none_or(|contract| contract.undo != Undo::None));
         owned && !self.retained.contains(key)
@@ -403,8 +403,12 @@ impl Books {
             }
             let left = || record.is_none_or(|record| record.direction == Direction::Deleting) && self.is_retained(key);
             if !is_known && self.is_owned(key) && !left() {
-                let message = format!("{} ({}) exists, and the record does not know of it", thing.kind, thing.detail);
-                violation = Some(Violation::new(Oracle::Orphan, message));
+                let under = match decoded.and_then(Decoded::key_of_intent) {
+                    Some(open) => format!("; it was made under key {key}, and this attempt's key is {open}"),
+                    None => format!("; it was made under key {key}"),
+                };
+                let what = format!("{} ({}) exists, and the record does not know of it", thing.kind, thing.detail);
+                violation = Some(Violation::new(Oracle::Orphan, what + &under));
             }
         }
         self.world = hasher.finish();
@@ -465,6 +469,12 @@ fn same_step(one: Option<&Intent>, other: Option<&Intent>) -> bool {
 }
 
 impl Core {
+    /// A provider that knows keys is asked again under one, for something else than before.
+    pub(crate) fn sent_otherwise(&mut self, kind: &str, key: &str, before: &str, now: &str) {
+        let message = format!("a {kind} was asked for under key {key}, made of {before:?}, and now of {now:?}");
+        self.violate(Violation::new(Oracle::SingleEffect, message));
+    }
+
     /// A method is called: is it entitled to be?
     pub(crate) fn called(&mut self, site: Site, ask: &Ask) {
         self.books.calls += 1;

@@ -121,6 +121,8 @@ faults! {
     Resolved = "resolved",
     /// It is refused for its spec, now and whenever it is tried again with the same; somebody then edits the resource, or deletes it.
     Unacceptable = "unacceptable",
+    /// It is carried out, the answer is lost, and the resource's spec changes before it is tried again.
+    Overtaken = "overtaken",
 }
 
 impl Fault {
@@ -130,6 +132,9 @@ impl Fault {
         | Fault::ClockYearsBack.bit()
         | Fault::ClockDaysAhead.bit()
         | Fault::ClockAhead.bit();
+
+    /// The faults that strike alone: each is several faults already, so combining it with all others would cost more than it finds.
+    pub(crate) const ALONE: u64 = Fault::Overtaken.bit();
 
     /// By how many seconds the time of day jumps.
     pub(crate) const fn clock_jump(self) -> Option<i64> {

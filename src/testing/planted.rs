@@ -5,6 +5,7 @@ mod leaving;
 mod machines;
 mod roll_back;
 mod seams;
+mod specs;
 
 use machines::{Adopting, Keeping, Keyed, Looping, Opaque, Queueing, Timed, Trusting, Unseen};
 use seams::{BadStore, Bug, StoreBug, bad_steps, slow_clock, stopped_clock};
@@ -422,7 +423,7 @@ fn tried_again_too_early() {
         }
     }
     let failure = forgetful::<Keyed>(hurry);
-    assert_found(&failure, Oracle::History, "make_a/intent#1=switch; make_a/effect#1=twin");
+    assert_found(&failure, Oracle::History, "make_a/effect#1=overtaken");
     assert!(failure.violation.message.contains("before its time"), "{failure}");
 }
 
@@ -515,7 +516,8 @@ fn an_edge_without_occasion_fails() {
     let failure = *explore::<Keyed>().resources(vec![Keyed::resource()]).run().unwrap_err();
     assert_eq!(failure.violation.oracle, Oracle::NotFired, "{failure}");
     // Without the edge, nothing is asked of what comes only with it.
-    assert!(failure.violation.message.ends_with("for: apply -> Ready"), "{failure}");
+    assert!(failure.violation.message.contains("for: apply -> Ready; give it one"), "{failure}");
+    assert!(failure.violation.message.ends_with("unreached { \"apply -> Ready\" }"), "{failure}");
     let failure = *explore::<Keyed>().unreached("apply -> Ready").run().unwrap_err();
     assert!(failure.to_string().contains("apply -> Ready (it has)"), "{failure}");
     for (what, why) in [

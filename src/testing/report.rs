@@ -100,7 +100,7 @@ impl fmt::Display for Report {
         }
         write!(f, "{}: complete to {} faults", self.machine, self.complete)?;
         if let Some((depth, part)) = self.cut {
-            write!(f, "; stopped by the budget at {:.0} % of {depth}", part * 100.0)?;
+            write!(f, "; NOT A PASS, stopped by the budget at {:.0} % of {depth}", part * 100.0)?;
         }
         let speed = self.schedules as f64 / self.time.as_secs_f64().max(0.001);
         writeln!(f, "\n  {} schedules, {:.1} s, {speed:.0} a second", self.schedules, self.time.as_secs_f64())?;
@@ -148,15 +148,30 @@ pub struct Failure {
     /// Which schedule it was.
     pub schedule: u64,
     pub(crate) timeline: Vec<Line>,
+    /// In which world of several.
+    pub(crate) world: &'static str,
+}
+
+impl Failure {
+    /// The same, told to be of one world of several.
+    pub(crate) fn in_world(mut self: Box<Self>, name: &'static str) -> Box<Self> {
+        self.world = name;
+        self
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let faults = self.plan.0.len();
-        writeln!(f, "{}: {}", self.machine, self.violation)?;
+        let world = if self.world.is_empty() { String::new() } else { format!(" ({})", self.world) };
+        writeln!(f, "{}{world}: {}", self.machine, self.violation)?;
         writeln!(f, "  smallest: {faults} faults; found at schedule {}", self.schedule)?;
         f.write_str(&lines(&self.timeline))?;
-        write!(f, "replay: FSM_PLAN='{}'", self.plan)
+        match self.schedule {
+            // Nothing was run that could be replayed.
+            0 => Ok(()),
+            _ => write!(f, "replay: FSM_PLAN='{}'", self.plan),
+        }
     }
 }
 
@@ -181,7 +196,7 @@ pub trait AssertOk {
     /// The report.
     ///
     /// # Panics
-    /// If something was violated, with the timeline and the plan that replays it.
+    /// If something was violated, with the timeline and the plan that replays it; or if the exploration was cut short.
     fn assert_ok(self) -> Self::Output;
 }
 
@@ -191,6 +206,9 @@ impl AssertOk for Result<Report, Box<Failure>> {
     #[track_caller]
     fn assert_ok(self) -> Report {
         match self {
+            Ok(report) if report.cut.is_some() => {
+                panic!("{report}raise the budget, or take the report with `unwrap` and look at `cut`")
+            }
             Ok(report) => report,
             Err(failure) => panic!("{failure}"),
         }

@@ -1,6 +1,7 @@
 //! One run of a machine under one plan: it is provisioned, edited, and deleted. Invariant: controllers run one at a time, on this thread,
 //! and only the plan decides which and for how long.
 
+mod clean;
 mod rests;
 mod turns;
 
@@ -13,18 +14,21 @@ use std::time::Duration;
 use super::oracle::{Oracle, Violation};
 use super::plan::{Fault, Place};
 use super::sim::{Joins, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
-use super::world::{Change, Thing, World};
+use super::world::{At, Change, World};
 use crate::driver::{Driver, Ending, Report};
 use crate::record::{Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
 use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
+
+pub(crate) use clean::{Clean, Rested, edits, idle_edits};
 
 /// What stands between the driver and the simulation.
 pub(crate) type Seam<A, B> = Box<dyn Fn(A) -> Arc<B> + Send + Sync>;
 
 /// How a machine under test is put together. The library's own tests put their planted bugs in here.
 pub(crate) struct Rig<W: World> {
-    pub(crate) resources: Vec<<W::Machine as Machine>::Resource>,
+    /// The resource with each of its specs, one after the other.
+    pub(crate) resources: Arc<Vec<<W::Machine as Machine>::Resource>>,
     pub(crate) store: Seam<SimStore, dyn Store>,
     pub(crate) steps: Seam<Arc<dyn Steps>, dyn Steps>,
     pub(crate) clock: Seam<SimClock, dyn Clock>,
@@ -37,7 +41,7 @@ impl<W: World> Rig<W> {
         let mut resources = vec![W::resource()];
         resources.extend(W::edits());
         Self {
-            resources,
+            resources: Arc::new(resources),
             store: Box::new(|store| Arc::new(store)),
             steps: Box::new(|steps| steps),
             clock: Box::new(|clock| Arc::new(clock)),
@@ -46,25 +50,13 @@ impl<W: World> Rig<W> {
     }
 }
 
-/// What a run without faults leaves at each rest.
-pub(crate) type Rests = Vec<Rested>;
-
-/// What there is where a run rests.
-pub(crate) struct Rested {
-    state: String,
-    things: Vec<Thing>,
-    /// The transitions of which something lives that exists, and of which something lives that does not.
-    backed: BTreeSet<String>,
-    bare: BTreeSet<String>,
-}
-
 /// What a run gave.
 pub(crate) struct Run {
     pub(crate) seen: Vec<Seen>,
     pub(crate) violation: Option<Violation>,
     pub(crate) digest: u64,
     pub(crate) log: Vec<Line>,
-    pub(crate) rests: Rests,
+    pub(crate) rests: Vec<Rested>,
     pub(crate) edges: BTreeSet<(usize, Option<usize>)>,
     pub(crate) undone: BTreeSet<usize>,
     pub(crate) aborted: BTreeSet<usize>,
@@ -117,8 +109,7 @@ struct Runner<'r, W: World> {
     passes: u32,
     /// Until when a holder of an attempt may be paused, and a bit more.
     pause: Duration,
-    rests: Rests,
-    moved: bool,
+    rests: Vec<Rested>,
     /// What begins now is a pass for a resource that is gone.
     outdated: bool,
     /// The next pass is given the resource as it was before the last edit.
@@ -128,8 +119,10 @@ struct Runner<'r, W: World> {
 /// How a plan is run.
 #[derive(Default)]
 pub(crate) struct Manner<'m> {
-    /// What a run without faults leaves.
-    pub(crate) clean: Option<&'m Rests>,
+    /// What runs without faults leave.
+    pub(crate) clean: Option<&'m Clean>,
+    /// The resource has this one of its specs from the beginning, and no other.
+    pub(crate) alone: Option<usize>,
     /// Where the run may end, because it was followed from there before.
     pub(crate) known: &'m [Arc<Joins>],
     /// Keeps a timeline.
@@ -142,22 +135,24 @@ pub(crate) struct Manner<'m> {
 pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Manner<'_>) -> Run {
     let graph = <W::Machine as Machine>::GRAPH;
     let sim = Sim::new(graph, plan, manner.verbose);
-    let moved = plan.iter().any(|(_, fault)| {
-        matches!(fault, Fault::Delete | Fault::Edit | Fault::RollBack | Fault::MadeAgain | Fault::Unacceptable)
-    });
     {
         let mut core = sim.core();
         core.edits = rig.resources.len() - 1;
         core.stored.exclusive = rig.exclusive;
         rig.resources[0].uid().clone_into(&mut core.first_uid);
-        core.moved = moved;
+        if let Some(spec) = manner.alone {
+            (core.edit, core.edits) = (spec, spec);
+        }
         core.digest = manner.traced.then_some(0);
         core.known = manner.known.to_vec();
     }
     let world = W::new(&sim);
-    let (inventory, check) = (world.clone(), world.clone());
+    let (inventory, check, specs) = (world.clone(), world.clone(), Arc::clone(&rig.resources));
     sim.is_on(world.backend());
-    sim.watch(Arc::new(move || inventory.inventory()), Arc::new(move |at| check.check(at)));
+    sim.watch(
+        Arc::new(move || inventory.inventory()),
+        Arc::new(move |moment| At::of(moment, &specs).map_or(Ok(()), |at| check.check(&at))),
+    );
     sim.check_world();
     let resource = rig.resources[0].id();
     let longest = graph.transitions.iter().filter_map(|step| step.contract()).map(|it| it.timeout + it.settle).max();
@@ -172,7 +167,6 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         passes: 0,
         pause: longest.unwrap_or_default() + Duration::from_secs(1),
         rests: Vec::new(),
-        moved,
         outdated: false,
         behind: false,
     };
@@ -220,7 +214,7 @@ fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
 impl<W: World> Runner<'_, W> {
     /// The whole life of a resource, and where the plan wants it that of a second one of the same name. True if one ended held, as some
     /// contracts may.
-    fn script(&mut self, clean: Option<&Rests>) -> bool {
+    fn script(&mut self, clean: Option<&Clean>) -> bool {
         let held = self.live(clean);
         if !self.sim.core().stored.gone || self.sim.core().is_over() || !self.is_made_again() {
             return held;
@@ -232,7 +226,7 @@ impl<W: World> Runner<'_, W> {
         held || held_again
     }
 
-    fn live(&mut self, clean: Option<&Rests>) -> bool {
+    fn live(&mut self, clean: Option<&Clean>) -> bool {
         let mut ended_held = false;
         loop {
             let stage = self.sim.core().edit;

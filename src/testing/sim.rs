@@ -34,7 +34,7 @@ pub(crate) use signals::Told;
 
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
-use super::world::{Backend, Thing};
+use super::world::{Backend, Moment, Thing};
 use crate::machine::Reply;
 use crate::record::{Effect, Unconfirmed};
 
@@ -134,7 +134,7 @@ struct Shared {
 /// Hashes a shelf, given the keys that are known and the time.
 pub(crate) type ShelfHash = Box<dyn Fn(&[String], Duration, &mut DefaultHasher) + Send>;
 type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
-type Check = Arc<dyn Fn(&super::world::At<'_>) -> Result<(), String> + Send + Sync>;
+type Check = Arc<dyn Fn(&Moment<'_>) -> Result<(), String> + Send + Sync>;
 
 /// What changes during a run.
 pub(crate) struct Core {
@@ -207,8 +207,6 @@ pub(crate) struct Core {
     pub(crate) made: Option<(String, Reply)>,
     /// What is refused for ever.
     pub(crate) unacceptable: Option<Unacceptable>,
-    /// The plan moves what is wanted, so that this run rests at other times than one without faults.
-    pub(crate) moved: bool,
 }
 
 impl Sim {
@@ -258,7 +256,6 @@ impl Sim {
                 intent_since: Duration::ZERO,
                 made: None,
                 unacceptable: None,
-                moved: false,
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),
@@ -339,13 +336,13 @@ impl Sim {
     }
 
     /// A check, without the lock: it may ask for the time.
-    pub(crate) fn check_with(&self, check: &dyn Fn(&super::world::At<'_>) -> Result<(), String>) {
-        let (decoded, deleting, things) = {
+    pub(crate) fn check_with(&self, check: &dyn Fn(&Moment<'_>) -> Result<(), String>) {
+        let (decoded, deleting, edit, things) = {
             let mut core = self.core();
-            (core.stored.decoded.clone(), core.deleting, std::mem::take(&mut core.things))
+            (core.stored.decoded.clone(), core.deleting, core.edit, std::mem::take(&mut core.things))
         };
         let record = decoded.as_ref().map(|decoded| &decoded.record);
-        let checked = check(&super::world::At { record, deleting, things: &things });
+        let checked = check(&Moment { record, deleting, things: &things, edit });
         let mut core = self.core();
         core.things = things;
         if let Err(message) = checked {

@@ -1,12 +1,20 @@
 //! One line that writes a machine's tests. Invariant: a test that is named for a fault fails if that fault has no
 //! occasion; only a world that lists no edits may go without them.
 
-use super::explore::explore;
-use super::plan::Fault;
-use super::report::AssertOk as _;
+use std::any::TypeId;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use durable_fsm_graph::{Graph, Kind};
+use proptest::test_runner::TestCaseError;
+
+use super::explore::{Covered, Explorer, explore};
+use super::oracle::Oracle;
+use super::plan::{Fault, Plan};
+use super::report::{AssertOk as _, Failure, Report};
+use super::strategy::Picks;
 use super::world::World;
 use crate::Machine;
-use durable_fsm_graph::{Graph, Kind};
 
 /// Faults that tests are named after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +77,7 @@ impl Trouble {
             Trouble::Rival => Fault::Switch.bit() | Fault::Pause.bit(),
             Trouble::Deleted => Fault::Delete.bit(),
             Trouble::Paused => Fault::Suspended.bit(),
-            Trouble::Edited => Fault::Edit.bit() | Fault::Behind.bit(),
+            Trouble::Edited => Fault::Edit.bit() | Fault::Behind.bit() | Fault::Overtaken.bit(),
             Trouble::Tampered => {
                 Fault::Restored.bit()
                     | Fault::Copied.bit()
@@ -87,16 +95,150 @@ impl Trouble {
     }
 }
 
-/// All single faults of one kind at one transition.
+/// The tests that [`survive!`](crate::survive) writes: a machine, in one world or more.
 ///
-/// # Panics
-/// If something is violated, or if there was no occasion for them.
-#[track_caller]
-pub fn survives<W: World>(transition: &str, trouble: Trouble) {
-    let report = explore::<W>().at(transition).masked(trouble.faults()).run().assert_ok();
-    // Where a deletion has led, nobody deletes again.
-    let never = trouble == Trouble::Deleted && is_of_deletion(<W::Machine as Machine>::GRAPH, transition);
-    assert!(never || report.is_replay() || report.schedules > 1, "{trouble:?} has no occasion at `{transition}`");
+/// Each world is a list of specs for the same resource, so that every branch of the machine is taken in one of them. A test runs in all of them. If the
+/// run without faults fails, the first test that finds it says so, and the others of the same process do not run.
+#[must_use]
+pub struct Suite<W: World> {
+    worlds: Vec<(&'static str, Vec<<W::Machine as Machine>::Resource>)>,
+}
+
+/// In which worlds the run without faults holds.
+static SOUND: Mutex<BTreeMap<(TypeId, &'static str), bool>> = Mutex::new(BTreeMap::new());
+
+impl<W: World> Suite<W> {
+    /// The world's own resource, and what that is edited to.
+    pub fn new() -> Self {
+        Self { worlds: Vec::new() }
+    }
+
+    /// Adds a world by its name: the resource, and what it is edited to.
+    pub fn with(mut self, name: &'static str, resources: Vec<<W::Machine as Machine>::Resource>) -> Self {
+        self.worlds.push((name, resources));
+        self
+    }
+
+    /// All single faults of one kind at one transition.
+    ///
+    /// # Panics
+    /// If something is violated, or if there was no occasion for them.
+    #[track_caller]
+    pub fn survives(&self, transition: &str, trouble: Trouble) {
+        let has_occasion = self.has_occasion(|explorer| explorer.at(transition).masked(trouble.faults()));
+        // Where a deletion has led, nobody deletes again.
+        let never = trouble == Trouble::Deleted && is_of_deletion(<W::Machine as Machine>::GRAPH, transition);
+        assert!(never || has_occasion, "{trouble:?} has no occasion at `{transition}`");
+    }
+
+    /// All single faults of one kind, wherever they strike. A world that lists no edits is not edited.
+    ///
+    /// # Panics
+    /// If something is violated, or if there was no occasion for them.
+    #[track_caller]
+    pub fn survives_anywhere(&self, trouble: Trouble) {
+        let has_occasion = self.has_occasion(|explorer| explorer.masked(trouble.faults()));
+        let is_edited = match &*self.worlds {
+            [] => !W::edits().is_empty(),
+            worlds => worlds.iter().any(|(_, resources)| resources.len() > 1),
+        };
+        let never = trouble == Trouble::Edited && !is_edited;
+        assert!(never || has_occasion, "{trouble:?} has no occasion");
+    }
+
+    /// Every pair of faults in every world. All that is not listed here has to be reached in one of them.
+    ///
+    /// # Panics
+    /// If something is violated or not reached.
+    #[track_caller]
+    pub fn survives_pairs(&self, unreached: &[&str]) {
+        let Some(explorers) = self.explorers() else { return };
+        let explorers = explorers.into_iter().map(|(name, explorer)| {
+            let explorer = explorer.faults(2).progress();
+            (name, unreached.iter().fold(explorer, |explorer, what| explorer.unreached(what)))
+        });
+        let mut covered = Covered::default();
+        let (mut complete, mut judge, mut replays) = (usize::MAX, None, Vec::new());
+        for (name, explorer) in explorers {
+            match explorer.explored() {
+                Ok(None) => replays.push(Ok(Report::of_replay(<W::Machine as Machine>::GRAPH.name))),
+                Ok(Some(explored)) => {
+                    println!("{name}{}", Ok(explored.report(<W::Machine as Machine>::GRAPH)).assert_ok());
+                    complete = complete.min(explored.complete);
+                    covered.merge(explored.covered);
+                    judge = Some(explorer);
+                }
+                Err(failure) => replays.push(Err(failure.in_world(name))),
+            }
+        }
+        if let Some(report) = one_of(replays) {
+            println!("{}", report.assert_ok());
+        }
+        if let Some(explorer) = judge {
+            explorer.judge(&covered, complete).assert_ok();
+        }
+    }
+
+    /// The plan that was chosen, in every world.
+    ///
+    /// # Errors
+    /// What was violated, with the timeline and the plan that replays it.
+    pub fn survives_picks(&self, picks: &Picks) -> Result<(), TestCaseError> {
+        for (_, explorer) in self.explorers().unwrap_or_default() {
+            explorer.survives(picks)?;
+        }
+        Ok(())
+    }
+
+    /// Whether there is an occasion for these faults in one of the worlds.
+    #[track_caller]
+    fn has_occasion(&self, of: impl Fn(Explorer<W>) -> Explorer<W>) -> bool {
+        let Some(explorers) = self.explorers() else { return true };
+        let runs = explorers.into_iter().map(|(name, it)| of(it).run().map_err(|failure| failure.in_world(name)));
+        let reports: Vec<_> = runs.collect();
+        let has_run = |report: &Report| report.is_replay() || report.schedules > 1;
+        let has_occasion = reports.iter().flatten().any(has_run);
+        if let Some(report) = one_of(reports) {
+            report.assert_ok();
+        }
+        has_occasion
+    }
+
+    /// An explorer for each world; none if another test says that the run without faults fails.
+    #[track_caller]
+    fn explorers(&self) -> Option<Vec<(&'static str, Explorer<W>)>> {
+        let explorers = || match &*self.worlds {
+            [] => vec![("", explore::<W>())],
+            worlds => {
+                let explorer = |(name, resources): &(_, Vec<_>)| (*name, explore::<W>().in_world(resources.clone()));
+                worlds.iter().map(explorer).collect()
+            }
+        };
+        for (name, explorer) in explorers() {
+            let mut sound = SOUND.lock().unwrap_or_else(PoisonError::into_inner);
+            match sound.get(&(TypeId::of::<W>(), name)) {
+                Some(true) => {}
+                Some(false) => {
+                    let machine = <W::Machine as Machine>::GRAPH.name;
+                    eprintln!("{machine}: NOT RUN, because the run without faults fails; another test here says how");
+                    return None;
+                }
+                None => {
+                    let clean = explorer.replay(&Plan::default());
+                    sound.insert((TypeId::of::<W>(), name), clean.is_ok());
+                    drop(sound);
+                    clean.map_err(|failure| failure.in_world(name)).assert_ok();
+                }
+            }
+        }
+        Some(explorers())
+    }
+}
+
+impl<W: World> Default for Suite<W> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 fn is_of_deletion(graph: &Graph<'_>, transition: &str) -> bool {
@@ -104,15 +246,19 @@ fn is_of_deletion(graph: &Graph<'_>, transition: &str) -> bool {
     step.is_some_and(|step| step.on_delete || graph.states.get(step.from).is_some_and(|from| from.leaving))
 }
 
-/// All single faults of one kind, wherever they strike. A world that lists no edits is not edited.
-///
-/// # Panics
-/// If something is violated, or if there was no occasion for them.
-#[track_caller]
-pub fn survives_anywhere<W: World>(trouble: Trouble) {
-    let report = explore::<W>().masked(trouble.faults()).run().assert_ok();
-    let never = trouble == Trouble::Edited && W::edits().is_empty();
-    assert!(never || report.is_replay() || report.schedules > 1, "{trouble:?} has no occasion");
+/// A failure, if there is one that counts; otherwise one of the reports. A plan that is replayed in all worlds need strike in one of them only.
+fn one_of(reports: Vec<Result<Report, Box<Failure>>>) -> Option<Result<Report, Box<Failure>>> {
+    let struck = reports.iter().any(Result::is_ok);
+    let counts = |failure: &Failure| !(struck && failure.violation.oracle == Oracle::NotFired);
+    let mut last = None;
+    for report in reports {
+        match report {
+            Err(failure) if counts(&failure) => return Some(Err(failure)),
+            Err(_) => {}
+            Ok(report) => last = Some(Ok(report)),
+        }
+    }
+    last
 }
 
 /// That these are the transitions of a machine that have an effect or wait, all of them.
@@ -139,20 +285,35 @@ pub fn assert_listed<W: World>(listed: &[&str]) {
 ///     mod worker for Cloud { register_account, create_room, start_container }
 ///     waits { wait_container }
 ///     unreached { "abort create_room" }
+///     worlds {
+///         in_a_container => [worker("docker"), worker("podman")],
+///         in_a_pod => [worker("pod")],
+///     }
 /// }
 /// ```
 ///
 /// List every transition that has an effect, and every one that waits; a test fails if one is missing. What the world has no occasion for stands under
 /// `unreached`, as for [`Explorer::unreached`](super::Explorer::unreached).
+///
+/// Where the machine has branches, name a world for each under `worlds`: the resource, and what it is edited to. Each test runs in all of them, and
+/// everything has to be reached in one of them. Without `worlds` it is [`World::resource`] and [`World::edits`].
 #[macro_export]
 macro_rules! survive {
-    (mod $name:ident for $world:ty { $($transition:ident),+ $(,)? } $(waits { $($wait:ident),* $(,)? })? $(unreached { $($what:literal),* $(,)? })?) => {
+    (
+        mod $name:ident for $world:ty { $($transition:ident),+ $(,)? }
+        $(waits { $($wait:ident),* $(,)? })?
+        $(unreached { $($what:literal),* $(,)? })?
+        $(worlds { $($branch:ident => [$($resource:expr),+ $(,)?]),+ $(,)? })?
+    ) => {
         mod $name {
             use super::*;
+
+            fn suite() -> $crate::testing::Suite<$world> {
+                $crate::testing::Suite::new()$($(.with(stringify!($branch), vec![$($resource),+]))+)?
+            }
             $(
                 mod $transition {
-                    use super::*;
-                    $crate::__survive_at! { $world, $transition;
+                    $crate::__survive_at! { $transition;
                         crash Crash, reply_lost ReplyLost, request_lost RequestLost, late Late, refused Refused, store Store,
                         rival Rival, deleted Deleted, paused Paused
                     }
@@ -160,14 +321,13 @@ macro_rules! survive {
             )+
             $($(
                 mod $wait {
-                    use super::*;
-                    $crate::__survive_at! { $world, $wait;
+                    $crate::__survive_at! { $wait;
                         crash Crash, reply_lost ReplyLost, request_lost RequestLost, late Late, refused Refused, rival Rival,
                         deleted Deleted
                     }
                 }
             )*)?
-            $crate::__survive_anywhere! { $world; tampered Tampered, restarted Restarted, clock Clock, edited Edited }
+            $crate::__survive_anywhere! { tampered Tampered, restarted Restarted, clock Clock, edited Edited }
 
             #[test]
             fn every_transition_is_listed() {
@@ -176,15 +336,14 @@ macro_rules! survive {
 
             #[test]
             fn every_pair_of_faults() {
-                let explorer = $crate::testing::explore::<$world>().faults(2).progress()$($(.unreached($what))*)?;
-                println!("{}", $crate::testing::AssertOk::assert_ok(explorer.run()));
+                suite().survives_pairs(&[$($($what),*)?]);
             }
 
             $crate::testing::proptest::proptest! {
                 #![proptest_config($crate::testing::proptest::test_runner::Config::with_cases(64))]
                 #[test]
                 fn any_number_of_faults(picks in $crate::testing::picks(0..=5)) {
-                    $crate::testing::explore::<$world>().survives(&picks)?;
+                    suite().survives_picks(&picks)?;
                 }
             }
         }
@@ -194,11 +353,11 @@ macro_rules! survive {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __survive_at {
-    ($world:ty, $transition:ident; $($test:ident $trouble:ident),+) => {
+    ($transition:ident; $($test:ident $trouble:ident),+) => {
         $(
             #[test]
             fn $test() {
-                $crate::testing::survives::<$world>(stringify!($transition), $crate::testing::Trouble::$trouble);
+                super::suite().survives(stringify!($transition), $crate::testing::Trouble::$trouble);
             }
         )+
     };
@@ -207,11 +366,11 @@ macro_rules! __survive_at {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __survive_anywhere {
-    ($world:ty; $($test:ident $trouble:ident),+) => {
+    ($($test:ident $trouble:ident),+) => {
         $(
             #[test]
             fn $test() {
-                $crate::testing::survives_anywhere::<$world>($crate::testing::Trouble::$trouble);
+                suite().survives_anywhere($crate::testing::Trouble::$trouble);
             }
         )+
     };

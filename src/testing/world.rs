@@ -7,6 +7,7 @@ mod shelf;
 pub use backend::{Backend, Change};
 pub use shelf::{Shelf, ShelfError, Shelved};
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::Sim;
@@ -35,6 +36,12 @@ pub trait World: Clone + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Which of the [`edits`](Self::edits) change nothing that exists, counted from 1. An edit that changes nothing and is not listed here fails the
+    /// exploration, and so does one that is listed and changes something.
+    fn idle_edits() -> Vec<usize> {
+        Vec::new()
+    }
+
     /// What is behind a store of your own, on which the machine is to be explored. Without it the record is kept in memory.
     fn backend(&self) -> Option<Arc<dyn Backend>> {
         None
@@ -47,7 +54,7 @@ pub trait World: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// What does not hold.
-    fn check(&self, at: &At<'_>) -> Result<(), String> {
+    fn check(&self, at: &At<'_, <Self::Machine as Machine>::Resource>) -> Result<(), String> {
         let _ = at;
         Ok(())
     }
@@ -56,7 +63,7 @@ pub trait World: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// What does not hold.
-    fn check_final(&self, at: &At<'_>) -> Result<(), String> {
+    fn check_final(&self, at: &At<'_, <Self::Machine as Machine>::Resource>) -> Result<(), String> {
         let _ = at;
         Ok(())
     }
@@ -74,15 +81,48 @@ pub struct Thing {
     pub detail: String,
 }
 
-/// Where a run is.
-#[derive(Debug, Clone, Copy)]
-pub struct At<'a> {
+/// Where a run is, and what is wanted there.
+pub struct At<'a, R> {
+    /// The resource with the spec that is wanted now.
+    pub resource: &'a R,
     /// The record that is durable now.
     pub record: Option<&'a Record>,
     /// Whether the resource is to be deleted.
     pub deleting: bool,
     /// What exists.
     pub things: &'a [Thing],
+}
+
+impl<'a, R> At<'a, R> {
+    /// The moment, seen with the specs that the resource gets one after the other.
+    pub(crate) fn of(moment: &Moment<'a>, specs: &'a [R]) -> Option<Self> {
+        let Moment { record, deleting, things, edit } = *moment;
+        specs.get(edit).map(|resource| Self { resource, record, deleting, things })
+    }
+}
+
+impl<R> Clone for At<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for At<'_, R> {}
+
+impl<R> fmt::Debug for At<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("At").field("deleting", &self.deleting).field("things", &self.things).finish_non_exhaustive()
+    }
+}
+
+/// As [`At`], for what knows no types.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    pub(crate) record: Option<&'a Record>,
+    pub(crate) deleting: bool,
+    pub(crate) things: &'a [Thing],
+    /// Which of the specs holds.
+    pub(crate) edit: usize,
 }
 
 /// What a look-up on a shelf has found, as an answer.

@@ -174,6 +174,9 @@ impl<const COMPARES: bool> World for On<COMPARES> {
     fn edits() -> Vec<<Self::Machine as Machine>::Resource> {
         Cloud::edits()
     }
+    fn idle_edits() -> Vec<usize> {
+        Cloud::idle_edits()
+    }
     fn backend(&self) -> Option<Arc<dyn Backend>> {
         Some(Arc::new(self.1.clone()))
     }

@@ -57,6 +57,9 @@ pub mod named {
         fn edits() -> Vec<App> {
             vec![App::new("v2", &[])]
         }
+        fn idle_edits() -> Vec<usize> {
+            vec![1]
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
@@ -158,10 +161,13 @@ pub mod lagging {
         fn edits() -> Vec<App> {
             vec![App::new("v2", &[])]
         }
+        fn idle_edits() -> Vec<usize> {
+            vec![1]
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
-        fn check_final(&self, _: &durable_fsm::testing::At<'_>) -> Result<(), String> {
+        fn check_final(&self, _: &durable_fsm::testing::At<'_, App>) -> Result<(), String> {
             let half_built = self.0.shelved().into_iter().find(|thing| !thing.complete);
             half_built.map_or(Ok(()), |thing| Err(format!("{} is half-built", thing.id)))
         }
@@ -232,6 +238,9 @@ pub mod opaque {
         }
         fn edits() -> Vec<App> {
             vec![App::new("v2", &[])]
+        }
+        fn idle_edits() -> Vec<usize> {
+            vec![1]
         }
         fn inventory(&self) -> Vec<Thing> {
             [self.licences.inventory(), self.mails.inventory()].concat()

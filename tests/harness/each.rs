@@ -38,8 +38,8 @@ impl EachTransitions for Cloud {
     fn containers(&self, _: &Ready, app: &App) -> BTreeSet<String> {
         BTreeSet::from([app.0.image.clone()])
     }
-    async fn run_container(&self, _: &Ready, _: &String, attempt: &EachAttempt) -> Result<String, ShelfError> {
-        self.containers.add(attempt.key(), attempt.owner_tag()).await
+    async fn run_container(&self, _: &Ready, image: &String, attempt: &EachAttempt) -> Result<String, ShelfError> {
+        self.containers.made_of(image).add(attempt.key(), attempt.owner_tag()).await
     }
     async fn lookup_run_container(
         &self,

@@ -69,6 +69,9 @@ pub mod heir {
         fn edits() -> Vec<App> {
             vec![App::new("v2", &[])]
         }
+        fn idle_edits() -> Vec<usize> {
+            vec![1]
+        }
         fn inventory(&self) -> Vec<Thing> {
             [self.archives.inventory(), self.keys.inventory()].concat()
         }
@@ -152,6 +155,9 @@ pub mod taken {
         }
         fn edits() -> Vec<App> {
             vec![App::new("v2", &[])]
+        }
+        fn idle_edits() -> Vec<usize> {
+            vec![1]
         }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()

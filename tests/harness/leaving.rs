@@ -108,7 +108,7 @@ impl World for Cloud {
     fn inventory(&self) -> Vec<Thing> {
         [self.databases.inventory(), self.users.inventory(), self.backups.inventory()].concat()
     }
-    fn check(&self, at: &At<'_>) -> Result<(), String> {
+    fn check(&self, at: &At<'_, App>) -> Result<(), String> {
         // A backup is begun while there is something to back up.
         let is_there = |kind| at.things.iter().any(|thing| thing.kind == kind);
         let leaves = at.record.is_some_and(|record| record.state == "BackingUp");

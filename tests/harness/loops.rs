@@ -37,7 +37,7 @@ impl LoopsTransitions for Cloud {
         self.windows.remove(&made.window).await
     }
     async fn publish(&self, from: Opened, attempt: &LoopsAttempt) -> Result<Ready, ShelfError> {
-        let page = self.pages.put(attempt.key(), attempt.owner_tag()).await?;
+        let page = self.pages.made_of(&attempt.spec().image).put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, image: attempt.spec().image.clone() }))
     }
     async fn unpublish(&self, made: &Ready, _: &LoopsAttempt) -> Result<(), ShelfError> {
@@ -66,7 +66,7 @@ impl World for Cloud {
     fn inventory(&self) -> Vec<Thing> {
         [self.windows.inventory(), self.pages.inventory()].concat()
     }
-    fn check(&self, at: &At<'_>) -> Result<(), String> {
+    fn check(&self, at: &At<'_, App>) -> Result<(), String> {
         match (self.windows.len(), self.pages.len()) {
             (0..=1, 0..=1) => Ok(()),
             // What was refused under another spec may have been carried out all the same, by a duplicate. On its way back, it may make that

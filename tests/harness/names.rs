@@ -131,6 +131,9 @@ pub mod returned {
         fn edits() -> Vec<App> {
             vec![App::new("v2", &[])]
         }
+        fn idle_edits() -> Vec<usize> {
+            vec![1]
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }

@@ -40,7 +40,7 @@ impl OnceTransitions for Cloud {
         self.sites.remove_name("site", attempt.owner_tag()).await
     }
     async fn publish(&self, from: Opened, attempt: &OnceAttempt) -> Result<Shown, ShelfError> {
-        let page = self.pages.claim("front", attempt.key(), attempt.owner_tag()).await?;
+        let page = self.pages.made_of(&attempt.spec().image).claim("front", attempt.key(), attempt.owner_tag()).await?;
         Ok(from.shown(ShownFacts { page, image: attempt.spec().image.clone() }))
     }
     async fn unpublish(&self, _: &Shown, attempt: &OnceAttempt) -> Result<(), ShelfError> {

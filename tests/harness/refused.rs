@@ -50,6 +50,9 @@ impl World for Cloud {
     fn edits() -> Vec<App> {
         vec![App::new("v2", &[])]
     }
+    fn idle_edits() -> Vec<usize> {
+        vec![1]
+    }
     fn inventory(&self) -> Vec<Thing> {
         self.0.inventory()
     }

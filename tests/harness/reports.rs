@@ -1,8 +1,10 @@
 //! What an exploration says, and how it is replayed.
 
-use durable_fsm::testing::{Fault, Plan, explore};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{doubt, keyed, worker};
+use durable_fsm::testing::{AssertOk, Fault, Plan, Suite, Trouble, explore};
+
+use crate::{doubt, keyed, shapes, shared, worker};
 
 #[test]
 fn a_budget_ends_it_and_the_report_says_where() {
@@ -11,7 +13,9 @@ fn a_budget_ends_it_and_the_report_says_where() {
     let (depth, part) = report.cut.unwrap();
     assert!(depth == 2 && part > 0.0 && part < 1.0, "{part}");
     let text = report.to_string();
-    assert!(text.starts_with("test.io/keyed: complete to 1 faults; stopped by the budget at"), "{text}");
+    assert!(text.starts_with("test.io/keyed: complete to 1 faults; NOT A PASS, stopped by the budget at"), "{text}");
+    let cut = || explore::<keyed::Cloud>().budget(100).run().assert_ok();
+    assert!(catch_unwind(cut).is_err(), "what is cut short is no pass");
     assert!(text.contains("edges 4/4, undos 4/4, aborts 0/0"), "{text}");
     let rows: Vec<_> = report.rows.iter().map(|row| row.transition.as_str()).collect();
     assert_eq!(rows, ["make_a", "make_b", "make_c", "make_d", ""]);
@@ -84,6 +88,27 @@ fn a_paused_resource_is_left_alone_also_when_it_is_to_be_deleted() {
     assert!(!during.contains("written") && after.contains("undo of make_a"), "{timeline}");
 }
 
+/// The first test of a suite says what is wrong without faults; the others are not run, so that it is said once.
+#[test]
+fn a_suite_whose_run_without_faults_fails_fails_once() {
+    let suite = Suite::<shared::Cloud<true>>::new();
+    let test = |trouble| catch_unwind(AssertUnwindSafe(|| suite.survives("use_credentials", trouble)));
+    let said = test(Trouble::Crash).unwrap_err();
+    let said = said.downcast_ref::<String>().unwrap();
+    assert!(said.contains("Author: the other team has a grant") && said.contains("replay: FSM_PLAN=''"), "{said}");
+    assert!(test(Trouble::Crash).is_ok() && test(Trouble::Late).is_ok());
+}
+
+/// A transition of one branch has its occasion there; one that no world leads to has none.
+#[test]
+fn a_suite_needs_an_occasion_in_one_of_its_worlds() {
+    let app = crate::worlds::resource::App::new;
+    let suite = Suite::<shapes::Cloud>::new().with("in_a_container", vec![app("v1", &[])]);
+    let waits = |suite: &Suite<shapes::Cloud>| suite.survives("wait_pod", Trouble::Crash);
+    assert!(catch_unwind(AssertUnwindSafe(|| waits(&suite))).is_err());
+    waits(&suite.with("on_a_pod", vec![app("v1", &["pod"])]));
+}
+
 /// What a test of this binary says when it is run on its own, with an environment variable; and whether it passes.
 fn run_test(name: &str, variable: &str, value: &str) -> (bool, String) {
     let test = std::process::Command::new(std::env::current_exe().unwrap())
@@ -107,15 +132,17 @@ fn a_plan_in_the_environment_is_all_that_runs() {
     let (passes, text) = run_test("worker::survives::add_route::crash", "FSM_PLAN", "create_room/effect#9=crash");
     assert!(!passes && text.contains("create_room/effect#9 had no occasion"), "{text}");
     let (passes, text) = run_test("keyed::survives_every_fault", "FSM_PLAN", plan);
-    assert!(passes && text.contains("test.io/keyed: SKIPPED FSM_PLAN, this machine has no `create_room`"), "{text}");
+    assert!(!passes && text.contains("FSM_PLAN is for another machine, this one has no `create_room`"), "{text}");
     let (passes, text) = run_test("keyed::survives_every_fault", "FSM_PLAN", "create_room");
     assert!(!passes && text.contains("`create_room` is not a label"), "{text}");
 }
 
 #[test]
 fn a_number_of_faults_in_the_environment_goes_before_that_of_the_test() {
-    let (passes, text) = run_test("keyed::survives_every_fault", "FSM_FAULTS", "0");
-    assert!(passes && text.contains("test.io/keyed: complete to 0 faults"), "{text}");
+    for (faults, why) in [("0", "FSM_FAULTS=0 injects no fault"), ("all", "FSM_FAULTS=`all` is not a number")] {
+        let (passes, text) = run_test("keyed::survives_every_fault", "FSM_FAULTS", faults);
+        assert!(!passes && text.contains(why), "{text}");
+    }
     let (passes, text) = run_test("keyed::survives_every_fault", "FSM_FAULTS", "2");
     assert!(passes && text.contains("test.io/keyed: complete to 2 faults"), "{text}");
 }

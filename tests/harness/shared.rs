@@ -60,7 +60,7 @@ impl<const WIPES: bool> World for Cloud<WIPES> {
     fn inventory(&self) -> Vec<Thing> {
         [self.credentials.inventory(), self.grants.inventory()].concat()
     }
-    fn check(&self, _: &At<'_>) -> Result<(), String> {
+    fn check(&self, _: &At<'_, App>) -> Result<(), String> {
         let other = self.grants.shelved().iter().any(|grant| grant.owner == "the-other-team");
         match (other, self.credentials.len()) {
             (true, 1) => Ok(()),

@@ -41,7 +41,10 @@ impl SpacedTransitions for Cloud {
         at.image != app.0.image
     }
     async fn publish(&self, from: Requested, attempt: &SpacedAttempt) -> Result<Published, ShelfError> {
-        let page = self.pages.claim("front", attempt.key(), attempt.owner_tag()).await?;
+        let pages = self.pages.made_of(&attempt.spec().image);
+        // Whatever a request of before has put there shows what this one is to show.
+        let page = pages.claim("front", attempt.key(), attempt.owner_tag()).await?;
+        pages.change(&page).await?;
         *self.published_at.lock().unwrap_or_else(PoisonError::into_inner) = self.sim.now();
         Ok(from.published(PublishedFacts { page, image: attempt.spec().image.clone() }))
     }

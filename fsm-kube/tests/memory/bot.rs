@@ -82,6 +82,9 @@ impl World for Bots {
     fn edits() -> Vec<App> {
         vec![App::new("v2", &[])]
     }
+    fn idle_edits() -> Vec<usize> {
+        vec![1]
+    }
     fn inventory(&self) -> Vec<Thing> {
         [self.accounts.inventory(), self.rooms.inventory()].concat()
     }

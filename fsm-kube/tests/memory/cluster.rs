@@ -158,7 +158,7 @@ impl Cluster {
     }
 
     /// Nothing of ours is left on an object that stays, and an object that nobody holds back is gone.
-    pub fn check_final(&self, at: &At<'_>) -> Result<(), String> {
+    pub fn check_final<R>(&self, at: &At<'_, R>) -> Result<(), String> {
         let object = self.object();
         if !at.deleting || at.record.is_some() || object.is_none() {
             return Ok(());

@@ -88,16 +88,19 @@ impl<W: World, S: In> World for On<W, S> {
     fn edits() -> Vec<<W::Machine as Machine>::Resource> {
         W::edits()
     }
+    fn idle_edits() -> Vec<usize> {
+        W::idle_edits()
+    }
     fn backend(&self) -> Option<Arc<dyn Backend>> {
         Some(self.cluster.clone())
     }
     fn inventory(&self) -> Vec<Thing> {
         self.world.inventory()
     }
-    fn check(&self, at: &At<'_>) -> Result<(), String> {
+    fn check(&self, at: &At<'_, <W::Machine as Machine>::Resource>) -> Result<(), String> {
         self.world.check(at)
     }
-    fn check_final(&self, at: &At<'_>) -> Result<(), String> {
+    fn check_final(&self, at: &At<'_, <W::Machine as Machine>::Resource>) -> Result<(), String> {
         self.world.check_final(at)?;
         self.cluster.check_final(at)
     }

@@ -163,7 +163,7 @@ impl World for Cloud {
         let shelves = [&self.rooms, &self.leader_rooms, &self.members, &self.objects];
         shelves.into_iter().flat_map(Shelf::inventory).collect()
     }
-    fn check_final(&self, _: &At<'_>) -> Result<(), String> {
+    fn check_final(&self, _: &At<'_, Team>) -> Result<(), String> {
         let shelved = [self.rooms.shelved(), self.leader_rooms.shelved()].concat();
         let half_built = shelved.into_iter().find(|room| !room.complete);
         half_built.map_or(Ok(()), |room| Err(format!("{} is half-built", room.id)))

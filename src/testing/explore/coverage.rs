@@ -16,7 +16,7 @@ use crate::testing::world::World;
 
 /// What a run, or many, have covered.
 #[derive(Debug, Default)]
-pub(super) struct Covered {
+pub(crate) struct Covered {
     pub(super) edges: BTreeSet<(usize, Option<usize>)>,
     pub(super) undone: BTreeSet<usize>,
     pub(super) aborted: BTreeSet<usize>,
@@ -69,7 +69,7 @@ impl Covered {
         self.ended_held += u64::from(run.ended_held);
     }
 
-    pub(super) fn merge(&mut self, other: Covered) {
+    pub(crate) fn merge(&mut self, other: Covered) {
         self.edges.extend(other.edges);
         self.undone.extend(other.undone);
         self.aborted.extend(other.aborted);
@@ -104,6 +104,18 @@ impl Covered {
 
     /// Whether all was reached that the graph makes possible with so many faults, and nothing else.
     pub(super) fn check<W: World>(&self, explorer: &Explorer<W>, depth: usize) -> Option<Violation> {
+        let wanted = self.wanted(explorer, depth);
+        let missing = wanted.iter().filter(|it| it.needed && !it.reached && !explorer.unreached.contains(&it.what));
+        let missing = missing.map(|it| it.what.clone()).collect();
+        wrong(explorer, missing, &wanted)
+    }
+
+    /// After a run without faults: whether what is listed as unreached exists, and was not reached.
+    pub(super) fn check_listed<W: World>(&self, explorer: &Explorer<W>) -> Option<Violation> {
+        wrong(explorer, Vec::new(), &self.wanted(explorer, 0))
+    }
+
+    fn wanted<W: World>(&self, explorer: &Explorer<W>, depth: usize) -> Vec<Wanted> {
         let graph = explorer.graph();
         let mut wanted = Vec::new();
         for (index, step) in graph.transitions.iter().enumerate() {
@@ -116,19 +128,7 @@ impl Covered {
             reached: struck & fault.bit() != 0,
             needed: depth > 0 && possible & fault.bit() != 0,
         }));
-        let mut wrong = Vec::new();
-        for Wanted { what, reached, needed } in &wanted {
-            match explorer.unreached.contains(what) {
-                true if *reached => wrong.push(format!("{what} (it has)")),
-                false if *needed && !*reached => wrong.push(what.clone()),
-                true | false => {}
-            }
-        }
-        let is_known = |name: &&String| wanted.iter().any(|wanted| wanted.what == **name);
-        let unknown = explorer.unreached.iter().filter(|name| !is_known(name));
-        wrong.extend(unknown.map(|name| format!("{name} (there is no such thing)")));
-        let message = format!("the world has no occasion for: {}", wrong.join(", "));
-        (!wrong.is_empty()).then(|| Violation::new(Oracle::NotFired, message))
+        wanted
     }
 
     fn want_step(
@@ -168,6 +168,28 @@ impl Covered {
     }
 }
 
+/// What is missing, or listed and should not be; with the list as it should be.
+fn wrong<W: World>(explorer: &Explorer<W>, missing: Vec<String>, wanted: &[Wanted]) -> Option<Violation> {
+    let mut listed: BTreeSet<&str> = missing.iter().map(String::as_str).collect();
+    let mut wrong = missing.clone();
+    for name in &explorer.unreached {
+        match wanted.iter().find(|it| it.what == *name) {
+            Some(it) if it.reached => wrong.push(format!("{name} (it has)")),
+            Some(_) => drop(listed.insert(name)),
+            None => wrong.push(format!("{name} (there is no such thing)")),
+        }
+    }
+    if wrong.is_empty() {
+        return None;
+    }
+    let listed: Vec<String> = listed.into_iter().map(|name| format!("\"{name}\"")).collect();
+    let (wrong, listed) = (wrong.join(", "), listed.join(", "));
+    let message = format!(
+        "the world has no occasion for: {wrong}; give it one, or write in `survive!`: unreached {{ {listed} }}"
+    );
+    Some(Violation::new(Oracle::NotFired, message))
+}
+
 impl<W: World> Explorer<W> {
     /// The faults for which every machine of this shape gives occasion, one in a run.
     fn possible(&self) -> u64 {
@@ -190,7 +212,7 @@ impl<W: World> Explorer<W> {
         unless(undone || repeated, &[Fault::Duplicate]);
         unless(repeated, &[Fault::Twin]);
         // Without an edit there is no pass for a resource that has a record and is not to be deleted.
-        unless(self.rig.resources.len() > 1, &[Fault::Edit, Fault::Unmarked]);
+        unless(self.rig.resources.len() > 1, &[Fault::Edit, Fault::Unmarked, Fault::Overtaken]);
         unless(!self.rig.exclusive, &[Fault::Switch, Fault::Pause, Fault::Other, Fault::MadeAgain]);
         // What is held in doubt is so because of another fault; a cache lags, where there was an edit, and where generations are known.
         unless(false, &[Fault::RollBack, Fault::Resolved, Fault::Behind, Fault::Rebound]);

@@ -9,17 +9,16 @@ use super::coverage::Covered;
 use crate::Site;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Label, Place};
-use crate::testing::run::{Manner, Rests, Run, run};
+use crate::testing::run::{Clean, Manner, Run, run};
 use crate::testing::sim::{Joins, Point, Seen};
 use crate::testing::world::World;
 
 /// What the threads of one depth share.
 pub(super) struct Search<'s, W: World> {
     explorer: &'s Explorer<W>,
-    clean: &'s Rests,
+    clean: &'s Clean,
     stop: AtomicBool,
-    /// Where runs with so many faults have been.
-    known: &'s [Arc<Joins>],
+    ways: Ways<'s>,
     been: Mutex<Joins>,
     schedules: &'s AtomicU64,
     begun: Instant,
@@ -33,6 +32,17 @@ pub(super) struct Search<'s, W: World> {
 
 /// Of so many runs one is run twice and compared: more than one in a hundred, also where the last ones are no full number.
 const TWICE: u64 = 64;
+
+/// Where other runs have been.
+#[derive(Clone, Copy)]
+pub(super) struct Ways<'s> {
+    /// Where runs with so many faults have been.
+    pub(super) known: &'s [Arc<Joins>],
+    /// Whether a run ends where others have been.
+    pub(super) joined: bool,
+    /// No runs with more faults follow, for which it would have to be known where these have been.
+    pub(super) last: bool,
+}
 
 /// All plans that begin with the same fault: what one thread explores at a time.
 struct Branch {
@@ -63,11 +73,11 @@ pub(super) enum Ended {
 }
 
 impl<'s, W: World> Search<'s, W> {
-    /// The search of all runs with exactly `depth` faults. `known` is where runs with fewer have been.
+    /// The search of all runs with exactly `depth` faults.
     pub(super) fn new(
         explorer: &'s Explorer<W>,
-        clean: &'s Rests,
-        known: &'s [Arc<Joins>],
+        clean: &'s Clean,
+        ways: Ways<'s>,
         schedules: &'s AtomicU64,
         begun: Instant,
         depth: usize,
@@ -76,7 +86,7 @@ impl<'s, W: World> Search<'s, W> {
             explorer,
             clean,
             stop: AtomicBool::new(false),
-            known,
+            ways,
             been: Mutex::default(),
             schedules,
             begun,
@@ -176,7 +186,7 @@ impl<'s, W: World> Search<'s, W> {
             for child in self.children(&plan, run.seen.get(run.fired_at..).unwrap_or_default()) {
                 self.below(child, branch);
             }
-        } else if self.explorer.joined && self.depth < self.explorer.faults {
+        } else if self.ways.joined && !self.ways.last {
             let mut been = self.been.lock().unwrap_or_else(PoisonError::into_inner);
             been.extend(&run.joins);
         }
@@ -193,7 +203,7 @@ impl<'s, W: World> Search<'s, W> {
 
     /// A run ends where runs with fewer faults have been.
     fn manner(&self, plan: &Faults) -> Manner<'_> {
-        let fewer = if self.explorer.joined { &self.known[..plan.len().min(self.known.len())] } else { &[] };
+        let fewer = if self.ways.joined { &self.ways.known[..plan.len().min(self.ways.known.len())] } else { &[] };
         Manner { clean: Some(self.clean), known: fewer, ..Manner::default() }
     }
 
@@ -233,7 +243,8 @@ impl<'s, W: World> Search<'s, W> {
                 let twice = seen.last_await
                     && self.depth > 1
                     && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));
-                if twice || !self.explorer.admits(&seen.point, fault) {
+                let alone = self.depth > 1 && fault.bit() & Fault::ALONE != 0;
+                if twice || alone || !self.explorer.admits(&seen.point, fault) {
                     continue;
                 }
                 let mut child = plan.to_vec();

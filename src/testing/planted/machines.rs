@@ -20,20 +20,24 @@ impl crate::Resource for App {
 }
 
 mod adopting;
+mod early;
 mod keeping;
 mod keyed;
 mod leaving;
 mod looping;
+mod mixed;
 mod opaque;
 mod queueing;
 mod timed;
 mod trusting;
 
 pub(super) use adopting::Adopting;
+pub(super) use early::Early;
 pub(super) use keeping::Keeping;
 pub(super) use keyed::{Keyed, Unseen};
 pub(super) use leaving::Leaving;
 pub(super) use looping::Looping;
+pub(super) use mixed::Mixed;
 pub(super) use opaque::Opaque;
 pub(super) use queueing::Queueing;
 pub(super) use timed::Timed;

@@ -1,11 +1,12 @@
 //! What must hold where a run comes to rest. Invariant: nothing here changes the run, but for the person who resolves what is held.
 
-use super::{End, Rested, Rests, Runner};
+use super::clean::{Clean, Rested, Standing};
+use super::{End, Runner};
 use crate::driver::Ending;
 use crate::graph::Undo;
 use crate::record::{BlockedReason, Direction, Effect, Event, Expected, Record, Resolution, Stamp, next};
 use crate::testing::oracle::{Oracle, Violation};
-use crate::testing::world::{Change, World};
+use crate::testing::world::{At, Change, Thing, World};
 
 impl<W: World> Runner<'_, W> {
     /// A person resolves what is held, having looked: nothing of somebody else's is there.
@@ -46,7 +47,7 @@ impl<W: World> Runner<'_, W> {
     }
 
     /// What must hold whenever it rests. False if it does not.
-    pub(super) fn at_rest(&mut self, clean: Option<&Rests>) -> bool {
+    pub(super) fn at_rest(&mut self, clean: Option<&Clean>) -> bool {
         let quiet = self.sim.quiet_at();
         self.sim.advance_to(quiet);
         self.sim.check_world();
@@ -77,38 +78,29 @@ impl<W: World> Runner<'_, W> {
         }
     }
 
-    fn compare(&mut self, clean: Option<&Rests>) {
-        let mut things = self.sim.core().things.clone();
-        things.iter_mut().for_each(|thing| thing.key = None);
-        things.sort();
-        let state = self.sim.core().stored.record().map(|it| it.state.clone()).unwrap_or_default();
-        let stage = self.rests.len();
-        if let Some(Rested { state: expected, things: there, .. }) =
-            clean.and_then(|clean| clean.get(stage)).filter(|_| !self.moved)
-            && *expected == state
-            && *there != things
-        {
-            let message = format!("{things:?} exist, and without faults {there:?}");
-            self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));
+    /// What exists, against what exists without faults.
+    fn compare(&mut self, clean: Option<&Clean>) {
+        let core = self.sim.core();
+        let state = core.stored.record().map(|it| it.state.clone()).unwrap_or_default();
+        let unconfirmed = core.stored.decoded.as_ref().map(|it| it.unconfirmed().to_vec()).unwrap_or_default();
+        let spare = |key: &String| unconfirmed.contains(key) || !core.books.is_owned(key);
+        let standing = |thing: &Thing| Standing { spare: thing.key.as_ref().is_some_and(spare), thing: thing.clone() };
+        let things = core.things.iter().map(standing).collect();
+        let (backed, bare) = core.backing();
+        let rested = Rested { edit: core.edit, state, things, backed, bare };
+        drop(core);
+        if let Some(clean) = clean {
+            let recorded = |name: &String| format!("`{name}` is recorded as made, and nothing of it exists");
+            if let Some(message) = clean.bare(&rested.bare).map(recorded).or_else(|| clean.differs(&rested)) {
+                self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));
+            }
         }
-        // Whatever moved what is wanted: of what lives there is as much as without faults, where it is always there.
-        let (backed, bare) = self.sim.core().backing();
-        let is_always = |name: &&String| {
-            let clean = clean.into_iter().flatten();
-            let (there, not) = clean.fold((false, false), |(there, not), rest| {
-                (there || rest.backed.contains(*name), not || rest.bare.contains(*name))
-            });
-            there && !not
-        };
-        if let Some(name) = bare.iter().find(is_always) {
-            let message = format!("`{name}` is recorded as made, and nothing of it exists");
-            self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));
-        }
-        self.rests.push(Rested { state, things, backed, bare });
+        self.rests.push(rested);
     }
 
     fn check_final(&mut self) {
-        self.sim.check_with(&|at| self.world.check_final(at));
+        let specs = &self.rig.resources;
+        self.sim.check_with(&|moment| At::of(moment, specs).map_or(Ok(()), |at| self.world.check_final(&at)));
     }
 
     /// What must hold once the resource is gone, also after everything that was under way has landed, and when somebody comes back to it.

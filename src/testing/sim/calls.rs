@@ -73,6 +73,9 @@ impl SimSteps {
                     // It was refused, and is sent again to be undone: what its twin has made is known by the key, and is not refused.
                     offered &= !(Fault::Rejected.bit() | Fault::Unacceptable.bit() | Fault::NotOurs.bit());
                 }
+                if site == Site::Effect && core.edit < core.edits && !core.deleting {
+                    offered |= Fault::Overtaken.bit();
+                }
                 core.offer(offered)
             }
         };
@@ -127,6 +130,18 @@ impl SimSteps {
                     ask,
                     Box::pin(async move {
                         drop(call.await);
+                        Err(failure(Class::Unknown, "the reply was lost"))
+                    }),
+                )
+            }
+            Some(Fault::Overtaken) => {
+                let call = carried(ask.clone());
+                let world = sim.clone();
+                answered(
+                    ask,
+                    Box::pin(async move {
+                        drop(call.await);
+                        world.edit();
                         Err(failure(Class::Unknown, "the reply was lost"))
                     }),
                 )

@@ -49,7 +49,7 @@ impl Decoded {
     }
 
     /// The keys of what was sent and is not committed.
-    pub(super) fn unconfirmed(&self) -> &[String] {
+    pub(crate) fn unconfirmed(&self) -> &[String] {
         &self.known[self.record.undo.len()..][..self.record.unconfirmed.len()]
     }
 

@@ -34,7 +34,6 @@ impl Core {
             self.edit,
             self.deleting,
             self.made_again.is_some(),
-            self.moved,
             self.books.world,
             self.stored.hidden,
             decoded.outline,

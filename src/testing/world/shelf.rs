@@ -16,6 +16,8 @@ use crate::{Class, Classify, Lookup};
 #[derive(Clone)]
 pub struct Shelf {
     kind: &'static str,
+    /// What the things that this handle makes are made of.
+    made_of: Arc<str>,
     sim: Sim,
     quota: usize,
     inner: Arc<Mutex<Inner>>,
@@ -26,8 +28,8 @@ struct Inner {
     lag: Duration,
     things: BTreeMap<String, Shelved>,
     made: u32,
-    /// What was ever made under a key, and is answered for a repeat.
-    keys: BTreeMap<String, String>,
+    /// What was ever made under a key, and of what, and is answered for a repeat.
+    keys: BTreeMap<String, (String, Arc<str>)>,
 }
 
 /// A thing on a shelf.
@@ -41,6 +43,8 @@ pub struct Shelved {
     pub key: String,
     /// Whose it is.
     pub owner: String,
+    /// What it is made of, as [`Shelf::made_of`] says; empty where nothing is said.
+    pub made_of: Arc<str>,
     /// Whether it is finished.
     pub complete: bool,
     made_at: Duration,
@@ -75,7 +79,7 @@ impl Shelf {
     #[must_use]
     pub fn new(sim: &Sim, kind: &'static str) -> Self {
         let inner = Arc::<Mutex<Inner>>::default();
-        let shelf = Self { kind, sim: sim.clone(), quota: usize::MAX, inner: Arc::clone(&inner) };
+        let shelf = Self { kind, made_of: "".into(), sim: sim.clone(), quota: usize::MAX, inner: Arc::clone(&inner) };
         sim.keep_shelf(Box::new(move |known, now, hasher| {
             inner.lock().unwrap_or_else(PoisonError::into_inner).hash(known, now, hasher);
         }));
@@ -97,14 +101,40 @@ impl Shelf {
         self
     }
 
-    /// Makes a thing under a key. For a key that was used before, it is the thing that was made then, also if it is gone by now.
+    /// The same shelf; what is made through this handle is made of this. Say here what of the spec the provider can be seen to have, such as an
+    /// image: then the oracles see whether it is what is wanted.
+    #[must_use]
+    pub fn made_of(&self, what: impl AsRef<str>) -> Self {
+        Self { made_of: what.as_ref().into(), ..self.clone() }
+    }
+
+    /// Changes what a thing is made of to what this handle makes things of.
+    ///
+    /// # Errors
+    /// [`ShelfError::Unknown`].
+    pub async fn change(&self, id: &str) -> Result<(), ShelfError> {
+        match self.inner().things.get_mut(id) {
+            Some(thing) => thing.made_of = Arc::clone(&self.made_of),
+            None => return Err(ShelfError::Unknown(id.to_owned())),
+        }
+        self.sim.pause().await;
+        Ok(())
+    }
+
+    /// Makes a thing under a key. For a key that was used before, it is the thing that was made then, also if it is gone by now. One key for two
+    /// things that are made of something else is a violation, because some providers refuse the second request and others ignore it.
     ///
     /// # Errors
     /// [`ShelfError::Quota`].
     pub async fn put(&self, key: &str, owner: &str) -> Result<String, ShelfError> {
         let known = self.inner().keys.get(key).cloned();
         let id = match known {
-            Some(id) => id,
+            Some((id, made_of)) => {
+                if made_of != self.made_of {
+                    self.sim.core().sent_otherwise(self.kind, key, &made_of, &self.made_of);
+                }
+                id
+            }
             None => self.make(key, owner, "", true)?,
         };
         self.sim.pause().await;
@@ -216,7 +246,8 @@ impl Shelf {
         inner.made += 1;
         let id = format!("{}-{}", self.kind, inner.made);
         let (name, owner, made_at) = (name.to_owned(), owner.to_owned(), Duration::ZERO);
-        let thing = Shelved { id: id.clone(), name, key: String::new(), owner, complete: true, made_at };
+        let made_of = Arc::clone(&self.made_of);
+        let thing = Shelved { id: id.clone(), name, key: String::new(), owner, made_of, complete: true, made_at };
         inner.things.insert(id, thing);
     }
 
@@ -251,7 +282,11 @@ impl Shelf {
         let things = inner.things.values().map(|thing| Thing {
             kind: self.kind,
             key: (!thing.key.is_empty()).then(|| thing.key.clone()),
-            detail: thing.name.clone(),
+            detail: match (&*thing.name, &*thing.made_of) {
+                (name, "") => name.to_owned(),
+                ("", made_of) => made_of.to_owned(),
+                (name, made_of) => format!("{name}, {made_of}"),
+            },
         });
         things.collect()
     }
@@ -271,9 +306,10 @@ impl Shelf {
         }
         inner.made += 1;
         let id = format!("{}-{}", self.kind, inner.made);
-        inner.keys.insert(key.to_owned(), id.clone());
+        inner.keys.insert(key.to_owned(), (id.clone(), Arc::clone(&self.made_of)));
         let (name, key, owner) = (name.to_owned(), key.to_owned(), owner.to_owned());
-        inner.things.insert(id.clone(), Shelved { id: id.clone(), name, key, owner, complete, made_at });
+        let made_of = Arc::clone(&self.made_of);
+        inner.things.insert(id.clone(), Shelved { id: id.clone(), name, key, owner, made_of, complete, made_at });
         Ok(id)
     }
 
@@ -287,10 +323,10 @@ impl Inner {
     fn hash(&self, known: &[String], now: Duration, hasher: &mut DefaultHasher) {
         for thing in self.things.values() {
             let hidden = (thing.made_at + self.lag).saturating_sub(now);
-            (known.iter().position(|key| *key == thing.key), thing.complete, hidden).hash(hasher);
+            (known.iter().position(|key| *key == thing.key), &thing.made_of, thing.complete, hidden).hash(hasher);
         }
         for key in known {
-            self.keys.get(key).map(|id| self.things.contains_key(id)).hash(hasher);
+            self.keys.get(key).map(|(id, made_of)| (self.things.contains_key(id), made_of)).hash(hasher);
         }
     }
 }

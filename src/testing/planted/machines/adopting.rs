@@ -51,7 +51,7 @@ impl World for Adopting {
     fn inventory(&self) -> Vec<Thing> {
         self.0.inventory()
     }
-    fn check(&self, _: &At<'_>) -> Result<(), String> {
+    fn check(&self, _: &At<'_, App>) -> Result<(), String> {
         if self.0.is_empty() { Err("somebody else's account is gone".to_owned()) } else { Ok(()) }
     }
 }

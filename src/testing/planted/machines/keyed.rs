@@ -67,6 +67,9 @@ impl World for Keyed {
     fn edits() -> Vec<App> {
         vec![App(2)]
     }
+    fn idle_edits() -> Vec<usize> {
+        vec![1]
+    }
     fn inventory(&self) -> Vec<Thing> {
         self.0.inventory()
     }
@@ -90,6 +93,9 @@ impl World for Unseen {
     }
     fn edits() -> Vec<App> {
         Keyed::edits()
+    }
+    fn idle_edits() -> Vec<usize> {
+        vec![1]
     }
     fn inventory(&self) -> Vec<Thing> {
         Vec::new()

@@ -33,7 +33,7 @@ impl LoopingTransitions for Looping {
         self.0.remove(&made.window).await
     }
     async fn publish(&self, from: Opened, attempt: &LoopingAttempt) -> Result<Ready, ShelfError> {
-        let page = self.0.put(attempt.key(), attempt.owner_tag()).await?;
+        let page = self.0.made_of(attempt.spec().to_string()).put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, version: *attempt.spec() }))
     }
     async fn unpublish(&self, made: &Ready, _: &LoopingAttempt) -> Result<(), ShelfError> {

@@ -51,7 +51,7 @@ impl<const HALF: bool> World for Trusting<HALF> {
     fn inventory(&self) -> Vec<Thing> {
         self.0.inventory()
     }
-    fn check_final(&self, _: &At<'_>) -> Result<(), String> {
+    fn check_final(&self, _: &At<'_, App>) -> Result<(), String> {
         if self.0.shelved().iter().all(|thing| thing.complete) { Ok(()) } else { Err("half-built".to_owned()) }
     }
 }

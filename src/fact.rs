@@ -1,5 +1,5 @@
 //! Facts: what a state has recorded, by name. Invariant: a fact that is missing or does not decode is an error that names
-//! the fact; it is never replaced by a default.
+//! the fact; it is replaced by a default only where the machine declares one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,6 +88,14 @@ impl Facts {
     /// [`FactError::Decode`].
     pub fn each<S: DeserializeOwned + Ord, T: DeserializeOwned>(&self, name: &str) -> Result<Each<S, T>, FactError> {
         if self.0.contains_key(name) { self.get(name) } else { Ok(Each::new()) }
+    }
+
+    /// Reads one fact; one that was never written is the default of its type.
+    ///
+    /// # Errors
+    /// [`FactError::Decode`].
+    pub fn or_default<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, FactError> {
+        if self.0.contains_key(name) { self.get(name) } else { Ok(T::default()) }
     }
 
     /// Writes one fact, once it is certain that it can be read again.

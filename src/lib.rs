@@ -70,6 +70,8 @@ pub mod __private {
             foreign as __foreign, subjects as __subjects,
         };
         pub use crate::{Each as __Each, Facts as __Facts, Lookup as __Lookup};
+        pub use core::convert::From as __From;
+        pub use core::default::Default as __Default;
         pub use core::ops::Deref as __Deref;
         pub use core::result::Result::Ok as __Ok;
         pub use durable_fsm_graph::Graph as __Graph;

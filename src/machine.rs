@@ -126,11 +126,17 @@ pub trait Dispatch<T>: Machine {
     fn undo(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<(), Failure>>;
     /// Runs the abort of a transition.
     fn abort(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<(), Failure>>;
-    /// Asks the guard of a transition; one without a guard may always run.
+    /// Asks the guard that a transition has on this state; one without a guard may always run.
     ///
     /// # Errors
     /// The state cannot be decoded.
-    fn guard(transitions: &T, transition: usize, facts: &Facts, resource: &Self::Resource) -> Result<bool, FactError>;
+    fn guard(
+        transitions: &T,
+        state: usize,
+        transition: usize,
+        facts: &Facts,
+        resource: &Self::Resource,
+    ) -> Result<bool, FactError>;
     /// The wanted set of a `for_each` transition, as texts.
     ///
     /// # Errors

@@ -101,8 +101,8 @@ impl<S: Steps> Steps for Contained<S> {
         self.asked("reading the facts".to_owned(), || self.0.check(state, facts))
     }
 
-    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
-        self.asked(format!("the guard of `{}`", self.name(transition)), || self.0.guard(transition, facts))
+    fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
+        self.asked(format!("the guard of `{}`", self.name(transition)), || self.0.guard(state, transition, facts))
     }
 
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {

@@ -25,7 +25,8 @@ pub(crate) trait Steps: Send + Sync {
     fn spec(&self) -> Result<Value, FactError>;
     /// Whether a state can be decoded from these facts.
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError>;
-    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError>;
+    /// Asks the guard that a transition has on this state.
+    fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError>;
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError>;
     fn run(&self, ask: Ask) -> Boxed<Result<Reply, Failure>>;
     fn lookup(&self, ask: Ask) -> Boxed<Result<Lookup<Reply>, Failure>>;
@@ -117,8 +118,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
         M::state(state, facts).map(drop)
     }
 
-    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
-        M::guard(&self.transitions, transition, facts, &self.resource)
+    fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
+        M::guard(&self.transitions, state, transition, facts, &self.resource)
     }
 
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {

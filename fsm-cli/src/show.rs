@@ -272,10 +272,10 @@ fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
         lines.extend(undo_list(record, Some(graph)).into_iter().map(|effect| format!("then undoes {effect}")));
         return lines;
     }
-    let Some((_, state)) = graph.state(&record.state) else { return lines };
+    let Some((at, state)) = graph.state(&record.state) else { return lines };
     for index in state.transitions {
         let Some(step) = graph.transitions.get(*index) else { continue };
-        let when = match (step.guard, step.for_each()) {
+        let when = match (graph.guard(at, *index), step.for_each()) {
             (Some(guard), _) => format!(", when the controller's `{guard}` says so"),
             (None, Some(set)) => format!(", for each of the controller's `{}`", set.fact),
             (None, None) => String::new(),

@@ -1,5 +1,6 @@
 //! What stands beside an edge.
 
+use crate::edges::Edge;
 use crate::model::{Graph, Kind, Undo};
 use crate::overlay::{Back, Overlay};
 use crate::text;
@@ -11,11 +12,12 @@ pub(crate) struct Caption {
     pub(crate) note: String,
 }
 
-/// The caption of a transition, and how its undo stands to a live resource.
-pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, index: usize) -> Caption {
+/// The caption of an edge, and how the undo of its transition stands to a live resource.
+pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Caption {
+    let index = edge.transition;
     let Some(transition) = graph.transitions.get(index) else { return Caption::default() };
     let mut notes = vec![];
-    if let Some(guard) = transition.guard {
+    if let Some(guard) = graph.guard(edge.from, index) {
         notes.push(format!("if {guard}"));
     }
     if let Some(set) = transition.for_each() {

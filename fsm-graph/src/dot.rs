@@ -76,7 +76,7 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     }
     let on_spine: Vec<(usize, usize)> = spine.iter().copied().zip(spine.iter().copied().skip(1)).collect();
     for edge in &edges {
-        let Caption { name, note } = caption::caption(graph, overlay, edge.transition);
+        let Caption { name, note } = caption::caption(graph, overlay, edge);
         let label = quote(format!("{name}\n{note}").trim());
         let hints = match edge.way {
             Way::Forward if on_spine.contains(&(edge.from, edge.to)) => ", weight=100",

@@ -24,38 +24,40 @@ pub(crate) struct Edge {
     pub(crate) way: Way,
     /// Whether it closes a cycle, so that rows cannot count along it.
     pub(crate) closes: bool,
+    /// Whether the transition stands on other states too.
+    pub(crate) shared: bool,
 }
 
 /// All edges, in the order of the transitions. An index out of range, possible only by hand, gives no edge.
 pub(crate) fn edges(graph: &Graph<'_>) -> Vec<Edge> {
     let count = graph.states.len();
     let mut edges = vec![];
-    let mut push = |transition, from: usize, to: usize| {
+    let mut push = |transition, from: usize, to: usize, shared| {
         if from < count && to < count {
             let way = match () {
                 () if from == to => Way::Loop,
                 () if graph.states[to].failed => Way::Failure,
                 () => Way::Forward,
             };
-            edges.push(Edge { transition, from, to, way, closes: from == to });
+            edges.push(Edge { transition, from, to, way, closes: from == to, shared });
         }
     };
-    let mut sets = vec![vec![]; graph.transitions.len()];
+    let mut listed = vec![vec![]; graph.transitions.len()];
     for (at, state) in graph.states.iter().enumerate() {
         for &index in state.transitions {
-            if let Some(places) = sets.get_mut(index) {
+            if let Some(places) = listed.get_mut(index) {
                 places.push(at);
             }
         }
     }
     for (index, transition) in graph.transitions.iter().enumerate() {
-        if transition.for_each().is_some() {
-            for &at in &sets[index] {
-                push(index, at, at);
-            }
-        } else {
-            for &to in transition.to {
-                push(index, transition.from, to);
+        let is_set = transition.for_each().is_some();
+        // A transition that no state lists, possible only by hand, stands where it is declared.
+        let places = if listed[index].is_empty() && !is_set { vec![transition.from] } else { listed[index].clone() };
+        for &at in &places {
+            let targets = if is_set { &[at][..] } else { transition.to };
+            for &to in targets {
+                push(index, at, to, places.len() > 1);
             }
         }
     }

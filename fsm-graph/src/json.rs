@@ -15,7 +15,7 @@
 //! | `machine`, `title` | the machine's name in records, and the name of the declaring enum |
 //! | `version`, `reader` | the machine's version, and the lowest version that can read its records |
 //! | `undo-on-rejected` | whether a rejected effect makes the machine undo everything |
-//! | `states` | in declared order. `rest` is `passing`, `resting` or `terminal`; `transitions` names the transitions in the order in which they are tried; `known` names the facts that every path to the state has recorded |
+//! | `states` | in declared order. `rest` is `passing`, `resting` or `terminal`; `transitions` names the transitions in the order in which they are tried, with `when` where one has another guard there than its own; `known` names the facts that every path to the state has recorded, and those with a `default` |
 //! | `transitions` | in declared order. `from` and `to` name states; `when` names the guard |
 //! | `on-delete` | whether the transition is considered only once deletion is wanted |
 //! | `kind` | `"no-effect"`, `"rewind"`, `{"waits": …}`, `{"effect": …}`, or `{"deferred": …}` for `no_effect` with an undo. An effect has the keys and the words of the attribute, with every default filled in |
@@ -111,8 +111,16 @@ mod tests {
                 &["name", "pages"],
                 &[3, 4, 5, 6, 8],
             ),
-            state("Refused", "", TERMINAL | crate::written::FAILED, &[], &["name"], &[]),
-            state("BackedUp", "", LEAVING, &[], &["name", "pages"], &[]),
+            state(
+                "Refused",
+                "",
+                RESTING | crate::written::FAILED,
+                &[fact("times", "u32", "").or_default()],
+                &["name", "times"],
+                &[1, 5],
+            )
+            .guarded(&[(5, "is_back")]),
+            state("BackedUp", "", LEAVING | TERMINAL, &[], &["name", "pages"], &[]),
         ],
         transitions: &[
             effect("reserve", 0, &[1], None, contract(REPEAT, by("free"), Some("sweep"), TIMES)),
@@ -211,6 +219,10 @@ mod tests {
         assert_eq!(
             refused(|it| it["states"][0]["transitions"][0] = "fly".into()),
             unknown("transition", "fly", "state `Requested`")
+        );
+        assert_eq!(
+            refused(|it| it["states"][3]["transitions"][1]["transition"] = "fly".into()),
+            unknown("transition", "fly", "state `Refused`")
         );
         assert_eq!(
             refused(|it| it["transitions"][3]["kind"]["effect"]["for-each"] = "names".into()),

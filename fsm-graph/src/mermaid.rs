@@ -111,7 +111,7 @@ fn inner(
     wanted: impl Fn(&Edge) -> bool,
 ) {
     for edge in edges.iter().filter(|edge| wanted(edge)) {
-        let Caption { name, note } = caption::caption(graph, overlay, edge.transition);
+        let Caption { name, note } = caption::caption(graph, overlay, edge);
         // Links of a state diagram take no style of their own.
         let mark = if overlay.is_some_and(|overlay| overlay.came_along(edge)) { "✔ " } else { "" };
         let label = escape(format!("{mark}{name} {note}").trim());

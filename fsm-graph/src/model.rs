@@ -47,9 +47,10 @@ pub struct State<'a> {
     pub facts: &'a [Fact<'a>],
     /// The names of all facts that can be read here: its own, and those that every path to it has recorded.
     pub known: &'a [&'a str],
-    /// Indices into [`Graph::transitions`], in the order in which they are tried. A `for_each` transition may stand
-    /// on several states; every other one stands on its source only.
+    /// Indices into [`Graph::transitions`], in the order in which they are tried. A transition may stand on several states.
     pub transitions: &'a [usize],
+    /// The guards that transitions have here in place of their own, in the order of [`State::transitions`]. Ask [`Graph::guard`].
+    pub guards: &'a [(usize, &'a str)],
 }
 
 /// Whether a resource may stay in a state.
@@ -74,6 +75,8 @@ pub struct Fact<'a> {
     pub doc: &'a str,
     /// Whether this is an `Each` fact, which begins empty and is filled by its `for_each` transition.
     pub each: bool,
+    /// Whether the fact has the default of its type where it was never recorded.
+    pub default: bool,
 }
 
 /// One transition.
@@ -85,7 +88,7 @@ pub struct Transition<'a> {
     pub from: usize,
     /// The states it may lead to, indices into [`Graph::states`]. Empty for `for_each`, which stays where it is.
     pub to: &'a [usize],
-    /// The guard's name (`when = …`).
+    /// The guard's name (`when = …`) on every state that gives it no other one. Ask [`Graph::guard`].
     pub guard: Option<&'a str>,
     /// Whether it is considered only once deletion is wanted.
     pub on_delete: bool,
@@ -223,6 +226,20 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub fn transition(&self, name: &str) -> Option<(usize, &'a Transition<'a>)> {
         self.transitions.iter().enumerate().find(|(_, transition)| transition.name == name)
+    }
+
+    /// The guard of a transition on a state that lists it.
+    #[must_use]
+    pub fn guard(&self, state: usize, transition: usize) -> Option<&'a str> {
+        let guards = self.states.get(state).map_or(&[][..], |state| state.guards);
+        let here = guards.iter().find(|(index, _)| *index == transition).map(|(_, guard)| *guard);
+        here.or(self.transitions.get(transition)?.guard)
+    }
+
+    /// The states that list a transition, in declared order.
+    pub fn places(&self, transition: usize) -> impl Iterator<Item = usize> + use<'a> {
+        let states = self.states.iter().enumerate();
+        states.filter(move |(_, state)| state.transitions.contains(&transition)).map(|(index, _)| index)
     }
 
     /// The initial state's index.

@@ -120,7 +120,9 @@ impl Overlay<'_> {
 
     /// Whether the resource came along this edge.
     pub(crate) fn came_along(&self, edge: &Edge) -> bool {
-        self.walked.iter().any(|step| step.transition == edge.transition && step.to == edge.to)
+        let is_it = |step: &Step| step.transition == edge.transition && step.to == edge.to;
+        // Of several edges of one transition, it is one that leaves a state which was passed.
+        self.walked.iter().any(is_it) && (!edge.shared || edge.from == edge.to || self.done.contains(&edge.from))
     }
 
     /// What stands above the picture, the most important line first. Reasons stand there whole: they end with the remedy.

@@ -44,15 +44,15 @@ pub const fn state<'a>(
         _ => Rest::Terminal,
     };
     let (initial, failed, leaving) = (marks & INITIAL != 0, marks & FAILED != 0, marks & LEAVING != 0);
-    State { name, doc, initial, rest, failed, leaving, facts, known, transitions }
+    State { name, doc, initial, rest, failed, leaving, facts, known, transitions, guards: &[] }
 }
 
 pub const fn fact<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
-    Fact { name, ty, doc, each: false }
+    Fact { name, ty, doc, each: false, default: false }
 }
 
 pub const fn set<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
-    Fact { name, ty, doc, each: true }
+    Fact { name, ty, doc, each: true, default: false }
 }
 
 pub const fn no_effect<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
@@ -132,6 +132,24 @@ pub const fn contract<'a>(
         look_first: true,
         predecessor: Predecessor::Hold,
         for_each: None,
+    }
+}
+
+/// The state with what few states say.
+impl<'a> State<'a> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn guarded(self, guards: &'a [(usize, &'a str)]) -> Self {
+        Self { guards, ..self }
+    }
+}
+
+/// The fact with what few facts say.
+impl Fact<'_> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn or_default(self) -> Self {
+        Self { default: true, ..self }
     }
 }
 

@@ -254,7 +254,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<(), Self::Error>,
     > + ::core::marker::Send;
-    ///Makes one member of the set, in ConfigPushed.
+    ///Makes one member of the set, in ConfigPushed or Ready.
     fn push_skill(
         &self,
         at: &ConfigPushed,
@@ -661,6 +661,24 @@ const _: () = {
                 }),
             )
         }
+        ///The step to [`Ready`], with the facts as they are.
+        #[must_use]
+        pub fn ready_again(self) -> Ready {
+            let __from = self.0.into_inner();
+            Ready(
+                __Sealed::new(ReadyData {
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                    consumer: __from.consumer,
+                    route: __from.route,
+                    config: __from.config,
+                    prefix: __from.prefix,
+                    skills: __from.skills,
+                    applied: __from.applied,
+                    containers: __from.containers,
+                }),
+            )
+        }
     }
     impl __Deref for Ready {
         type Target = ReadyData;
@@ -763,6 +781,7 @@ const _: () = {
         }
         fn guard(
             t: &T,
+            state: usize,
             transition: usize,
             facts: &__Facts,
             resource: &Worker,

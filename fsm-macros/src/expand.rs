@@ -8,6 +8,7 @@ mod page;
 mod states;
 mod stub;
 mod transitions;
+mod views;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -55,8 +56,15 @@ struct Expansion<'m> {
 
 impl Expansion<'_> {
     fn machine(&self) -> TokenStream {
-        let parts =
-            [self.states(), self.branches(), self.aliases(), self.transitions_trait(), self.private(), self.graph()];
+        let parts = [
+            self.states(),
+            self.views(),
+            self.branches(),
+            self.aliases(),
+            self.transitions_trait(),
+            self.private(),
+            self.graph(),
+        ];
         quote!(#(#parts)*)
     }
 
@@ -64,6 +72,7 @@ impl Expansion<'_> {
     fn private(&self) -> TokenStream {
         let fsm = self.fsm();
         let states = (0..self.model.states().len()).map(|state| self.projection(state));
+        let views = self.view_projections();
         let dispatch = self.dispatch();
         // After an error there are no lints to quiet.
         let keep_alive = self.stub.is_none().then(|| self.keep_alive());
@@ -73,6 +82,7 @@ impl Expansion<'_> {
                 use #fsm::short::*;
                 #keep_alive
                 #(#states)*
+                #views
                 #dispatch
             };
         }

@@ -2,14 +2,18 @@
 //! whatever could not be resolved was reported and replaced by something that expands.
 
 mod contract;
+mod listing;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::{Ident, Type};
 
 pub(crate) use contract::{Contract, ForEach, Kind, Undo};
+
+pub(crate) use view::View;
 
 use crate::errors::Errors;
 use crate::parse::{Declaration, FactDecl, StateDecl, TransitionDecl};
@@ -21,6 +25,8 @@ pub(crate) struct Model {
     pub(crate) transitions: Vec<Transition>,
     /// For each state, the transitions that stand on it.
     pub(crate) listed: Vec<Vec<usize>>,
+    /// By state and transition, the guards that transitions have in place of their own.
+    pub(crate) guards: BTreeMap<(usize, usize), Ident>,
     /// For each state, all facts that can be read there, in the order in which they were declared.
     pub(crate) known: Vec<Vec<FactRef>>,
     /// The names of these.
@@ -34,6 +40,8 @@ pub(crate) type FactRef = (usize, usize);
 pub(crate) struct Transition {
     pub(crate) name: Ident,
     pub(crate) from: usize,
+    /// The states that it stands on, `from` first.
+    pub(crate) places: Vec<usize>,
     /// Empty for `for_each`.
     pub(crate) to: Vec<usize>,
     /// The states whose marks a rewind goes back to. They are no targets: what is known there is what led there first.
@@ -76,28 +84,15 @@ impl Model {
         let mut transitions = Vec::new();
         let mut listed = vec![Vec::new(); declaration.states.len()];
         for (from, state) in declaration.states.iter().enumerate() {
-            for typed in &state.transitions {
-                if typed.bare {
-                    continue;
-                }
+            for typed in state.transitions.iter().filter(|typed| !listing::is_one(&declaration, typed)) {
                 listed[from].push(transitions.len());
                 transitions.push(resolve(&declaration, from, typed, errors));
             }
         }
-        let mut model = Self { known: Vec::new(), names: Vec::new(), declaration, transitions, listed };
+        let (known, names, guards) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut model = Self { known, names, declaration, transitions, listed, guards };
+        model.list_again(errors);
         (model.known, model.names) = model.follow();
-        let again: Vec<(usize, Ident)> = model
-            .declaration
-            .states
-            .iter()
-            .enumerate()
-            .flat_map(|(from, state)| {
-                state.transitions.iter().filter(|typed| typed.bare).map(move |typed| (from, typed.name.clone()))
-            })
-            .collect();
-        for (from, name) in again {
-            model.list_again(from, &name, errors);
-        }
         model.order();
         model
     }
@@ -109,6 +104,13 @@ impl Model {
             let place = |index: &usize| typed.iter().position(|it| it.name == self.transitions[*index].name);
             listed.sort_by_key(place);
         }
+    }
+
+    /// Where a state lists a transition.
+    pub(crate) fn span(&self, state: usize, transition: usize) -> Span {
+        let name = &self.transitions[transition].name;
+        let typed = self.declaration.states[state].transitions.iter().find(|it| it.name == *name);
+        typed.map_or(name, |it| &it.name).span()
     }
 
     /// The names of the types that the declaration uses, each with what is of it: no generated item can have such a name.
@@ -157,59 +159,13 @@ impl Model {
         &self.declaration.states[state].facts[field]
     }
 
-    /// A `for_each` transition that stands on a later state, by name alone.
-    fn list_again(&mut self, from: usize, name: &Ident, errors: &mut Errors) {
-        let Some(index) = self.transitions.iter().position(|transition| transition.name == *name) else {
-            let sets = self.transitions.iter().filter(|it| it.for_each().is_some()).map(|it| it.name.to_string());
-            let sets: Vec<String> = sets.collect();
-            let text = match suggest::nearest(&name.to_string(), sets.iter().map(String::as_str)) {
-                Some(meant) => format!("no transition `{name}`: did you mean `{meant}`?"),
-                None => format!(
-                    "`{name}` leads nowhere: write `{name} -> Target, in_doubt = …, undo = …`, or the name alone of a `for_each` transition that an earlier state declares"
-                ),
-            };
-            errors.at(name.span(), text);
-            // Its method may be written already.
-            let (name, kind) = (name.clone(), Kind::NoEffect);
-            self.transitions.push(Transition {
-                name,
-                from,
-                to: vec![from],
-                back: Vec::new(),
-                guard: None,
-                on_delete: false,
-                kind,
-                loose: true,
-            });
-            return;
-        };
-        let Some(for_each) = self.transitions[index].for_each() else {
-            errors.at(name.span(), format!("`{name}` is declared already, and only a `for_each` transition can stand on several states; give this one another name"));
-            return;
-        };
-        let fact = for_each.fact.to_string();
-        if !self.known[from].iter().any(|known| self.fact(*known).ident == fact) {
-            errors.at(
-                name.span(),
-                format!(
-                    "`{name}` keeps the set `{fact}`, which not every path to {} has recorded: remove this, or lead every path through {}",
-                    self.states()[from].ident,
-                    self.states()[self.transitions[index].from].ident
-                ),
-            );
-            return;
-        }
-        if !self.listed[from].contains(&index) {
-            self.listed[from].push(index);
-        }
-    }
-
     /// What every path to a state has recorded: its own facts, and the intersection over its incoming edges, to a fixed point.
     fn follow(&self) -> (Vec<Vec<FactRef>>, Vec<BTreeSet<String>>) {
         let states = self.states();
         let own = |state: usize| (0..states[state].facts.len()).map(move |field| (state, field));
         let name = |fact: FactRef| states[fact.0].facts[fact.1].ident.unraw().to_string();
         let everything: BTreeSet<String> = (0..states.len()).flat_map(own).map(name).collect();
+        let defaults = self.defaults();
         let mut names: Vec<BTreeSet<String>> = states
             .iter()
             .enumerate()
@@ -226,13 +182,13 @@ impl Model {
                     continue;
                 }
                 let mut meet: Option<BTreeSet<String>> = state.initial.map(|_| BTreeSet::new());
-                for transition in self.transitions.iter().filter(|it| it.to.contains(&target)) {
-                    let source = &names[transition.from];
+                let leading = self.transitions.iter().filter(|it| it.to.contains(&target));
+                for source in leading.flat_map(|it| &it.places).map(|place| &names[*place]) {
                     meet =
                         Some(meet.map_or_else(|| source.clone(), |meet| meet.intersection(source).cloned().collect()));
                 }
                 let mut known = meet.unwrap_or_default();
-                known.extend(own(target).map(name));
+                known.extend(own(target).map(name).chain(defaults[target].iter().cloned()));
                 if known != names[target] {
                     names[target] = known;
                     changed = true;
@@ -242,24 +198,51 @@ impl Model {
                 break;
             }
         }
-        // Each name once, by its first declaration; a state's own declaration goes before others.
-        let known = names
-            .iter()
-            .enumerate()
-            .map(|(state, names)| {
-                let all = (0..states.len()).flat_map(own);
-                let mut seen = BTreeSet::new();
-                let mut facts: Vec<FactRef> = Vec::new();
-                for fact in own(state).chain(all) {
-                    if names.contains(&name(fact)) && seen.insert(name(fact)) {
-                        facts.push(fact);
-                    }
-                }
-                facts.sort_unstable();
-                facts
-            })
-            .collect();
+        let known = names.iter().enumerate().map(|(state, names)| self.declared(names, Some(state))).collect();
         (known, names)
+    }
+
+    /// The facts of these names, each once, by its first declaration; the declaration of this state goes before others.
+    fn declared(&self, names: &BTreeSet<String>, state: Option<usize>) -> Vec<FactRef> {
+        let states = self.states();
+        let own = |state: usize| (0..states[state].facts.len()).map(move |field| (state, field));
+        let all = (0..states.len()).flat_map(own);
+        let mut seen = BTreeSet::new();
+        let mut facts: Vec<FactRef> = Vec::new();
+        for fact in state.into_iter().flat_map(own).chain(all) {
+            let name = self.fact(fact).ident.unraw().to_string();
+            if names.contains(&name) && seen.insert(name) {
+                facts.push(fact);
+            }
+        }
+        facts.sort_unstable();
+        facts
+    }
+
+    /// Whether a fact of this name has a default.
+    pub(crate) fn has_default(&self, name: &str) -> bool {
+        let mut facts = self.states().iter().flat_map(|state| &state.facts);
+        facts.any(|fact| fact.default && fact.ident.unraw() == name)
+    }
+
+    /// For each state, the facts with a default that any path to it has recorded.
+    fn defaults(&self) -> Vec<BTreeSet<String>> {
+        let states = self.states();
+        let mut found = vec![BTreeSet::new(); states.len()];
+        let all = states.iter().flat_map(|state| &state.facts).filter(|fact| fact.default);
+        let all: BTreeSet<String> = all.map(|fact| fact.ident.unraw().to_string()).collect();
+        for name in all {
+            let declares = |state: &usize| states[*state].facts.iter().any(|fact| fact.ident.unraw() == name.as_str());
+            let mut open: Vec<usize> = (0..states.len()).filter(declares).collect();
+            while let Some(state) = open.pop() {
+                // Where nothing is known yet, nothing was recorded.
+                if states[state].initial.is_none() && found[state].insert(name.clone()) {
+                    let leaving = self.transitions.iter().filter(|it| it.places.contains(&state));
+                    open.extend(leaving.flat_map(|it| it.to.iter().copied()));
+                }
+            }
+        }
+        found
     }
 }
 
@@ -317,7 +300,7 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
     let is_rewind = matches!(kind, Kind::Rewind);
     let back = if is_rewind { std::mem::take(&mut to) } else { Vec::new() };
     let on_delete = typed.on_delete.is_some();
-    Transition { name: typed.name.clone(), from, to, back, guard, on_delete, kind, loose }
+    Transition { name: typed.name.clone(), from, places: vec![from], to, back, guard, on_delete, kind, loose }
 }
 
 /// The state of this name, or the one that was probably meant.

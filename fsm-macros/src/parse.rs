@@ -3,6 +3,8 @@
 mod keys;
 mod transition;
 
+use std::time::Duration;
+
 use proc_macro2::Span;
 use quote::ToTokens as _;
 use syn::parse::ParseStream;
@@ -13,6 +15,7 @@ use self::keys::{flag, once};
 use self::transition::Parsed;
 pub(crate) use self::transition::TransitionDecl;
 use crate::errors::Errors;
+use crate::span;
 
 /// The enum as its author wrote it.
 pub(crate) struct Declaration {
@@ -27,8 +30,17 @@ pub(crate) struct Declaration {
     pub(crate) undo_on_rejected: bool,
     /// Requests are delivered once.
     pub(crate) once: bool,
+    pub(crate) defaults: Defaults,
     pub(crate) debug: bool,
     pub(crate) states: Vec<StateDecl>,
+}
+
+/// The times of every effect that gives none of its own, each with the key that says so.
+#[derive(Default)]
+pub(crate) struct Defaults {
+    pub(crate) timeout: Option<(Duration, Span)>,
+    pub(crate) settle: Option<(Duration, Span)>,
+    pub(crate) retry: Option<((Duration, Duration), Span)>,
 }
 
 /// One variant.
@@ -57,6 +69,8 @@ pub(crate) struct FactDecl {
     pub(crate) doc: String,
     /// Subject and member, for `Each<Subject, Member>`.
     pub(crate) each: Option<(Type, Type)>,
+    /// Where it was never recorded, it is the default of its type.
+    pub(crate) default: bool,
     /// Its type cannot be used.
     pub(crate) broken: bool,
 }
@@ -82,6 +96,7 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         krate: syn::parse_quote!(::durable_fsm),
         undo_on_rejected: false,
         once: false,
+        defaults: Defaults::default(),
         debug: false,
         states: Vec::new(),
     };
@@ -109,10 +124,25 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
     Some(declaration)
 }
 
+const ENUM_KEYS: [&str; 11] = [
+    "name",
+    "version",
+    "reader",
+    "resource",
+    "crate",
+    "on_rejected",
+    "transport",
+    "timeout",
+    "settle",
+    "retry",
+    "debug",
+];
+
 /// The keys of the enum. False if one was not understood: what it stands for is not missed too.
 fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Errors) -> bool {
     let (mut version, mut reader, mut krate) = (None, None, None);
     let (mut on_rejected, mut transport, mut debug) = (None, None, None);
+    let mut defaults = Defaults::default();
     let known = fsm_keys(attrs, errors, |key, value| match key.to_string().as_str() {
         "name" => once(key, &mut declaration.name, keys::text(key, value, "example.io/worker")?),
         "version" => once(key, &mut version, keys::number(key, value)?),
@@ -131,11 +161,11 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
             once(key, &mut on_rejected, ())
         }
         "transport" => once(key, &mut transport, keys::transport(keys::word(key, value)?)?),
+        "timeout" => once(key, &mut defaults.timeout, (span::duration(&keys::text(key, value, "30s")?)?, key.span())),
+        "settle" => once(key, &mut defaults.settle, (span::duration(&keys::text(key, value, "30s")?)?, key.span())),
+        "retry" => once(key, &mut defaults.retry, (span::range(&keys::text(key, value, "1s..5m")?)?, key.span())),
         "debug" => flag(key, value).and_then(|()| once(key, &mut debug, ())),
-        _ => Err(keys::unknown(
-            key,
-            &["name", "version", "reader", "resource", "crate", "on_rejected", "transport", "debug"],
-        )),
+        _ => Err(keys::unknown(key, &ENUM_KEYS)),
     });
     if let (Some((version, _)), Some((reader, span))) = (version, reader)
         && reader > version
@@ -147,6 +177,7 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
     declaration.krate = krate.unwrap_or_else(|| syn::parse_quote!(::durable_fsm));
     declaration.undo_on_rejected = on_rejected.is_some();
     declaration.once = transport.is_some();
+    declaration.defaults = defaults;
     declaration.debug = debug.is_some();
     known
 }
@@ -270,13 +301,17 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
 }
 
 fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
+    let mut default = None;
+    let mut broken = !fsm_keys(&field.attrs, errors, |key, value| match key.to_string().as_str() {
+        "default" => flag(key, value).and_then(|()| once(key, &mut default, ())),
+        "initial" | "resting" | "terminal" | "failed" => {
+            let text = format!("`{key}` is a mark of a state: move it to the variant");
+            Err(syn::Error::new(key.span(), text))
+        }
+        _ => Err(keys::unknown(key, &["default"])),
+    });
     for attr in &field.attrs {
-        if attr.path().is_ident("fsm") {
-            errors.at(
-                attr.path().span(),
-                "a fact has no marks; `fsm(…)` stands on the enum and on its states: remove it",
-            );
-        } else if attr.path().is_ident("transition") {
+        if attr.path().is_ident("transition") {
             errors
                 .at(attr.path().span(), "a transition stands on the state that it starts from: move it to the variant");
         }
@@ -284,7 +319,6 @@ fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
     for attr in field.attrs.iter().filter(|attr| attr.path().is_ident("serde")) {
         errors.at(attr.path().span(), "a fact is recorded under its own name, as its type serializes; put `serde` attributes on the type, in a newtype if need be");
     }
-    let mut broken = false;
     if let Some(span) = reference(&field.ty) {
         errors.at(
             span,
@@ -294,7 +328,15 @@ fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
     }
     let ty = field.ty.clone();
     let written = ty.to_token_stream().to_string();
-    FactDecl { ident: ident.clone(), written, doc: doc(&field.attrs), each: each(&ty), ty, broken }
+    FactDecl {
+        ident: ident.clone(),
+        written,
+        doc: doc(&field.attrs),
+        each: each(&ty),
+        default: default.is_some(),
+        ty,
+        broken,
+    }
 }
 
 /// A reference anywhere in a type.

@@ -20,6 +20,17 @@ pub(crate) fn duration(text: &LitStr) -> syn::Result<Duration> {
     }
 }
 
+/// Reads how often something is done: a time that is not zero, and no longer than the driver waits.
+pub(crate) fn interval(text: &LitStr) -> syn::Result<Duration> {
+    let time = duration(text)?;
+    let error = |what: &str| Err(syn::Error::new(text.span(), what));
+    match time {
+        Duration::ZERO => error("nothing is done all the time; write at least \"1ms\""),
+        time if time > DAY => error("nothing waits longer than a day; write at most \"24h\""),
+        time => Ok(time),
+    }
+}
+
 /// Reads `"1s..5m"`.
 pub(crate) fn range(text: &LitStr) -> syn::Result<(Duration, Duration)> {
     let value = text.value();

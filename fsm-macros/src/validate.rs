@@ -1,6 +1,8 @@
 //! What must hold of a whole machine. Invariant: each check reports on the token that has to change.
 
+mod defaults;
 mod leaving;
+mod sets;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -8,7 +10,7 @@ use std::collections::BTreeMap;
 use syn::ext::IdentExt as _;
 
 use crate::errors::Errors;
-use crate::model::{Kind, Model};
+use crate::model::{Kind, Model, Transition};
 use crate::names;
 
 /// Checks a machine; every violation is reported.
@@ -23,10 +25,12 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) {
     methods(model, errors);
     names(model, errors);
     edges(model, errors);
+    defaults::validate(model, errors);
     if errors.is_empty() {
         leaving::validate(model, errors);
     }
     if errors.is_empty() {
+        sets::validate(model, errors);
         ways::validate(model, errors);
     }
 }
@@ -84,10 +88,11 @@ fn facts(model: &Model, errors: &mut Errors) {
 
 fn reachability(model: &Model, errors: &mut Errors) {
     let count = model.states().len();
-    let edges: Vec<(usize, usize)> =
-        model.transitions.iter().flat_map(|it| it.to.iter().map(|to| (it.from, *to))).collect();
-    let back: Vec<(usize, usize)> =
-        model.transitions.iter().flat_map(|it| it.back.iter().map(|to| (it.from, *to))).collect();
+    let pairs = |it: &Transition, to: &[usize]| -> Vec<(usize, usize)> {
+        it.places.iter().flat_map(|from| to.iter().map(|to| (*from, *to))).collect()
+    };
+    let edges: Vec<(usize, usize)> = model.transitions.iter().flat_map(|it| pairs(it, &it.to)).collect();
+    let back: Vec<(usize, usize)> = model.transitions.iter().flat_map(|it| pairs(it, &it.back)).collect();
     let spread = |from: Vec<usize>, forward: bool| {
         let edges: Vec<(usize, usize)> = edges.iter().chain(back.iter().filter(|_| !forward)).copied().collect();
         let mut reached = vec![false; count];
@@ -130,17 +135,20 @@ fn reachability(model: &Model, errors: &mut Errors) {
 
 fn choices(model: &Model, errors: &mut Errors) {
     for (index, state) in model.states().iter().enumerate() {
-        let listed = || model.listed[index].iter().map(|it| &model.transitions[*it]);
-        let mut unguarded: Option<&syn::Ident> = None;
-        for transition in listed().filter(|it| it.on_delete).chain(listed().filter(|it| !it.on_delete)) {
+        let listed = || model.listed[index].iter().map(|it| (*it, &model.transitions[*it]));
+        let mut unguarded: Option<usize> = None;
+        let begins = |first: usize| model.transitions[first].on_delete;
+        let deletion = listed().filter(|(_, it)| it.on_delete);
+        for (listed, transition) in deletion.chain(listed().filter(|(_, it)| !it.on_delete)) {
+            let guard = model.guard(index, listed);
             if transition.for_each().is_some() {
                 continue;
             }
-            if !transition.on_delete && unguarded.is_some_and(|first| is_step_of_deletion(model, index, first)) {
+            if !transition.on_delete && unguarded.is_some_and(begins) {
                 unguarded = None;
             }
-            if let Some(first) = unguarded {
-                let text = if transition.guard.is_some() {
+            if let Some(first) = unguarded.map(|first| &model.transitions[first].name) {
+                let text = if guard.is_some() {
                     format!(
                         "`{}` is never tried, because `{first}` stands before it and always runs; put it first, or give `{first}` a guard",
                         transition.name
@@ -151,15 +159,13 @@ fn choices(model: &Model, errors: &mut Errors) {
                         state.ident
                     )
                 };
-                errors.at(transition.name.span(), text);
-            } else if transition.guard.is_none() && !matches!(transition.kind, Kind::Rewind) {
-                unguarded = Some(&transition.name);
+                errors.at(model.span(index, listed), text);
+            } else if guard.is_none() && !matches!(transition.kind, Kind::Rewind) {
+                unguarded = Some(listed);
             }
         }
-        if unguarded.is_some_and(|first| is_step_of_deletion(model, index, first)) {
-            unguarded = None;
-        }
-        let leads_on = state.transitions.iter().find(|it| it.on_delete.is_none());
+        unguarded = unguarded.filter(|first| !begins(*first));
+        let leads_on = listed().map(|(_, it)| it).find(|it| !it.on_delete);
         if let (Some(span), Some(first)) = (state.terminal, leads_on) {
             errors.at(
                 span,
@@ -169,11 +175,12 @@ fn choices(model: &Model, errors: &mut Errors) {
                 ),
             );
         }
-        if let (true, Some(name)) = (state.resting, unguarded)
+        if let (true, Some(first)) = (state.resting, unguarded)
             && !state.transitions.iter().any(|it| it.broken)
         {
+            let name = &model.transitions[first].name;
             errors.at(
-                name.span(),
+                model.span(index, first),
                 format!(
                     "{} is resting, and `{name}` leads on at once: give it a guard (`when = …`), or remove `resting`",
                     state.ident
@@ -181,11 +188,6 @@ fn choices(model: &Model, errors: &mut Errors) {
             );
         }
     }
-}
-
-/// Whether a deletion begins with this step.
-fn is_step_of_deletion(model: &Model, state: usize, name: &syn::Ident) -> bool {
-    model.listed[state].iter().map(|it| &model.transitions[*it]).any(|it| it.on_delete && it.name == *name)
 }
 
 /// All methods of the transitions trait: no two may share a name.
@@ -199,11 +201,20 @@ fn methods(model: &Model, errors: &mut Errors) {
             seen.insert(name, role);
         }
     };
+    let mut declared: BTreeMap<String, &syn::Ident> = BTreeMap::new();
+    let mut again = Vec::new();
     for transition in &model.transitions {
-        let name = &transition.name;
-        claim(name, name.unraw().to_string(), "a transition".to_owned(), false);
+        let (name, state) = (&transition.name, &model.states()[transition.from].ident);
+        match declared.get(&name.unraw().to_string()) {
+            Some(first) if *first == state => again.push((name, format!("`{name}` is declared twice on {state}: give one another name, or remove it"))),
+            Some(first) => again.push((name, format!("`{name}` is declared on {first} already: list it here by its name alone (`#[transition({name})]`), or give this one another name"))),
+            None => {
+                declared.insert(name.unraw().to_string(), state);
+                claim(name, name.unraw().to_string(), "a transition".to_owned(), false);
+            }
+        }
     }
-    for transition in &model.transitions {
+    for (index, transition) in model.transitions.iter().enumerate() {
         let name = transition.name.unraw();
         if let Some(undo) = transition.undo() {
             claim(undo, undo.unraw().to_string(), format!("the undo of `{name}`"), false);
@@ -219,11 +230,17 @@ fn methods(model: &Model, errors: &mut Errors) {
                 claim(&set.fact, set.fact.unraw().to_string(), format!("the wanted set `{}`", set.fact), false);
             }
         }
-        if let Some(guard) = &transition.guard {
-            // One guard may serve several transitions of one state.
-            let role = format!("a guard of {}", model.states()[transition.from].ident);
+        for (guard, places) in model.guards_of(index) {
+            // One guard may serve several transitions of one state, or one transition on several states.
+            let role = match places.as_slice() {
+                [only] => format!("a guard of {}", model.states()[*only].ident),
+                _ => format!("a guard of `{name}`"),
+            };
             claim(guard, guard.unraw().to_string(), role, true);
         }
+    }
+    for (name, text) in again {
+        errors.at(name.span(), text);
     }
 }
 
@@ -246,6 +263,18 @@ fn names(model: &Model, errors: &mut Errors) {
         for item in ["Next", "Made"] {
             taken
                 .insert(names::pascal(&transition.name, item).to_string(), format!("an item of `{}`", transition.name));
+        }
+    }
+    for view in model.views() {
+        let name = &model.transitions[view.transition].name;
+        for item in ["", "Data"] {
+            taken.insert(format!("{}{item}", view.ident), format!("an item of `{name}`"));
+        }
+        if let Some(used) = foreign.get(&view.ident.to_string()) {
+            errors.fatal(
+                name.span(),
+                format!("`{name}` stands on several states, so its method is given a struct `{0}`, and {used} is of a type {0}: rename the transition", view.ident),
+            );
         }
     }
     for state in model.states() {
@@ -289,7 +318,7 @@ fn edges(model: &Model, errors: &mut Errors) {
         let begun = model
             .transitions
             .iter()
-            .map(|it| (it, &model.states()[it.from]))
+            .flat_map(|it| it.places.iter().map(move |place| (it, &model.states()[*place])))
             .find(|(it, from)| from.initial.is_some() && it.to.contains(&index) && method == "start");
         if let Some((_, from)) = begun {
             errors.fatal(

@@ -39,8 +39,15 @@ impl Found<'_> {
     }
 
     fn walk(&mut self, transition: usize, to: usize) {
-        self.visited.extend([self.graph.transitions[transition].from, to]);
+        self.visited.extend(self.source(transition));
+        self.visited.insert(to);
         self.walked.insert((transition, to));
+    }
+
+    /// The state that a transition started from, if it stands on one alone.
+    fn source(&self, transition: usize) -> Option<usize> {
+        let mut places = self.graph.places(transition);
+        places.next().filter(|_| places.next().is_none())
     }
 
     /// The last lines, each `<time> <state> by <transition>` or `<time> <transition> for <subject>`. What was before a roll-back is not
@@ -66,11 +73,8 @@ impl Found<'_> {
     /// A member of a set was made: on the one state that keeps the set, if there is but one.
     fn member(&mut self, transition: &str) {
         let Some((index, step)) = self.graph.transition(transition) else { return };
-        let stands = |at: &usize| self.graph.states[*at].transitions.contains(&index);
-        let mut places = (0..self.graph.states.len()).filter(stands);
-        let (place, other) = (places.next(), places.next());
         self.visited.insert(step.from);
-        if let (Some(at), None) = (place, other) {
+        if let Some(at) = self.source(index) {
             self.visited.insert(at);
             self.walked.insert((index, at));
         }
@@ -78,6 +82,8 @@ impl Found<'_> {
 
     /// The live effects. One that is left behind on purpose outlives a roll-back, and says nothing about this way.
     fn effects(&mut self) {
+        let here = self.graph.state(&self.record.state).map(|(_, state)| state.transitions).unwrap_or_default();
+        let is_here = |index| here.contains(&index);
         for effect in &self.record.undo {
             let Some((index, step)) = self.graph.transition(&effect.transition) else { continue };
             if !step.contract().is_some_and(|contract| matches!(contract.undo, Undo::Method(_))) {
@@ -87,10 +93,9 @@ impl Found<'_> {
                 self.member(&effect.transition);
                 continue;
             }
-            self.visited.insert(step.from);
+            self.visited.extend(self.source(index));
             // On the way back an effect can turn out to have been made, though the machine never moved on from there.
-            let moved =
-                self.record.direction == Direction::Forward || self.graph.states[step.from].name != self.record.state;
+            let moved = self.record.direction == Direction::Forward || !is_here(index);
             let reached =
                 effect.state.as_ref().map_or(step.to.first().copied(), |name| Some(self.graph.state(name)?.0));
             if let Some(to) = reached.filter(|_| moved) {
@@ -128,7 +133,10 @@ impl Found<'_> {
             .iter()
             .enumerate()
             .filter(|(_, step)| step.kind != Kind::Rewind)
-            .flat_map(|(index, step)| step.to.iter().map(move |&to| (index, step.from, to)))
+            .flat_map(|(index, step)| {
+                let places = self.graph.places(index);
+                places.flat_map(move |from| step.to.iter().map(move |&to| (index, from, to)))
+            })
             .filter(|&(_, from, to)| from != to && possible[from] && possible[to])
             .collect();
         let known: Vec<usize> = self.visited.iter().copied().collect();
@@ -147,9 +155,10 @@ impl Found<'_> {
                 self.visited.insert(without);
             }
         }
-        for (without, &(transition, _, to)) in edges.iter().enumerate() {
+        for (without, &(transition, from, to)) in edges.iter().enumerate() {
             let left = self.reachable(&out, None, Some(without));
             if known.iter().any(|&at| !left[at]) {
+                self.visited.extend([from, to]);
                 self.walked.insert((transition, to));
             }
         }

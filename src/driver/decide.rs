@@ -279,7 +279,7 @@ fn in_doubt_message(step: &Transition<'_>, intent: &Intent) -> String {
 
 fn forward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
     let graph = around.steps.graph();
-    let (_, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
+    let (at, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
     if let Some(decision) = abort_doubted(record, around)? {
         return Ok(decision);
     }
@@ -291,7 +291,8 @@ fn forward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactE
                 None => continue,
             }
         }
-        if step.on_delete || step.guard.is_some() && !around.steps.guard(index, &record.facts)? {
+        let is_asked = graph.guard(at, index).is_some();
+        if step.on_delete || is_asked && !around.steps.guard(at, index, &record.facts)? {
             continue;
         }
         return take(record, around, index, step);
@@ -326,10 +327,10 @@ fn way_out(
     around: &Surroundings<'_>,
 ) -> Result<Option<(usize, &'static Transition<'static>)>, FactError> {
     let graph = around.steps.graph();
-    let (_, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
+    let (at, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
     for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
         let is_one = is_on_the_way(graph, &record.state, step, Direction::Leaving);
-        if is_one && (step.guard.is_none() || around.steps.guard(index, &record.facts)?) {
+        if is_one && (graph.guard(at, index).is_none() || around.steps.guard(at, index, &record.facts)?) {
             return Ok(Some((index, step)));
         }
     }

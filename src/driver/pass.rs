@@ -12,7 +12,7 @@ use super::incarnation::call_of;
 use super::lost;
 use super::seen::{self, Untold};
 use super::sightings::OpenEnd;
-use super::waits::LONGEST_WAIT;
+use super::waits::{self, LONGEST_WAIT};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
@@ -263,7 +263,12 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     async fn not_yet(&mut self, name: &str, kind: Kind<'_>, after: Option<Duration>) -> Result<(), Halt> {
-        let after = after.unwrap_or(DEFAULT_BACKOFF.base * 5).min(LONGEST_WAIT);
+        let every = match kind {
+            Kind::Waits { every, .. } => every,
+            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind => None,
+        };
+        let next = || every.map(|every| waits::until_next(every, self.id, self.driver.clock.monotonic()));
+        let after = after.or_else(next).unwrap_or(DEFAULT_BACKOFF.base * 5).min(LONGEST_WAIT);
         let now = self.now();
         if let Kind::Waits { within: Some(within), .. } = kind {
             let (here, monotonic) = (OpenEnd::Here(&self.record), self.driver.clock.monotonic());

@@ -33,6 +33,10 @@ pub fn fingerprint(graph: &Graph<'_>) -> String {
         text.push_str(&format!("state {} {:?} {:?}", state.name, state.rest, state.transitions));
         for fact in state.facts {
             text.push_str(&format!(" {}: {}", fact.name, fact.ty));
+            text.push_str(if fact.default { " or default" } else { "" });
+        }
+        if !state.guards.is_empty() {
+            text.push_str(&format!(" {:?}", state.guards));
         }
         text.push('\n');
     }

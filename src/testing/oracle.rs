@@ -312,7 +312,8 @@ impl Books {
         let to = new.to.as_deref().and_then(|to| self.graph.state(to)).map(|(index, _)| index);
         let to = to.unwrap_or_else(|| self.graph.initial());
         let mut rewinds = self.graph.transitions.iter().enumerate().filter(|(_, step)| step.kind == Kind::Rewind);
-        rewinds.find(|(_, step)| from.contains(&step.from) && step.to.contains(&to)).map(|(index, _)| (index, Some(to)))
+        let stands = |index| self.graph.places(index).any(|place| from.contains(&place));
+        rewinds.find(|(index, step)| step.to.contains(&to) && stands(*index)).map(|(index, _)| (index, Some(to)))
     }
 
     /// Whether an intent to undo is for anything but the entry of the highest order.
@@ -361,9 +362,9 @@ impl Books {
                 Kind::Rewind => old.undo.len() == new.undo.len() && new.marks.iter().any(|mark| mark.seq == old.seq),
                 Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) => true,
             };
-            let free = self.graph.transitions.iter().filter(is_free);
-            let more: Vec<usize> =
-                free.filter(|step| reached.contains(&step.from)).flat_map(|step| step.to.iter().copied()).collect();
+            let here = reached.iter().flat_map(|state| self.graph.states[*state].transitions);
+            let free = here.map(|index| &self.graph.transitions[*index]).filter(is_free);
+            let more: Vec<usize> = free.flat_map(|step| step.to.iter().copied()).collect();
             let before = reached.len();
             reached.extend(more);
             if reached.len() == before {

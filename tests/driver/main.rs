@@ -9,6 +9,7 @@ mod holders;
 mod interference;
 mod leaving;
 mod letters;
+mod listed;
 mod logged;
 mod lookups;
 mod lost;

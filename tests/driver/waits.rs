@@ -94,7 +94,7 @@ pub enum QueueFlow {
     #[fsm(initial)]
     #[transition(take_number -> Waiting, in_doubt = repeat, undo = none)]
     Arrived,
-    #[transition(look -> Served, waits, within = "2h")]
+    #[transition(look -> Served, waits, every = "10m", within = "2h")]
     Waiting { number: u32 },
     #[fsm(resting)]
     Served,
@@ -103,7 +103,8 @@ pub enum QueueFlow {
 struct Office {
     /// What the provider asks for, if it refuses.
     retry_after: Option<Duration>,
-    again: Duration,
+    /// The time that it answers with, if with any.
+    again: Option<Duration>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -125,11 +126,11 @@ impl QueueTransitions for Office {
         }
     }
     async fn look(&self, _: Waiting, _: &QueueAttempt) -> Result<Wait<Served>, Closed> {
-        Ok(Wait::NotYetFor(self.again))
+        Ok(self.again.map_or(Wait::NotYet, Wait::NotYetFor))
     }
 }
 
-fn office(retry_after: Option<Duration>, again: Duration) -> (Bench, QueueRunner<Office>) {
+fn office(retry_after: Option<Duration>, again: Option<Duration>) -> (Bench, QueueRunner<Office>) {
     let bench = Bench::new();
     let builder = QueueRunner::builder(Office { retry_after, again }, bench.store.clone());
     let runner = builder.clock(bench.clock.clone()).build();
@@ -143,7 +144,7 @@ async fn record(runner: &QueueRunner<Office>) -> Record {
 #[tokio::test]
 async fn a_provider_is_left_alone_for_a_day_at_most() {
     for (asked, left) in [(HOUR, HOUR), (DAY, DAY), (YEARS, DAY), (Duration::MAX, DAY)] {
-        let (bench, runner) = office(Some(asked), HOUR);
+        let (bench, runner) = office(Some(asked), Some(HOUR));
         assert_eq!(runner.reconcile(&thing()).await.unwrap().requeue_after(), Some(left), "{asked:?}");
         let retry = record(&runner).await.retry.unwrap();
         assert_eq!(retry.at.after(retry.since), left, "{asked:?}");
@@ -155,7 +156,7 @@ async fn a_provider_is_left_alone_for_a_day_at_most() {
 
 #[tokio::test]
 async fn a_look_that_may_be_put_off_is_put_off_for_a_day_at_most() {
-    let (_, runner) = office(None, Duration::MAX);
+    let (_, runner) = office(None, Some(Duration::MAX));
     // What it may wait in all comes before that.
     assert_eq!(runner.reconcile(&thing()).await.unwrap().requeue_after(), Some(2 * HOUR));
     let unlimited = Bench::new();
@@ -164,12 +165,29 @@ async fn a_look_that_may_be_put_off_is_put_off_for_a_day_at_most() {
 }
 
 #[tokio::test]
+async fn a_look_without_a_time_is_repeated_at_the_declared_interval() {
+    let (bench, runner) = office(None, None);
+    let every = Duration::from_secs(600);
+    let first = runner.reconcile(&thing()).await.unwrap().requeue_after().unwrap();
+    assert!(!first.is_zero() && first <= every, "{first:?}");
+    bench.clock.advance(first);
+    assert_eq!(runner.reconcile(&thing()).await.unwrap().requeue_after(), Some(every));
+    // Somebody wakes it up in between: the next look is when it would have been.
+    bench.clock.advance(Duration::from_secs(100));
+    assert_eq!(runner.reconcile(&thing()).await.unwrap().requeue_after(), Some(Duration::from_secs(500)));
+    // An answer with a time counts more.
+    let office = Office { retry_after: None, again: Some(Duration::from_secs(7)) };
+    let runner = QueueRunner::builder(office, bench.store.clone()).clock(bench.clock.clone()).build();
+    assert_eq!(runner.reconcile(&thing()).await.unwrap().requeue_after(), Some(Duration::from_secs(7)));
+}
+
+#[tokio::test]
 async fn what_waits_is_overdue_after_its_time_on_the_own_clock() {
     // Seen by one whose time of day is years ahead it is not overdue at once, and seen by one to whom it has not begun yet it is in the end.
     for (writer, reader) in [(Duration::ZERO, YEARS), (YEARS, Duration::ZERO)] {
         let bench = Bench::new();
         let runner = |ahead: Duration| {
-            let office = Office { retry_after: None, again: Duration::from_secs(60) };
+            let office = Office { retry_after: None, again: Some(Duration::from_secs(60)) };
             let clock = Ahead(bench.clock.clone(), ahead);
             QueueRunner::builder(office, bench.store.clone()).clock(clock).build()
         };

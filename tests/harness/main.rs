@@ -7,6 +7,7 @@ mod each;
 mod found;
 mod keyed;
 mod leaving;
+mod lent;
 mod loops;
 mod moved;
 mod names;

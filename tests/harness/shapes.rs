@@ -10,27 +10,27 @@ use crate::worlds::resource::App;
 
 /// Every other shape.
 #[derive(Fsm)]
-#[fsm(name = "test.io/shapes", version = 1, resource = App, on_rejected = undo)]
+#[fsm(name = "test.io/shapes", version = 1, resource = App, on_rejected = undo, timeout = "10s", settle = "5s", retry = "500ms..2m")]
 pub enum ShapesFlow {
     /// Nothing yet.
     #[fsm(initial)]
-    #[transition(open_archive -> Archived, in_doubt = repeat, undo = retain, settle = "5s")]
+    #[transition(open_archive -> Archived, in_doubt = repeat, undo = retain)]
     Requested,
     /// The archive outlives the resource.
-    #[transition(place -> OnDocker | OnPod, in_doubt = repeat, undo = unplace, settle = "5s")]
+    #[transition(place -> OnDocker | OnPod, in_doubt = repeat, undo = unplace)]
     Archived { archive: String },
     /// In a container.
     #[transition(name_container -> Placed, no_effect)]
     OnDocker { container: String },
     /// In a pod, which takes its time.
-    #[transition(wait_pod -> Placed, waits, within = "5m")]
+    #[transition(wait_pod -> Placed, waits, every = "10s", within = "5m")]
     OnPod { pod: String },
     /// Somewhere.
-    #[transition(apply_first -> Ready, in_doubt = repeat, undo = none, settle = "5s")]
+    #[transition(apply_first -> Ready, in_doubt = repeat, undo = none)]
     Placed { place: String },
     /// Runs what is wanted.
     #[fsm(resting)]
-    #[transition(apply -> Ready, when = image_changed, in_doubt = repeat, undo = none, settle = "5s")]
+    #[transition(apply -> Ready, when = image_changed, in_doubt = repeat, undo = none)]
     Ready { applied: String },
 }
 

@@ -45,7 +45,22 @@ pub(super) struct StateFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     known: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    transitions: Vec<String>,
+    transitions: Vec<ListedFile>,
+}
+
+/// A transition on a state, by its name; with the guard that it has there in place of its own.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum ListedFile {
+    Plain(String),
+    Guarded(GuardedFile),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct GuardedFile {
+    transition: String,
+    when: String,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -66,6 +81,8 @@ struct FactFile {
     doc: String,
     #[serde(default, skip_serializing_if = "is_false")]
     each: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    default: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -202,8 +219,16 @@ impl File {
         for (index, state) in self.states.into_iter().enumerate() {
             let StateFile { name: _, doc, initial, rest, failed, leaving, facts, known, transitions } = state;
             let place = format!("state `{}`", states[index]);
-            let here = transitions.iter().map(|name| find("transition", &steps, name, &place));
-            let transitions = here.collect::<Result<Vec<_>, _>>()?.leak();
+            let (mut here, mut guards) = (Vec::with_capacity(transitions.len()), Vec::new());
+            for listed in transitions {
+                let (name, guard) = match listed {
+                    ListedFile::Plain(name) => (name, None),
+                    ListedFile::Guarded(GuardedFile { transition, when }) => (transition, Some(keep(when))),
+                };
+                let index = find("transition", &steps, &name, &place)?;
+                here.push(index);
+                guards.extend(guard.map(|guard| (index, guard)));
+            }
             known.iter().try_for_each(|name| fact(name, &place))?;
             kept_states.push(State {
                 name: states[index],
@@ -214,7 +239,8 @@ impl File {
                 leaving,
                 facts: facts.into_iter().map(FactFile::fact).collect::<Vec<_>>().leak(),
                 known: known.into_iter().map(keep).collect::<Vec<_>>().leak(),
-                transitions,
+                transitions: here.leak(),
+                guards: guards.leak(),
             });
         }
         let mut kept_steps = Vec::with_capacity(steps.len());
@@ -254,8 +280,14 @@ fn keep(text: String) -> &'static str {
 }
 
 fn state_file(graph: &Graph<'_>, state: &State<'_>) -> StateFile {
-    let &State { name, doc, initial, rest, failed, leaving, facts, known, transitions } = state;
-    let named = |index: &usize| graph.transitions.get(*index).map_or_else(String::new, |step| step.name.to_owned());
+    let &State { name, doc, initial, rest, failed, leaving, facts, known, transitions, guards } = state;
+    let listed = |index: &usize| {
+        let transition = graph.transitions.get(*index).map_or_else(String::new, |step| step.name.to_owned());
+        match guards.iter().find(|(guarded, _)| guarded == index) {
+            Some((_, when)) => ListedFile::Guarded(GuardedFile { transition, when: (*when).to_owned() }),
+            None => ListedFile::Plain(transition),
+        }
+    };
     StateFile {
         name: name.to_owned(),
         doc: doc.to_owned(),
@@ -269,7 +301,7 @@ fn state_file(graph: &Graph<'_>, state: &State<'_>) -> StateFile {
         leaving,
         facts: facts.iter().map(FactFile::of).collect(),
         known: known.iter().map(|name| (*name).to_owned()).collect(),
-        transitions: transitions.iter().map(named).collect(),
+        transitions: transitions.iter().map(listed).collect(),
     }
 }
 
@@ -304,13 +336,13 @@ impl From<RestFile> for Rest {
 
 impl FactFile {
     fn of(fact: &Fact<'_>) -> Self {
-        let &Fact { name, ty, doc, each } = fact;
-        Self { name: name.to_owned(), ty: ty.to_owned(), doc: doc.to_owned(), each }
+        let &Fact { name, ty, doc, each, default } = fact;
+        Self { name: name.to_owned(), ty: ty.to_owned(), doc: doc.to_owned(), each, default }
     }
 
     fn fact(self) -> Fact<'static> {
-        let Self { name, ty, doc, each } = self;
-        Fact { name: keep(name), ty: keep(ty), doc: keep(doc), each }
+        let Self { name, ty, doc, each, default } = self;
+        Fact { name: keep(name), ty: keep(ty), doc: keep(doc), each, default }
     }
 }
 

@@ -33,11 +33,12 @@ fn expected(machine: &Machine) -> Vec<Drawn> {
                 let places = (0..count).filter(|at| places.contains(at));
                 edges.extend(places.map(|at| (at, at, step.name.clone())));
             }
-            None if step.from < count => {
-                let to = step.to.iter().filter(|to| **to < count);
-                edges.extend(to.map(|to| (step.from, *to, step.name.clone())));
+            None => {
+                for from in step.also.iter().chain([&step.from]).filter(|from| **from < count) {
+                    let to = step.to.iter().filter(|to| **to < count);
+                    edges.extend(to.map(|to| (*from, *to, step.name.clone())));
+                }
             }
-            None => {}
         }
     }
     edges.sort();

@@ -33,21 +33,26 @@ pub(super) fn machine() -> impl Strategy<Value = Machine> {
         let top = count.max(1);
         let chain = (proptest::bool::weighted(0.7), 1_usize..4);
         let free = proptest::collection::vec(0..=top, 0..3);
-        let step = (word(), 0..top, chain, free, proptest::option::weighted(0.3, word()), 0_u8..10);
-        let step = step.prop_map(move |(name, from, (forward, far), mut to, undo, kind)| {
+        let also = proptest::collection::vec(0..top, 0..3);
+        let step = (word(), 0..top, chain, (free, also), proptest::option::weighted(0.3, word()), 0_u8..10);
+        let step = step.prop_map(move |(name, from, (forward, far), (mut to, mut also), undo, kind)| {
             if forward {
                 to.insert(0, (from + far).min(top - 1));
             }
             // The derive lets nobody name a target twice.
             to.sort_unstable();
             to.dedup();
+            also.sort_unstable();
+            also.dedup();
+            also.retain(|at| kind > 6 && *at != from);
             let each = (kind == 0).then(|| (name.clone(), vec![from, (from + far) % top]));
             let sort = match kind {
                 3 => Sort::NoEffect,
                 4 => Sort::Waits,
                 _ => Sort::Effect,
             };
-            Move { name, from, to, guard: (kind == 1).then(|| "guard".to_owned()), undo, retain: kind == 2, sort, each }
+            let guard = (kind == 1).then(|| "guard".to_owned());
+            Move { name, from, also, to, guard, undo, retain: kind == 2, sort, each }
         });
         let states = proptest::collection::vec(spot(), count);
         let moves = proptest::collection::vec(step, 0..=count * 3 / 2);

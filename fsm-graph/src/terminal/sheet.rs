@@ -95,7 +95,7 @@ impl Sheet {
     fn edge(&mut self, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, index: usize, next: Option<usize>) {
         let edge = self.edges[index];
         let walked = overlay.is_some_and(|overlay| overlay.came_along(&edge));
-        let words = words(&caption::caption(graph, overlay, edge.transition));
+        let words = words(&caption::caption(graph, overlay, &edge));
         let text = match edge.way {
             Way::Loop => format!("↺   {words}"),
             Way::Forward if next == Some(edge.to) => format!("{}   {words}", if walked { '┃' } else { '│' }),
@@ -117,7 +117,7 @@ impl Sheet {
                 self.drawn[index] = row;
             }
             None => {
-                let text = format!("✘   {}", words(&caption::caption(graph, overlay, edge.transition)));
+                let text = format!("✘   {}", words(&caption::caption(graph, overlay, &edge)));
                 let walked = overlay.is_some_and(|overlay| overlay.came_along(&edge));
                 self.push(text, None, vec![index]).walked = walked;
             }

@@ -28,6 +28,8 @@ pub(crate) struct Spot {
 pub(crate) struct Move {
     pub(crate) name: String,
     pub(crate) from: usize,
+    /// The states that list it again.
+    pub(crate) also: Vec<usize>,
     pub(crate) to: Vec<usize>,
     pub(crate) guard: Option<String>,
     pub(crate) undo: Option<String>,
@@ -72,12 +74,13 @@ impl Machine {
     }
 
     /// `from --name--> to`, where `to` may be several, split by `|`, and `name` may go on with ` ~undo`, ` ~retain`,
-    /// ` ?guard`, ` *set`, ` -` (no effect) and ` .` (waits). A set may stand on several states, split by `|` in `from`.
+    /// ` ?guard`, ` *set`, ` -` (no effect) and ` .` (waits). It may stand on several states, split by `|` in `from`.
     pub(crate) fn edge(mut self, from: &str, name: &str, to: &str) -> Self {
         let mut words = name.split(' ');
         let mut new = Move { name: words.next().unwrap_or_default().to_owned(), ..Move::default() };
         let places: Vec<usize> = from.split('|').map(|from| self.index(from)).collect();
         new.from = places[0];
+        new.also = places[1..].to_vec();
         new.to = to.split('|').filter(|to| !to.is_empty()).map(|to| self.index(to)).collect();
         for word in words {
             let rest = word[1..].to_owned();
@@ -98,7 +101,8 @@ impl Machine {
     pub(crate) fn with<R>(&self, look: impl FnOnce(&Graph<'_>) -> R) -> R {
         let stand: Vec<Vec<usize>> = (0..self.states.len())
             .map(|at| {
-                let here = |m: &Move| m.each.as_ref().map_or(m.from == at, |(_, places)| places.contains(&at));
+                let stands = |m: &Move| m.from == at || m.also.contains(&at);
+                let here = |m: &Move| m.each.as_ref().map_or(stands(m), |(_, places)| places.contains(&at));
                 (0..self.moves.len()).filter(|&index| here(&self.moves[index])).collect()
             })
             .collect();
@@ -116,6 +120,7 @@ impl Machine {
                 facts: &[],
                 known: &[],
                 transitions: &stand[at],
+                guards: &[],
             })
             .collect();
         let transitions: Vec<Transition<'_>> = self.moves.iter().map(transition).collect();

@@ -47,7 +47,9 @@ impl Expansion<'_> {
                 fn abort(t: __Arc<T>, transition: usize, call: __Call<#resource>) -> __Answer<()> {
                     match transition { #aborts _ => __absent("the abort") }
                 }
-                fn guard(t: &T, transition: usize, facts: &__Facts, resource: &#resource) -> __Read<bool> {
+                fn guard(
+                    t: &T, state: usize, transition: usize, facts: &__Facts, resource: &#resource,
+                ) -> __Read<bool> {
                     __Ok(match transition { #guards _ => true })
                 }
                 fn wanted(
@@ -105,10 +107,19 @@ impl Expansion<'_> {
     }
 
     fn guards(&self) -> TokenStream {
-        let guarded = self.model.transitions.iter().enumerate();
-        let (indices, guards): (Vec<usize>, Vec<&Ident>) =
-            guarded.filter_map(|(index, transition)| Some((index, transition.guard.as_ref()?))).unzip();
-        quote!(#(#indices => t.#guards(&__decode(facts)?, resource),)*)
+        let ask = |guard: &Ident| quote!(t.#guard(&__decode(facts)?, resource));
+        let arms = self.model.transitions.iter().enumerate().filter_map(|(index, transition)| {
+            let own = transition.guard.as_ref().map(ask);
+            let guards = self.model.guards.iter().filter(|((_, guarded), _)| *guarded == index);
+            let (places, others): (Vec<usize>, Vec<TokenStream>) =
+                guards.map(|((place, _), guard)| (*place, ask(guard))).unzip();
+            if places.is_empty() {
+                return own.map(|own| quote!(#index => #own,));
+            }
+            let own = own.unwrap_or_else(|| quote!(true));
+            Some(quote!(#index => match state { #(#places => #others,)* _ => #own },))
+        });
+        quote!(#(#arms)*)
     }
 
     fn wanted(&self) -> TokenStream {

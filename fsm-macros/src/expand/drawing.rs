@@ -29,8 +29,20 @@ impl Expansion<'_> {
             .zip(&facts)
             .map(|(state, names)| {
                 let facts = state.facts.iter().zip(names);
-                facts.map(|(fact, name)| Fact { name, ty: "", doc: &fact.doc, each: fact.each.is_some() }).collect()
+                let facts = facts.map(|(fact, name)| Fact {
+                    name,
+                    ty: "",
+                    doc: &fact.doc,
+                    each: fact.each.is_some(),
+                    default: fact.default,
+                });
+                facts.collect()
             })
+            .collect();
+        let guard_names: Vec<Vec<(usize, String)>> = (0..names.len()).map(|state| self.guards_on(state)).collect();
+        let guards: Vec<Vec<(usize, &str)>> = guard_names
+            .iter()
+            .map(|guards| guards.iter().map(|(index, guard)| (*index, guard.as_str())).collect())
             .collect();
         let states: Vec<State<'_>> = model
             .states()
@@ -50,6 +62,7 @@ impl Expansion<'_> {
                 facts: &own[index],
                 known: &[],
                 transitions: &model.listed[index],
+                guards: &guards[index],
             })
             .collect();
         let texts: Vec<(String, Option<String>, ContractText)> = model
@@ -79,7 +92,7 @@ impl Expansion<'_> {
                     Kind::Effect(contract) => GraphKind::Effect(drawn(contract, text)),
                     Kind::NoEffect => GraphKind::NoEffect,
                     Kind::Rewind => GraphKind::Rewind,
-                    Kind::Waits { within } => GraphKind::Waits { every: None, within: *within },
+                    Kind::Waits { within, every } => GraphKind::Waits { every: *every, within: *within },
                 },
             })
             .collect();

@@ -56,14 +56,24 @@ impl Expansion<'_> {
         let leaving = state.leaving.map(|_| quote!(+ LEAVING));
         let facts = &state.facts;
         let kinds = facts.iter().map(|fact| word(if fact.each.is_some() { "set" } else { "fact" }));
+        let defaults = facts.iter().map(|fact| fact.default.then(|| quote!(.or_default())));
         let names = facts.iter().map(|fact| fact.ident.unraw().to_string());
         let types = facts.iter().map(|fact| fact.written.replace(' ', ""));
         let docs = facts.iter().map(|fact| &fact.doc);
         let known = self.model.known[index].iter().map(|fact| self.model.fact(*fact).ident.unraw().to_string());
         let transitions = &self.model.listed[index];
+        let (guarded, guards): (Vec<usize>, Vec<String>) = self.guards_on(index).into_iter().unzip();
+        let guards = (!guards.is_empty()).then(|| quote!(.guarded(&[#((#guarded, #guards)),*])));
         quote! {
-            state(#name, #doc, #rest #initial #failed #leaving, &[#(#kinds(#names, #types, #docs)),*], &[#(#known),*], &[#(#transitions),*])
+            state(#name, #doc, #rest #initial #failed #leaving, &[#(#kinds(#names, #types, #docs) #defaults),*], &[#(#known),*], &[#(#transitions),*]) #guards
         }
+    }
+
+    /// The guards that transitions have on a state in place of their own.
+    pub(super) fn guards_on(&self, state: usize) -> Vec<(usize, String)> {
+        let listed = self.model.listed[state].iter();
+        let guards = listed.filter_map(|index| Some((*index, self.model.guards.get(&(state, *index))?)));
+        guards.map(|(index, guard)| (index, guard.unraw().to_string())).collect()
     }
 
     fn graph_transition(&self, transition: &Transition) -> TokenStream {
@@ -75,11 +85,13 @@ impl Expansion<'_> {
             Kind::Effect(contract) => (word("effect"), Some(graph_contract(contract))),
             Kind::NoEffect => (word("no_effect"), None),
             Kind::Rewind => (word("rewind"), None),
-            Kind::Waits { within: Some(within) } => {
-                let within = millis(*within);
-                (word("waits"), Some(quote!(Some(#within), None)))
+            Kind::Waits { within, every } => {
+                let [within, every] = [within, every].map(|time| match time.map(millis) {
+                    Some(time) => quote!(Some(#time)),
+                    None => quote!(None),
+                });
+                (word("waits"), Some(quote!(#within, #every)))
             }
-            Kind::Waits { within: None } => (word("waits"), Some(quote!(None, None))),
         };
         let last = last.map(|last| quote!(, #last));
         let on_delete = transition.on_delete.then(|| quote!(.on_delete()));

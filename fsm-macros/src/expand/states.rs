@@ -1,5 +1,7 @@
 //! The typed states, their edges, and the state enum.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
@@ -77,7 +79,7 @@ impl Expansion<'_> {
                 pub fn start() -> Self { #begin }
             }
         });
-        let edges = self.edges(index);
+        let edges = self.edges(&self.targets(index), &self.model.names[index]);
         let steps = (start.is_some() || !edges.is_empty()).then(|| quote!(impl #ident { #start #edges }));
         // What another state knows is read as that state: one look at each fact, and not one for each fact and state.
         let base = self.base(index);
@@ -87,13 +89,7 @@ impl Expansion<'_> {
         let is_inherited = |fact: &FactDecl| {
             !own(fact) && inherited.is_some_and(|names| names.contains(&fact.ident.unraw().to_string()))
         };
-        let read = |fact: &FactDecl| {
-            let (ty, key) = (&fact.ty, fact.ident.unraw().to_string());
-            match &fact.each {
-                Some((subject, member)) => quote_spanned!(ty.span()=> __Facts::each::<#subject, #member>(facts, #key)?),
-                None => quote_spanned!(ty.span()=> __Facts::get::<#ty>(facts, #key)?),
-            }
-        };
+        let read = |fact: &FactDecl| self.read(fact);
         let decoded = base.map(|base| {
             let base = &self.model.states()[base].ident;
             quote!(__decode::<#base>(facts)?)
@@ -135,6 +131,18 @@ impl Expansion<'_> {
                     __Ok(#index)
                 }
             }
+        }
+    }
+
+    /// The expression that reads a fact.
+    pub(super) fn read(&self, fact: &FactDecl) -> TokenStream {
+        let (ty, key) = (&fact.ty, fact.ident.unraw().to_string());
+        match &fact.each {
+            Some((subject, member)) => quote_spanned!(ty.span()=> __Facts::each::<#subject, #member>(facts, #key)?),
+            None if self.model.has_default(&key) => {
+                quote_spanned!(ty.span()=> __Facts::or_default::<#ty>(facts, #key)?)
+            }
+            None => quote_spanned!(ty.span()=> __Facts::get::<#ty>(facts, #key)?),
         }
     }
 
@@ -187,7 +195,7 @@ impl Expansion<'_> {
         let mut targets: Vec<usize> =
             if self.stub.is_some() { (0..self.model.states().len()).collect() } else { Vec::new() };
         targets.retain(|to| !self.begins(from) || snake(&self.model.states()[*to].ident) != "start");
-        for transition in self.model.transitions.iter().filter(|it| it.from == from) {
+        for transition in self.model.transitions.iter().filter(|it| it.places.contains(&from)) {
             for to in &transition.to {
                 if !targets.contains(to) {
                     targets.push(*to);
@@ -197,10 +205,9 @@ impl Expansion<'_> {
         targets
     }
 
-    /// The pure step of each edge from this state.
-    fn edges(&self, from: usize) -> TokenStream {
-        let source = &self.model.names[from];
-        let edges = self.targets(from).into_iter().map(|to| {
+    /// The pure step of each edge to these states, from where these facts are known.
+    pub(super) fn edges(&self, targets: &[usize], source: &BTreeSet<String>) -> TokenStream {
+        let edges = targets.iter().copied().map(|to| {
             let target = &self.model.states()[to];
             let (ident, data) = (&target.ident, self.data(to));
             let method = snake(ident);
@@ -217,11 +224,17 @@ impl Expansion<'_> {
                     (quote!(facts: #literal), quote!(let #literal { #(#names),* } = facts;))
                 }
             };
-            let known = self.model.known[to].iter().map(|fact| &self.model.fact(*fact).ident);
-            let (carried, begun): (Vec<&Ident>, Vec<&Ident>) = known
-                .filter(|ident| !names.contains(ident))
-                .partition(|ident| source.contains(&ident.unraw().to_string()));
+            let known = self.model.known[to].iter().map(|fact| self.model.fact(*fact));
+            let is_known = |ident: &Ident| source.contains(&ident.unraw().to_string());
+            let (carried, begun): (Vec<&FactDecl>, Vec<&FactDecl>) =
+                known.filter(|fact| !names.contains(&&fact.ident)).partition(|fact| is_known(&fact.ident));
+            let carried: Vec<&Ident> = carried.into_iter().map(|fact| &fact.ident).collect();
             let from = (!carried.is_empty()).then(|| quote!(let __from = self.0.into_inner();));
+            // A set begins empty, and what has a default with that.
+            let begun = begun.into_iter().map(|fact| {
+                let (ident, is_set) = (&fact.ident, fact.each.is_some());
+                if is_set { quote!(#ident: __Each::new()) } else { quote!(#ident: __Default::default()) }
+            });
             let doc = format!("The step to [`{}`].", ident.unraw());
             let body = if self.stub.is_some() {
                 quote!(::core::panic!())
@@ -229,17 +242,37 @@ impl Expansion<'_> {
                 quote! {
                     #from #open
                     #ident(__Sealed::new(#data {
-                        #(#names,)* #(#carried: __from.#carried,)* #(#begun: __Each::new(),)*
+                        #(#names,)* #(#carried: __from.#carried,)* #(#begun,)*
                     }))
                 }
             };
+            let again = format_ident!("{}_again", method.unraw(), span = method.span());
+            let is_free = targets.iter().all(|other| snake(&self.model.states()[*other].ident) != again);
+            let again = (!taken.is_empty() && is_free && self.stub.is_none() && names.iter().all(|it| is_known(it)))
+                .then(|| self.again(&again, to));
             quote! {
                 #[doc = #doc]
                 #[must_use]
                 pub fn #method(self, #argument) -> #ident { #body }
+                #again
             }
         });
         quote!(#(#edges)*)
+    }
+
+    /// The step to a state all of whose facts are known already, and stay as they are.
+    fn again(&self, method: &Ident, to: usize) -> TokenStream {
+        let (ident, data) = (&self.model.states()[to].ident, self.data(to));
+        let known = self.model.known[to].iter().map(|fact| &self.model.fact(*fact).ident);
+        let doc = format!("The step to [`{}`], with the facts as they are.", ident.unraw());
+        quote! {
+            #[doc = #doc]
+            #[must_use]
+            pub fn #method(self) -> #ident {
+                let __from = self.0.into_inner();
+                #ident(__Sealed::new(#data { #(#known: __from.#known,)* }))
+            }
+        }
     }
 
     fn state_enum(&self) -> TokenStream {
@@ -306,13 +339,13 @@ impl Expansion<'_> {
         quote!(#(#branches)*)
     }
 
-    fn debug(&self) -> Option<TokenStream> {
+    pub(super) fn debug(&self) -> Option<TokenStream> {
         self.model.declaration.debug.then(|| quote!(#[derive(Debug)]))
     }
 }
 
 /// The fields of a struct that holds these facts.
-fn fields(facts: &[&FactDecl]) -> TokenStream {
+pub(super) fn fields(facts: &[&FactDecl]) -> TokenStream {
     let docs = facts
         .iter()
         .map(|fact| if fact.doc.is_empty() { format!("The fact `{}`.", fact.ident.unraw()) } else { fact.doc.clone() });

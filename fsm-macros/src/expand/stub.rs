@@ -23,7 +23,9 @@ impl Expansion<'_> {
         let literals = self.model.states().iter().map(|state| format_ident!("{}Facts", state.ident.unraw()));
         let branches = self.model.transitions.iter().filter(|it| it.is_branch());
         let next: Vec<Ident> = branches.clone().map(|it| pascal(&it.name, "Next")).collect();
-        let names: Vec<Ident> = states.cloned().chain(literals).chain(next).chain([self.item("State")]).collect();
+        let views = self.model.views().into_iter().map(|view| view.ident);
+        let names: Vec<Ident> =
+            states.cloned().chain(literals).chain(next).chain(views).chain([self.item("State")]).collect();
         let names = names.iter().filter(|name| taken.insert(name.unraw().to_string()));
         let made = branches.map(|it| pascal(&it.name, "Made"));
         let (attempt, runner) = (self.item("Attempt"), self.item("Runner"));

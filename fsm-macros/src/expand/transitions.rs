@@ -57,17 +57,15 @@ impl Expansion<'_> {
 
     /// Every method of the trait, once.
     pub(super) fn all_methods(&self) -> Vec<Method> {
-        let mut guards: Vec<&Ident> = Vec::new();
+        let mut guards: Vec<Ident> = Vec::new();
         let mut methods: Vec<Method> = Vec::new();
-        for transition in &self.model.transitions {
-            for method in self.methods(transition) {
+        for index in 0..self.model.transitions.len() {
+            for method in self.methods(index) {
                 if matches!(method.role, Role::Guard) {
-                    if guards.iter().any(|known| **known == method.name) {
+                    if guards.contains(&method.name) {
                         continue;
                     }
-                    if let Some(guard) = &transition.guard {
-                        guards.push(guard);
-                    }
+                    guards.push(method.name.clone());
                 }
                 // After an error two methods may have one name, which was reported.
                 if self.stub.is_some() && methods.iter().any(|known| known.name == method.name) {
@@ -79,15 +77,16 @@ impl Expansion<'_> {
         methods
     }
 
-    fn methods(&self, transition: &Transition) -> Vec<Method> {
+    fn methods(&self, index: usize) -> Vec<Method> {
         let fsm = self.fsm();
-        let state = |index: usize| &self.model.states()[index].ident;
-        let from = state(transition.from);
+        let transition = &self.model.transitions[index];
+        let from = self.model.source(index, self.model.sources(index));
+        let starts = self.starts(&transition.places);
         let attempt = self.item("Attempt");
         let unknown = &self.stub;
         if matches!(transition.kind, Kind::Rewind) {
             let mut methods = Vec::new();
-            self.guard(transition, &mut methods);
+            self.guards_of(index, &mut methods);
             return methods;
         }
         let next = if transition.loose { quote!(#unknown) } else { self.next(transition) };
@@ -108,14 +107,14 @@ impl Expansion<'_> {
             Kind::Waits { .. } => (quote!(#fsm::Wait<#next>), Answer::Future),
         };
         let doc = match &transition.kind {
-            Kind::Waits { .. } => format!("Looks whether {from} can be left; it changes nothing."),
-            Kind::NoEffect => format!("The step from {from}; it touches nothing outside the record."),
-            Kind::Effect(_) if transition.for_each().is_some() => format!("Makes one member of the set, in {from}."),
-            Kind::Effect(_) | Kind::Rewind => format!("The step from {from}."),
+            Kind::Waits { .. } => format!("Looks whether {starts} can be left; it changes nothing."),
+            Kind::NoEffect => format!("The step from {starts}; it touches nothing outside the record."),
+            Kind::Effect(_) if transition.for_each().is_some() => format!("Makes one member of the set, in {starts}."),
+            Kind::Effect(_) | Kind::Rewind => format!("The step from {starts}."),
         };
         add(transition.name.clone(), Role::Run, start.clone(), output, answer, doc);
         let Some(contract) = transition.contract() else {
-            self.guard(transition, &mut methods);
+            self.guards_of(index, &mut methods);
             return methods;
         };
         if contract.in_doubt == InDoubt::Lookup {
@@ -143,7 +142,7 @@ impl Expansion<'_> {
             let doc = format!("Removes whatever an attempt at `{name}` may have made. Finding nothing is success.");
             add(abort.clone(), Role::Abort, start, quote!(()), Answer::Future, doc);
         }
-        self.guard(transition, &mut methods);
+        self.guards_of(index, &mut methods);
         if let Some(set) = &contract.for_each {
             let resource = &self.model.declaration.resource;
             let subject = &set.subject;
@@ -159,18 +158,19 @@ impl Expansion<'_> {
         methods
     }
 
-    fn guard(&self, transition: &Transition, methods: &mut Vec<Method>) {
-        let Some(guard) = &transition.guard else { return };
-        let from = &self.model.states()[transition.from].ident;
-        let resource = &self.model.declaration.resource;
-        methods.push(Method {
-            name: guard.clone(),
-            role: Role::Guard,
-            arguments: quote!(at: &#from, resource: &#resource),
-            output: quote!(bool),
-            answer: Answer::Value,
-            doc: format!("Whether `{}` is to run: what is recorded against what is wanted.", transition.name.unraw()),
-        });
+    fn guards_of(&self, index: usize, methods: &mut Vec<Method>) {
+        let (resource, name) = (&self.model.declaration.resource, self.model.transitions[index].name.unraw());
+        for (guard, places) in self.model.guards_of(index) {
+            let from = self.model.source(index, &places);
+            methods.push(Method {
+                name: guard.clone(),
+                role: Role::Guard,
+                arguments: quote!(at: &#from, resource: &#resource),
+                output: quote!(bool),
+                answer: Answer::Value,
+                doc: format!("Whether `{name}` is to run: what is recorded against what is wanted."),
+            });
+        }
     }
 
     /// What a transition's method returns on success.

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     NoEffect,
     Waits {
         within: Option<Duration>,
+        every: Option<Duration>,
     },
     /// Back to the mark of a state, without a method.
     Rewind,
@@ -110,16 +111,36 @@ pub(super) fn kind(
                 format!("`within` bounds a transition that `waits`, and `{name}` is `no_effect`: remove this"),
             );
         }
+        if let (Some(_), Some((_, every))) = (typed.no_effect, typed.every) {
+            errors.at(
+                every,
+                format!(
+                    "`every` says how often a transition that `waits` looks, and `{name}` is `no_effect`: remove this"
+                ),
+            );
+        }
         // Its look-up, undo and abort may be written already.
         if effect.is_none() {
-            let within = typed.within.map(|(within, _)| within);
-            return (if typed.no_effect.is_some() { Kind::NoEffect } else { Kind::Waits { within } }, loose);
+            let [within, every] = [typed.within, typed.every].map(|time| time.map(|(time, _)| time));
+            return (if typed.no_effect.is_some() { Kind::NoEffect } else { Kind::Waits { within, every } }, loose);
         }
-    } else if let Some((_, within)) = typed.within {
-        errors.at(
-            within,
-            format!("`within` bounds a transition that `waits`; the deadline of the effect `{name}` is its `timeout`"),
-        );
+    } else {
+        if let Some((_, within)) = typed.within {
+            errors.at(
+                within,
+                format!(
+                    "`within` bounds a transition that `waits`; the deadline of the effect `{name}` is its `timeout`"
+                ),
+            );
+        }
+        if let Some((_, every)) = typed.every {
+            errors.at(
+                every,
+                format!(
+                    "`every` says how often a transition that `waits` looks; the effect `{name}` is spaced by its `retry`"
+                ),
+            );
+        }
     }
     if let (Some(order), None) = (&typed.order, &typed.for_each) {
         errors.at(
@@ -167,17 +188,21 @@ pub(super) fn kind(
         errors.at(method.span(), format!("`{name}` is held when in doubt and has an undo, so a deletion could wait for an operator for ever: add `abort = method_name`, which removes whatever an attempt may have made"));
     }
     let for_each = typed.for_each.as_ref().and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
+    let defaults = &declaration.defaults;
     let contract = Contract {
         in_doubt,
         undo,
         abort: typed.abort.clone(),
-        timeout: typed.timeout.unwrap_or(Duration::from_secs(60)),
-        settle: typed.settle.unwrap_or(if in_doubt == InDoubt::Lookup {
+        timeout: typed.timeout.or(defaults.timeout.map(|(time, _)| time)).unwrap_or(Duration::from_secs(60)),
+        settle: typed.settle.or(defaults.settle.map(|(time, _)| time)).unwrap_or(if in_doubt == InDoubt::Lookup {
             Duration::from_secs(5)
         } else {
             Duration::ZERO
         }),
-        retry: typed.retry.unwrap_or((Duration::from_secs(1), Duration::from_secs(300))),
+        retry: typed
+            .retry
+            .or(defaults.retry.map(|(range, _)| range))
+            .unwrap_or((Duration::from_secs(1), Duration::from_secs(300))),
         look_first: typed.look_first.as_ref().is_none_or(syn::LitBool::value),
         predecessor: match &typed.predecessor {
             Some(value) if value == "adopt" => Predecessor::Adopt,
@@ -207,7 +232,7 @@ fn rewinds(name: &Ident, rewind: proc_macro2::Span, typed: &TransitionDecl, erro
     ];
     let flags = [typed.no_effect, typed.waits, typed.look_first.as_ref().map(syn::LitBool::span)];
     let other = words.into_iter().flatten().map(Ident::span).chain(flags.into_iter().flatten()).next();
-    let other = other.or(typed.within.map(|(_, span)| span));
+    let other = other.or(typed.within.or(typed.every).map(|(_, span)| span));
     let has_times = typed.timeout.is_some() || typed.settle.is_some() || typed.retry.is_some();
     if let Some(span) = other.or(has_times.then_some(rewind)) {
         errors.at(

@@ -26,6 +26,7 @@ pub(crate) struct TransitionDecl {
     pub(crate) timeout: Option<Duration>,
     pub(crate) settle: Option<Duration>,
     pub(crate) within: Option<(Duration, Span)>,
+    pub(crate) every: Option<(Duration, Span)>,
     pub(crate) retry: Option<(Duration, Duration)>,
     pub(crate) look_first: Option<LitBool>,
     pub(crate) no_effect: Option<Span>,
@@ -34,11 +35,11 @@ pub(crate) struct TransitionDecl {
     pub(crate) on_delete: Option<Span>,
     /// A key was not understood; what it stands for is not missed too.
     pub(crate) broken: bool,
-    /// Whether any key is given: a bare name lists a `for_each` transition again.
-    pub(crate) bare: bool,
+    /// The keys, as they were typed.
+    pub(crate) keys: Vec<Ident>,
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "in_doubt",
     "undo",
     "abort",
@@ -50,6 +51,7 @@ const KEYS: [&str; 17] = [
     "timeout",
     "settle",
     "within",
+    "every",
     "retry",
     "look_first",
     "no_effect",
@@ -72,22 +74,25 @@ impl Parse for Parsed {
                 "expected the transition's name, as in `create_room -> RoomCreated, in_doubt = …, undo = …`",
             )
         })?;
-        let mut transition = TransitionDecl::new(name, input.is_empty());
+        let mut transition = TransitionDecl::new(name);
         let mut errors = Vec::new();
         if let Err(error) = transition.targets(input) {
             errors.push(error);
         }
-        errors.extend(keys::each(input, |key, value| transition.set(key, value)));
+        errors.extend(keys::each(input, |key, value| {
+            transition.keys.push(key.clone());
+            transition.set(key, value)
+        }));
         transition.broken = !errors.is_empty();
         Ok(Self { transition, errors })
     }
 }
 
 impl TransitionDecl {
-    fn new(name: Ident, bare: bool) -> Self {
+    fn new(name: Ident) -> Self {
         Self {
             name,
-            bare,
+            keys: Vec::new(),
             targets: Vec::new(),
             in_doubt: None,
             undo: None,
@@ -100,6 +105,7 @@ impl TransitionDecl {
             timeout: None,
             settle: None,
             within: None,
+            every: None,
             retry: None,
             look_first: None,
             no_effect: None,
@@ -108,6 +114,16 @@ impl TransitionDecl {
             on_delete: None,
             broken: false,
         }
+    }
+
+    /// Whether it says where it leads or what it keeps, so that other states can list it by its name.
+    pub(crate) fn declares(&self) -> bool {
+        !self.targets.is_empty() || self.for_each.is_some()
+    }
+
+    /// Whether it says nothing but its name and a guard.
+    pub(crate) fn is_bare(&self) -> bool {
+        !self.declares() && !self.broken && self.keys.iter().all(|key| key == "when")
     }
 
     /// What stands behind the arrow, up to the first key.
@@ -140,6 +156,7 @@ impl TransitionDecl {
             "timeout" => once(key, &mut self.timeout, span::duration(&text(key, value, "30s")?)?),
             "settle" => once(key, &mut self.settle, span::duration(&text(key, value, "30s")?)?),
             "within" => once(key, &mut self.within, (span::duration(&text(key, value, "10m")?)?, key.span())),
+            "every" => once(key, &mut self.every, (span::interval(&text(key, value, "30s")?)?, key.span())),
             "retry" => once(key, &mut self.retry, span::range(&text(key, value, "1s..5m")?)?),
             "look_first" => match keys::value(key, value)? {
                 Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => once(key, &mut self.look_first, value),

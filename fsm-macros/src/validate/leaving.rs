@@ -39,11 +39,9 @@ fn marks(model: &Model, errors: &mut Errors) {
                 ),
             );
         }
-        if let Some(set) =
-            model.listed[index].iter().map(|it| &model.transitions[*it]).find(|it| it.for_each().is_some())
-        {
+        if let Some(set) = model.listed[index].iter().find(|it| model.transitions[**it].for_each().is_some()) {
             errors.at(
-                set.name.span(),
+                model.span(index, *set),
                 format!(
                     "{} is a leaving state, where no set is kept: what is there is undone after it; remove this",
                     state.ident
@@ -59,9 +57,10 @@ fn marks(model: &Model, errors: &mut Errors) {
 
 fn edges(model: &Model, errors: &mut Errors) {
     let states = model.states();
-    for transition in &model.transitions {
+    for (index, place) in model.transitions.iter().enumerate().flat_map(|(index, it)| it.places.iter().map(move |place| (index, *place))) {
+        let transition = &model.transitions[index];
         let name = &transition.name;
-        let from = &states[transition.from];
+        let from = &states[place];
         let mut to = transition.to.iter().map(|to| &states[*to]);
         let mut back = transition.back.iter().map(|to| &states[*to]);
         let text = if from.leaving.is_some() {
@@ -102,7 +101,7 @@ fn edges(model: &Model, errors: &mut Errors) {
         } else {
             continue;
         };
-        errors.at(name.span(), text);
+        errors.at(model.span(place, index), text);
     }
 }
 

@@ -1,16 +1,19 @@
 //! What can come after what. Invariant: no effect is sent again while what it made lives, and a rewind finds a mark, undoes all that it
 //! should, and restores what it cannot undo.
 
+use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 
 use crate::errors::Errors;
 use crate::model::{Kind, Model, Transition, Undo};
 
 pub(super) fn validate(model: &Model, errors: &mut Errors) {
-    for transition in &model.transitions {
+    for (index, transition) in model.transitions.iter().enumerate() {
         sent_again(model, transition, errors);
         if matches!(transition.kind, Kind::Rewind) {
-            goes_back(model, transition, errors);
+            for from in &transition.places {
+                goes_back(model, transition, *from, model.span(*from, index), errors);
+            }
         }
     }
 }
@@ -18,7 +21,8 @@ pub(super) fn validate(model: &Model, errors: &mut Errors) {
 /// One key is never sent with two specs, so a step with an undo does not run again while its effect lives.
 fn sent_again(model: &Model, transition: &Transition, errors: &mut Errors) {
     let Some(undo) = transition.undo().filter(|_| transition.for_each().is_none()) else { return };
-    if transition.to.iter().any(|made| path(model, *made, transition.from, &[]).is_some()) {
+    let again = |made: &usize| transition.places.iter().any(|from| path(model, *made, *from, &[]).is_some());
+    if transition.to.iter().any(again) {
         errors.at(
             transition.name.span(),
             format!(
@@ -29,22 +33,20 @@ fn sent_again(model: &Model, transition: &Transition, errors: &mut Errors) {
     }
 }
 
-fn goes_back(model: &Model, rewind: &Transition, errors: &mut Errors) {
+fn goes_back(model: &Model, rewind: &Transition, from: usize, span: Span, errors: &mut Errors) {
     let states = model.states();
     let name = |state: usize| states[state].ident.unraw().to_string();
     let names = |some: &[usize], by: &str| some.iter().map(|state| name(*state)).collect::<Vec<_>>().join(by);
-    let (from, targets) = (rewind.from, &rewind.back);
+    let targets = &rewind.back;
     if targets.contains(&from) {
-        errors.at(
-            rewind.name.span(),
-            format!("`{}` goes back to {}, where it stands: name an earlier state", rewind.name, name(from)),
-        );
+        errors
+            .at(span, format!("`{}` goes back to {}, where it stands: name an earlier state", rewind.name, name(from)));
         return;
     }
     let initial = states.iter().position(|state| state.initial.is_some()).unwrap_or(0);
     if let Some(around) = path(model, initial, from, targets) {
         errors.at(
-            rewind.name.span(),
+            span,
             format!(
                 "`{}` goes back to {}, and a resource may come to {} without it, by {}: name states that lie on every path, as in `{} -> A | B`",
                 rewind.name,
@@ -62,7 +64,7 @@ fn goes_back(model: &Model, rewind: &Transition, errors: &mut Errors) {
         for step in &model.transitions {
             let stays = step.contract().is_some_and(|it| !matches!(it.undo, Undo::Method(_)) && it.for_each.is_none());
             let between = || {
-                path(model, *target, step.from, &[]).is_some()
+                step.places.iter().any(|place| path(model, *target, *place, &[]).is_some())
                     && step.to.iter().any(|made| path(model, *made, from, &[*target]).is_some())
             };
             if !stays || !between() {
@@ -72,7 +74,7 @@ fn goes_back(model: &Model, rewind: &Transition, errors: &mut Errors) {
             let lost = written.map(|fact| fact.ident.unraw().to_string()).find(|fact| known.contains(fact));
             if let Some(fact) = lost {
                 errors.at(
-                    rewind.name.span(),
+                    span,
                     format!(
                         "`{}` goes back to {1}, and `{2}`, which has no undo, writes `{fact}`, which {1} knows: the record would say again what the world no longer shows; give `{2}` an undo, or let it record another fact",
                         rewind.name,
@@ -87,7 +89,7 @@ fn goes_back(model: &Model, rewind: &Transition, errors: &mut Errors) {
 }
 
 /// The states on a way from one state to another, both included, that passes through none of the others.
-fn path(model: &Model, from: usize, to: usize, except: &[usize]) -> Option<Vec<usize>> {
+pub(super) fn path(model: &Model, from: usize, to: usize, except: &[usize]) -> Option<Vec<usize>> {
     if except.contains(&from) {
         return None;
     }
@@ -103,7 +105,9 @@ fn path(model: &Model, from: usize, to: usize, except: &[usize]) -> Option<Vec<u
             way.reverse();
             return Some(way);
         }
-        for next in model.transitions.iter().filter(|it| it.from == state).flat_map(|it| it.to.iter().copied()) {
+        for next in
+            model.transitions.iter().filter(|it| it.places.contains(&state)).flat_map(|it| it.to.iter().copied())
+        {
             if came[next].is_none() && !except.contains(&next) {
                 came[next] = Some(state);
                 open.push_back(next);

@@ -209,11 +209,11 @@ impl Steps for BadSteps {
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
         self.inner.check(state, facts)
     }
-    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
+    fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
         if matches!(self.bug, Bug::FickleGuard) {
             return Ok(FICKLE.fetch_not(Ordering::SeqCst));
         }
-        self.inner.guard(transition, facts)
+        self.inner.guard(state, transition, facts)
     }
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         let wanted = self.inner.wanted(transition, facts)?;

@@ -342,8 +342,8 @@ impl Steps for SimSteps {
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
         self.readable(self.inner.check(state, facts))
     }
-    fn guard(&self, transition: usize, facts: &Facts) -> Result<bool, FactError> {
-        self.readable(self.inner.guard(transition, facts))
+    fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
+        self.readable(self.inner.guard(state, transition, facts))
     }
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         self.readable(self.inner.wanted(transition, facts))

@@ -1,0 +1,22 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Size(u32);
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    Made {
+        #[fsm(default)]
+        size: Size,
+    },
+}
+
+fn main() {}

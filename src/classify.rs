@@ -64,6 +64,12 @@ impl Class {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what an error of it means for an effect",
+    label = "no `Classify`",
+    note = "for an error of your own, write `impl durable_fsm::Classify for {Self} {{}}`: every failure then counts as unknown, and is resolved by the declared contract",
+    note = "`type Error` is a type of your own that implements `std::error::Error`, as `#[derive(Debug, thiserror::Error)]` writes it"
+)]
 pub trait Classify: std::error::Error + Send + Sync + 'static {
     /// What this error means. [`Class::Unknown`] unless said otherwise.
     fn classify(&self) -> Class {

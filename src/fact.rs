@@ -27,6 +27,19 @@ impl<'de> Deserialize<'de> for Facts {
     }
 }
 
+/// What a fact must be.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a fact: it is not written to a record and read back",
+    label = "not serializable",
+    note = "a type of your own derives `serde::Serialize` and `serde::Deserialize`",
+    note = "a secret is no fact: record where it is kept, and read it there"
+)]
+pub trait Fact: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Fact for T {}
+
 /// A fact that cannot be read or stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -82,6 +95,11 @@ impl Facts {
         T::deserialize(value).map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
     }
 
+    #[doc(hidden)]
+    pub fn fact<T: Fact>(&self, name: &str) -> Result<T, FactError> {
+        self.get(name)
+    }
+
     /// Reads an `Each` fact; one that was never written is the empty set.
     ///
     /// # Errors
@@ -94,7 +112,7 @@ impl Facts {
     ///
     /// # Errors
     /// [`FactError::Decode`].
-    pub fn or_default<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, FactError> {
+    pub fn or_default<T: Fact + Default>(&self, name: &str) -> Result<T, FactError> {
         if self.0.contains_key(name) { self.get(name) } else { Ok(T::default()) }
     }
 
@@ -102,7 +120,7 @@ impl Facts {
     ///
     /// # Errors
     /// [`FactError::Encode`] or [`FactError::Lossy`].
-    pub fn put<T: Serialize + DeserializeOwned>(&mut self, name: &str, value: &T) -> Result<(), FactError> {
+    pub fn put<T: Fact>(&mut self, name: &str, value: &T) -> Result<(), FactError> {
         self.set(name, record(name, value)?);
         Ok(())
     }

@@ -340,7 +340,13 @@ impl<R: Resource> Call<R> {
 
 /// What a subject of a set must be.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a subject of a set: it is not read back from a record",
+    label = "not deserializable",
+    note = "a type of your own derives `serde::Serialize` and `serde::Deserialize`"
+)]
 pub trait Subject: DeserializeOwned + Send + Sync + 'static {}
+#[diagnostic::do_not_recommend]
 impl<U: DeserializeOwned + Send + Sync + 'static> Subject for U {}
 
 /// What a member of a set must be, to be undone.
@@ -350,7 +356,13 @@ impl<M: DeserializeOwned + Send + Sync + 'static> Member for M {}
 
 /// What a member of a set must be, to be recorded.
 #[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a member of a set: it is not written to a record and read back",
+    label = "not serializable",
+    note = "a type of your own derives `serde::Serialize` and `serde::Deserialize`"
+)]
 pub trait Recorded: Serialize + DeserializeOwned + Send + 'static {}
+#[diagnostic::do_not_recommend]
 impl<M: Serialize + DeserializeOwned + Send + 'static> Recorded for M {}
 
 /// The answer of a dispatch that was asked for something the machine does not have.

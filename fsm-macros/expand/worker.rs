@@ -1,12 +1,18 @@
 // Written by the derive; see `src/expand.rs`.
 
 ///Nothing exists yet.
-pub struct Requested(::durable_fsm::__private::Sealed<RequestedData>);
+pub struct Requested {
+    made_by_start_of_requested: ::durable_fsm::__private::Sealed<RequestedData>,
+}
 ///What is known in [`Requested`]; read through it.
 #[allow(dead_code)]
 pub struct RequestedData {}
 ///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
-pub struct AccountRegistered(::durable_fsm::__private::Sealed<AccountRegisteredData>);
+pub struct AccountRegistered {
+    made_by_from_account_registered: ::durable_fsm::__private::Sealed<
+        AccountRegisteredData,
+    >,
+}
 ///What is known in [`AccountRegistered`]; read through it.
 #[allow(dead_code)]
 pub struct AccountRegisteredData {
@@ -14,7 +20,9 @@ pub struct AccountRegisteredData {
     pub user_id: String,
 }
 ///The worker has its room.
-pub struct RoomCreated(::durable_fsm::__private::Sealed<RoomCreatedData>);
+pub struct RoomCreated {
+    made_by_from_room_created: ::durable_fsm::__private::Sealed<RoomCreatedData>,
+}
 ///What is known in [`RoomCreated`]; read through it.
 #[allow(dead_code)]
 pub struct RoomCreatedData {
@@ -24,7 +32,9 @@ pub struct RoomCreatedData {
     pub room_id: String,
 }
 ///The gateway knows the worker's key.
-pub struct ConsumerCreated(::durable_fsm::__private::Sealed<ConsumerCreatedData>);
+pub struct ConsumerCreated {
+    made_by_from_consumer_created: ::durable_fsm::__private::Sealed<ConsumerCreatedData>,
+}
 ///What is known in [`ConsumerCreated`]; read through it.
 #[allow(dead_code)]
 pub struct ConsumerCreatedData {
@@ -36,7 +46,9 @@ pub struct ConsumerCreatedData {
     pub consumer: String,
 }
 ///The worker may use the AI route.
-pub struct RouteAuthorized(::durable_fsm::__private::Sealed<RouteAuthorizedData>);
+pub struct RouteAuthorized {
+    made_by_from_route_authorized: ::durable_fsm::__private::Sealed<RouteAuthorizedData>,
+}
 ///What is known in [`RouteAuthorized`]; read through it.
 #[allow(dead_code)]
 pub struct RouteAuthorizedData {
@@ -50,7 +62,9 @@ pub struct RouteAuthorizedData {
     pub route: String,
 }
 ///The configuration is made; its secrets are added when it is pushed.
-pub struct ConfigGenerated(::durable_fsm::__private::Sealed<ConfigGeneratedData>);
+pub struct ConfigGenerated {
+    made_by_from_config_generated: ::durable_fsm::__private::Sealed<ConfigGeneratedData>,
+}
 ///What is known in [`ConfigGenerated`]; read through it.
 #[allow(dead_code)]
 pub struct ConfigGeneratedData {
@@ -66,7 +80,9 @@ pub struct ConfigGeneratedData {
     pub config: String,
 }
 ///The configuration is in the store; skills are pushed one by one.
-pub struct ConfigPushed(::durable_fsm::__private::Sealed<ConfigPushedData>);
+pub struct ConfigPushed {
+    made_by_from_config_pushed: ::durable_fsm::__private::Sealed<ConfigPushedData>,
+}
 ///What is known in [`ConfigPushed`]; read through it.
 #[allow(dead_code)]
 pub struct ConfigPushedData {
@@ -86,7 +102,9 @@ pub struct ConfigPushedData {
     pub skills: Each<String, String>,
 }
 ///The container runs. Rests here until the spec changes.
-pub struct Ready(::durable_fsm::__private::Sealed<ReadyData>);
+pub struct Ready {
+    made_by_from_ready: ::durable_fsm::__private::Sealed<ReadyData>,
+}
 ///What is known in [`Ready`]; read through it.
 #[allow(dead_code)]
 pub struct ReadyData {
@@ -403,23 +421,31 @@ const _: () = {
         ///Begins a chain of states.
         #[must_use]
         pub fn start() -> Self {
-            Self(__Sealed::new(RequestedData {}))
+            Self {
+                made_by_start_of_requested: __Sealed::new(RequestedData {}),
+            }
         }
         ///The step to [`AccountRegistered`].
         #[must_use]
         pub fn account_registered(self, user_id: String) -> AccountRegistered {
-            AccountRegistered(__Sealed::new(AccountRegisteredData { user_id }))
+            AccountRegistered {
+                made_by_from_account_registered: __Sealed::new(AccountRegisteredData {
+                    user_id,
+                }),
+            }
         }
     }
     impl __Deref for Requested {
         type Target = RequestedData;
         fn deref(&self) -> &RequestedData {
-            &self.0
+            &self.made_by_start_of_requested
         }
     }
     impl __State for Requested {
         fn decode(facts: &__Facts) -> __Read<Self> {
-            __Ok(Self(__Sealed::new(RequestedData {})))
+            __Ok(Self {
+                made_by_start_of_requested: __Sealed::new(RequestedData {}),
+            })
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             __Ok(0usize)
@@ -429,33 +455,31 @@ const _: () = {
         ///The step to [`RoomCreated`].
         #[must_use]
         pub fn room_created(self, room_id: String) -> RoomCreated {
-            let __from = self.0.into_inner();
-            RoomCreated(
-                __Sealed::new(RoomCreatedData {
+            let __from = self.made_by_from_account_registered.into_inner();
+            RoomCreated {
+                made_by_from_room_created: __Sealed::new(RoomCreatedData {
                     room_id,
                     user_id: __from.user_id,
                 }),
-            )
+            }
         }
     }
     impl __Deref for AccountRegistered {
         type Target = AccountRegisteredData;
         fn deref(&self) -> &AccountRegisteredData {
-            &self.0
+            &self.made_by_from_account_registered
         }
     }
     impl __State for AccountRegistered {
         fn decode(facts: &__Facts) -> __Read<Self> {
-            __Ok(
-                Self(
-                    __Sealed::new(AccountRegisteredData {
-                        user_id: __Facts::get::<String>(facts, "user_id")?,
-                    }),
-                ),
-            )
+            __Ok(Self {
+                made_by_from_account_registered: __Sealed::new(AccountRegisteredData {
+                    user_id: __Facts::fact::<String>(facts, "user_id")?,
+                }),
+            })
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
-            facts.put("user_id", &self.0.user_id)?;
+            facts.put("user_id", &self.made_by_from_account_registered.user_id)?;
             __Ok(1usize)
         }
     }
@@ -463,31 +487,31 @@ const _: () = {
         ///The step to [`ConsumerCreated`].
         #[must_use]
         pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
-            let __from = self.0.into_inner();
-            ConsumerCreated(
-                __Sealed::new(ConsumerCreatedData {
+            let __from = self.made_by_from_room_created.into_inner();
+            ConsumerCreated {
+                made_by_from_consumer_created: __Sealed::new(ConsumerCreatedData {
                     consumer,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                 }),
-            )
+            }
         }
     }
     impl __Deref for RoomCreated {
         type Target = RoomCreatedData;
         fn deref(&self) -> &RoomCreatedData {
-            &self.0
+            &self.made_by_from_room_created
         }
     }
     impl __State for RoomCreated {
         fn decode(facts: &__Facts) -> __Read<Self> {
             __Ok(
                 __decode::<AccountRegistered>(facts)?
-                    .room_created(__Facts::get::<String>(facts, "room_id")?),
+                    .room_created(__Facts::fact::<String>(facts, "room_id")?),
             )
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
-            facts.put("room_id", &self.0.room_id)?;
+            facts.put("room_id", &self.made_by_from_room_created.room_id)?;
             __Ok(2usize)
         }
     }
@@ -495,32 +519,32 @@ const _: () = {
         ///The step to [`RouteAuthorized`].
         #[must_use]
         pub fn route_authorized(self, route: String) -> RouteAuthorized {
-            let __from = self.0.into_inner();
-            RouteAuthorized(
-                __Sealed::new(RouteAuthorizedData {
+            let __from = self.made_by_from_consumer_created.into_inner();
+            RouteAuthorized {
+                made_by_from_route_authorized: __Sealed::new(RouteAuthorizedData {
                     route,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
                 }),
-            )
+            }
         }
     }
     impl __Deref for ConsumerCreated {
         type Target = ConsumerCreatedData;
         fn deref(&self) -> &ConsumerCreatedData {
-            &self.0
+            &self.made_by_from_consumer_created
         }
     }
     impl __State for ConsumerCreated {
         fn decode(facts: &__Facts) -> __Read<Self> {
             __Ok(
                 __decode::<RoomCreated>(facts)?
-                    .consumer_created(__Facts::get::<String>(facts, "consumer")?),
+                    .consumer_created(__Facts::fact::<String>(facts, "consumer")?),
             )
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
-            facts.put("consumer", &self.0.consumer)?;
+            facts.put("consumer", &self.made_by_from_consumer_created.consumer)?;
             __Ok(3usize)
         }
     }
@@ -528,33 +552,33 @@ const _: () = {
         ///The step to [`ConfigGenerated`].
         #[must_use]
         pub fn config_generated(self, config: String) -> ConfigGenerated {
-            let __from = self.0.into_inner();
-            ConfigGenerated(
-                __Sealed::new(ConfigGeneratedData {
+            let __from = self.made_by_from_route_authorized.into_inner();
+            ConfigGenerated {
+                made_by_from_config_generated: __Sealed::new(ConfigGeneratedData {
                     config,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
                     route: __from.route,
                 }),
-            )
+            }
         }
     }
     impl __Deref for RouteAuthorized {
         type Target = RouteAuthorizedData;
         fn deref(&self) -> &RouteAuthorizedData {
-            &self.0
+            &self.made_by_from_route_authorized
         }
     }
     impl __State for RouteAuthorized {
         fn decode(facts: &__Facts) -> __Read<Self> {
             __Ok(
                 __decode::<ConsumerCreated>(facts)?
-                    .route_authorized(__Facts::get::<String>(facts, "route")?),
+                    .route_authorized(__Facts::fact::<String>(facts, "route")?),
             )
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
-            facts.put("route", &self.0.route)?;
+            facts.put("route", &self.made_by_from_route_authorized.route)?;
             __Ok(4usize)
         }
     }
@@ -562,9 +586,9 @@ const _: () = {
         ///The step to [`ConfigPushed`].
         #[must_use]
         pub fn config_pushed(self, prefix: String) -> ConfigPushed {
-            let __from = self.0.into_inner();
-            ConfigPushed(
-                __Sealed::new(ConfigPushedData {
+            let __from = self.made_by_from_config_generated.into_inner();
+            ConfigPushed {
+                made_by_from_config_pushed: __Sealed::new(ConfigPushedData {
                     prefix,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
@@ -573,24 +597,24 @@ const _: () = {
                     config: __from.config,
                     skills: __Each::new(),
                 }),
-            )
+            }
         }
     }
     impl __Deref for ConfigGenerated {
         type Target = ConfigGeneratedData;
         fn deref(&self) -> &ConfigGeneratedData {
-            &self.0
+            &self.made_by_from_config_generated
         }
     }
     impl __State for ConfigGenerated {
         fn decode(facts: &__Facts) -> __Read<Self> {
             __Ok(
                 __decode::<RouteAuthorized>(facts)?
-                    .config_generated(__Facts::get::<String>(facts, "config")?),
+                    .config_generated(__Facts::fact::<String>(facts, "config")?),
             )
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
-            facts.put("config", &self.0.config)?;
+            facts.put("config", &self.made_by_from_config_generated.config)?;
             __Ok(5usize)
         }
     }
@@ -598,9 +622,9 @@ const _: () = {
         ///The step to [`Ready`].
         #[must_use]
         pub fn ready(self, applied: String) -> Ready {
-            let __from = self.0.into_inner();
-            Ready(
-                __Sealed::new(ReadyData {
+            let __from = self.made_by_from_config_pushed.into_inner();
+            Ready {
+                made_by_from_ready: __Sealed::new(ReadyData {
                     applied,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
@@ -611,34 +635,34 @@ const _: () = {
                     skills: __from.skills,
                     containers: __Each::new(),
                 }),
-            )
+            }
         }
     }
     impl __Deref for ConfigPushed {
         type Target = ConfigPushedData;
         fn deref(&self) -> &ConfigPushedData {
-            &self.0
+            &self.made_by_from_config_pushed
         }
     }
     impl __State for ConfigPushed {
         fn decode(facts: &__Facts) -> __Read<Self> {
-            let base = __decode::<ConfigGenerated>(facts)?.0.into_inner();
-            __Ok(
-                Self(
-                    __Sealed::new(ConfigPushedData {
-                        user_id: base.user_id,
-                        room_id: base.room_id,
-                        consumer: base.consumer,
-                        route: base.route,
-                        config: base.config,
-                        prefix: __Facts::get::<String>(facts, "prefix")?,
-                        skills: __Facts::each::<String, String>(facts, "skills")?,
-                    }),
-                ),
-            )
+            let base = __decode::<ConfigGenerated>(facts)?
+                .made_by_from_config_generated
+                .into_inner();
+            __Ok(Self {
+                made_by_from_config_pushed: __Sealed::new(ConfigPushedData {
+                    user_id: base.user_id,
+                    room_id: base.room_id,
+                    consumer: base.consumer,
+                    route: base.route,
+                    config: base.config,
+                    prefix: __Facts::fact::<String>(facts, "prefix")?,
+                    skills: __Facts::each::<String, String>(facts, "skills")?,
+                }),
+            })
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
-            facts.put("prefix", &self.0.prefix)?;
+            facts.put("prefix", &self.made_by_from_config_pushed.prefix)?;
             __Ok(6usize)
         }
     }
@@ -646,9 +670,9 @@ const _: () = {
         ///The step to [`Ready`].
         #[must_use]
         pub fn ready(self, applied: String) -> Ready {
-            let __from = self.0.into_inner();
-            Ready(
-                __Sealed::new(ReadyData {
+            let __from = self.made_by_from_ready.into_inner();
+            Ready {
+                made_by_from_ready: __Sealed::new(ReadyData {
                     applied,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
@@ -659,14 +683,14 @@ const _: () = {
                     skills: __from.skills,
                     containers: __from.containers,
                 }),
-            )
+            }
         }
         ///The step to [`Ready`], with the facts as they are.
         #[must_use]
         pub fn ready_again(self) -> Ready {
-            let __from = self.0.into_inner();
-            Ready(
-                __Sealed::new(ReadyData {
+            let __from = self.made_by_from_ready.into_inner();
+            Ready {
+                made_by_from_ready: __Sealed::new(ReadyData {
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
@@ -677,36 +701,36 @@ const _: () = {
                     applied: __from.applied,
                     containers: __from.containers,
                 }),
-            )
+            }
         }
     }
     impl __Deref for Ready {
         type Target = ReadyData;
         fn deref(&self) -> &ReadyData {
-            &self.0
+            &self.made_by_from_ready
         }
     }
     impl __State for Ready {
         fn decode(facts: &__Facts) -> __Read<Self> {
-            let base = __decode::<ConfigPushed>(facts)?.0.into_inner();
-            __Ok(
-                Self(
-                    __Sealed::new(ReadyData {
-                        user_id: base.user_id,
-                        room_id: base.room_id,
-                        consumer: base.consumer,
-                        route: base.route,
-                        config: base.config,
-                        prefix: base.prefix,
-                        skills: base.skills,
-                        applied: __Facts::get::<String>(facts, "applied")?,
-                        containers: __Facts::each::<String, String>(facts, "containers")?,
-                    }),
-                ),
-            )
+            let base = __decode::<ConfigPushed>(facts)?
+                .made_by_from_config_pushed
+                .into_inner();
+            __Ok(Self {
+                made_by_from_ready: __Sealed::new(ReadyData {
+                    user_id: base.user_id,
+                    room_id: base.room_id,
+                    consumer: base.consumer,
+                    route: base.route,
+                    config: base.config,
+                    prefix: base.prefix,
+                    skills: base.skills,
+                    applied: __Facts::fact::<String>(facts, "applied")?,
+                    containers: __Facts::each::<String, String>(facts, "containers")?,
+                }),
+            })
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
-            facts.put("applied", &self.0.applied)?;
+            facts.put("applied", &self.made_by_from_ready.applied)?;
             __Ok(7usize)
         }
     }

@@ -9,11 +9,13 @@ use syn::Ident;
 pub(crate) struct Errors {
     found: Vec<syn::Error>,
     fatal: bool,
+    /// What else would be found follows from what was.
+    closed: bool,
 }
 
 impl Errors {
     pub(crate) fn at(&mut self, span: Span, text: impl std::fmt::Display) {
-        self.found.push(syn::Error::new(span, text));
+        self.push(syn::Error::new(span, text));
     }
 
     /// A mistake after which nothing that could be written would fit together.
@@ -22,12 +24,21 @@ impl Errors {
         self.fatal = true;
     }
 
+    /// A mistake from which others would follow: it is the only one that is told.
+    pub(crate) fn only(&mut self, span: Span, text: impl std::fmt::Display) {
+        self.found.clear();
+        self.fatal(span, text);
+        self.closed = true;
+    }
+
     pub(crate) fn is_fatal(&self) -> bool {
         self.fatal
     }
 
     pub(crate) fn push(&mut self, error: syn::Error) {
-        self.found.push(error);
+        if !self.closed {
+            self.found.push(error);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -84,7 +84,7 @@ impl Model {
         let mut transitions = Vec::new();
         let mut listed = vec![Vec::new(); declaration.states.len()];
         for (from, state) in declaration.states.iter().enumerate() {
-            for typed in state.transitions.iter().filter(|typed| !listing::is_one(&declaration, typed)) {
+            for typed in state.transitions.iter().filter(|typed| !declaration.is_listing(typed)) {
                 listed[from].push(transitions.len());
                 transitions.push(resolve(&declaration, from, typed, errors));
             }

@@ -75,6 +75,17 @@ pub(crate) struct FactDecl {
     pub(crate) broken: bool,
 }
 
+impl Declaration {
+    /// Whether this lists a transition by its name, which is declared elsewhere.
+    pub(crate) fn is_listing(&self, typed: &TransitionDecl) -> bool {
+        let is_declared = || {
+            let mut all = self.states.iter().flat_map(|state| &state.transitions);
+            all.any(|it| it.declares() && it.name == typed.name)
+        };
+        !typed.declares() && (typed.is_bare() || is_declared())
+    }
+}
+
 /// Reads the enum; what cannot be read is reported and left out.
 pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<Declaration> {
     let Data::Enum(data) = &input.data else {
@@ -83,7 +94,7 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
     };
     if let Some(param) = input.generics.params.first() {
         errors
-            .fatal(param.span(), "a machine has no generic parameters; give the resource and the facts concrete types");
+            .only(param.span(), "a machine has no generic parameters; give the resource and the facts concrete types");
     }
     let mut declaration = Declaration {
         ident: input.ident.clone(),

@@ -286,6 +286,7 @@ fn names(model: &Model, errors: &mut Errors) {
                     state.ident.span(),
                     format!("the struct `{name}` that this state becomes is {first} already; rename the state"),
                 );
+                break;
             }
         }
         let prelude = ["String", "Vec", "Option", "Some", "None", "Result", "Ok", "Err", "Box", "Self", "Each"];

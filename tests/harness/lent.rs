@@ -114,13 +114,20 @@ impl World for Cloud {
     fn inventory(&self) -> Vec<Thing> {
         [self.disks.inventory(), self.copies.inventory()].concat()
     }
-    fn check_final(&self, at: &At<'_>) -> Result<(), String> {
-        let kept = [self.disks.len(), self.copies.len()];
-        match at.record.map(|record| record.state.as_str()) {
-            None if kept == [0, 0] => Ok(()),
-            Some("Mounted" | "Serving") if kept == [1, 0] => Ok(()),
-            Some("Closed") if kept == [1, 1] => Ok(()),
-            other => Err(format!("{other:?} with {kept:?} disks and copies")),
+    /// Nobody can ask a disk which host has it.
+    fn idle_edits() -> Vec<usize> {
+        vec![1]
+    }
+    fn check_final(&self, at: &At<'_, App>) -> Result<(), String> {
+        let Some(record) = at.record else {
+            let left = self.disks.len() + self.copies.len();
+            return if left == 0 { Ok(()) } else { Err(format!("{left} disks and copies are left")) };
+        };
+        // Each state has its own reasons to be left.
+        match (at.resource.0.image.as_str(), record.state.as_str()) {
+            _ if at.deleting => Ok(()),
+            ("mounted", "Mounted") | ("serving", "Serving") | ("closed", "Closed") => Ok(()),
+            (wanted, state) => Err(format!("it rests in {state}, and is wanted {wanted}")),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
@@ -45,7 +45,7 @@ impl Expansion<'_> {
     fn state(&self, index: usize) -> TokenStream {
         let fsm = self.fsm();
         let state = &self.model.states()[index];
-        let (ident, data) = (&state.ident, self.data(index));
+        let (ident, data, made) = (&state.ident, self.data(index), self.made(index));
         let vis = &self.model.declaration.vis;
         let debug = self.debug();
         let name = ident.unraw().to_string();
@@ -57,7 +57,7 @@ impl Expansion<'_> {
         quote! {
             #[doc = #doc]
             #debug
-            #vis struct #ident(#fsm::Sealed<#data>);
+            #vis struct #ident { #made: #fsm::Sealed<#data> }
             #[doc = #data_doc]
             #debug
             #[allow(dead_code)]
@@ -69,17 +69,20 @@ impl Expansion<'_> {
     /// How a state is begun, left, read from facts and written to them; inside [`Expansion::private`].
     pub(super) fn projection(&self, index: usize) -> TokenStream {
         let state = &self.model.states()[index];
-        let (ident, data) = (&state.ident, self.data(index));
+        let (ident, data, made) = (&state.ident, self.data(index), self.made(index));
         let start = self.begins(index).then(|| {
-            let begin =
-                if self.stub.is_some() { quote!(::core::panic!()) } else { quote!(Self(__Sealed::new(#data {}))) };
+            let begin = if self.stub.is_some() {
+                quote!(::core::panic!())
+            } else {
+                quote!(Self { #made: __Sealed::new(#data {}) })
+            };
             quote! {
                 #[doc = #START]
                 #[must_use]
                 pub fn start() -> Self { #begin }
             }
         });
-        let edges = self.edges(&self.targets(index), &self.model.names[index]);
+        let edges = self.edges(&self.targets(index), &self.model.names[index], &made);
         let steps = (start.is_some() || !edges.is_empty()).then(|| quote!(impl #ident { #start #edges }));
         // What another state knows is read as that state: one look at each fact, and not one for each fact and state.
         let base = self.base(index);
@@ -106,21 +109,22 @@ impl Expansion<'_> {
                 known.iter().copied().partition(|fact| is_inherited(fact));
             let inherited = inherited.into_iter().map(|fact| &fact.ident);
             let (names, reads) = (own.iter().map(|fact| &fact.ident), own.iter().map(|fact| read(fact)));
-            let base = decoded.map(|decoded| quote!(let base = #decoded.0.into_inner();));
+            let of = base.map(|base| self.made(base));
+            let base = decoded.map(|decoded| quote!(let base = #decoded.#of.into_inner();));
             quote! {
                 #base
-                __Ok(Self(__Sealed::new(#data { #(#inherited: base.#inherited,)* #(#names: #reads,)* })))
+                __Ok(Self { #made: __Sealed::new(#data { #(#inherited: base.#inherited,)* #(#names: #reads,)* }) })
             }
         };
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            quote_spanned!(ty.span()=> facts.put(#key, &self.0.#ident)?;)
+            quote_spanned!(ty.span()=> facts.put(#key, &self.#made.#ident)?;)
         });
         quote! {
             #steps
             impl __Deref for #ident {
                 type Target = #data;
-                fn deref(&self) -> &#data { &self.0 }
+                fn deref(&self) -> &#data { &self.#made }
             }
             impl __State for #ident {
                 fn decode(facts: &__Facts) -> __Read<Self> {
@@ -134,6 +138,13 @@ impl Expansion<'_> {
         }
     }
 
+    /// The field of a state. Whoever writes a literal is told its name, so it says how a state is made.
+    pub(super) fn made(&self, index: usize) -> Ident {
+        let method = snake(&self.model.states()[index].ident);
+        let way = if self.begins(index) { "start_of" } else { "from" };
+        format_ident!("made_by_{way}_{}", method.unraw(), span = Span::call_site())
+    }
+
     /// The expression that reads a fact.
     pub(super) fn read(&self, fact: &FactDecl) -> TokenStream {
         let (ty, key) = (&fact.ty, fact.ident.unraw().to_string());
@@ -142,7 +153,7 @@ impl Expansion<'_> {
             None if self.model.has_default(&key) => {
                 quote_spanned!(ty.span()=> __Facts::or_default::<#ty>(facts, #key)?)
             }
-            None => quote_spanned!(ty.span()=> __Facts::get::<#ty>(facts, #key)?),
+            None => quote_spanned!(ty.span()=> __Facts::fact::<#ty>(facts, #key)?),
         }
     }
 
@@ -206,10 +217,10 @@ impl Expansion<'_> {
     }
 
     /// The pure step of each edge to these states, from where these facts are known.
-    pub(super) fn edges(&self, targets: &[usize], source: &BTreeSet<String>) -> TokenStream {
+    pub(super) fn edges(&self, targets: &[usize], source: &BTreeSet<String>, made: &Ident) -> TokenStream {
         let edges = targets.iter().copied().map(|to| {
             let target = &self.model.states()[to];
-            let (ident, data) = (&target.ident, self.data(to));
+            let (ident, data, makes) = (&target.ident, self.data(to), self.made(to));
             let method = snake(ident);
             let taken = self.taken(to);
             let names: Vec<_> = taken.iter().map(|fact| &fact.ident).collect();
@@ -229,7 +240,7 @@ impl Expansion<'_> {
             let (carried, begun): (Vec<&FactDecl>, Vec<&FactDecl>) =
                 known.filter(|fact| !names.contains(&&fact.ident)).partition(|fact| is_known(&fact.ident));
             let carried: Vec<&Ident> = carried.into_iter().map(|fact| &fact.ident).collect();
-            let from = (!carried.is_empty()).then(|| quote!(let __from = self.0.into_inner();));
+            let from = (!carried.is_empty()).then(|| quote!(let __from = self.#made.into_inner();));
             // A set begins empty, and what has a default with that.
             let begun = begun.into_iter().map(|fact| {
                 let (ident, is_set) = (&fact.ident, fact.each.is_some());
@@ -241,15 +252,15 @@ impl Expansion<'_> {
             } else {
                 quote! {
                     #from #open
-                    #ident(__Sealed::new(#data {
+                    #ident { #makes: __Sealed::new(#data {
                         #(#names,)* #(#carried: __from.#carried,)* #(#begun,)*
-                    }))
+                    }) }
                 }
             };
             let again = format_ident!("{}_again", method.unraw(), span = method.span());
             let is_free = targets.iter().all(|other| snake(&self.model.states()[*other].ident) != again);
             let again = (!taken.is_empty() && is_free && self.stub.is_none() && names.iter().all(|it| is_known(it)))
-                .then(|| self.again(&again, to));
+                .then(|| self.again(&again, to, made));
             quote! {
                 #[doc = #doc]
                 #[must_use]
@@ -261,16 +272,16 @@ impl Expansion<'_> {
     }
 
     /// The step to a state all of whose facts are known already, and stay as they are.
-    fn again(&self, method: &Ident, to: usize) -> TokenStream {
-        let (ident, data) = (&self.model.states()[to].ident, self.data(to));
+    fn again(&self, method: &Ident, to: usize, made: &Ident) -> TokenStream {
+        let (ident, data, makes) = (&self.model.states()[to].ident, self.data(to), self.made(to));
         let known = self.model.known[to].iter().map(|fact| &self.model.fact(*fact).ident);
         let doc = format!("The step to [`{}`], with the facts as they are.", ident.unraw());
         quote! {
             #[doc = #doc]
             #[must_use]
             pub fn #method(self) -> #ident {
-                let __from = self.0.into_inner();
-                #ident(__Sealed::new(#data { #(#known: __from.#known,)* }))
+                let __from = self.#made.into_inner();
+                #ident { #makes: __Sealed::new(#data { #(#known: __from.#known,)* }) }
             }
         }
     }

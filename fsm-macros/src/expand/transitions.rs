@@ -1,8 +1,8 @@
 //! The transitions trait: one method for each transition, look-up, undo, abort, guard and wanted set.
 
 use durable_fsm_graph::InDoubt;
-use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt as _;
 
@@ -103,7 +103,7 @@ impl Expansion<'_> {
         let (output, answer) = match &transition.kind {
             _ if transition.loose => (quote!(#unknown), Answer::Value),
             Kind::Effect(_) | Kind::Rewind => (next.clone(), Answer::Future),
-            Kind::NoEffect => (next.clone(), Answer::Result),
+            Kind::NoEffect => (next.clone(), Answer::Result(self.without_effect(transition))),
             Kind::Waits { .. } => (quote!(#fsm::Wait<#next>), Answer::Future),
         };
         let doc = match &transition.kind {
@@ -156,6 +156,12 @@ impl Expansion<'_> {
             });
         }
         methods
+    }
+
+    /// Where a transition says that it has no effect: a method that is `async` all the same is shown that.
+    fn without_effect(&self, transition: &Transition) -> Span {
+        let typed = self.model.states()[transition.from].transitions.iter().find(|it| it.name == transition.name);
+        typed.and_then(|it| it.no_effect).unwrap_or_else(|| transition.name.span())
     }
 
     fn guards_of(&self, index: usize, methods: &mut Vec<Method>) {
@@ -216,8 +222,8 @@ pub(super) struct Method {
 enum Answer {
     /// Later, or `Self::Error`.
     Future,
-    /// At once, or `Self::Error`.
-    Result,
+    /// At once, or `Self::Error`, because the declaration says so here.
+    Result(Span),
     /// At once.
     Value,
 }
@@ -226,8 +232,6 @@ enum Answer {
 /// anew costs more than a whole phrase that is there.
 struct Phrases {
     future: TokenStream,
-    result: TokenStream,
-    failing: TokenStream,
     sent: TokenStream,
 }
 
@@ -235,8 +239,6 @@ impl Phrases {
     fn new() -> Self {
         Self {
             future: quote!(impl ::core::future::Future<Output = ::core::result::Result<),
-            result: quote!(::core::result::Result<),
-            failing: quote!(, Self::Error>),
             sent: quote!(, Self::Error>> + ::core::marker::Send),
         }
     }
@@ -245,15 +247,19 @@ impl Phrases {
 impl Method {
     fn declaration(&self, phrases: &Phrases, stub: bool) -> TokenStream {
         let Self { name, arguments, output, answer, doc, .. } = self;
+        let at_once;
         let (open, close) = match answer {
             Answer::Future => (Some(&phrases.future), Some(&phrases.sent)),
-            Answer::Result => (Some(&phrases.result), Some(&phrases.failing)),
+            Answer::Result(span) => {
+                at_once = (quote_spanned!(*span=> ::core::result::Result<), quote_spanned!(*span=> , Self::Error>));
+                (Some(&at_once.0), Some(&at_once.1))
+            }
             Answer::Value => (None, None),
         };
         let body = match (stub, answer) {
             (false, _) => quote!(;),
             (true, Answer::Future) => quote!({ async { ::core::panic!() } }),
-            (true, Answer::Result | Answer::Value) => quote!({ ::core::panic!() }),
+            (true, Answer::Result(_) | Answer::Value) => quote!({ ::core::panic!() }),
         };
         let quiet = stub.then(|| quote!(#[allow(unused_variables)]));
         quote! {
@@ -267,7 +273,7 @@ impl Method {
         let Self { name, arguments, output, answer, .. } = self;
         let keyword = if matches!(answer, Answer::Future) { "async fn" } else { "fn" };
         let output = match answer {
-            Answer::Future | Answer::Result => format!("Result<{output}, Self::Error>"),
+            Answer::Future | Answer::Result(_) => format!("Result<{output}, Self::Error>"),
             Answer::Value => output.to_string(),
         };
         let text = format!("    {keyword} {name}(&self, {arguments}) -> {output} {{\n        …\n    }}");

@@ -1,5 +1,7 @@
 //! What the methods of a transition are given that stands on several states: what all of them know, and the edges.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::Ident;
@@ -8,6 +10,7 @@ use syn::ext::IdentExt as _;
 use super::Expansion;
 use super::states::fields;
 use crate::model::View;
+use crate::names::snake;
 use crate::parse::FactDecl;
 
 impl Expansion<'_> {
@@ -18,12 +21,13 @@ impl Expansion<'_> {
             let (vis, fsm, debug) = (&self.model.declaration.vis, self.fsm(), self.debug());
             let name = self.model.transitions[view.transition].name.unraw();
             let doc = format!("Where `{name}` starts: {}. It has what all of them know.", self.places(view));
-            let data_doc = format!("What is known wherever `{name}` starts; read through [`{ident}`].");
-            let fields = fields(&self.facts(view));
+            let data_doc =
+                format!("What is known wherever `{name}` starts; read through [`{ident}`].{}", self.not_known(view));
+            let (fields, held) = (fields(&self.facts(view)), self.held(view));
             quote! {
                 #[doc = #doc]
                 #debug
-                #vis struct #ident(#fsm::Sealed<#data>);
+                #vis struct #ident { #held: #fsm::Sealed<#data> }
                 #[doc = #data_doc]
                 #debug
                 #[allow(dead_code)]
@@ -39,19 +43,21 @@ impl Expansion<'_> {
         let views = views.iter().map(|view| {
             let (ident, data) = (&view.ident, data(view));
             let step = &self.model.transitions[view.transition];
-            let edges = self.edges(&step.to, &view.names);
+            let held = self.held(view);
+            let edges = self.edges(&step.to, &view.names, &held);
             let known: Vec<&Ident> = self.facts(view).into_iter().map(|fact| &fact.ident).collect();
             let reads = self.facts(view).into_iter().map(|fact| self.read(fact));
             let froms = step.places.iter().map(|place| {
                 let state = &self.model.states()[*place].ident;
                 let (kept, begun): (Vec<&Ident>, Vec<&Ident>) =
                     known.iter().partition(|ident| self.model.names[*place].contains(&ident.unraw().to_string()));
-                let from = (!kept.is_empty()).then(|| quote!(let __from = from.0.into_inner();));
+                let made = self.made(*place);
+                let from = (!kept.is_empty()).then(|| quote!(let __from = from.#made.into_inner();));
                 quote! {
                     impl __From<#state> for #ident {
                         fn from(from: #state) -> Self {
                             #from
-                            Self(__Sealed::new(#data { #(#kept: __from.#kept,)* #(#begun: __Default::default(),)* }))
+                            Self { #held: __Sealed::new(#data { #(#kept: __from.#kept,)* #(#begun: __Default::default(),)* }) }
                         }
                     }
                 }
@@ -64,11 +70,11 @@ impl Expansion<'_> {
                 #froms
                 impl __Deref for #ident {
                     type Target = #data;
-                    fn deref(&self) -> &#data { &self.0 }
+                    fn deref(&self) -> &#data { &self.#held }
                 }
                 impl __State for #ident {
                     fn decode(facts: &__Facts) -> __Read<Self> {
-                        __Ok(Self(__Sealed::new(#data { #(#known: #reads,)* })))
+                        __Ok(Self { #held: __Sealed::new(#data { #(#known: #reads,)* }) })
                     }
                     fn add(&self, facts: &mut __Facts) -> __Read<usize> {
                         __foreign()
@@ -77,6 +83,26 @@ impl Expansion<'_> {
             }
         });
         quote!(#(#views)*)
+    }
+
+    /// The field of a view. Whoever asks for a fact that it does not have is told its name, so it names those that would have to know it.
+    fn held(&self, view: &View) -> Ident {
+        let places = self.model.transitions[view.transition].places.iter();
+        let states: Vec<String> =
+            places.map(|place| snake(&self.model.states()[*place].ident).unraw().to_string()).collect();
+        format_ident!("what_{}_know", states.join("_and_"))
+    }
+
+    /// What some of the states know and not all of them, as text.
+    fn not_known(&self, view: &View) -> String {
+        let places = || self.model.transitions[view.transition].places.iter();
+        let some: BTreeSet<&String> = places().flat_map(|place| &self.model.names[*place]).collect();
+        let missing = some.into_iter().filter(|name| !view.names.contains(*name)).map(|name| {
+            let without: Vec<usize> =
+                places().copied().filter(|place| !self.model.names[*place].contains(name)).collect();
+            format!(" `{name}` is not among it, because it is not known in {}.", self.starts(&without))
+        });
+        missing.collect()
     }
 
     fn facts(&self, view: &View) -> Vec<&FactDecl> {

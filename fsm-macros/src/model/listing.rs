@@ -5,18 +5,7 @@ use syn::Ident;
 
 use super::{Kind, Model, Transition};
 use crate::errors::Errors;
-use crate::parse::{Declaration, TransitionDecl};
 use crate::suggest;
-
-/// Whether this lists a transition that is declared elsewhere.
-pub(super) fn is_one(declaration: &Declaration, typed: &TransitionDecl) -> bool {
-    !typed.declares() && (typed.is_bare() || is_declared(declaration, &typed.name))
-}
-
-fn is_declared(declaration: &Declaration, name: &Ident) -> bool {
-    let mut typed = declaration.states.iter().flat_map(|state| &state.transitions);
-    typed.any(|it| it.declares() && it.name == *name)
-}
 
 /// A listing, apart from the declaration that it stands in.
 struct Listing {
@@ -32,7 +21,7 @@ impl Model {
     pub(super) fn list_again(&mut self, errors: &mut Errors) {
         let mut listings = Vec::new();
         for (place, state) in self.declaration.states.iter().enumerate() {
-            for typed in state.transitions.iter().filter(|typed| is_one(&self.declaration, typed)) {
+            for typed in state.transitions.iter().filter(|typed| self.declaration.is_listing(typed)) {
                 let other = typed.keys.iter().find(|key| *key != "when" && !typed.broken).cloned();
                 listings.push(Listing { place, name: typed.name.clone(), when: typed.when.clone(), other });
             }
@@ -64,7 +53,7 @@ impl Model {
             errors.at(
                 key.span(),
                 format!(
-                    "`{name}` is declared on {declared}, and whoever lists it again takes all its keys but `when`: remove `{key}`, or give this transition a name and a target of its own"
+                    "`{name}` is declared on {declared}, and a state that lists it again may give it another `when` and nothing else: remove `{key}`, or give this transition a name and a target of its own"
                 ),
             );
         }

@@ -50,7 +50,16 @@ fn one(
 
 /// What stands behind the `=`.
 pub(super) fn value(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Expr> {
-    value.ok_or_else(|| syn::Error::new(key.span(), format!("`{key}` needs a value: `{key} = …`")))?.parse()
+    let value = value.ok_or_else(|| syn::Error::new(key.span(), format!("`{key}` needs a value: `{key} = …`")))?;
+    value.parse().map(bare)
+}
+
+/// What a macro hands over stands in invisible brackets.
+fn bare(value: Expr) -> Expr {
+    match value {
+        Expr::Group(group) => bare(*group.expr),
+        value => value,
+    }
 }
 
 /// Whether one token stands behind the `=`, as almost always; to read any expression takes far longer.

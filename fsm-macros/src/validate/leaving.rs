@@ -57,7 +57,9 @@ fn marks(model: &Model, errors: &mut Errors) {
 
 fn edges(model: &Model, errors: &mut Errors) {
     let states = model.states();
-    for (index, place) in model.transitions.iter().enumerate().flat_map(|(index, it)| it.places.iter().map(move |place| (index, *place))) {
+    for (index, place) in
+        model.transitions.iter().enumerate().flat_map(|(index, it)| it.places.iter().map(move |place| (index, *place)))
+    {
         let transition = &model.transitions[index];
         let name = &transition.name;
         let from = &states[place];

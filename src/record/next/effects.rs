@@ -233,18 +233,23 @@ pub(crate) fn is_certainly_absent(graph: &Graph<'_>, step: &Unconfirmed) -> bool
     !step.in_doubt && contract.is_some_and(Contract::is_delivered_once)
 }
 
-/// Whether this step is given a state that knows the fact.
+/// Whether this step is given what knows the fact: a state, or what all states know that list the step.
 fn sent_with(graph: &Graph<'_>, unconfirmed: &Unconfirmed, fact: &str) -> bool {
-    let from = graph.transition(&unconfirmed.transition).and_then(|(_, step)| graph.states.get(step.from));
-    from.is_some_and(|state| state.known.contains(&fact))
+    graph.transition(&unconfirmed.transition).is_some_and(|(step, _)| starts_with(graph, step, fact))
+}
+
+/// Whether a state that lists this step knows the fact.
+fn starts_with(graph: &Graph<'_>, step: usize, fact: &str) -> bool {
+    graph.places(step).any(|place| graph.states[place].known.contains(&fact))
 }
 
 /// Whether the undo of this effect is given a state that knows the fact.
 fn undo_reads(graph: &Graph<'_>, effect: &Effect, fact: &str) -> bool {
-    let Some((_, step)) = graph.transition(&effect.transition) else { return false };
-    let reached = match &effect.state {
-        Some(name) => graph.state(name).map(|(index, _)| index),
-        None => Some(step.to.first().copied().unwrap_or(step.from)),
+    let Some((index, step)) = graph.transition(&effect.transition) else { return false };
+    let reached = match (&effect.state, step.to.first()) {
+        (Some(name), _) => graph.state(name).map(|(index, _)| index),
+        (None, Some(to)) => Some(*to),
+        (None, None) => return starts_with(graph, index, fact),
     };
     reached.and_then(|index| graph.states.get(index)).is_some_and(|state| state.known.contains(&fact))
 }

@@ -59,5 +59,5 @@ fn main() {
         Move { things: Vec<(u8, std::collections::BTreeMap<String, Vec<u8>>)> },
     }
     let moved = Start::start().r#move(Vec::new());
-    assert_eq!(format!("{:?}", InnerState::Move(moved)), "Move(Move(Sealed(MoveData { things: [] })))");
+    assert_eq!(format!("{:?}", InnerState::Move(moved)), "Move(Move { made_by_from_move: Sealed(MoveData { things: [] }) })");
 }

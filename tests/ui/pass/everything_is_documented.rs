@@ -23,6 +23,7 @@ pub mod machine {
             at: String,
         },
         /// There.
+        #[transition(leave -> Gone, when = is_over, in_doubt = repeat, undo = none)]
         #[transition(move_in -> Done, no_effect)]
         There {
             /// Where.
@@ -32,11 +33,19 @@ pub mod machine {
         },
         /// At rest.
         #[fsm(resting)]
+        #[transition(leave, when = is_late)]
         #[transition(add, for_each = members, in_doubt = hold, undo = drop_one, abort = drop_doubted)]
         Done {
             /// Who.
             members: Each<String, u64>,
+            /// How often.
+            #[fsm(default)]
+            times: u8,
         },
+        /// It has left.
+        #[fsm(resting)]
+        #[transition(leave, when = is_gone)]
+        Gone,
     }
 }
 #[path = "../worker.rs"]
@@ -44,5 +53,5 @@ pub mod machine {
 pub mod worker;
 
 fn main() {
-    assert_eq!(machine::Flow::GRAPH.states.len(), 4);
+    assert_eq!(machine::Flow::GRAPH.states.len(), 5);
 }

@@ -16,6 +16,8 @@ mod machine {
     struct Facts;
     struct State;
     struct Box;
+    struct From;
+    struct Default;
     mod core {}
     mod std {}
 
@@ -32,16 +34,29 @@ mod machine {
         // Named like what the generated code has in hand.
         #[fsm(resting)]
         #[transition(resend -> Again, when = late, no_effect)]
+        #[transition(close -> Closed, when = over, in_doubt = repeat, undo = none)]
         Sent { from: u64, facts: String, base: u8 },
         #[fsm(resting)]
-        Again { from: u64 },
+        #[transition(close, when = r#move)]
+        Again {
+            from: u64,
+            #[fsm(default)]
+            times: u8,
+        },
+        #[fsm(resting)]
+        #[transition(reopen -> Again, when = open, no_effect)]
+        Closed,
     }
 
     pub fn names_of_facts() {
         let sent = Start::start().made(7).sent(SentFacts { from: 1, facts: "f".to_owned(), base: 2 });
         assert_eq!((sent.r#as, sent.from, sent.base, sent.facts.as_str()), (7, 1, 2, "f"));
-        let again = sent.again(3);
+        let again = sent.again(AgainFacts { from: 3, times: 4 });
         assert_eq!((again.r#as, again.from, again.base), (7, 3, 2));
+        let close = CloseFrom::from(again);
+        assert_eq!((close.from, close.times), (3, 4));
+        let again = close.closed().again_again();
+        assert_eq!((again.from, again.times), (3, 4));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::Resource;
 pub struct Attempt<R: Resource> {
     pub(crate) resource: Arc<R>,
     /// None for the resource's own.
-    pub(crate) spec: Option<R::Spec>,
+    pub(crate) spec: Option<Arc<R::Spec>>,
     pub(crate) details: Details,
 }
 
@@ -45,7 +45,7 @@ impl<R: Resource> Attempt<R> {
     /// the same.
     #[must_use]
     pub fn spec(&self) -> &R::Spec {
-        self.spec.as_ref().unwrap_or_else(|| self.resource.spec())
+        self.spec.as_deref().unwrap_or_else(|| self.resource.spec())
     }
 
     /// The resource as it is now: name, uid, labels, latest spec.

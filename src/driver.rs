@@ -5,6 +5,7 @@
 
 mod attempt;
 mod backoff;
+mod base;
 mod brake;
 mod decide;
 mod incarnation;
@@ -12,6 +13,7 @@ mod load;
 mod lost;
 mod pass;
 mod seen;
+mod sets;
 mod sightings;
 pub(crate) mod waits;
 mod write;

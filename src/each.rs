@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap};
@@ -13,15 +15,26 @@ use crate::{FactError, canonical};
 
 /// What was made for each subject: the fact that a `for_each` transition keeps equal to its wanted set.
 ///
-/// It begins empty, is read like a `BTreeMap`, and is changed by the driver alone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Each<S, T>(BTreeMap<S, T>);
+/// It begins empty, is read like a `BTreeMap`, and is changed by the driver alone. A clone shares the members.
+pub struct Each<S, T> {
+    members: Arc<BTreeMap<S, T>>,
+    /// Set where the driver wants to know whether somebody has looked into it.
+    sign: Option<Arc<AtomicBool>>,
+}
 
 impl<S, T> Each<S, T> {
     /// The empty set, for generated constructors and for tests.
     #[must_use]
     pub fn new() -> Self {
-        Self(BTreeMap::new())
+        Self::shared(Arc::default(), None)
+    }
+
+    pub(crate) fn shared(members: Arc<BTreeMap<S, T>>, sign: Option<Arc<AtomicBool>>) -> Self {
+        Self { members, sign }
+    }
+
+    pub(crate) fn into_members(self) -> Arc<BTreeMap<S, T>> {
+        self.members
     }
 }
 
@@ -31,24 +44,41 @@ impl<S, T> Default for Each<S, T> {
     }
 }
 
+impl<S, T> Clone for Each<S, T> {
+    fn clone(&self) -> Self {
+        Self { members: Arc::clone(&self.members), sign: self.sign.clone() }
+    }
+}
+
+impl<S: PartialEq, T: PartialEq> PartialEq for Each<S, T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<S: Eq, T: Eq> Eq for Each<S, T> {}
+
 impl<S, T> Deref for Each<S, T> {
     type Target = BTreeMap<S, T>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        if let Some(sign) = &self.sign {
+            sign.store(true, Ordering::Relaxed);
+        }
+        &self.members
     }
 }
 
 impl<S: fmt::Debug, T: fmt::Debug> fmt::Debug for Each<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        (**self).fmt(f)
     }
 }
 
 impl<S: Serialize, T: Serialize> Serialize for Each<S, T> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (subject, made) in &self.0 {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (subject, made) in &**self {
             map.serialize_entry(&subject_text(subject).map_err(Z::Error::custom)?, made)?;
         }
         map.end()
@@ -68,7 +98,7 @@ impl<'de, S: DeserializeOwned + Ord, T: Deserialize<'de>> Deserialize<'de> for E
                 while let Some((text, made)) = map.next_entry::<String, T>()? {
                     members.insert(subject_value(&text).map_err(A::Error::custom)?, made);
                 }
-                Ok(Each(members))
+                Ok(Each::shared(Arc::new(members), None))
             }
         }
         deserializer.deserialize_map(Members(PhantomData))
@@ -127,7 +157,8 @@ mod tests {
 
     #[test]
     fn members_survive_json() {
-        let each = Each(BTreeMap::from([((1, "x".to_owned()), true), ((2, "y".to_owned()), false)]));
+        let members = BTreeMap::from([((1, "x".to_owned()), true), ((2, "y".to_owned()), false)]);
+        let each = Each::shared(Arc::new(members), None);
         let json = serde_json::to_string(&each).unwrap();
         assert_eq!(json, r#"{"=[1,\"x\"]":true,"=[2,\"y\"]":false}"#);
         assert_eq!(serde_json::from_str::<Each<(u8, String), bool>>(&json).unwrap(), each);

@@ -1,29 +1,58 @@
 //! Facts: what a state has recorded, by name. Invariant: a fact that is missing or does not decode is an error that names
 //! the fact; it is replaced by a default only where the machine declares one.
 
+mod read;
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::Value;
 
+use crate::each::subject_value;
 use crate::{Each, canonical};
+use read::Lineage;
+pub(crate) use read::{Mark, Watch};
 
 /// Facts by name, as they stand in a record. The typed states are projections of it.
 ///
 /// A clone shares them until one of the two is changed: a pass hands the same facts to guards, look-ups and methods.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Facts(Arc<BTreeMap<String, Value>>);
+#[derive(Clone, Default)]
+pub struct Facts {
+    values: Arc<BTreeMap<String, Arc<Value>>>,
+    lineage: Lineage,
+    /// Set where somebody wants to know what is looked at.
+    watch: Option<Arc<Watch>>,
+}
+
+/// A set of fewer members is decoded anew each time: that costs less than keeping it.
+const FEW: usize = 16;
+
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Facts").field(&self.values).finish()
+    }
+}
+
+impl PartialEq for Facts {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl Eq for Facts {}
 
 impl Serialize for Facts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        serializer.collect_map(self.values.iter().map(|(name, value)| (name, &**value)))
     }
 }
 
 impl<'de> Deserialize<'de> for Facts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(deserializer).map(|facts| Self(Arc::new(facts)))
+        BTreeMap::<String, Value>::deserialize(deserializer).map(Self::from_iter)
     }
 }
 
@@ -91,7 +120,7 @@ impl Facts {
     /// # Errors
     /// [`FactError::Missing`] or [`FactError::Decode`].
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, FactError> {
-        let value = self.0.get(name).ok_or_else(|| FactError::Missing(name.to_owned()))?;
+        let value = self.value(name).ok_or_else(|| FactError::Missing(name.to_owned()))?;
         T::deserialize(value).map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
     }
 
@@ -104,8 +133,28 @@ impl Facts {
     ///
     /// # Errors
     /// [`FactError::Decode`].
-    pub fn each<S: DeserializeOwned + Ord, T: DeserializeOwned>(&self, name: &str) -> Result<Each<S, T>, FactError> {
-        if self.0.contains_key(name) { self.get(name) } else { Ok(Each::new()) }
+    pub fn each<S, T>(&self, name: &str) -> Result<Each<S, T>, FactError>
+    where
+        S: DeserializeOwned + Ord + Send + Sync + 'static,
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let sign = self.watch.as_ref().map(|watch| watch.sign(name));
+        let Some(value) = self.values.get(name) else { return Ok(Each::shared(Arc::default(), sign)) };
+        let decoded = || -> Result<Each<S, T>, FactError> {
+            Each::deserialize(&**value)
+                .map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
+        };
+        let Value::Object(recorded) = &**value else { return decoded() };
+        if recorded.len() < FEW {
+            return Ok(Each::shared(decoded()?.into_members(), sign));
+        }
+        let kept = self.lineage.take::<BTreeMap<S, T>>(name);
+        let members = match kept.and_then(|(members, changed)| brought_up(members, &changed, recorded)) {
+            Some(members) => members,
+            None => decoded()?.into_members(),
+        };
+        self.lineage.keep(name, Arc::clone(&members));
+        Ok(Each::shared(members, sign))
     }
 
     /// Reads one fact; one that was never written is the default of its type.
@@ -113,7 +162,7 @@ impl Facts {
     /// # Errors
     /// [`FactError::Decode`].
     pub fn or_default<T: Fact + Default>(&self, name: &str) -> Result<T, FactError> {
-        if self.0.contains_key(name) { self.get(name) } else { Ok(T::default()) }
+        if self.values.contains_key(name) { self.get(name) } else { Ok(T::default()) }
     }
 
     /// Writes one fact, once it is certain that it can be read again.
@@ -128,47 +177,76 @@ impl Facts {
     /// The stored value of a fact.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.looked_at(name);
+        self.values.get(name).map(|value| &**value)
     }
 
     /// Names and values, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.values.iter().map(|(name, value)| {
+            self.looked_at(name);
+            (name.as_str(), &**value)
+        })
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values.is_empty()
+    }
+
+    fn looked_at(&self, name: &str) {
+        if let Some(watch) = &self.watch {
+            watch.sign(name).store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The same facts, and what tells which sets among them were looked into.
+    pub(crate) fn watched(&self) -> (Self, Arc<Watch>) {
+        let watch = Arc::<Watch>::default();
+        (Self { watch: Some(Arc::clone(&watch)), ..self.clone() }, watch)
+    }
+
+    /// Where these facts stand now, to be asked later what has changed.
+    pub(crate) fn mark(&self) -> Mark {
+        self.lineage.mark()
+    }
+
+    /// What has changed since, in no particular order; none if that is not known, or if the mark is one of other facts.
+    pub(crate) fn since(&self, mark: &Mark) -> Option<Vec<read::Change>> {
+        self.lineage.since(mark)
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Value) {
-        Arc::make_mut(&mut self.0).insert(name.to_owned(), value);
+        Arc::make_mut(&mut self.values).insert(name.to_owned(), Arc::new(value));
+        self.lineage.change(name, None);
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        if self.0.contains_key(name) {
-            Arc::make_mut(&mut self.0).remove(name);
+        if self.values.contains_key(name) {
+            Arc::make_mut(&mut self.values).remove(name);
+            self.lineage.change(name, None);
         }
     }
 
     /// These facts, with the ones in `saved` in place of their namesakes.
     pub(crate) fn overlaid(&self, saved: &Facts) -> Facts {
         let mut facts = self.clone();
-        if !saved.is_empty() {
-            Arc::make_mut(&mut facts.0).extend(saved.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        for (name, value) in &*saved.values {
+            Arc::make_mut(&mut facts.values).insert(name.clone(), Arc::clone(value));
+            facts.lineage.change(name, None);
         }
         facts
     }
 
     /// The member of an `Each` fact.
     pub(crate) fn member(&self, fact: &str, subject: &str) -> Option<&Value> {
-        self.0.get(fact).and_then(|value| value.get(subject))
+        self.value(fact).and_then(|value| value.get(subject))
     }
 
     /// The subjects of an `Each` fact, in order. A fact that is not there is an empty set.
     pub(crate) fn subjects(&self, fact: &str) -> Vec<String> {
-        match self.0.get(fact) {
+        match self.value(fact) {
             Some(Value::Object(members)) => {
                 canonical::sorted(members).into_iter().map(|(subject, _)| subject.clone()).collect()
             }
@@ -177,24 +255,54 @@ impl Facts {
     }
 
     pub(crate) fn set_member(&mut self, fact: &str, subject: &str, value: Value) {
-        let entry =
-            Arc::make_mut(&mut self.0).entry(fact.to_owned()).or_insert_with(|| Value::Object(serde_json::Map::new()));
-        if let Value::Object(members) = entry {
+        let values = Arc::make_mut(&mut self.values);
+        let set = values.entry(fact.to_owned()).or_insert_with(|| Arc::new(Value::Object(serde_json::Map::new())));
+        if let Value::Object(members) = Arc::make_mut(set) {
             members.insert(subject.to_owned(), value);
+            self.lineage.change(fact, Some(subject));
         }
     }
 
     pub(crate) fn remove_member(&mut self, fact: &str, subject: &str) {
-        if let Some(Value::Object(members)) = Arc::make_mut(&mut self.0).get_mut(fact) {
+        if self.values.contains_key(fact)
+            && let Some(Value::Object(members)) = Arc::make_mut(&mut self.values).get_mut(fact).map(Arc::make_mut)
+        {
             members.remove(subject);
+            self.lineage.change(fact, Some(subject));
         }
     }
 }
 
 impl FromIterator<(String, Value)> for Facts {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(facts: I) -> Self {
-        Self(Arc::new(facts.into_iter().collect()))
+        let values = facts.into_iter().map(|(name, value)| (name, Arc::new(value))).collect();
+        Self { values: Arc::new(values), ..Self::default() }
     }
+}
+
+/// A set that was decoded before, with the members as they are recorded now. None if it has to be decoded anew: somebody still has it, or a member
+/// does not decode, which is for the whole set's error to say.
+fn brought_up<S, T>(
+    mut members: Arc<BTreeMap<S, T>>,
+    changed: &[String],
+    recorded: &serde_json::Map<String, Value>,
+) -> Option<Arc<BTreeMap<S, T>>>
+where
+    S: DeserializeOwned + Ord,
+    T: DeserializeOwned,
+{
+    if !changed.is_empty() {
+        let members = Arc::get_mut(&mut members)?;
+        for text in changed {
+            let subject: S = subject_value(text).ok()?;
+            match recorded.get(text) {
+                Some(made) => drop(members.insert(subject, T::deserialize(made).ok()?)),
+                None => drop(members.remove(&subject)),
+            }
+        }
+    }
+    // Two texts of one subject can only come from somebody else.
+    (members.len() == recorded.len()).then_some(members)
 }
 
 /// The canonical form of a value that is not read again.
@@ -251,5 +359,81 @@ mod tests {
         assert_eq!(why, "missing field `id`");
         let set = |numbers: Vec<u32>| written(&numbers.into_iter().collect::<std::collections::HashSet<_>>()).unwrap();
         assert_eq!(set((0..50).collect()), set((0..50).rev().collect()));
+    }
+
+    fn wide(count: usize) -> Facts {
+        let mut facts = Facts::default();
+        facts.set("note", "first".into());
+        (0..count).for_each(|number| facts.set_member("members", &format!("{number:03}"), number.into()));
+        facts
+    }
+
+    /// What is decoded of a set that was changed is what a record with the same bytes gives.
+    #[test]
+    fn a_set_that_is_kept_decoded_is_the_one_that_is_recorded() {
+        let mut facts = wide(20);
+        let read = |facts: &Facts| facts.each::<String, usize>("members");
+        let afresh = |facts: &Facts| {
+            let bytes = serde_json::to_vec(facts).unwrap();
+            read(&serde_json::from_slice(&bytes).unwrap())
+        };
+        let first = read(&facts).unwrap();
+        assert_eq!(first.len(), 20);
+        let mut other = facts.clone();
+        other.set_member("members", "777", 777.into());
+        facts.set_member("members", "020", 20.into());
+        facts.set_member("members", "003", 333.into());
+        facts.remove_member("members", "007");
+        for facts in [&facts, &other, &facts] {
+            assert_eq!(read(facts), afresh(facts));
+        }
+        assert_eq!(first.len(), 20, "whoever has the set still has it as it was");
+        drop(first);
+        for number in 100..200 {
+            facts.set_member("members", &number.to_string(), number.into());
+            if number % 7 == 0 {
+                assert_eq!(read(&facts), afresh(&facts));
+            }
+        }
+        assert_eq!(read(&facts), afresh(&facts), "also after more changes than are known");
+        facts.set_member("members", "004", "four".into());
+        assert_eq!(read(&facts), afresh(&facts));
+        assert!(read(&facts).unwrap_err().to_string().contains("fact `members` does not decode"));
+        facts.set("members", serde_json::json!({ "a": 1 }));
+        assert_eq!(read(&facts), afresh(&facts));
+    }
+
+    #[test]
+    fn facts_tell_what_has_changed_since() {
+        let mut facts = wide(2);
+        let mark = facts.mark();
+        assert_eq!(facts.since(&mark), Some(Vec::new()));
+        let copy = facts.clone();
+        facts.set_member("members", "a", 1.into());
+        facts.set("note", "second".into());
+        facts.remove("absent");
+        let mut changes = facts.since(&mark).unwrap();
+        changes.sort_by_key(|change| change.fact.clone());
+        let names: Vec<_> = changes.iter().map(|it| (it.fact.as_str(), it.subject.as_deref())).collect();
+        assert_eq!(names, [("members", Some("a")), ("note", None)]);
+        assert_eq!(copy.since(&mark), Some(Vec::new()), "the other is as it was");
+        assert_eq!(copy.since(&facts.mark()), None, "nothing leads back");
+        assert_eq!(wide(2).since(&mark), None, "other facts");
+        (0..100).for_each(|number| facts.set_member("members", "a", number.into()));
+        assert_eq!(facts.since(&mark), None, "it is too long ago");
+    }
+
+    #[test]
+    fn facts_tell_which_sets_were_looked_into() {
+        let (facts, watch) = wide(3).watched();
+        let few = facts.each::<String, usize>("members").unwrap();
+        let absent = facts.each::<String, usize>("absent").unwrap();
+        let _: String = facts.get("note").unwrap();
+        assert_eq!(watch.seen(), ["note"], "a set that is only carried along was not looked into");
+        assert_eq!(few.clone().len(), 3);
+        assert!(absent.is_empty());
+        let mut seen = watch.seen();
+        seen.sort();
+        assert_eq!(seen, ["absent", "members", "note"]);
     }
 }

@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 use durable_fsm_graph::Graph;
-use serde_json::Value;
 
 use crate::machine::{Boxed, Failure, Reply};
+use crate::record::Spec;
 use crate::steps::{Ask, Steps};
 use crate::{Class, FactError, Facts, Lookup};
 
@@ -93,7 +93,7 @@ impl<S: Steps> Steps for Contained<S> {
         self.0.keeps()
     }
 
-    fn spec(&self) -> Result<Value, FactError> {
+    fn spec(&self) -> Result<Spec, FactError> {
         self.asked("the resource's spec".to_owned(), || self.0.spec())
     }
 

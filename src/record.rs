@@ -13,12 +13,13 @@ mod decode;
 mod event;
 mod key;
 mod life;
+mod lives;
 mod next;
+mod spec;
 mod stamp;
 mod weight;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::Facts;
 
@@ -26,12 +27,14 @@ pub use decode::Unreadable;
 pub use event::{Event, Expected, Illegal, Resolution};
 pub(crate) use key::fingerprint_of;
 pub use key::{fingerprint, idempotency_key, owner_tag};
-pub(crate) use life::Life;
+pub(crate) use lives::{Change, Life};
+pub use lives::{Entry, Lives};
 pub(crate) use next::advance;
 pub use next::next;
 pub(crate) use next::{
     MOST_UNSETTLED, begins_leaving, is_certainly_absent, is_on_the_way, is_retained, may_remove, unsettled,
 };
+pub use spec::Spec;
 pub use stamp::Stamp;
 pub use weight::{Part, PartKind, RESERVE};
 
@@ -76,8 +79,8 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
     /// The live effects, the one that is undone first last.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub undo: Vec<Effect>,
+    #[serde(default, skip_serializing_if = "Lives::is_empty")]
+    pub undo: Lives<Effect>,
     /// Where the machine is going.
     #[serde(default, skip_serializing_if = "Direction::is_default")]
     pub direction: Direction,
@@ -193,8 +196,8 @@ pub struct Effect {
 }
 
 /// A value that is there: `null` is one, and no value is none.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Spec>, D::Error> {
+    Spec::deserialize(deserializer).map(Some)
 }
 
 /// What an intent wants to call.
@@ -244,7 +247,7 @@ pub struct Intent {
     pub deadline: Stamp,
     /// The spec that this life was started with; none for an undo.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub spec: Option<Value>,
+    pub spec: Option<Spec>,
 }
 
 /// A step that was sent once and is not committed.
@@ -271,7 +274,7 @@ pub struct Unconfirmed {
     pub aborting: bool,
     /// The spec that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
-    pub spec: Option<Value>,
+    pub spec: Option<Spec>,
     /// Facts that it was sent with and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
@@ -406,7 +409,7 @@ impl Record {
             state: graph.states.get(graph.initial()).map(|state| state.name.to_owned()).unwrap_or_default(),
             since: at,
             facts: Facts::default(),
-            undo: Vec::new(),
+            undo: Lives::default(),
             direction: Direction::Forward,
             to: None,
             marks: Vec::new(),
@@ -432,7 +435,7 @@ impl Record {
     ) -> Result<(Self, Vec<u8>), serde_json::Error> {
         let mut written = self.clone();
         written.number(graph);
-        let bytes = written.encode()?;
+        let bytes = written.encode(1024)?;
         Ok((written, bytes))
     }
 
@@ -447,12 +450,12 @@ impl Record {
         }
     }
 
-    /// The bytes of this record as it is.
+    /// The bytes of this record as it is, of which there are about so many.
     ///
     /// # Errors
     /// serde_json's, which for a record means that memory ran out.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut bytes = Vec::with_capacity(1024);
+    pub(crate) fn encode(&self, room: usize) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = Vec::with_capacity(room);
         serde_json::to_writer(&mut bytes, self)?;
         Ok(bytes)
     }
@@ -478,17 +481,17 @@ impl Record {
     /// The live effect of this transition and subject; the latest, should there be one of an earlier life too.
     #[must_use]
     pub fn effect(&self, transition: &str, subject: Option<&str>) -> Option<&Effect> {
-        self.undo.iter().rev().find(|effect| effect.transition == transition && effect.subject.as_deref() == subject)
+        self.undo.last_of(transition, subject)
     }
 
     /// The live effect of this life.
     pub(crate) fn effect_of(&self, intent: &Intent) -> Option<&Effect> {
-        self.undo.iter().find(|effect| effect.of() == intent.of())
+        self.undo.position(intent.of()).map(|index| &self.undo[index])
     }
 
     /// The spec with which the life of this intent was started; none for an undo.
     #[must_use]
-    pub fn spec_of<'r>(&'r self, intent: &'r Intent) -> Option<&'r Value> {
+    pub fn spec_of<'r>(&'r self, intent: &'r Intent) -> Option<&'r Spec> {
         let unconfirmed = || self.unconfirmed.iter().find(|step| step.of() == intent.of());
         intent.spec.as_ref().or_else(|| unconfirmed()?.spec.as_ref())
     }

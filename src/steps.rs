@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use durable_fsm_graph::Graph;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::attempt::{Attempt, Details};
 use crate::machine::{Boxed, Call, Dispatch, Failure, Reply};
+use crate::record::Spec;
 use crate::text::redacted;
 use crate::{FactError, Facts, Lookup, Machine, Resource};
 
@@ -22,7 +24,7 @@ pub(crate) trait Steps: Send + Sync {
     /// Why the resource must not be deleted.
     fn keeps(&self) -> Option<&str>;
     /// The resource's spec, as an intent records it: what is read from there is this one again.
-    fn spec(&self) -> Result<Value, FactError>;
+    fn spec(&self) -> Result<Spec, FactError>;
     /// Whether a state can be decoded from these facts.
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError>;
     /// Asks the guard that a transition has on this state.
@@ -44,9 +46,14 @@ pub(crate) struct Ask {
     pub(crate) subject: Option<String>,
     pub(crate) member: Option<Value>,
     /// The spec that the life was started with; none for the resource's own.
-    pub(crate) spec: Option<Value>,
+    pub(crate) spec: Option<Spec>,
     pub(crate) details: Details,
 }
+
+type SpecOf<M> = <<M as Machine>::Resource as Resource>::Spec;
+
+/// A recorded spec, and what it decodes to.
+type Read<M> = (Spec, Arc<SpecOf<M>>);
 
 /// One of the generated methods, which call the author's by index.
 type Method<T, R, A> = fn(Arc<T>, usize, Call<R>) -> Boxed<Result<A, Failure>>;
@@ -56,7 +63,9 @@ pub(crate) struct Typed<M: Machine, T> {
     transitions: Arc<T>,
     resource: Arc<M::Resource>,
     /// The resource does not change during a pass.
-    spec: OnceLock<Result<Value, FactError>>,
+    spec: OnceLock<Result<Spec, FactError>>,
+    /// The spec that was decoded last, which the next life most often has too.
+    read: Mutex<Option<Read<M>>>,
     generation: u64,
     deleting: bool,
     keeps: Option<String>,
@@ -67,18 +76,36 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
     pub(crate) fn new(transitions: Arc<T>, resource: Arc<M::Resource>) -> Self {
         let (generation, deleting) = (resource.generation(), resource.deleting());
         let keeps = resource.keeps().map(|why| redacted(&why));
-        Self { transitions, resource, spec: OnceLock::new(), generation, deleting, keeps, machine: PhantomData }
+        Self {
+            transitions,
+            resource,
+            spec: OnceLock::new(),
+            read: Mutex::default(),
+            generation,
+            deleting,
+            keeps,
+            machine: PhantomData,
+        }
     }
 
     fn call(&self, ask: Ask) -> Result<(usize, Call<M::Resource>), FactError> {
         let Ask { transition, state, facts, subject, member, spec, details } = ask;
-        let read = |spec| {
-            serde_json::from_value(spec)
-                .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })
-        };
-        let spec = spec.map(read).transpose()?;
+        let spec = spec.map(|spec| self.read(spec)).transpose()?;
         let attempt = Attempt { resource: Arc::clone(&self.resource), spec, details };
         Ok((transition, Call { facts, state, subject, member, attempt }))
+    }
+
+    /// The spec with which a life was started.
+    fn read(&self, spec: Spec) -> Result<Arc<SpecOf<M>>, FactError> {
+        let last = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, read)) = last().as_ref().filter(|(of, _)| of.is_shared_with(&spec)) {
+            return Ok(Arc::clone(read));
+        }
+        let read = SpecOf::<M>::deserialize(&*spec)
+            .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })?;
+        let read = Arc::new(read);
+        *last() = Some((spec, Arc::clone(&read)));
+        Ok(read)
     }
 
     fn with<A: Send + 'static>(&self, ask: Ask, method: Method<T, M::Resource, A>) -> Boxed<Result<A, Failure>> {
@@ -110,8 +137,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
         self.keeps.as_deref()
     }
 
-    fn spec(&self) -> Result<Value, FactError> {
-        self.spec.get_or_init(|| crate::fact::record("spec", self.resource.spec())).clone()
+    fn spec(&self) -> Result<Spec, FactError> {
+        self.spec.get_or_init(|| crate::fact::record("spec", self.resource.spec()).map(Spec::from)).clone()
     }
 
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {

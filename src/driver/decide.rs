@@ -1,16 +1,16 @@
 //! What a pass does next. Invariant: [`decide()`] is pure: it reads the record and what surrounds it, and writes, calls and waits for
 //! nothing, so that planning and doing cannot differ.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use durable_fsm_graph::{Contract, ForEach, Graph, InDoubt, Kind, Order, Transition, Transport, Undo};
 
+use super::sets::{Difference, Sets};
 use super::sightings::{OpenEnd, Sightings};
 use super::waits::LONGEST_WAIT;
-use serde_json::Value;
-
 use crate::record::{
-    Action, Blocked, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Stamp, Unconfirmed,
+    Action, Blocked, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Spec, Stamp, Unconfirmed,
     begins_leaving, is_certainly_absent, is_on_the_way, is_retained, unsettled,
 };
 use crate::steps::Steps;
@@ -114,6 +114,29 @@ impl Surroundings<'_> {
         ended.filter_map(|undone| self.until_quiet(OpenEnd::Undone(undone), contract)).max()
     }
 
+    /// Which of these members is made first: the first one in place of which nothing was undone that may be carried out once more, or else the one
+    /// that waits the shortest.
+    fn free_first<'m>(
+        &self,
+        record: &Record,
+        transition: &str,
+        missing: &'m BTreeSet<String>,
+        contract: &Contract<'_>,
+    ) -> Option<&'m String> {
+        let ended = record.undone.iter().filter(|it| it.transition == transition);
+        let ended: BTreeSet<&str> = ended.filter_map(|it| it.subject.as_deref()).collect();
+        let mut shortest = None;
+        for subject in missing {
+            let ended = ended.contains(subject.as_str()).then_some(subject.as_str());
+            match ended.and_then(|subject| self.until_free(record, transition, Some(subject), contract)) {
+                None => return Some(subject),
+                Some(left) if shortest.is_none_or(|(other, _)| left < other) => shortest = Some((left, subject)),
+                Some(_) => {}
+            }
+        }
+        shortest.map(|(_, subject)| subject)
+    }
+
     /// Waits for a request that may still land, or else for the back-off after the last failure.
     fn pause(&self, record: &Record, quiet: Option<Duration>, step: &str, subject: Option<&str>) -> Option<Decision> {
         quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry(record))
@@ -159,7 +182,7 @@ impl Surroundings<'_> {
 ///
 /// # Errors
 /// A state, guard or wanted set cannot be computed from the record's facts.
-pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
+pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Result<Decision, FactError> {
     if record.paused || around.paused {
         return Ok(Decision::Stop(Ending::Paused));
     }
@@ -198,7 +221,7 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>) -> Result<Decis
         return resolve(record, intent, around);
     }
     match record.direction {
-        Direction::Forward => forward(record, around),
+        Direction::Forward => forward(record, around, sets),
         Direction::Leaving => leave(record, around),
         Direction::Deleting | Direction::RollingBack => backward(record, around),
     }
@@ -277,7 +300,7 @@ fn in_doubt_message(step: &Transition<'_>, intent: &Intent) -> String {
     )
 }
 
-fn forward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
+fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Result<Decision, FactError> {
     let graph = around.steps.graph();
     let (at, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
     if let Some(decision) = abort_doubted(record, around)? {
@@ -286,7 +309,7 @@ fn forward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactE
     // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it.
     for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
         if let (Some(contract), Some(for_each)) = (step.contract(), step.for_each()) {
-            match keep_set(record, around, index, step, contract, for_each)? {
+            match keep_set(record, around, sets, index, step, contract, for_each)? {
                 Some(decision) => return Ok(decision),
                 None => continue,
             }
@@ -407,7 +430,7 @@ fn take_up(
     transition: usize,
     step: &Transition<'_>,
     contract: &Contract<'_>,
-    spec: &Value,
+    spec: &Spec,
 ) -> Decision {
     let is_same = doubted.spec.as_ref() == Some(spec);
     let action = match contract.in_doubt {
@@ -473,18 +496,15 @@ fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<De
 fn keep_set(
     record: &Record,
     around: &Surroundings<'_>,
+    sets: &mut Sets,
     transition: usize,
     step: &Transition<'_>,
     contract: &Contract<'_>,
     for_each: &ForEach<'_>,
 ) -> Result<Option<Decision>, FactError> {
-    let wanted = around.steps.wanted(transition, &record.facts)?;
-    let have = record.facts.subjects(for_each.fact);
-    let missing = wanted
-        .iter()
-        .filter(|subject| !have.contains(subject))
-        .min_by_key(|subject| around.until_free(record, step.name, Some(subject), contract));
-    let surplus = have.iter().find(|subject| !wanted.contains(*subject));
+    let Difference { missing, surplus } = sets.difference(record, around.steps, transition, for_each.fact)?;
+    let missing = around.free_first(record, step.name, missing, contract);
+    let surplus = surplus.first();
     let surplus_first = for_each.order == Order::UndoFirst || missing.is_none();
     match (missing, surplus) {
         (_, Some(surplus)) if surplus_first => unmake(record, around, transition, step, contract, surplus).map(Some),

@@ -1,13 +1,16 @@
 //! Reading the record. Invariant: what cannot be honoured ends the pass; what is out of date costs nothing that was learnt.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::base::Base;
 use super::brake::Brake;
 use super::decide::Ending;
 use super::incarnation::call_of;
 use super::lost;
 use super::pass::{Halt, Pass, stop};
 use super::seen::Untold;
+use super::sets::Sets;
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::probe::{Crossing, Probe, Side, Site};
@@ -27,7 +30,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         driver.probe.cross(&at(Side::Before)).await;
         let loaded = driver.store.load(id).await;
         driver.probe.cross(&at(Side::After)).await;
-        let loaded = match loaded {
+        let mut loaded = match loaded {
             Ok(loaded) => loaded,
             Err(StoreError::Gone) => {
                 driver.forget(id);
@@ -66,6 +69,9 @@ impl<'d, P: Probe> Pass<'d, P> {
             delete,
             record: Arc::new(record),
             base: None,
+            sets: Sets::default(),
+            follower: None,
+            quiet_at: Duration::ZERO,
             version: loaded.version,
             stored,
             signals: loaded.signals,
@@ -77,7 +83,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             untold: Untold::default(),
             about: ("", None),
         };
-        pass.observe();
+        pass.observe(loaded.bytes.take());
         Ok(pass)
     }
 
@@ -93,7 +99,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         let read = self.load_later(site == Site::Remove).await?;
         let learnt = std::mem::take(&mut self.learnt);
         let about = self.about.clone();
-        let base = self.base.clone();
+        let base = self.base.take();
         let brake = std::mem::take(&mut self.brake);
         *self = Self { intents: self.intents, generation: self.generation, overtaken: self.overtaken, brake, ..read };
         let is_own = |intent: &Intent| call_of(&intent.holder) == self.holder;
@@ -102,7 +108,9 @@ impl<'d, P: Probe> Pass<'d, P> {
                 && self.record.intent == base.intent
                 && self.record.origin == base.origin
         };
-        if base.as_deref().is_some_and(is_same) {
+        let is_open = self.record.intent.as_ref().is_some_and(is_own);
+        let known = base.as_ref().filter(|_| is_open).and_then(Base::record);
+        if known.as_ref().is_some_and(is_same) {
             let last = learnt.len().saturating_sub(1);
             for (index, event) in learnt.into_iter().enumerate() {
                 // On the way back "there is none" ends the intent. It says nothing any more once the attempt that followed has.
@@ -113,7 +121,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             }
             self.about = about;
         } else if self.stored || site != Site::Remove {
-            lost::report(self.id, base.as_deref(), &learnt, "somebody else has taken the attempt over, or closed it");
+            lost::report(self.id, base.as_ref(), &learnt, "somebody else has taken the attempt over, or closed it");
         }
         Ok(())
     }
@@ -124,7 +132,9 @@ impl<'d, P: Probe> Pass<'d, P> {
         for attempt in 1.. {
             let read = Self::load(self.driver, self.steps, self.id, self.holder.clone(), self.delete).await?;
             let is_older = match (&self.base, &read.base) {
-                (Some(known), Some(read)) => read.origin == known.origin && read.seq < known.seq,
+                (Some(known), Some(base)) => {
+                    base.seq < known.seq && known.record().is_some_and(|known| known.origin == read.record.origin)
+                }
                 (Some(_), None) => !removing,
                 (None, _) => false,
             };

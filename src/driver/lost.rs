@@ -1,11 +1,16 @@
 //! Outcomes that are known and cannot be recorded. Invariant: none is dropped without a line in the log that names what may be left outside.
 
+use super::base::Base;
 use crate::RecordId;
-use crate::record::{Event, Record, idempotency_key};
+use crate::record::{Event, idempotency_key};
 
 /// Says at `warn` what was learnt under the intent of this record and is not recorded.
-pub(super) fn report(id: &RecordId, base: Option<&Record>, learnt: &[Event], why: &str) {
-    let Some((base, intent)) = base.and_then(|base| Some((base, base.intent.as_ref()?))) else { return };
+pub(super) fn report(id: &RecordId, base: Option<&Base>, learnt: &[Event], why: &str) {
+    if learnt.is_empty() {
+        return;
+    }
+    let Some(base) = base.and_then(Base::record) else { return };
+    let Some(intent) = &base.intent else { return };
     for event in learnt {
         let (outcome, handle) = match event {
             Event::Reached { made, .. } => ("made", Some(serde_json::to_string(&made.facts).unwrap_or_default())),

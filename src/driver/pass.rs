@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use durable_fsm_graph::{Kind, Retry as Backoff};
 
+use super::base::Base;
 use super::brake::Brake;
 use super::decide::{Decision, Ending, Surroundings, decide, turns_to_delete};
 use super::incarnation::call_of;
 use super::lost;
 use super::seen::{self, Untold};
-use super::sightings::OpenEnd;
+use super::sets::Sets;
+use super::sightings::{Follower, OpenEnd};
 use super::waits::{self, LONGEST_WAIT};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
@@ -59,10 +61,15 @@ pub(crate) struct Pass<'d, P> {
     /// How many intents this call has tried to write.
     pub(super) intents: u32,
     pub(super) delete: bool,
-    /// Shared with `base` until it is changed.
     pub(super) record: Arc<Record>,
     /// The record as it was last read or written.
-    pub(super) base: Option<Arc<Record>>,
+    pub(super) base: Option<Base>,
+    /// What is missing from its sets.
+    pub(super) sets: Sets,
+    /// Which of the sightings follow it.
+    pub(super) follower: Option<Follower<'d>>,
+    /// Nothing that was undone is quiet before.
+    pub(super) quiet_at: Duration,
     pub(super) version: Version,
     pub(super) stored: bool,
     pub(super) signals: Signals,
@@ -117,7 +124,7 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     fn end(&self, halt: Halt) -> Result<Report, StoreError> {
-        lost::report(self.id, self.base.as_deref(), &self.learnt, "the pass ended before it could be");
+        lost::report(self.id, self.base.as_ref(), &self.learnt, "the pass ended before it could be");
         end(halt)
     }
 
@@ -127,7 +134,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         id: &'d RecordId,
     ) -> Result<Planned, StoreError> {
         match Self::load(driver, steps, id, String::new(), false).await {
-            Ok(pass) => {
+            Ok(mut pass) => {
                 let decision = pass.decide().map_err(|error| pass.unreadable(error));
                 Ok(Planned { decision, record: Some(pass.record) })
             }
@@ -187,10 +194,11 @@ impl<'d, P: Probe> Pass<'d, P> {
         }
     }
 
-    pub(super) fn decide(&self) -> Result<Decision, FactError> {
+    pub(super) fn decide(&mut self) -> Result<Decision, FactError> {
+        let mut sets = std::mem::take(&mut self.sets);
         // Our own attempt is over when we decide again.
         let is_gone = |holder: &str| call_of(holder) == self.holder || self.driver.is_gone(holder);
-        decide(
+        let decision = decide(
             &self.record,
             &Surroundings {
                 id: self.id,
@@ -208,7 +216,10 @@ impl<'d, P: Probe> Pass<'d, P> {
                 behind: self.is_behind(),
                 is_gone: &is_gone,
             },
-        )
+            &mut sets,
+        );
+        self.sets = sets;
+        decision
     }
 
     /// Runs a transition that has no effect, or lets one that waits look. Nothing is written for it until something else is.
@@ -378,8 +389,8 @@ impl<'d, P: Probe> Pass<'d, P> {
                 Ok(())
             }
             Err(illegal) => {
-                if let Some(base) = &self.base {
-                    self.record = Arc::clone(base);
+                if let Some(base) = self.base.as_ref().and_then(Base::record) {
+                    self.record = Arc::new(base);
                 }
                 Err(self.unwritten(HeldReason::Unreadable, illegal.to_string()))
             }
@@ -458,14 +469,18 @@ impl<'d, P: Probe> Pass<'d, P> {
         self.steps.graph().transitions[transition].name
     }
 
-    pub(super) fn observe(&mut self) {
-        if self.stored {
-            let now = self.driver.clock.monotonic();
-            self.driver.sightings().observe(self.id, self.steps.graph(), &self.record, now);
-        } else {
+    /// Takes note of the record as it is stored now.
+    pub(super) fn observe(&mut self, stored: Option<Vec<u8>>) {
+        let Some(bytes) = stored else {
             self.driver.forget(self.id);
-        }
-        self.base = self.stored.then(|| Arc::clone(&self.record));
+            (self.base, self.follower) = (None, None);
+            return;
+        };
+        let now = self.driver.clock.monotonic();
+        let changes = Arc::make_mut(&mut self.record).undo.changes();
+        let sightings = self.driver.sightings();
+        self.follower = sightings.follow(self.id, self.steps.graph(), &self.record, changes, self.follower.take(), now);
+        self.base = Some(Base::new(self.record.seq, bytes));
     }
 }
 

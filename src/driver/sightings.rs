@@ -14,7 +14,7 @@ use std::time::Duration;
 use durable_fsm_graph::{Contract, Graph, InDoubt, Kind};
 
 use crate::RecordId;
-use crate::record::{Blocked, Direction, Effect, Intent, Record, Retry, Unconfirmed, Undone};
+use crate::record::{Blocked, Change, Direction, Effect, Intent, Record, Retry, Unconfirmed, Undone};
 
 /// After how many seconds a record that no pass has looked at is forgotten.
 const FORGOTTEN_AFTER: u32 = 24 * 3600;
@@ -33,7 +33,33 @@ struct Table {
     records: HashMap<[u64; 2], Seen>,
     /// With so many records it is time to look for those that nobody looks at any more.
     sweep_at: usize,
+    /// Records of many effects that somebody is changing.
+    followed: HashMap<[u64; 2], Followed>,
+    /// How many were followed so far.
+    followers: u64,
 }
+
+/// What was seen of a record while it is followed.
+#[derive(Debug)]
+struct Followed {
+    follower: u64,
+    /// By its mark, when an open end was first seen, and its place among them.
+    since: HashMap<u64, (u64, u64)>,
+    /// The marks of what is no live effect.
+    others: Vec<u64>,
+    /// The next place.
+    next: u64,
+}
+
+/// Somebody who tells of every change of a record, so that not all of it need be looked at each time.
+pub(crate) struct Follower<'s> {
+    sightings: &'s Sightings,
+    key: [u64; 2],
+    number: u64,
+}
+
+/// A record of fewer live effects is looked at as a whole.
+const MANY: usize = 32;
 
 /// What was seen of one record.
 #[derive(Debug, Default)]
@@ -76,6 +102,7 @@ impl Sightings {
         }
         let (key, nanos) = (self.key(id), nanos(now));
         let mut table = self.table();
+        table.unfollow(key);
         if marks.is_empty() {
             table.records.remove(&key);
             return;
@@ -113,6 +140,65 @@ impl Sightings {
         seen.ends = marks.into_boxed_slice();
     }
 
+    /// As [`observe`](Self::observe), by somebody who knows which effects have become live or have been undone since. None where that is not worth
+    /// knowing the next time.
+    pub(crate) fn follow<'s>(
+        &'s self,
+        id: &RecordId,
+        graph: &Graph<'_>,
+        record: &Record,
+        changes: Option<Vec<Change>>,
+        follower: Option<Follower<'s>>,
+        now: Duration,
+    ) -> Option<Follower<'s>> {
+        let follower = match (follower, changes) {
+            (Some(follower), Some(changes)) if self.note(&follower, graph, record, &changes, nanos(now)) => {
+                return Some(follower);
+            }
+            (follower, _) => follower,
+        };
+        drop(follower);
+        self.observe(id, graph, record, now);
+        (record.undo.len() >= MANY).then(|| {
+            let (key, origin) = (self.key(id), self.origin(&record.origin));
+            let others = others(graph, record).map(|end| self.mark(origin, end)).collect();
+            Follower { sightings: self, key, number: self.table().follow(key, others) }
+        })
+    }
+
+    /// Takes note of what has changed. False if somebody else has looked at the record in between.
+    fn note(
+        &self,
+        follower: &Follower<'_>,
+        graph: &Graph<'_>,
+        record: &Record,
+        changes: &[Change],
+        nanos: u64,
+    ) -> bool {
+        let origin = self.origin(&record.origin);
+        let mut others: Vec<u64> = others(graph, record).map(|end| self.mark(origin, end)).collect();
+        others.sort_unstable();
+        let mut table = self.table();
+        let Some(followed) = table.followed.get_mut(&follower.key).filter(|it| it.follower == follower.number) else {
+            return false;
+        };
+        for change in changes {
+            match *change {
+                Change::Made(life) => followed.add(self.mark_of_life(origin, life), nanos),
+                Change::Undone(life) => drop(followed.since.remove(&self.mark_of_life(origin, life))),
+            }
+        }
+        for mark in &others {
+            followed.add(*mark, nanos);
+        }
+        for mark in std::mem::replace(&mut followed.others, others) {
+            if followed.others.binary_search(&mark).is_err() {
+                followed.since.remove(&mark);
+            }
+        }
+        true
+    }
+
     /// How long it still takes until this was seen for so long; none if it was, and the whole time if it was never seen.
     pub(crate) fn left(
         &self,
@@ -130,9 +216,12 @@ impl Sightings {
     fn seen_for(&self, id: &RecordId, origin: &str, end: OpenEnd<'_>, now: Duration) -> Option<Duration> {
         let (key, mark) = (self.key(id), self.mark(self.origin(origin), end));
         let table = self.table();
+        if let Some(followed) = table.followed.get(&key) {
+            let since = followed.since.get(&mark).map(|(since, _)| Duration::from_nanos(*since));
+            return Some(since.map_or(Duration::ZERO, |since| now.saturating_sub(since)));
+        }
         let Some(seen) = table.records.get(&key) else { return Some(Duration::ZERO) };
-        let known = if seen.quiet { seen.ends.len() } else { seen.ends.len() / 2 };
-        let (marks, times) = seen.ends.split_at(known);
+        let (marks, times) = seen.ends.split_at(seen.known());
         match marks.iter().position(|known| *known == mark) {
             Some(_) if seen.quiet => None,
             Some(index) => Some(now.saturating_sub(Duration::from_nanos(times[index]))),
@@ -162,7 +251,9 @@ impl Sightings {
     /// The record is gone.
     pub(crate) fn forget(&self, id: &RecordId) {
         let key = self.key(id);
-        self.table().records.remove(&key);
+        let mut table = self.table();
+        table.records.remove(&key);
+        table.followed.remove(&key);
     }
 
     fn key(&self, id: &RecordId) -> [u64; 2] {
@@ -177,7 +268,7 @@ impl Sightings {
         // A life has its number alone: no two effects of one record begin with the same write.
         match end {
             OpenEnd::Intent(it) => self.hasher.hash_one((origin, 0_u8, it.life, it.attempt, &it.holder)),
-            OpenEnd::Live(it) => self.hasher.hash_one((origin, 1_u8, it.life)),
+            OpenEnd::Live(it) => self.mark_of_life(origin, it.life),
             OpenEnd::Unconfirmed(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
             OpenEnd::Sent(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
             OpenEnd::Undone(it) => self.hasher.hash_one((origin, 3_u8, it.life)),
@@ -186,6 +277,10 @@ impl Sightings {
             OpenEnd::Blocked(it) => self.hasher.hash_one((origin, 6_u8, it.reason, it.since, it.at)),
             OpenEnd::Here(it) => self.hasher.hash_one((origin, 7_u8, &it.state, it.since)),
         }
+    }
+
+    fn mark_of_life(&self, origin: u64, life: u64) -> u64 {
+        self.hasher.hash_one((origin, 1_u8, life))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -204,6 +299,59 @@ impl Table {
     }
 }
 
+impl Followed {
+    fn add(&mut self, mark: u64, nanos: u64) {
+        let Self { since, next, .. } = self;
+        since.entry(mark).or_insert_with(|| {
+            *next += 1;
+            (nanos, *next)
+        });
+    }
+}
+
+impl Table {
+    /// Begins to follow a record that was just looked at, and has these open ends besides its live effects.
+    fn follow(&mut self, key: [u64; 2], others: Vec<u64>) -> u64 {
+        self.followers += 1;
+        let mut followed = Followed { follower: self.followers, since: HashMap::new(), others, next: 0 };
+        if let Some(seen) = self.records.get(&key) {
+            let (marks, times) = seen.ends.split_at(seen.known());
+            for (index, mark) in marks.iter().enumerate() {
+                followed.add(*mark, times.get(index).copied().unwrap_or_default());
+            }
+        }
+        self.followed.insert(key, followed);
+        self.followers
+    }
+
+    /// Nobody follows this record any more: what was seen of it is kept as of any other.
+    fn unfollow(&mut self, key: [u64; 2]) {
+        let Some(followed) = self.followed.remove(&key) else { return };
+        let Some(seen) = self.records.get_mut(&key) else { return };
+        let mut ends: Vec<(u64, (u64, u64))> = followed.since.into_iter().collect();
+        ends.sort_unstable_by_key(|(_, (_, place))| *place);
+        let marks = ends.iter().map(|(mark, _)| *mark);
+        seen.ends = marks.chain(ends.iter().map(|(_, (since, _))| *since)).collect();
+        seen.quiet = false;
+    }
+}
+
+impl Seen {
+    /// How many marks it has.
+    fn known(&self) -> usize {
+        if self.quiet { self.ends.len() } else { self.ends.len() / 2 }
+    }
+}
+
+impl Drop for Follower<'_> {
+    fn drop(&mut self) {
+        let mut table = self.sightings.table();
+        if table.followed.get(&self.key).is_some_and(|followed| followed.follower == self.number) {
+            table.unfollow(self.key);
+        }
+    }
+}
+
 /// The longest that anything of this machine may be under way.
 fn longest_quiet(graph: &Graph<'_>) -> Duration {
     let contracts = graph.transitions.iter().filter_map(|step| step.contract());
@@ -215,9 +363,13 @@ fn nanos(time: Duration) -> u64 {
 }
 
 fn open_ends<'r>(graph: &Graph<'_>, record: &'r Record) -> impl Iterator<Item = OpenEnd<'r>> {
+    record.undo.iter().map(OpenEnd::Live).chain(others(graph, record))
+}
+
+/// What is open besides live effects.
+fn others<'r>(graph: &Graph<'_>, record: &'r Record) -> impl Iterator<Item = OpenEnd<'r>> {
     let open = record.intent.iter().flat_map(|intent| [OpenEnd::Intent(intent), OpenEnd::Sent(intent)]);
-    let open =
-        open.chain(record.undo.iter().map(OpenEnd::Live)).chain(record.unconfirmed.iter().map(OpenEnd::Unconfirmed));
+    let open = open.chain(record.unconfirmed.iter().map(OpenEnd::Unconfirmed));
     let open = open.chain(record.undone.iter().map(OpenEnd::Undone));
     let open = open.chain((record.direction == Direction::RollingBack).then(|| OpenEnd::roll_back(record)));
     let open = open.chain(record.retry.iter().map(OpenEnd::Retry)).chain(record.blocked.iter().map(OpenEnd::Blocked));

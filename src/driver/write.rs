@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::base::Base;
 use super::decide::Ending;
 use super::pass::{Halt, Pass, stop};
 use super::sightings::OpenEnd;
@@ -42,10 +43,10 @@ impl<P: Probe> Pass<'_, P> {
             let result = self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await;
             self.cross(site, Side::After).await;
             match result {
-                Ok(loaded) => return self.keep(&bytes, loaded).map(|()| true),
+                Ok(loaded) => return self.keep(bytes, loaded).map(|()| true),
                 Err(StoreError::Unknown(why)) => match self.driver.store.load(self.id).await {
                     Ok(loaded) if loaded.bytes.as_deref() == Some(&bytes) => {
-                        return self.keep(&bytes, loaded).map(|()| true);
+                        return self.keep(bytes, loaded).map(|()| true);
                     }
                     // Nothing was written so far. Writing again makes the late one, if it is under way, a conflict.
                     Ok(loaded) if loaded.version == self.version && attempt < TRIES => {}
@@ -58,7 +59,7 @@ impl<P: Probe> Pass<'_, P> {
                     // Our own write, of which an earlier reply was lost, conflicts with itself.
                     let loaded = self.driver.store.load(self.id).await?;
                     if loaded.bytes.as_deref() == Some(&bytes) {
-                        return self.keep(&bytes, loaded).map(|()| true);
+                        return self.keep(bytes, loaded).map(|()| true);
                     }
                     return self.give_way().await.map(|()| false);
                 }
@@ -81,14 +82,25 @@ impl<P: Probe> Pass<'_, P> {
     /// What was undone and is quiet by now is forgotten with whatever is written next.
     fn forget_quiet(&mut self) -> Result<(), Halt> {
         let (graph, now) = (self.steps.graph(), self.driver.clock.monotonic());
-        let is_quiet = |undone: &Undone| {
+        if self.record.undone.is_empty() || now < self.quiet_at {
+            return Ok(());
+        }
+        // What is undone from here on is quiet no sooner than this.
+        let contracts = graph.transitions.iter().filter_map(|step| step.contract());
+        let mut soonest = contracts.map(|contract| contract.timeout + contract.settle).min().unwrap_or_default();
+        let mut quiet = Vec::new();
+        for undone in &self.record.undone {
             let contract = graph.transition(&undone.transition).and_then(|(_, step)| step.contract());
             let (origin, end) = (&self.record.origin, OpenEnd::Undone(undone));
             let until_quiet = |contract| self.driver.sightings().until_quiet(self.id, origin, end, contract, now);
-            contract.is_some_and(|contract| until_quiet(contract).is_none())
-        };
-        let quiet = self.record.undone.iter().filter(|undone| is_quiet(undone));
-        for Undone { transition, subject, life } in quiet.cloned().collect::<Vec<_>>() {
+            match contract.map(until_quiet) {
+                Some(None) => quiet.push(undone.clone()),
+                Some(Some(left)) => soonest = soonest.min(left),
+                None => {}
+            }
+        }
+        self.quiet_at = now + soonest;
+        for Undone { transition, subject, life } in quiet {
             self.apply(Event::Quiet { transition, subject, life })?;
         }
         Ok(())
@@ -132,8 +144,8 @@ impl<P: Probe> Pass<'_, P> {
     }
 
     /// Takes over what the store says it now holds: the record as it was sent.
-    fn keep(&mut self, bytes: &[u8], loaded: Loaded) -> Result<(), Halt> {
-        if loaded.bytes.as_deref() != Some(bytes) {
+    fn keep(&mut self, bytes: Vec<u8>, loaded: Loaded) -> Result<(), Halt> {
+        if loaded.bytes.as_deref() != Some(&bytes) {
             let message = "the store accepted the record and does not hold it; find what removes or changes it (an admission webhook, a conversion); it is tried again at the next pass";
             return Err(self.unwritten(HeldReason::NotKept, message.to_owned()));
         }
@@ -148,12 +160,14 @@ impl<P: Probe> Pass<'_, P> {
         self.dirty = false;
         self.overtaken = 0;
         self.learnt.clear();
-        self.observe();
+        self.observe(Some(bytes));
         Ok(())
     }
 
     fn encoded(&self) -> Result<Vec<u8>, Halt> {
-        self.record.encode().map_err(|error| self.unwritten(HeldReason::Unreadable, error.to_string()))
+        // It grows by little at a time.
+        let room = self.base.as_ref().map_or(1024, |base| base.size() + base.size() / 8 + 512);
+        self.record.encode(room).map_err(|error| self.unwritten(HeldReason::Unreadable, error.to_string()))
     }
 
     /// What takes the room, and what to do about it. `beside` stands beside the record in the store, and counts.
@@ -186,7 +200,8 @@ impl<P: Probe> Pass<'_, P> {
         let crowded = self.crowded(size.saturating_sub(own));
         let cause = format!("the record needs {size} bytes and the store takes {limit}: {crowded}");
         let unrecorded = format!("{cause}; it is tried again at the next pass");
-        let Some(base) = self.base.clone().filter(|_| self.record.direction.is_forward()) else {
+        let base = self.base.as_ref().filter(|_| self.record.direction.is_forward());
+        let Some(base) = base.and_then(Base::record) else {
             return Err(self.unwritten(HeldReason::TooLarge, unrecorded));
         };
         let message = format!("{cause}, then resolve with `retry`");
@@ -203,7 +218,7 @@ impl<P: Probe> Pass<'_, P> {
         match self.driver.store.compare_and_swap(self.id, &self.version, &bytes).await {
             Ok(loaded) => {
                 self.record = Arc::new(held);
-                self.keep(&bytes, loaded)
+                self.keep(bytes, loaded)
             }
             // It may stand there by now: the next pass reads it.
             Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => Err(error.into()),

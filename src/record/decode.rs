@@ -1,5 +1,7 @@
 //! Reading a record. Invariant: a record that cannot be honoured is an error with a remedy; it is never taken for "nothing yet".
 
+use std::collections::HashSet;
+
 use durable_fsm_graph::{Graph, Transition, Undo};
 use serde_json::Value;
 
@@ -144,6 +146,7 @@ impl Record {
         if let Some(to) = self.to.as_ref().filter(|to| self.mark(to).is_none()) {
             return inconsistent(format!("it goes back to {to}, of which it has no mark"));
         }
+        let mut lives = HashSet::new();
         for (index, effect) in self.undo.iter().enumerate() {
             self.check_step(graph, &effect.transition, effect.subject.as_deref(), effect.life)?;
             self.check_order(&effect.transition, effect.order(), effect.life)?;
@@ -165,23 +168,25 @@ impl Record {
             if effect.state.is_none() && step.is_some_and(|step| step.to.len() > 1 && is_undone(step)) {
                 return inconsistent(format!("it does not say which state `{}` reached", effect.transition));
             }
-            if self.undo[..index].iter().any(|other| other.of() == effect.of()) {
+            if !lives.insert(effect.of()) {
                 return inconsistent(format!("`{}` stands twice among its live effects", effect.transition));
             }
         }
-        for (index, unconfirmed) in self.unconfirmed.iter().enumerate() {
+        lives.clear();
+        for unconfirmed in &self.unconfirmed {
             self.check_step(graph, &unconfirmed.transition, unconfirmed.subject.as_deref(), unconfirmed.life)?;
             self.check_order(&unconfirmed.transition, unconfirmed.order(), unconfirmed.life)?;
             if unconfirmed.attempt == 0 {
                 return inconsistent(format!("`{}` was sent with attempt 0", unconfirmed.transition));
             }
-            if self.unconfirmed[..index].iter().any(|other| other.of() == unconfirmed.of()) {
+            if !lives.insert(unconfirmed.of()) {
                 return inconsistent(format!("`{}` stands twice among its unconfirmed steps", unconfirmed.transition));
             }
         }
-        for (index, undone) in self.undone.iter().enumerate() {
+        lives.clear();
+        for undone in &self.undone {
             self.check_step(graph, &undone.transition, undone.subject.as_deref(), undone.life)?;
-            if self.undone[..index].iter().any(|other| other.of() == undone.of()) {
+            if !lives.insert(undone.of()) {
                 return inconsistent(format!("`{}` stands twice among what was undone", undone.transition));
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Action, BlockedReason, Direction, HeldReason, Stamp};
+use super::{Action, BlockedReason, Direction, HeldReason, Spec, Stamp};
 use crate::machine::Made;
 use crate::{Class, Facts};
 
@@ -25,7 +25,7 @@ pub enum Event {
         /// When the caller gives up.
         deadline: Stamp,
         /// The resource's spec, where an effect is called going forward.
-        spec: Option<Value>,
+        spec: Option<Spec>,
     },
     /// Another call takes over an intent whose outcome is in doubt.
     TakenOver {

@@ -1,5 +1,6 @@
 //! Which life of which effect. Invariant: no two intents begin the same life, because each is numbered by the write that begins it.
 
+use super::lives::{Entry, Life};
 use super::{Effect, Intent, Unconfirmed, Undone};
 
 // The place of an entry on the way back: the `seq` of the last intent that sent it while it was not live, frozen when it first commits.
@@ -35,13 +36,19 @@ pub(super) fn written_order(order: u64, life: u64) -> Option<u64> {
     (order != life).then_some(order)
 }
 
-/// One life of an effect: what an intent is under way for, what a live effect has, what an unconfirmed step was sent under, and what an undo has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Life<'r> {
-    pub(crate) transition: &'r str,
-    pub(crate) subject: Option<&'r str>,
-    /// The `seq` of its first intent.
-    pub(crate) number: u64,
+impl Entry for Effect {
+    fn transition(&self) -> &str {
+        &self.transition
+    }
+    fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+    fn life(&self) -> u64 {
+        self.life
+    }
+    fn order(&self) -> u64 {
+        self.order()
+    }
 }
 
 impl Intent {

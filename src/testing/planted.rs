@@ -221,7 +221,7 @@ fn rewind_that_undoes_what_was_there_before() {
 fn undo_entry_lost() {
     fn lose(record: &mut Record, _: Option<&Record>) {
         if record.undo.len() > 1 {
-            record.undo.remove(0);
+            record.undo.list_mut().remove(0);
         }
     }
     assert_found(&forgetful::<Keyed>(lose), Oracle::Orphan, "");
@@ -231,7 +231,7 @@ fn undo_entry_lost() {
 fn undo_entry_lost_where_nobody_sees_what_exists() {
     fn lose(record: &mut Record, _: Option<&Record>) {
         if record.undo.len() > 1 {
-            record.undo.remove(0);
+            record.undo.list_mut().remove(0);
         }
     }
     assert_found(&forgetful::<Unseen>(lose), Oracle::Edge, "");
@@ -242,7 +242,7 @@ fn more_taken_off_than_was_undone() {
     fn clear(record: &mut Record, durable: Option<&Record>) {
         let undoing = durable.and_then(|durable| durable.intent.as_ref()).is_some_and(|it| it.action == Action::Undo);
         if undoing {
-            record.undo.clear();
+            record.undo.list_mut().clear();
         }
     }
     assert_found(&forgetful::<Unseen>(clear), Oracle::Edge, "");
@@ -407,7 +407,7 @@ fn moves_while_it_is_undone() {
 fn take_over_with_another_spec() {
     fn renew(record: &mut Record, _: Option<&Record>) {
         if let Some(intent) = record.intent.as_mut().filter(|intent| intent.attempt > 1) {
-            intent.spec = Some(99.into());
+            intent.spec = Some(serde_json::Value::from(99).into());
         }
     }
     let failure = forgetful::<Keyed>(renew);

@@ -36,7 +36,7 @@ use super::oracle::{Books, Oracle, Violation};
 use super::plan::{Fault, Label, Place};
 use super::world::{Backend, Moment, Thing};
 use crate::machine::Reply;
-use crate::record::{Effect, Unconfirmed};
+use crate::record::{Effect, Spec, Unconfirmed};
 
 /// A place, as the simulation compares it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -90,7 +90,7 @@ pub(crate) struct Planned {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Unacceptable {
     pub(crate) transition: usize,
-    pub(crate) spec: Option<serde_json::Value>,
+    pub(crate) spec: Option<Spec>,
     /// A record says that it was refused; before that only the controller knew which asked.
     pub(crate) recorded: bool,
 }

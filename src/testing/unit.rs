@@ -157,6 +157,6 @@ impl<R: Resource> Attempt<R> {
         let spec = crate::fact::record("spec", self.spec.as_ref().unwrap_or(self.resource.spec()))?;
         let spec = serde_json::from_value(spec)
             .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })?;
-        Ok(crate::Attempt { resource: self.resource, spec: Some(spec), details })
+        Ok(crate::Attempt { resource: self.resource, spec: Some(Arc::new(spec)), details })
     }
 }

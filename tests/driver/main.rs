@@ -1,6 +1,7 @@
 //! The driver, rule by rule, against a scripted provider on a clock that moves when it is told to.
 
 mod altered;
+mod cost;
 mod deletion;
 mod doubt;
 mod flow;

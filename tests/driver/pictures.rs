@@ -170,7 +170,7 @@ fn only_the_arm_of_a_branch_that_is_known_to_be_taken_is_shown() {
         state,
         saved: Facts::default(),
     };
-    record.undo = vec![leave];
+    record.undo = vec![leave].into();
     assert_eq!(
         way_of(&arms::ArmsFlow::GRAPH, &record),
         (vec!["Start", "Fast"], BTreeSet::from([("choose", "Fast"), ("go_fast", "There")]))

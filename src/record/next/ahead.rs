@@ -10,7 +10,7 @@ use super::effects::{MOST_UNSETTLED, unsettled};
 use super::{Change, Made};
 use crate::record::event::Illegal;
 use crate::record::life::written_order;
-use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Stamp, Unconfirmed};
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Spec, Stamp, Unconfirmed};
 use crate::{Class, Facts};
 
 /// What an intent sends, and as which life.
@@ -19,7 +19,7 @@ struct Sent {
     order: u64,
     attempt: u32,
     in_doubt: bool,
-    spec: Option<Value>,
+    spec: Option<Spec>,
 }
 
 impl Change<'_, '_> {
@@ -30,7 +30,7 @@ impl Change<'_, '_> {
         action: Action,
         holder: String,
         deadline: Stamp,
-        spec: Option<Value>,
+        spec: Option<Spec>,
     ) -> Result<(), Illegal> {
         if let Some(open) = &self.record.intent {
             return self.illegal(format!("`{}` is under way", open.transition));

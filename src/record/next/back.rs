@@ -62,7 +62,7 @@ impl Change<'_, '_> {
             Action::Run => return self.illegal(format!("`{name}` is under way, not its undo")),
             Action::Abort => self.forget_unconfirmed(intent.of()),
             Action::Undo => {
-                let Some(index) = self.record.undo.iter().position(|effect| effect.of() == intent.of()) else {
+                let Some(index) = self.record.undo.position(intent.of()) else {
                     return self.illegal(format!("`{name}` is not live"));
                 };
                 let live = self.record.undo.remove(index);

@@ -24,9 +24,9 @@ impl Change<'_, '_> {
         }
         let forward = self.record.direction.is_forward();
         let saved = self.saved_for(intent.of());
-        let live = self.record.undo.iter().position(|effect| effect.of() == intent.of());
+        let live = self.record.undo.position(intent.of());
         let index = live.unwrap_or_else(|| {
-            self.insert_effect(Effect {
+            self.record.undo.insert(Effect {
                 transition: intent.transition.clone(),
                 subject: intent.subject.clone(),
                 life: intent.life,
@@ -36,7 +36,7 @@ impl Change<'_, '_> {
                 saved,
             })
         });
-        let live = &mut self.record.undo[index];
+        let Some(live) = self.record.undo.amend_at(index) else { return };
         live.state = state;
         live.clean &= clean;
         for (name, value) in made.iter() {
@@ -48,20 +48,11 @@ impl Change<'_, '_> {
         }
     }
 
-    /// Lists a live effect at its place on the way back, and says where that is.
-    fn insert_effect(&mut self, effect: Effect) -> usize {
-        // What was sent last is most often made last.
-        let above = self.record.undo.iter().rev().take_while(|other| other.order() > effect.order()).count();
-        let index = self.record.undo.len() - above;
-        self.record.undo.insert(index, effect);
-        index
-    }
-
     /// Lists an effect that is left behind and that may not be there.
     pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
-        if !self.record.undo.iter().any(|effect| effect.of() == life) {
+        if self.record.undo.position(life).is_none() {
             let (transition, subject) = (life.transition.to_owned(), life.subject.map(str::to_owned));
-            self.insert_effect(Effect {
+            self.record.undo.insert(Effect {
                 transition,
                 subject,
                 life: life.number,
@@ -100,7 +91,7 @@ impl Change<'_, '_> {
                     unconfirmed.saved.set(name, old.clone());
                 }
             }
-            for effect in &mut self.record.undo {
+            for effect in self.record.undo.amend() {
                 if effect.transition != by && undo_reads(self.graph, effect, name) && effect.saved.value(name).is_none()
                 {
                     effect.saved.set(name, old.clone());

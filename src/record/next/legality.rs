@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{may_remove, next};
 use crate::machine::Made;
 use crate::record::{
-    Action, BlockedReason, Direction, Event, Expected, HISTORY, Held, HeldReason, Illegal, Mark, Record, Resolution,
-    Stamp, Unconfirmed,
+    Action, BlockedReason, Direction, Event, Expected, HISTORY, Held, HeldReason, Illegal, Lives, Mark, Record,
+    Resolution, Stamp, Unconfirmed,
 };
 use crate::{Class, Each, Facts, Fsm, Resource, ResourceId};
 
@@ -82,7 +82,14 @@ fn at_state(state: &str) -> Record {
 
 fn intent(transition: &str, subject: Option<&str>, action: Action) -> Event {
     let (transition, subject) = (transition.to_owned(), subject.map(str::to_owned));
-    Event::Intended { transition, subject, action, holder: "h/0.1".to_owned(), deadline: at(), spec: Some(json!(1)) }
+    Event::Intended {
+        transition,
+        subject,
+        action,
+        holder: "h/0.1".to_owned(),
+        deadline: at(),
+        spec: Some(json!(1).into()),
+    }
 }
 
 fn run(transition: &str) -> Event {
@@ -111,7 +118,7 @@ fn unconfirmed(transition: &str, life: u64, in_doubt: bool, spec: Value) -> Unco
         attempt: 2,
         in_doubt,
         aborting: false,
-        spec: Some(spec),
+        spec: Some(spec.into()),
         saved: Facts::default(),
     }
 }
@@ -158,7 +165,7 @@ fn a_life_goes_on_only_for_the_same_step_and_spec() {
     let doubted = after(&sent(unconfirmed("keep", 5, true, json!(2))), run("keep"));
     assert_eq!(life(&doubted), (5, 3, true), "no other life begins beside one in doubt");
     let open = doubted.intent.as_ref().unwrap();
-    assert_eq!(doubted.spec_of(open), Some(&json!(2)), "and it is sent with its own spec");
+    assert_eq!(doubted.spec_of(open), Some(&json!(2).into()), "and it is sent with its own spec");
     assert_eq!(life(&after(&sent(unconfirmed("keep", 5, false, json!(2))), run("keep"))), (10, 1, false));
     assert_eq!(life(&after(&sent(unconfirmed("make", 5, true, json!(1))), run("keep"))), (10, 1, false));
     let again = refused(&with_member(), intent("add", Some("ann"), Action::Run));
@@ -348,7 +355,7 @@ fn what_was_undone_going_forward_is_listed_until_it_is_quiet_or_made_again() {
     assert_eq!(of(&after(&ended, intent("add", Some("bob"), Action::Run))), [life]);
     assert!(of(&after(&ended, intent("add", Some("ann"), Action::Run))).is_empty());
     let back = after(&ended, Event::Turned { direction: Direction::RollingBack, to: None, at: at() });
-    let back = Record { undo: Vec::new(), ..back };
+    let back = Record { undo: Lives::default(), ..back };
     assert!(of(&after(&back, Event::RolledBack { at: at() })).is_empty(), "a roll-back has a wait of its own");
     // Going back nothing is made again, or only after that wait.
     let going_back = after(&after(&backward(made()), intent("make", None, Action::Undo)), Event::Undone { at: at() });

@@ -10,7 +10,7 @@ use durable_fsm_graph::Graph;
 use serde_json::Value;
 
 use crate::machine::{Boxed, Failure, Made, Reply};
-use crate::record::{Direction, Record};
+use crate::record::{Direction, Record, Spec};
 use crate::steps::{Ask, Steps};
 use crate::testing::sim::{SimClock, SimStore};
 use crate::{
@@ -203,7 +203,7 @@ impl Steps for BadSteps {
     fn keeps(&self) -> Option<&str> {
         self.inner.keeps()
     }
-    fn spec(&self) -> Result<Value, FactError> {
+    fn spec(&self) -> Result<Spec, FactError> {
         self.inner.spec()
     }
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {

@@ -10,11 +10,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Order, Transport};
-use serde_json::Value;
 
 use super::{Point, Sim, SimClock, Stop, Unacceptable};
 use crate::machine::{Boxed, Failure, Reply};
-use crate::record::{Direction, HeldReason};
+use crate::record::{Direction, HeldReason, Spec};
 use crate::steps::{Ask, Steps};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
@@ -336,7 +335,7 @@ impl Steps for SimSteps {
     fn keeps(&self) -> Option<&str> {
         self.inner.keeps()
     }
-    fn spec(&self) -> Result<Value, FactError> {
+    fn spec(&self) -> Result<Spec, FactError> {
         self.inner.spec()
     }
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {

@@ -1,0 +1,27 @@
+//! The record as it was last read or written. Invariant: it is what the store held then, byte for byte; it is decoded only where somebody asks what
+//! stood in it, because every write leaves one and hardly any is asked.
+
+use crate::record::Record;
+
+/// A record that is stored.
+#[derive(Debug, Clone)]
+pub(super) struct Base {
+    pub(super) seq: u64,
+    bytes: Vec<u8>,
+}
+
+impl Base {
+    pub(super) fn new(seq: u64, bytes: Vec<u8>) -> Self {
+        Self { seq, bytes }
+    }
+
+    /// How many bytes it has.
+    pub(super) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The record. None if the bytes are not one, which cannot be: they were decoded, or encoded from one.
+    pub(super) fn record(&self) -> Option<Record> {
+        serde_json::from_slice(&self.bytes).ok()
+    }
+}

@@ -105,10 +105,11 @@ impl<P: Probe> Driver<P> {
         record: &Record,
     ) -> Option<(String, u32, Duration)> {
         let now = self.clock.monotonic();
-        self.sightings().observe(id, graph, record, now);
+        let whose = self.sightings().whose(id, &record.origin);
+        self.sightings().observe(whose, graph, record, now);
         let left = |end, transition: &String, attempt| {
             let contract = graph.transition(transition).and_then(|(_, step)| step.contract())?;
-            let left = self.sightings().until_quiet(id, &record.origin, end, contract, now)?;
+            let left = self.sightings().until_quiet(whose, end, contract, now)?;
             Some((transition.clone(), attempt, left))
         };
         match &record.intent {

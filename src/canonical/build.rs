@@ -58,7 +58,7 @@ fn is_unordered(name: &str) -> bool {
     loop {
         name = name.trim_start_matches('&').trim_start_matches("mut ");
         let outer = name.split('<').next().unwrap_or_default();
-        match outer.rsplit("::").next().unwrap_or_default() {
+        match outer.rsplit(':').next().unwrap_or_default() {
             "HashSet" => return true,
             "Arc" | "Box" | "Rc" => name = name.get(outer.len() + 1..).unwrap_or_default(),
             _ => return false,

@@ -11,7 +11,7 @@ use super::seen;
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, idempotency_key, owner_tag};
+use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, idempotency_key};
 use crate::steps::Ask;
 use crate::{Class, Lookup};
 
@@ -317,7 +317,7 @@ impl<P: Probe> Pass<'_, P> {
                     subject.as_deref(),
                     intent.life,
                 ),
-                owner_tag: owner_tag(&self.record.origin, &self.record.machine),
+                owner_tag: self.owner_tag.clone(),
                 number: intent.attempt,
                 since: self.record.since.time(),
                 deadline: intent.deadline.time(),
@@ -339,7 +339,7 @@ impl<P: Probe> Pass<'_, P> {
             spec: None,
             details: Details {
                 key: String::new(),
-                owner_tag: owner_tag(&self.record.origin, &self.record.machine),
+                owner_tag: self.owner_tag.clone(),
                 number: 1,
                 since: self.record.since.time(),
                 deadline,

@@ -7,14 +7,14 @@ use std::time::Duration;
 use durable_fsm_graph::{Contract, ForEach, Graph, InDoubt, Kind, Order, Transition, Transport, Undo};
 
 use super::sets::{Difference, Sets};
-use super::sightings::{OpenEnd, Sightings};
+use super::sightings::{OpenEnd, Sightings, Whose};
 use super::waits::LONGEST_WAIT;
+use crate::FactError;
 use crate::record::{
     Action, Blocked, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Spec, Stamp, Unconfirmed,
     begins_leaving, is_certainly_absent, is_on_the_way, is_retained, unsettled,
 };
 use crate::steps::Steps;
-use crate::{FactError, RecordId};
 
 /// What a pass does next.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,9 +62,7 @@ pub(crate) enum Ending {
 
 /// What a decision depends on besides the record.
 pub(crate) struct Surroundings<'a> {
-    pub(crate) id: &'a RecordId,
-    /// The record's origin.
-    pub(crate) origin: &'a str,
+    pub(crate) whose: Whose,
     pub(crate) steps: &'a dyn Steps,
     pub(crate) sightings: &'a Sightings,
     /// Whether the record was ever written.
@@ -87,7 +85,7 @@ pub(crate) struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// How long it takes until an attempt that left this open can no longer do anything.
     fn until_quiet(&self, open: OpenEnd<'_>, contract: &Contract<'_>) -> Option<Duration> {
-        self.sightings.until_quiet(self.id, self.origin, open, contract, self.monotonic)
+        self.sightings.until_quiet(self.whose, open, contract, self.monotonic)
     }
 
     /// How long it takes until nothing of before a roll-back can do anything any more: an undo may be by name, and the name is about to be
@@ -173,7 +171,7 @@ impl Surroundings<'_> {
     /// How long a wait still lasts that began at one time and ends at another.
     fn until_due(&self, end: OpenEnd<'_>, since: Stamp, at: Stamp) -> Option<Duration> {
         let length = at.after(since).min(LONGEST_WAIT);
-        let left = self.sightings.left(self.id, self.origin, end, length, self.monotonic)?;
+        let left = self.sightings.left(self.whose, end, length, self.monotonic)?;
         Some(left.min(at.after(self.wall))).filter(|left| !left.is_zero())
     }
 }

@@ -14,7 +14,7 @@ use super::sets::Sets;
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{Event, Held, HeldReason, Intent, Record, Stamp, Unreadable};
+use crate::record::{Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, owner_tag};
 use crate::steps::Steps;
 use crate::{FactError, Loaded, RecordId, StoreError};
 
@@ -67,6 +67,8 @@ impl<'d, P: Probe> Pass<'d, P> {
             holder,
             intents: 0,
             delete,
+            whose: driver.sightings().whose(id, &record.origin),
+            owner_tag: owner_tag(&record.origin, &record.machine),
             record: Arc::new(record),
             base: None,
             sets: Sets::default(),

@@ -13,7 +13,7 @@ use super::incarnation::call_of;
 use super::lost;
 use super::seen::{self, Untold};
 use super::sets::Sets;
-use super::sightings::{Follower, OpenEnd};
+use super::sightings::{Follower, OpenEnd, Whose};
 use super::waits::{self, LONGEST_WAIT};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
@@ -64,6 +64,10 @@ pub(crate) struct Pass<'d, P> {
     pub(super) record: Arc<Record>,
     /// The record as it was last read or written.
     pub(super) base: Option<Base>,
+    /// What marks things as its own.
+    pub(super) owner_tag: String,
+    /// Whose sightings are its own.
+    pub(super) whose: Whose,
     /// What is missing from its sets.
     pub(super) sets: Sets,
     /// Which of the sightings follow it.
@@ -201,8 +205,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         let decision = decide(
             &self.record,
             &Surroundings {
-                id: self.id,
-                origin: &self.record.origin,
+                whose: self.whose,
                 steps: self.steps,
                 sightings: self.driver.sightings(),
                 stored: self.stored,
@@ -283,7 +286,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         let now = self.now();
         if let Kind::Waits { within: Some(within), .. } = kind {
             let (here, monotonic) = (OpenEnd::Here(&self.record), self.driver.clock.monotonic());
-            let left = self.driver.sightings().left(self.id, &self.record.origin, here, within, monotonic);
+            let left = self.driver.sightings().left(self.whose, here, within, monotonic);
             let waited = within - left.unwrap_or_default();
             let reported = self.record.blocked.is_some();
             if waited >= within && !reported {
@@ -479,7 +482,8 @@ impl<'d, P: Probe> Pass<'d, P> {
         let now = self.driver.clock.monotonic();
         let changes = Arc::make_mut(&mut self.record).undo.changes();
         let sightings = self.driver.sightings();
-        self.follower = sightings.follow(self.id, self.steps.graph(), &self.record, changes, self.follower.take(), now);
+        self.follower =
+            sightings.follow(self.whose, self.steps.graph(), &self.record, changes, self.follower.take(), now);
         self.base = Some(Base::new(self.record.seq, bytes));
     }
 }

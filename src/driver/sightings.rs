@@ -39,6 +39,13 @@ struct Table {
     followers: u64,
 }
 
+/// A record, by hashes of its id and its origin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose {
+    key: [u64; 2],
+    origin: u64,
+}
+
 /// What was seen of a record while it is followed.
 #[derive(Debug)]
 struct Followed {
@@ -93,14 +100,14 @@ pub(crate) enum OpenEnd<'r> {
 
 impl Sightings {
     /// Takes note of a record as it is now; what is no longer in it is forgotten.
-    pub(crate) fn observe(&self, id: &RecordId, graph: &Graph<'_>, record: &Record, now: Duration) {
-        let origin = self.origin(&record.origin);
+    pub(crate) fn observe(&self, whose: Whose, graph: &Graph<'_>, record: &Record, now: Duration) {
+        let Whose { key, origin } = whose;
         let (mut marks, mut timed) = (Vec::new(), false);
         for end in open_ends(graph, record) {
             marks.push(self.mark(origin, end));
             timed |= matches!(end, OpenEnd::Retry(_) | OpenEnd::Blocked(_) | OpenEnd::Here(_));
         }
-        let (key, nanos) = (self.key(id), nanos(now));
+        let nanos = nanos(now);
         let mut table = self.table();
         table.unfollow(key);
         if marks.is_empty() {
@@ -144,7 +151,7 @@ impl Sightings {
     /// knowing the next time.
     pub(crate) fn follow<'s>(
         &'s self,
-        id: &RecordId,
+        whose: Whose,
         graph: &Graph<'_>,
         record: &Record,
         changes: Option<Vec<Change>>,
@@ -152,15 +159,15 @@ impl Sightings {
         now: Duration,
     ) -> Option<Follower<'s>> {
         let follower = match (follower, changes) {
-            (Some(follower), Some(changes)) if self.note(&follower, graph, record, &changes, nanos(now)) => {
+            (Some(follower), Some(changes)) if self.note(&follower, whose, graph, record, &changes, nanos(now)) => {
                 return Some(follower);
             }
             (follower, _) => follower,
         };
         drop(follower);
-        self.observe(id, graph, record, now);
+        self.observe(whose, graph, record, now);
         (record.undo.len() >= MANY).then(|| {
-            let (key, origin) = (self.key(id), self.origin(&record.origin));
+            let Whose { key, origin } = whose;
             let others = others(graph, record).map(|end| self.mark(origin, end)).collect();
             Follower { sightings: self, key, number: self.table().follow(key, others) }
         })
@@ -170,12 +177,12 @@ impl Sightings {
     fn note(
         &self,
         follower: &Follower<'_>,
+        Whose { origin, .. }: Whose,
         graph: &Graph<'_>,
         record: &Record,
         changes: &[Change],
         nanos: u64,
     ) -> bool {
-        let origin = self.origin(&record.origin);
         let mut others: Vec<u64> = others(graph, record).map(|end| self.mark(origin, end)).collect();
         others.sort_unstable();
         let mut table = self.table();
@@ -200,21 +207,14 @@ impl Sightings {
     }
 
     /// How long it still takes until this was seen for so long; none if it was, and the whole time if it was never seen.
-    pub(crate) fn left(
-        &self,
-        id: &RecordId,
-        origin: &str,
-        end: OpenEnd<'_>,
-        time: Duration,
-        now: Duration,
-    ) -> Option<Duration> {
-        time.checked_sub(self.seen_for(id, origin, end, now)?).filter(|left| !left.is_zero())
+    pub(crate) fn left(&self, whose: Whose, end: OpenEnd<'_>, time: Duration, now: Duration) -> Option<Duration> {
+        time.checked_sub(self.seen_for(whose, end, now)?).filter(|left| !left.is_zero())
     }
 
     /// For how long this has been seen; not at all if it was never seen, and none if it was seen for longer than anything of it can be under
     /// way.
-    fn seen_for(&self, id: &RecordId, origin: &str, end: OpenEnd<'_>, now: Duration) -> Option<Duration> {
-        let (key, mark) = (self.key(id), self.mark(self.origin(origin), end));
+    fn seen_for(&self, Whose { key, origin }: Whose, end: OpenEnd<'_>, now: Duration) -> Option<Duration> {
+        let mark = self.mark(origin, end);
         let table = self.table();
         if let Some(followed) = table.followed.get(&key) {
             let since = followed.since.get(&mark).map(|(since, _)| Duration::from_nanos(*since));
@@ -232,8 +232,7 @@ impl Sightings {
     /// How long it takes until an attempt that left this open can no longer do anything.
     pub(crate) fn until_quiet(
         &self,
-        id: &RecordId,
-        origin: &str,
+        whose: Whose,
         end: OpenEnd<'_>,
         contract: &Contract<'_>,
         now: Duration,
@@ -245,7 +244,7 @@ impl Sightings {
             (true, InDoubt::Lookup) => contract.settle,
             (true, InDoubt::Repeat | InDoubt::Hold) => return None,
         };
-        self.left(id, origin, end, in_flight, now)
+        self.left(whose, end, in_flight, now)
     }
 
     /// The record is gone.
@@ -260,8 +259,9 @@ impl Sightings {
         [self.hasher.hash_one((0_u8, id)), self.hasher.hash_one((1_u8, id))]
     }
 
-    fn origin(&self, origin: &str) -> u64 {
-        self.hasher.hash_one(origin)
+    /// Whose sightings are asked for: those of the record with this id and origin.
+    pub(crate) fn whose(&self, id: &RecordId, origin: &str) -> Whose {
+        Whose { key: self.key(id), origin: self.hasher.hash_one(origin) }
     }
 
     fn mark(&self, origin: u64, end: OpenEnd<'_>) -> u64 {

@@ -91,8 +91,8 @@ impl<P: Probe> Pass<'_, P> {
         let mut quiet = Vec::new();
         for undone in &self.record.undone {
             let contract = graph.transition(&undone.transition).and_then(|(_, step)| step.contract());
-            let (origin, end) = (&self.record.origin, OpenEnd::Undone(undone));
-            let until_quiet = |contract| self.driver.sightings().until_quiet(self.id, origin, end, contract, now);
+            let (whose, end) = (self.whose, OpenEnd::Undone(undone));
+            let until_quiet = |contract| self.driver.sightings().until_quiet(whose, end, contract, now);
             match contract.map(until_quiet) {
                 Some(None) => quiet.push(undone.clone()),
                 Some(Some(left)) => soonest = soonest.min(left),

@@ -86,7 +86,7 @@ impl Inner {
     /// The entry, if its version is still the expected one, with a version that was never issued.
     fn expected(&mut self, id: &RecordId, expected: &Version) -> Result<&mut Entry, StoreError> {
         let entry = self.entries.entry(id.clone()).or_default();
-        if entry.version.to_string() != expected.token() {
+        if expected.token().parse() != Ok(entry.version) {
             return Err(StoreError::Conflict);
         }
         self.version += 1;

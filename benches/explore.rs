@@ -3,12 +3,14 @@
 //! ```sh
 //! cargo bench --features testing --bench explore              # the speed, on four steps and on eight
 //! cargo bench --features testing --bench explore -- triples   # every three faults of the eight steps
+//! cargo bench --features testing --bench explore -- cluster   # every fault of twenty steps with long polls and three sets
+//! cargo bench --features testing --bench explore -- asking    # the same, where the world asks for the time: no run ends where another was
 //! ```
 
 #[path = "../tests/worlds/mod.rs"]
 mod worlds;
 
-use durable_fsm::testing::{AssertOk, World, explore};
+use durable_fsm::testing::{AssertOk, Explorer, World, explore};
 
 /// A fifth of exploring is allocating; this allocator is faster at it than the one of glibc.
 #[global_allocator]
@@ -22,6 +24,8 @@ fn main() {
             measure::<worlds::keyed::Cloud>(2);
             measure::<worlds::worker::Cloud>(2);
         }
+        Some("cluster") => run(worlds::cluster::explorer::<false>()),
+        Some("asking") => run(worlds::cluster::explorer::<true>()),
         Some("keyed") => measure::<worlds::keyed::Cloud>(3),
         Some("timeline") => println!("{}", explore::<worlds::keyed::Cloud>().timeline(&Default::default())),
         Some("triples") => measure::<worlds::worker::Cloud>(3),
@@ -31,5 +35,9 @@ fn main() {
 
 /// Explores every combination of up to so many faults.
 fn measure<W: World>(faults: usize) {
-    println!("{}", explore::<W>().faults(faults).progress().run().assert_ok());
+    run(explore::<W>().faults(faults));
+}
+
+fn run<W: World>(explorer: Explorer<W>) {
+    println!("{}", explorer.progress().run().assert_ok());
 }

@@ -27,7 +27,7 @@ pub use sim::Sim;
 pub use strategy::{Picks, picks};
 pub use survive::{Suite, Trouble, assert_listed};
 pub use unit::{Attempt, state};
-pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, World};
+pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, Timer, World};
 
 /// The guide's chapter, so that its code is compiled and run.
 #[cfg(doctest)]

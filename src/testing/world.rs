@@ -3,9 +3,11 @@
 
 mod backend;
 mod shelf;
+mod timer;
 
 pub use backend::{Backend, Change};
 pub use shelf::{Shelf, ShelfError, Shelved};
+pub use timer::Timer;
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 #![cfg(feature = "testing")]
 
 mod backend;
+mod cluster;
 mod doubt;
 mod each;
 mod found;

@@ -1,5 +1,6 @@
 //! Machines in worlds of their own, which tests and benches share.
 
+pub mod cluster;
 pub mod keyed;
 pub mod resource;
 pub mod worker;

@@ -172,6 +172,13 @@ impl<W: World> Explorer<W> {
         self
     }
 
+    /// In every run, somebody else has the names before the first pass: what [`World::strangers`] puts there stays until the end. A machine may be held
+    /// then, so what is covered is no condition.
+    pub fn among_strangers(mut self) -> Self {
+        self.rig.strangers = true;
+        self
+    }
+
     /// The store tells that no other process can write to it, as a file store does.
     pub fn exclusive(mut self) -> Self {
         self.rig.exclusive = true;
@@ -210,6 +217,12 @@ impl<W: World> Explorer<W> {
         let graph = self.graph();
         let mut points = Vec::new();
         for (label, fault) in &plan.0 {
+            if let Fault::Event(name) = fault
+                && !W::events().contains(name)
+            {
+                let violation = Violation::new(Oracle::NotFired, format!("this world has no event `{name}`"));
+                return Err(self.failure(plan.clone(), violation, Vec::new(), 1));
+            }
             match Point::of(label, graph) {
                 Some(point) => points.push((point, *fault)),
                 None => {
@@ -250,7 +263,7 @@ impl<W: World> Explorer<W> {
         let report = match self.explored()? {
             None => return Ok(Report::of_replay(self.graph().name)),
             Some(explored) => {
-                if self.only.is_none() {
+                if self.only.is_none() && !self.rig.strangers {
                     self.judge(&explored.covered, explored.complete)?;
                 }
                 explored.report(self.graph())
@@ -296,7 +309,12 @@ impl<W: World> Explorer<W> {
             let log = run(&self.rig, &[], &Manner { verbose: true, ..Manner::default() }).log;
             return Err(self.failure(Plan::default(), violation, log, 1));
         }
+        if self.rig.strangers && first.strangers == 0 {
+            let violation = Violation::new(Oracle::NotFired, "`World::strangers` puts nothing there".to_owned());
+            return Err(self.failure(Plan::default(), violation, Vec::new(), 1));
+        }
         if self.only.is_none()
+            && !self.rig.strangers
             && let Some(violation) = self.check_edits(&first.rests).or_else(|| covered.check_listed(self))
         {
             return Err(self.failure(Plan::default(), violation, Vec::new(), 1));
@@ -389,6 +407,12 @@ impl<W: World> Explorer<W> {
         });
         here && only & fault.bit() != 0
     }
+}
+
+/// The faults of a menu, with the events of the world.
+pub(crate) fn faults_of<W: World>(menu: u64) -> impl Iterator<Item = Fault> {
+    let events = W::events().iter().map(|name| Fault::Event(name));
+    Fault::ALL.iter().copied().chain(events).filter(move |fault| menu & fault.bit() != 0)
 }
 
 pub(crate) fn plan_of(faults: &[(Point, Fault)], graph: &Graph<'_>) -> Plan {

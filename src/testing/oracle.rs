@@ -44,6 +44,8 @@ pub enum Oracle {
     SameAsClean,
     /// The record goes only when nothing is left.
     Finalizer,
+    /// What is somebody else's stays as it is.
+    Stranger,
     /// The author's own checks.
     Author,
     /// A fault of the plan had no occasion to strike: the run proves nothing.
@@ -94,6 +96,8 @@ pub(crate) struct Books {
     keys: BTreeMap<String, usize>,
     /// Keys of what was left behind on purpose.
     retained: BTreeSet<String>,
+    /// Keys that only a record knew which is no longer there, because somebody has put an older one in its place.
+    forgotten: BTreeSet<String>,
     /// An attempt of a controller has failed, and its next write has to say so.
     failed: [Option<Failed>; 2],
     /// A failure is recorded: until when its transition is to be left alone.
@@ -127,6 +131,7 @@ impl Books {
             calls: 0,
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
             failed: [None; 2],
             due: None,
             refused: None,
@@ -378,7 +383,7 @@ impl Books {
     pub(crate) fn is_owned(&self, key: &str) -> bool {
         let made_by = self.keys.get(key).and_then(|index| self.graph.transitions.get(*index));
         let owned = made_by.is_none_or(|step| step.contract().is_none_or(|contract| contract.undo != Undo::None));
-        owned && !self.retained.contains(key)
+        owned && !self.retained.contains(key) && !self.forgotten.contains(key)
     }
 
     /// Whether what is under this key is left behind on purpose, once the resource goes.
@@ -397,7 +402,8 @@ impl Books {
             let is_known = thing.key.as_ref().map(|key| known.contains(key));
             (thing.kind, &thing.detail, is_known).hash(&mut hasher);
             let (Some(key), Some(is_known), None) = (&thing.key, is_known, &violation) else { continue };
-            if things[..index].iter().any(|other| other.kind == thing.kind && other.key == thing.key) {
+            let is_twice = || things[..index].iter().any(|other| other.kind == thing.kind && other.key == thing.key);
+            if !self.forgotten.contains(key) && is_twice() {
                 let message = format!("two of kind {} live under key {key}", thing.kind);
                 violation = Some(Violation::new(Oracle::SingleEffect, message));
                 continue;
@@ -414,6 +420,19 @@ impl Books {
         }
         self.world = hasher.finish();
         violation
+    }
+
+    /// A record has gone without a trace, and an older one is there. Only the one that has gone knew of these keys.
+    pub(crate) fn forget_keys(&mut self, keys: impl IntoIterator<Item = String>) {
+        self.forgotten.extend(keys);
+        self.due = None;
+        self.refused = None;
+        (0..2).for_each(|actor| self.forget(actor));
+    }
+
+    /// Whether some record has gone without a trace.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        !self.forgotten.is_empty()
     }
 
     /// The record is about to be removed.
@@ -472,6 +491,10 @@ fn same_step(one: Option<&Intent>, other: Option<&Intent>) -> bool {
 impl Core {
     /// A provider that knows keys is asked again under one, for something else than before.
     pub(crate) fn sent_otherwise(&mut self, kind: &str, key: &str, before: &str, now: &str) {
+        if self.books.has_forgotten() {
+            // The numbers begin again where the older record ends, and so do the keys.
+            return;
+        }
         let message = format!("a {kind} was asked for under key {key}, made of {before:?}, and now of {now:?}");
         self.violate(Violation::new(Oracle::SingleEffect, message));
     }

@@ -13,16 +13,30 @@ macro_rules! faults {
         /// What can go wrong at one place, or happen there.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
-        pub enum Fault { $($(#[$doc])* $fault,)* }
+        pub enum Fault {
+            $($(#[$doc])* $fault,)*
+            /// Something happens in the world by itself: one of [`World::events`](super::World::events), by its name.
+            Event(&'static str),
+        }
+
+        /// The faults' numbers.
+        enum Number { $($fault,)* Event }
 
         impl Fault {
-            /// Every fault.
+            /// Every fault but the events, which differ from world to world.
             pub const ALL: &'static [Fault] = &[$(Fault::$fault,)*];
 
             /// The fault's name in plans.
             #[must_use]
             pub const fn name(self) -> &'static str {
-                match self { $(Fault::$fault => $name,)* }
+                match self { $(Fault::$fault => $name,)* Fault::Event(name) => name }
+            }
+
+            pub(crate) const fn bit(self) -> u64 {
+                match self {
+                    $(Fault::$fault => 1 << Number::$fault as u64,)*
+                    Fault::Event(_) => Fault::EVENTS,
+                }
             }
         }
     };
@@ -123,9 +137,18 @@ faults! {
     Unacceptable = "unacceptable",
     /// It is carried out, the answer is lost, and the resource's spec changes before it is tried again.
     Overtaken = "overtaken",
+    /// From here on somebody else changes something of the resource before every write of the record, so that each write meets a conflict once.
+    Touched = "touched",
+    /// The store cannot be reached for eight operations, and then it can.
+    Outage = "outage",
+    /// The record before the last is put back, with everything that would tell that it is old: as if the whole object were restored from a backup.
+    Forgotten = "forgotten",
 }
 
 impl Fault {
+    /// All events.
+    pub(crate) const EVENTS: u64 = 1 << Number::Event as u64;
+
     /// The faults of the time of day.
     pub(crate) const CLOCK: u64 = Fault::ClockBack.bit()
         | Fault::ClockDaysBack.bit()
@@ -133,8 +156,10 @@ impl Fault {
         | Fault::ClockDaysAhead.bit()
         | Fault::ClockAhead.bit();
 
-    /// The faults that strike alone: each is several faults already, so combining it with all others would cost more than it finds.
-    pub(crate) const ALONE: u64 = Fault::Overtaken.bit();
+    /// The faults that strike alone in an exploration: each is several faults already, so combining it with all others would cost more than it finds.
+    /// Only [`Fault::Touched`] before the first pass is combined with each other fault.
+    pub(crate) const ALONE: u64 =
+        Fault::Overtaken.bit() | Fault::Touched.bit() | Fault::Outage.bit() | Fault::Forgotten.bit();
 
     /// By how many seconds the time of day jumps.
     pub(crate) const fn clock_jump(self) -> Option<i64> {
@@ -148,15 +173,14 @@ impl Fault {
             _ => None,
         }
     }
-
-    pub(crate) const fn bit(self) -> u64 {
-        1 << self as u64
-    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Fault::Event(name) => write!(f, "event({name})"),
+            fault => f.write_str(fault.name()),
+        }
     }
 }
 
@@ -164,7 +188,12 @@ impl FromStr for Fault {
     type Err = PlanError;
 
     fn from_str(text: &str) -> Result<Self, PlanError> {
-        Fault::ALL.iter().copied().find(|fault| fault.name() == text).ok_or_else(|| PlanError::Fault(text.to_owned()))
+        let event = text.strip_prefix("event(").and_then(|rest| rest.strip_suffix(')'));
+        let fault = match event {
+            Some(name) => short_name(name).map(Fault::Event),
+            None => Fault::ALL.iter().copied().find(|fault| fault.name() == text),
+        };
+        fault.ok_or_else(|| PlanError::Fault(text.to_owned()))
     }
 }
 
@@ -243,15 +272,15 @@ impl FromStr for Label {
             match inner.map(str::parse) {
                 None => Place::Site(site),
                 Some(Ok(nth)) => Place::Await(site, nth),
-                Some(Err(_)) => Place::Request(site, inner.and_then(request_name).ok_or_else(wrong)?),
+                Some(Err(_)) => Place::Request(site, inner.and_then(short_name).ok_or_else(wrong)?),
             }
         };
         Ok(Self { transition: transition.to_owned(), subject, place, nth })
     }
 }
 
-/// The name of a request as places have it. Names are few, so those that were read are kept.
-fn request_name(name: &str) -> Option<&'static str> {
+/// The name of a request or of an event. Names are few, so those that were read are kept.
+fn short_name(name: &str) -> Option<&'static str> {
     static READ: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
         return None;
@@ -332,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_plan_prints_as_what_it_parses_from() {
-        let text = "create_room/effect#1=reply-lost; push_skill(a/b)/commit#2=conflict; a/undo.3#1=crash; a/commit.get#2=stale; pass#3=edit";
+        let text = "create_room/effect#1=reply-lost; push_skill(a/b)/commit#2=conflict; a/undo.3#1=crash; a/commit.get#2=stale; pass#3=edit; a/wait#1=event(pod-lost)";
         let plan: Plan = text.parse().unwrap();
         assert_eq!(plan.to_string(), text);
         assert_eq!(plan.0[2].0.place, Place::Await(Site::Undo, 3));
@@ -346,9 +375,11 @@ mod tests {
             "a(b/effect#1=crash",
             "a/commit.#1=crash",
             "a/commit.G#1=crash",
+            "a/commit#1=event(Pod)",
+            "a/commit#1=event()",
         ] {
             assert!(wrong.parse::<Plan>().is_err(), "{wrong}");
         }
-        assert!(Fault::ALL.len() <= 64);
+        assert!(Fault::ALL.len() < 64);
     }
 }

@@ -3,6 +3,7 @@
 
 mod leaving;
 mod machines;
+mod outside;
 mod roll_back;
 mod seams;
 mod specs;
@@ -364,7 +365,7 @@ fn deletion_held_in_doubt() {
         }
     }
     let failure = forgetful::<Opaque>(hold_deletion);
-    assert_found(&failure, Oracle::Quiescent, "buy/intent#1=crash-after; pass#2=delete");
+    assert_found(&failure, Oracle::Quiescent, "pass#2=forgotten");
     assert!(failure.violation.message.starts_with("a deletion is held"), "{failure}");
 }
 

@@ -16,7 +16,7 @@ use super::plan::{Fault, Place};
 use super::sim::{Joins, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{At, Change, World};
 use crate::driver::{Driver, Ending, Report};
-use crate::record::{Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
 use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
@@ -34,6 +34,8 @@ pub(crate) struct Rig<W: World> {
     pub(crate) clock: Seam<SimClock, dyn Clock>,
     /// Whether the store says that no other process can write to it.
     pub(crate) exclusive: bool,
+    /// Whether somebody else has the names, before the first pass.
+    pub(crate) strangers: bool,
 }
 
 impl<W: World> Rig<W> {
@@ -46,6 +48,7 @@ impl<W: World> Rig<W> {
             steps: Box::new(|steps| steps),
             clock: Box::new(|clock| Arc::new(clock)),
             exclusive: false,
+            strangers: false,
         }
     }
 }
@@ -64,6 +67,8 @@ pub(crate) struct Run {
     pub(crate) offered: Menus,
     pub(crate) ended_held: bool,
     pub(crate) joins: Vec<u64>,
+    /// How many things of strangers there were in the end.
+    pub(crate) strangers: usize,
     /// How many places had been passed when the last fault struck.
     pub(crate) fired_at: usize,
 }
@@ -91,7 +96,8 @@ enum End {
 #[derive(PartialEq)]
 enum Rest {
     Resting,
-    HeldInDoubt,
+    /// Held for a person who cannot end it: in doubt, or because somebody else has the name.
+    Held,
     Gone,
     /// Something was violated, or how it goes on is known.
     Over,
@@ -138,6 +144,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
     {
         let mut core = sim.core();
         core.edits = rig.resources.len() - 1;
+        core.events = if W::events().is_empty() { 0 } else { Fault::EVENTS };
         core.stored.exclusive = rig.exclusive;
         rig.resources[0].uid().clone_into(&mut core.first_uid);
         if let Some(spec) = manner.alone {
@@ -147,13 +154,21 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         core.known = manner.known.to_vec();
     }
     let world = W::new(&sim);
-    let (inventory, check, specs) = (world.clone(), world.clone(), Arc::clone(&rig.resources));
+    let (inventory, check, moved) = (world.clone(), world.clone(), world.clone());
+    let specs = Arc::clone(&rig.resources);
     sim.is_on(world.backend());
     sim.watch(
         Arc::new(move || inventory.inventory()),
         Arc::new(move |moment| At::of(moment, &specs).map_or(Ok(()), |at| check.check(&at))),
+        Arc::new(move |event| match event {
+            Some(event) => moved.happen(event),
+            None => moved.strangers(),
+        }),
     );
     sim.check_world();
+    if rig.strangers {
+        sim.let_strangers_in();
+    }
     let resource = rig.resources[0].id();
     let longest = graph.transitions.iter().filter_map(|step| step.contract()).map(|it| it.timeout + it.settle).max();
     let mut runner = Runner {
@@ -196,6 +211,7 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         offered: std::mem::take(&mut core.books.offered),
         ended_held,
         joins: std::mem::take(&mut core.joins),
+        strangers: core.by_itself.strangers.len(),
         fired_at: core.fired_at,
     }
 }
@@ -233,7 +249,7 @@ impl<W: World> Runner<'_, W> {
             match self.settle(Rest::Resting) {
                 Rest::Over => return ended_held,
                 Rest::Gone => break,
-                Rest::HeldInDoubt => {
+                Rest::Held => {
                     ended_held = true;
                     if self.is_recorded(|record| record.held.is_some()) {
                         self.stays("held", |ending| *ending == Ending::Held, true);
@@ -276,6 +292,7 @@ impl<W: World> Runner<'_, W> {
         let begun = self.sim.time();
         // When the next pass begins, if nothing wakes the controller up before.
         let mut due = begun;
+        let mut has_retried = false;
         for _ in 0..PASSES {
             if self.sim.core().deleting && until == Rest::Resting && self.sim.core().stored.gone {
                 return Rest::Gone;
@@ -365,7 +382,7 @@ impl<W: World> Runner<'_, W> {
                         }
                         let leaves = record.as_ref().is_some_and(|record| record.direction == Direction::Leaving);
                         if in_doubt.is_some() && (leaves || !self.sim.core().deleting) {
-                            let Some(resolution) = self.resolution() else { return Rest::HeldInDoubt };
+                            let Some(resolution) = self.resolution() else { return Rest::Held };
                             self.sim.advance_to(now + self.pause);
                             self.operate(resolution);
                             continue;
@@ -373,8 +390,9 @@ impl<W: World> Runner<'_, W> {
                         if self.wanted() == wanted && self.is_recorded(|record| record.held.is_some()) {
                             self.stays("held", |ending| *ending == Ending::Held, true);
                         }
+                        let Some(resolution) = self.about_strangers(&mut has_retried) else { return Rest::Held };
                         self.sim.advance_to(now + Duration::from_secs(60));
-                        self.operate(Resolution::Retry);
+                        self.operate(resolution);
                     }
                     Ending::Gone => {
                         let core = self.sim.core();
@@ -405,6 +423,20 @@ impl<W: World> Runner<'_, W> {
         self.sim.core().stored.record().is_some_and(what)
     }
 
+    /// What a person does about a hold that is not for a doubt. While a stranger has the name, trying again is of no use: then nothing is done until the
+    /// resource is deleted, and the deletion is told that nothing of ours is there.
+    fn about_strangers(&self, has_retried: &mut bool) -> Option<Resolution> {
+        let core = self.sim.core();
+        let record = core.stored.record();
+        let is_run = |record: &&Record| record.intent.as_ref().is_none_or(|intent| intent.action == Action::Run);
+        let held = record.filter(is_run).and_then(|record| record.held.as_ref());
+        let is_not_ours = held.is_some_and(|held| held.reason == HeldReason::NotOurs);
+        if !is_not_ours || core.by_itself.strangers.is_empty() || !std::mem::replace(has_retried, true) {
+            return Some(Resolution::Retry);
+        }
+        if core.deleting { Some(core.finding().unwrap_or(Resolution::Retry)) } else { None }
+    }
+
     /// What is refused for its spec leads to another one, or to none. That is an event.
     fn is_unacceptable(&mut self) -> bool {
         let core = self.sim.core();
@@ -432,7 +464,10 @@ impl<W: World> Runner<'_, W> {
         let has_mark = self.sim.backend().is_none_or(|backend| backend.has_mark());
         let mut core = self.sim.core();
         core.actor = self.lead;
-        let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::CLOCK;
+        let mut menu = Fault::Restart.bit() | Fault::Other.bit() | Fault::CLOCK | core.events;
+        if self.passes == 1 && !core.stored.exclusive {
+            menu |= Fault::Touched.bit();
+        }
         if core.stored.exclusive {
             menu &= !Fault::Other.bit();
         }
@@ -456,6 +491,7 @@ impl<W: World> Runner<'_, W> {
             menu |= Fault::Copied.bit() | Fault::Newer.bit() | Fault::Removed.bit() | Fault::Unmarked.bit();
             if core.old_record().is_some() {
                 menu |= Fault::Restored.bit();
+                menu |= if is_untouched { Fault::Forgotten.bit() } else { 0 };
             }
         }
         if !has_mark || core.deleting || core.is_exposed() {
@@ -476,6 +512,7 @@ impl<W: World> Runner<'_, W> {
             }
             Fault::Other => self.lead = 1 - self.lead,
             Fault::Behind => self.behind = true,
+            Fault::Touched => core.touched = Some(false),
             Fault::Rebound => core.rebind(),
             Fault::RollBack => {
                 drop(core);

@@ -6,6 +6,7 @@ mod calls;
 mod clock;
 mod crossings;
 mod decoded;
+mod events;
 mod joins;
 mod menus;
 mod observed;
@@ -25,6 +26,7 @@ pub(crate) use clock::SimClock;
 pub(crate) use crossings::SimProbe;
 pub(crate) use decoded::Decoded;
 use durable_fsm_graph::Graph;
+pub(crate) use events::ByItself;
 pub(crate) use joins::Joins;
 pub(crate) use menus::Menus;
 pub(crate) use observed::Observed;
@@ -127,6 +129,7 @@ struct Shared {
     core: Mutex<Core>,
     inventory: Mutex<Option<Inventory>>,
     check: Mutex<Option<Check>>,
+    happen: Mutex<Option<Happen>>,
     /// What is behind the store, if it is one of the author's own.
     backend: Mutex<Option<Arc<dyn Backend>>>,
 }
@@ -134,6 +137,8 @@ struct Shared {
 /// Hashes a shelf, given the keys that are known and the time.
 pub(crate) type ShelfHash = Box<dyn Fn(&[String], Duration, &mut DefaultHasher) + Send>;
 type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
+/// What happens in the world by itself, by its name; and with none, what strangers do before the first pass.
+type Happen = Arc<dyn Fn(Option<&'static str>) + Send + Sync>;
 type Check = Arc<dyn Fn(&Moment<'_>) -> Result<(), String> + Send + Sync>;
 
 /// What changes during a run.
@@ -207,6 +212,12 @@ pub(crate) struct Core {
     pub(crate) made: Option<(String, Reply)>,
     /// What is refused for ever.
     pub(crate) unacceptable: Option<Unacceptable>,
+    /// The events that the world has, for menus.
+    pub(crate) events: u64,
+    /// What has happened in the world by itself, and what that has changed.
+    pub(crate) by_itself: ByItself,
+    /// Somebody else changes the resource before each write of the record; whether that was so before the last one.
+    pub(crate) touched: Option<bool>,
 }
 
 impl Sim {
@@ -256,9 +267,13 @@ impl Sim {
                 intent_since: Duration::ZERO,
                 made: None,
                 unacceptable: None,
+                events: 0,
+                by_itself: ByItself::default(),
+                touched: None,
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),
+            happen: Mutex::new(None),
             backend: Mutex::new(None),
         }))
     }
@@ -297,7 +312,8 @@ impl Sim {
         self.0.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn watch(&self, inventory: Inventory, check: Check) {
+    pub(crate) fn watch(&self, inventory: Inventory, check: Check, happen: Happen) {
+        *self.0.happen.lock().unwrap_or_else(PoisonError::into_inner) = Some(happen);
         *self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner) = Some(inventory);
         *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = Some(check);
     }
@@ -306,6 +322,7 @@ impl Sim {
     pub(crate) fn unwatch(&self) {
         *self.0.inventory.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.happen.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.is_on(None);
         self.core().flights.clear();
     }
@@ -464,7 +481,8 @@ impl Core {
 
     /// What exists, against what is durable.
     fn check_things(&mut self) {
-        if let Some(violation) = self.books.check_world(self.stored.decoded.as_deref(), &self.things) {
+        let in_books = self.books.check_world(self.stored.decoded.as_deref(), &self.things);
+        if let Some(violation) = in_books.or_else(|| self.by_itself.check_strangers(&self.things)) {
             self.violate(violation);
         }
     }
@@ -477,7 +495,10 @@ impl Core {
             return Default::default();
         }
         let live = decoded.record.undo.iter().zip(decoded.live());
-        let exists = |key: &String| self.things.iter().any(|thing| thing.key.as_ref() == Some(key));
+        let is_it = |thing: &Thing, key: &String| thing.key.as_ref() == Some(key);
+        // What was lost without anybody having removed it is no mistake of the record.
+        let all = || self.things.iter().chain(&self.by_itself.lost);
+        let exists = |key: &String| all().any(|thing| is_it(thing, key));
         // Under one name, what the twin of an earlier life has made is the same thing.
         let has_twin = |it: &Effect| {
             let same =

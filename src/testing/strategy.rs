@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestCaseError;
 
-use super::explore::{Explorer, plan_of};
+use super::explore::{Explorer, faults_of, plan_of};
 use super::plan::{Fault, Plan};
 use super::run::{Manner, run};
 use super::sim::Point;
@@ -38,10 +38,7 @@ impl<W: World> Explorer<W> {
             let run = run(self.as_rig(), &faults, &Manner::default());
             let menu: Vec<(Point, Fault)> = run.seen[run.fired_at.min(run.seen.len())..]
                 .iter()
-                .flat_map(|seen| {
-                    let offered = Fault::ALL.iter().filter(|fault| seen.menu & fault.bit() != 0);
-                    offered.map(|fault| (seen.point.clone(), *fault))
-                })
+                .flat_map(|seen| faults_of::<W>(seen.menu).map(|fault| (seen.point.clone(), fault)))
                 .collect();
             if menu.is_empty() || run.violation.is_some() {
                 break;

@@ -1,5 +1,5 @@
 //! One line that writes a machine's tests. Invariant: a test that is named for a fault fails if that fault has no
-//! occasion; only a world that lists no edits may go without them.
+//! occasion; only a world that lists no edits or no events may go without them.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -46,6 +46,8 @@ pub enum Trouble {
     Restarted,
     /// The time of day jumps.
     Clock,
+    /// Something happens in the world by itself.
+    Event,
 }
 
 impl Trouble {
@@ -73,6 +75,8 @@ impl Trouble {
                     | Fault::NotKept.bit()
                     | Fault::Stale.bit()
                     | Fault::Torn.bit()
+                    | Fault::Touched.bit()
+                    | Fault::Outage.bit()
             }
             Trouble::Rival => Fault::Switch.bit() | Fault::Pause.bit(),
             Trouble::Deleted => Fault::Delete.bit(),
@@ -80,6 +84,7 @@ impl Trouble {
             Trouble::Edited => Fault::Edit.bit() | Fault::Behind.bit() | Fault::Overtaken.bit(),
             Trouble::Tampered => {
                 Fault::Restored.bit()
+                    | Fault::Forgotten.bit()
                     | Fault::Copied.bit()
                     | Fault::Newer.bit()
                     | Fault::Removed.bit()
@@ -91,6 +96,7 @@ impl Trouble {
                 Fault::Restart.bit() | Fault::Other.bit() | Fault::MadeAgain.bit() | Fault::Rebound.bit()
             }
             Trouble::Clock => Fault::CLOCK,
+            Trouble::Event => Fault::EVENTS,
         }
     }
 }
@@ -131,7 +137,7 @@ impl<W: World> Suite<W> {
         assert!(never || has_occasion, "{trouble:?} has no occasion at `{transition}`");
     }
 
-    /// All single faults of one kind, wherever they strike. A world that lists no edits is not edited.
+    /// All single faults of one kind, wherever they strike. A world that lists no edits is not edited, and one that lists no events does not move.
     ///
     /// # Panics
     /// If something is violated, or if there was no occasion for them.
@@ -142,7 +148,7 @@ impl<W: World> Suite<W> {
             [] => !W::edits().is_empty(),
             worlds => worlds.iter().any(|(_, resources)| resources.len() > 1),
         };
-        let never = trouble == Trouble::Edited && !is_edited;
+        let never = trouble == Trouble::Edited && !is_edited || trouble == Trouble::Event && W::events().is_empty();
         assert!(never || has_occasion, "{trouble:?} has no occasion");
     }
 
@@ -327,7 +333,7 @@ macro_rules! survive {
                     }
                 }
             )*)?
-            $crate::__survive_anywhere! { tampered Tampered, restarted Restarted, clock Clock, edited Edited }
+            $crate::__survive_anywhere! { tampered Tampered, restarted Restarted, clock Clock, edited Edited, moved Event }
 
             #[test]
             fn every_transition_is_listed() {

@@ -44,6 +44,23 @@ pub trait World: Clone + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What happens in this world by itself, by names of lower-case letters and dashes: a pod becomes ready, a thing is lost, somebody takes a name. The
+    /// explorer lets each of them happen at every crossing.
+    fn events() -> &'static [&'static str] {
+        &[]
+    }
+
+    /// One of [`events`](Self::events) happens. What is gone then without anybody having removed it is not missed when the run is compared with one
+    /// without faults; that the machine comes to rest, and lets go of everything else, is asked all the same. What is there then and has no
+    /// key is a stranger's, and has to stay.
+    fn happen(&self, event: &str) {
+        let _ = event;
+    }
+
+    /// Puts somebody else's things under the names that the machine would give to its own, for [`Explorer::among_strangers`](super::Explorer::among_strangers).
+    /// Nothing may ever change or remove them.
+    fn strangers(&self) {}
+
     /// What is behind a store of your own, on which the machine is to be explored. Without it the record is kept in memory.
     fn backend(&self) -> Option<Arc<dyn Backend>> {
         None
@@ -72,7 +89,7 @@ pub trait World: Clone + Send + Sync + 'static {
 }
 
 /// Something that exists in a world.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Thing {
     /// What it is, such as `room`.
     pub kind: &'static str,

@@ -60,6 +60,9 @@ pub mod named {
         fn idle_edits() -> Vec<usize> {
             vec![1]
         }
+        fn strangers(&self) {
+            self.0.foreign("alias", "somebody");
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
@@ -68,6 +71,11 @@ pub mod named {
     #[test]
     fn survives_every_pair_of_faults() {
         println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+    }
+
+    #[test]
+    fn survives_every_pair_of_faults_among_strangers() {
+        println!("{}", explore::<Cloud>().among_strangers().faults(2).run().assert_ok());
     }
 
     #[test]

@@ -159,6 +159,9 @@ pub mod taken {
         fn idle_edits() -> Vec<usize> {
             vec![1]
         }
+        fn strangers(&self) {
+            self.0.foreign("bucket", "somebody");
+        }
         fn inventory(&self) -> Vec<Thing> {
             self.0.inventory()
         }
@@ -167,5 +170,10 @@ pub mod taken {
     #[test]
     fn survives_every_pair_of_faults() {
         println!("{}", explore::<Cloud>().faults(2).run().assert_ok());
+    }
+
+    #[test]
+    fn survives_every_pair_of_faults_among_strangers() {
+        println!("{}", explore::<Cloud>().among_strangers().faults(2).run().assert_ok());
     }
 }

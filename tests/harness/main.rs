@@ -5,6 +5,7 @@ mod backend;
 mod cluster;
 mod doubt;
 mod each;
+mod events;
 mod found;
 mod keyed;
 mod leaving;

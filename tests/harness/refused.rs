@@ -31,7 +31,11 @@ impl RefusedTransitions for Cloud {
         self.0.remove_name("thing", attempt.owner_tag()).await
     }
     async fn unmake_any(&self, _: &Requested, attempt: &RefusedAttempt) -> Result<(), ShelfError> {
-        self.0.remove_name("thing", attempt.owner_tag()).await
+        match self.0.remove_name("thing", attempt.owner_tag()).await {
+            // Somebody else has the name, so nothing of ours is there.
+            Err(ShelfError::Taken(_)) => Ok(()),
+            other => other,
+        }
     }
 }
 
@@ -53,9 +57,17 @@ impl World for Cloud {
     fn idle_edits() -> Vec<usize> {
         vec![1]
     }
+    fn strangers(&self) {
+        self.0.foreign("thing", "somebody");
+    }
     fn inventory(&self) -> Vec<Thing> {
         self.0.inventory()
     }
+}
+
+#[test]
+fn survives_every_pair_of_faults_among_strangers() {
+    println!("{}", explore::<Cloud>().among_strangers().faults(2).run().assert_ok());
 }
 
 #[test]

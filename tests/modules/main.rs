@@ -43,6 +43,7 @@ const LEFT: [(&str, &[&str], &str); 6] = [
             "testing/oracle.rs",
             "testing/sim.rs",
             "testing/sim/clock.rs",
+            "testing/sim/events.rs",
             "testing/sim/joins.rs",
             "testing/sim/menus.rs",
             "testing/sim/record.rs",

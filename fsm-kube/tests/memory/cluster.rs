@@ -221,6 +221,11 @@ impl Backend for Cluster {
                 let text = bytes.map(|bytes| std::str::from_utf8(bytes).unwrap());
                 self.patch(&json!({ "metadata": { "annotations": { self.names.record(): text } } }));
             }
+            Change::Touched => {
+                let labels = &object["metadata"]["labels"]["others.io/round"];
+                let round = labels.as_str().and_then(|text| text.parse::<u32>().ok()).unwrap_or_default() + 1;
+                self.patch(&json!({ "metadata": { "labels": { "others.io/round": round.to_string() } } }));
+            }
             Change::Paused(paused) => {
                 let asked = paused.then_some("by an operator");
                 self.patch(&json!({ "metadata": { "annotations": { self.names.verb(Verb::Pause): asked } } }));

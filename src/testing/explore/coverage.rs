@@ -123,6 +123,7 @@ impl Covered {
         }
         let struck = self.faults.keys().fold(0, |all, (_, fault)| all | fault.bit());
         let possible = explorer.possible();
+        wanted.extend(Explorer::<W>::every_event(&self.faults, depth));
         wanted.extend(Fault::ALL.iter().map(|fault| Wanted {
             what: format!("fault {fault}"),
             reached: struck & fault.bit() != 0,
@@ -191,6 +192,15 @@ fn wrong<W: World>(explorer: &Explorer<W>, missing: Vec<String>, wanted: &[Wante
 }
 
 impl<W: World> Explorer<W> {
+    /// The events of the world, each of which has to strike.
+    fn every_event(struck: &BTreeMap<(Place, Fault), u64>, depth: usize) -> impl Iterator<Item = Wanted> {
+        W::events().iter().map(move |name| Wanted {
+            what: format!("event {name}"),
+            reached: struck.keys().any(|(_, fault)| *fault == Fault::Event(name)),
+            needed: depth > 0,
+        })
+    }
+
     /// The faults for which every machine of this shape gives occasion, one in a run.
     fn possible(&self) -> u64 {
         let contracts: Vec<_> = self.graph().transitions.iter().filter_map(|step| step.contract()).collect();
@@ -213,9 +223,12 @@ impl<W: World> Explorer<W> {
         unless(repeated, &[Fault::Twin]);
         // Without an edit there is no pass for a resource that has a record and is not to be deleted.
         unless(self.rig.resources.len() > 1, &[Fault::Edit, Fault::Unmarked, Fault::Overtaken]);
-        unless(!self.rig.exclusive, &[Fault::Switch, Fault::Pause, Fault::Other, Fault::MadeAgain]);
-        // What is held in doubt is so because of another fault; a cache lags, where there was an edit, and where generations are known.
-        unless(false, &[Fault::RollBack, Fault::Resolved, Fault::Behind, Fault::Rebound]);
+        unless(!self.rig.exclusive, &[Fault::Switch, Fault::Pause, Fault::Other, Fault::MadeAgain, Fault::Touched]);
+        // A store of the author's own has no outage, and nobody restores its record unnoticed. What is held in doubt is so because of another fault; a cache lags, where there was an edit, and where generations are known.
+        unless(
+            false,
+            &[Fault::RollBack, Fault::Resolved, Fault::Behind, Fault::Rebound, Fault::Outage, Fault::Forgotten],
+        );
         !never
     }
 }

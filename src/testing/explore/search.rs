@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::Explorer;
 use super::coverage::Covered;
+use super::{Explorer, faults_of};
 use crate::Site;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Label, Place};
@@ -238,12 +238,13 @@ impl<'s, W: World> Search<'s, W> {
     fn children(&self, plan: &[(Point, Fault)], seen: &[Seen]) -> Vec<Faults> {
         let mut children = Vec::new();
         for seen in seen {
-            for fault in Fault::ALL.iter().copied().filter(|fault| seen.menu & fault.bit() != 0) {
+            for fault in faults_of::<W>(seen.menu) {
                 // After the last await of a method nothing is left to do: the method's own faults say the same.
                 let twice = seen.last_await
                     && self.depth > 1
                     && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));
-                let alone = self.depth > 1 && fault.bit() & Fault::ALONE != 0;
+                let is_first = fault == Fault::Touched && seen.point.place == Place::Pass;
+                let alone = self.depth > 1 && fault.bit() & Fault::ALONE != 0 && !is_first;
                 if twice || alone || !self.explorer.admits(&seen.point, fault) {
                     continue;
                 }

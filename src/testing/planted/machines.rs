@@ -20,6 +20,7 @@ impl crate::Resource for App {
 }
 
 mod adopting;
+mod careless;
 mod early;
 mod keeping;
 mod keyed;
@@ -32,6 +33,7 @@ mod timed;
 mod trusting;
 
 pub(super) use adopting::Adopting;
+pub(super) use careless::Careless;
 pub(super) use early::Early;
 pub(super) use keeping::Keeping;
 pub(super) use keyed::{Keyed, Unseen};

@@ -1,5 +1,6 @@
 //! Where bugs are planted: around the store, the author's methods and the clock.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,8 @@ pub(super) enum StoreBug {
     Reset,
     /// Reads the record before the last, as if it were the last.
     StaleLoad,
+    /// Tells, when the removal of the record has met a conflict, that somebody else has the intent: what was learnt under it is dropped.
+    Disowns,
     /// Does not tell whose record it is.
     Nameless,
     /// Does not tell all that it knows of the resource.
@@ -41,6 +44,11 @@ pub(super) enum StoreBug {
     Revives,
     /// Keeps something else than it was given, knowing what was durable before.
     Forgets(fn(&mut Record, Option<&Record>)),
+}
+
+thread_local! {
+    /// Whether the last removal on this thread has met a conflict. A run stays on its thread.
+    static CONFLICTED: Cell<bool> = const { Cell::new(false) };
 }
 
 pub(super) struct BadStore(pub(super) SimStore, pub(super) StoreBug);
@@ -71,6 +79,13 @@ impl Store for BadStore {
                 }
             }
             StoreBug::Deaf(forget) => forget(&mut loaded.signals),
+            StoreBug::Disowns if CONFLICTED.take() => {
+                let record = loaded.bytes.as_ref().and_then(|bytes| serde_json::from_slice::<Record>(bytes).ok());
+                if let Some(mut record) = record {
+                    record.intent.iter_mut().for_each(|intent| "somebody-else".clone_into(&mut intent.holder));
+                    loaded.bytes = serde_json::to_vec(&record).ok();
+                }
+            }
             _ => {}
         }
         Ok(loaded)
@@ -128,7 +143,9 @@ impl Store for BadStore {
 
     async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
         let record = self.durable();
-        self.0.remove(id, expected).await?;
+        let removed = self.0.remove(id, expected).await;
+        CONFLICTED.set(removed == Err(StoreError::Conflict));
+        removed?;
         if let (StoreBug::Revives, Some(record)) = (self.1, record) {
             let record = Record { seq: 1, direction: Direction::Forward, ..record };
             let bytes = serde_json::to_vec(&record).map_err(|error| StoreError::Invalid(error.to_string()))?;

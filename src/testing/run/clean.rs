@@ -12,6 +12,8 @@ pub(crate) struct Rested {
     pub(super) edit: usize,
     pub(super) state: String,
     pub(super) things: Vec<Standing>,
+    /// What is gone though nobody has removed it, and may or may not have been made again.
+    pub(super) lost: Vec<Thing>,
     /// The transitions of which something lives that exists, and of which something lives that does not.
     pub(super) backed: BTreeSet<String>,
     pub(super) bare: BTreeSet<String>,
@@ -50,7 +52,7 @@ impl Clean {
             let expected = all.first().map(|clean| clean.state.as_str()).unwrap_or_default();
             return is_others.then(|| format!("it rests in {}, and without faults in {expected}", rested.state));
         };
-        if there.any(|clean| is_same(&clean.things, &rested.things)) {
+        if there.any(|clean| is_same(&clean.things, &rested.things, &rested.lost)) {
             return None;
         }
         let names = |all: &[Standing]| {
@@ -86,16 +88,20 @@ fn name(thing: &Thing) -> String {
     if thing.detail.is_empty() { thing.kind.to_owned() } else { format!("{} ({})", thing.kind, thing.detail) }
 }
 
-/// Whether all that is expected is there, and nothing else that anybody would have to undo.
-fn is_same(expected: &[Standing], there: &[Standing]) -> bool {
+/// Whether all that is expected is there or was lost, and nothing else that anybody would have to undo.
+fn is_same(expected: &[Standing], there: &[Standing], lost: &[Thing]) -> bool {
     let is_it = |one: &Thing, other: &Thing| (one.kind, &one.detail) == (other.kind, &other.detail);
     let mut left: Vec<&Standing> = there.iter().collect();
+    let mut lost: Vec<&Thing> = lost.iter().collect();
     // What somebody has to undo is counted first.
     left.sort_by_key(|standing| standing.spare);
     for wanted in expected {
-        match left.iter().position(|standing| is_it(&standing.thing, &wanted.thing)) {
-            Some(index) => drop(left.remove(index)),
-            None => return false,
+        if let Some(index) = left.iter().position(|standing| is_it(&standing.thing, &wanted.thing)) {
+            left.remove(index);
+        } else if let Some(index) = lost.iter().position(|thing| is_it(thing, &wanted.thing)) {
+            lost.remove(index);
+        } else {
+            return false;
         }
     }
     left.iter().all(|standing| standing.spare)

@@ -84,12 +84,19 @@ impl<W: World> Runner<'_, W> {
         let state = core.stored.record().map(|it| it.state.clone()).unwrap_or_default();
         let unconfirmed = core.stored.decoded.as_ref().map(|it| it.unconfirmed().to_vec()).unwrap_or_default();
         let spare = |key: &String| unconfirmed.contains(key) || !core.books.is_owned(key);
-        let standing = |thing: &Thing| Standing { spare: thing.key.as_ref().is_some_and(spare), thing: thing.clone() };
+        let is_spare = |thing: &Thing| match &thing.key {
+            Some(key) => spare(key),
+            None => core.by_itself.strangers.contains(thing),
+        };
+        let standing = |thing: &Thing| Standing { spare: is_spare(thing), thing: thing.clone() };
         let things = core.things.iter().map(standing).collect();
         let (backed, bare) = core.backing();
-        let rested = Rested { edit: core.edit, state, things, backed, bare };
+        let lost = core.by_itself.lost.clone();
+        let rested = Rested { edit: core.edit, state, things, lost, backed, bare };
+        // What a record knows that was put back is not what was done.
+        let is_comparable = !core.books.has_forgotten();
         drop(core);
-        if let Some(clean) = clean {
+        if let Some(clean) = clean.filter(|_| is_comparable) {
             let recorded = |name: &String| format!("`{name}` is recorded as made, and nothing of it exists");
             if let Some(message) = clean.bare(&rested.bare).map(recorded).or_else(|| clean.differs(&rested)) {
                 self.sim.core().violate(Violation::new(Oracle::SameAsClean, message));

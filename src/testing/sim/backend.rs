@@ -70,6 +70,8 @@ impl Sim {
                 self.core().stored.marked = false;
                 self.change(Change::Unmarked);
             }
+            Fault::Event(event) => self.let_happen(Some(event)),
+            Fault::Forgotten => self.core().put_old_back(),
             Fault::Restored | Fault::Removed | Fault::Newer | Fault::Copied => self.tamper(fault),
             _ => {}
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use super::{Point, Sim, Stop};
 use crate::testing::plan::{Fault, Place};
+use crate::testing::world::Change;
 use crate::{Crossing, Probe, Side, Site};
 
 /// Stops passes where the plan says so.
@@ -49,6 +50,12 @@ impl Sim {
                 if core.suspended > 0 {
                     menu &= !Fault::Suspended.bit();
                 }
+                if core.stored.exclusive || core.touched.is_some() {
+                    menu &= !Fault::Touched.bit();
+                }
+                if site != Site::Load {
+                    menu |= core.events;
+                }
                 core.first_request[actor] = true;
                 core.pass_point(Point { transition, subject, place, nth }, menu)
             }
@@ -58,9 +65,19 @@ impl Sim {
         if core.joined {
             return usize::MAX;
         }
+        if fault == Some(Fault::Touched) {
+            core.touched = Some(false);
+        }
+        let is_write = matches!(site, Site::Intent | Site::TakeOver | Site::Commit | Site::Note | Site::Remove);
+        if is_write && crossing.side == Side::Before && core.is_touched() {
+            core.touch();
+            drop(core);
+            self.change(Change::Touched);
+            core = self.core();
+        }
         let stop = match fault {
-            None => return 0,
-            Some(fault @ (Fault::Delete | Fault::Edit | Fault::Suspended)) => {
+            None | Some(Fault::Touched) => return 0,
+            Some(fault @ (Fault::Delete | Fault::Edit | Fault::Suspended | Fault::Event(_))) => {
                 drop(core);
                 self.befall(fault);
                 return 0;
@@ -83,9 +100,10 @@ fn before(site: Site) -> u64 {
         Site::Load => always,
         Site::Effect | Site::Undo | Site::Abort => always | moves | Fault::Drain.bit(),
         // The reply to a write tells that the resource is paused.
-        Site::Commit => always | moves | Fault::Drain.bit() | Fault::Suspended.bit(),
-        Site::Intent | Site::TakeOver | Site::Note => always | moves | Fault::Suspended.bit(),
-        Site::Lookup | Site::Wait | Site::Remove => always | moves,
+        Site::Commit => always | moves | Fault::Drain.bit() | Fault::Suspended.bit() | Fault::Touched.bit(),
+        Site::Intent | Site::TakeOver | Site::Note => always | moves | Fault::Suspended.bit() | Fault::Touched.bit(),
+        Site::Remove => always | moves | Fault::Touched.bit(),
+        Site::Lookup | Site::Wait => always | moves,
     }
 }
 

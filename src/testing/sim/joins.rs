@@ -19,6 +19,7 @@ impl Core {
     pub(super) fn note_join(&mut self) {
         let calm = self.stopped == 0
             && self.suspended == 0
+            && self.touched.is_none()
             && !self.draining
             && !self.replying
             && self.is_up_to_date()
@@ -34,6 +35,8 @@ impl Core {
             self.edit,
             self.deleting,
             self.made_again.is_some(),
+            self.books.has_forgotten(),
+            &self.by_itself,
             self.books.world,
             self.stored.hidden,
             decoded.outline,

@@ -27,6 +27,8 @@ pub(crate) struct Stored {
     /// A write under way whose sender was told nothing.
     late: Option<Late>,
     late_after: u8,
+    /// How many more operations fail.
+    outage: u8,
     /// What every read finds instead, until an operator acts.
     pub(crate) tampered: Option<Tampered>,
     /// Which controllers have read something that is not to be honoured.
@@ -48,6 +50,7 @@ impl Default for Stored {
             previous: None,
             late: None,
             late_after: 0,
+            outage: 0,
             tampered: None,
             poisoned: [false; 2],
             hidden: Some(0),
@@ -93,7 +96,11 @@ const WRITE: u64 = Fault::Unavailable.bit()
     | Fault::ReplyLost.bit()
     | Fault::RequestLost.bit()
     | Fault::Slow.bit()
-    | Fault::Late.bit();
+    | Fault::Late.bit()
+    | Fault::Outage.bit();
+
+/// For how many operations the store is away in an outage: for more than a write is tried.
+const OUTAGE: u8 = 8;
 
 #[async_trait]
 impl Store for SimStore {
@@ -109,8 +116,9 @@ impl Store for SimStore {
         }
         let actor = core.actor;
         core.stored.poisoned[actor] = false;
-        let loaded = match core.offer(menu) {
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+        menu |= Fault::Outage.bit();
+        let loaded = match core.offer_operation(menu) {
+            Some(Fault::Unavailable | Fault::Outage) => Err(StoreError::Unavailable("no connection".to_owned())),
             Some(Fault::Missing) => Err(StoreError::Gone),
             Some(Fault::Torn) => {
                 core.stored.poisoned[actor] = true;
@@ -162,11 +170,12 @@ impl Store for SimStore {
             | Fault::Conflict.bit()
             | Fault::ReplyLost.bit()
             | Fault::RequestLost.bit()
-            | Fault::Late.bit();
-        let fault = core.offer(menu);
+            | Fault::Late.bit()
+            | Fault::Outage.bit();
+        let fault = core.offer_operation(menu);
         core.land_write();
         let removed = match fault {
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::Unavailable | Fault::Outage) => Err(StoreError::Unavailable("no connection".to_owned())),
             Some(Fault::RequestLost) => Err(StoreError::Unknown("no answer".to_owned())),
             Some(Fault::Conflict) => {
                 core.stored.version += 1;
@@ -206,7 +215,7 @@ impl SimStore {
     /// A write, and how long its reply takes.
     fn write(&self, expected: &Version, bytes: &[u8]) -> (Result<Loaded, StoreError>, Option<Duration>) {
         let mut core = self.0.core();
-        let fault = core.offer(WRITE);
+        let fault = core.offer_operation(WRITE);
         core.land_write();
         core.replying = fault == Some(Fault::Slow);
         let written = core.write_under(fault, expected, bytes);
@@ -223,7 +232,7 @@ impl Core {
     /// A write under a fault.
     fn write_under(&mut self, fault: Option<Fault>, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
         match fault {
-            Some(Fault::Unavailable) => Err(StoreError::Unavailable("no connection".to_owned())),
+            Some(Fault::Unavailable | Fault::Outage) => Err(StoreError::Unavailable("no connection".to_owned())),
             Some(Fault::TooLarge) => {
                 self.books.may_hold(HeldReason::TooLarge);
                 Err(StoreError::TooLarge { size: bytes.len(), limit: bytes.len() - 1 })
@@ -255,6 +264,19 @@ impl Core {
 }
 
 impl Core {
+    /// What becomes of an operation of the store.
+    fn offer_operation(&mut self, menu: u64) -> Option<Fault> {
+        if self.stored.outage > 0 && !self.quiet {
+            self.stored.outage -= 1;
+            return Some(Fault::Outage);
+        }
+        let fault = self.offer(menu);
+        if fault == Some(Fault::Outage) {
+            self.stored.outage = OUTAGE - 1;
+        }
+        fault
+    }
+
     /// A write is sent, and arrives later.
     fn send_late(&mut self, version: &Version, bytes: Option<Vec<u8>>) {
         self.stored.late = Some(Late { version: version.clone(), bytes });
@@ -293,7 +315,11 @@ impl Stored {
 
     /// Whether there is nothing but the record.
     pub(super) fn is_calm(&self) -> bool {
-        self.late.is_none() && self.hidden.is_some() && self.tampered.is_none() && self.poisoned == [false; 2]
+        self.late.is_none()
+            && self.outage == 0
+            && self.hidden.is_some()
+            && self.tampered.is_none()
+            && self.poisoned == [false; 2]
     }
 }
 
@@ -523,6 +549,21 @@ impl Core {
             }
         };
         self.stored.tampered = Some(Tampered { loaded, reason, passes: 2 });
+    }
+
+    /// The record before the last is there again, and nothing tells that there was a later one. What only that one knew is nobody's.
+    pub(crate) fn put_old_back(&mut self) {
+        let Some(old) = self.old_record().and_then(|loaded| loaded.bytes) else { return };
+        let Ok(decoded) = Decoded::of(&old) else { return };
+        let known = self.stored.decoded.as_ref().map(|it| it.known.clone()).unwrap_or_default();
+        self.books.forget_keys(known.into_iter().filter(|key| !decoded.known.contains(key)));
+        self.note(|| format!("seq {} is put back, and nothing tells of a later one", decoded.record.seq));
+        self.stored.version += 1;
+        self.stored.witness = Some(decoded.record.seq);
+        self.stored.bytes = Some(old);
+        self.stored.decoded = Some(decoded);
+        // Whoever finds the open intent has seen it before.
+        self.intent_since = Duration::ZERO;
     }
 
     /// After a pass that found a record which was tampered with: has an operator put it right? The remedy for each is the right record

@@ -60,6 +60,8 @@ pub enum Change<'a> {
     /// Its record is these bytes, or is removed, by hand. The mark stays as it is, and so does the mirrored sequence number, which tells an old
     /// record from the latest.
     Record(Option<&'a [u8]>),
+    /// Somebody else changes something of it that is neither spec nor record, so that its version is another one.
+    Touched,
     /// An operator pauses it, or resumes it.
     Paused(bool),
     /// Its mark is removed, and the record is not.

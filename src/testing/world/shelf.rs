@@ -251,6 +251,11 @@ impl Shelf {
         inner.things.insert(id, thing);
     }
 
+    /// Loses everything on the shelf but what is foreign, as a provider may. Keys are remembered.
+    pub fn lose(&self) {
+        self.inner().things.retain(|_, thing| thing.key.is_empty());
+    }
+
     /// How many things there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -421,7 +421,7 @@ const _: () = {
         ///Begins a chain of states.
         #[must_use]
         pub fn start() -> Self {
-            Self {
+            Requested {
                 made_by_start_of_requested: __Sealed::new(RequestedData {}),
             }
         }
@@ -443,7 +443,7 @@ const _: () = {
     }
     impl __State for Requested {
         fn decode(facts: &__Facts) -> __Read<Self> {
-            __Ok(Self {
+            __Ok(Requested {
                 made_by_start_of_requested: __Sealed::new(RequestedData {}),
             })
         }
@@ -472,7 +472,7 @@ const _: () = {
     }
     impl __State for AccountRegistered {
         fn decode(facts: &__Facts) -> __Read<Self> {
-            __Ok(Self {
+            __Ok(AccountRegistered {
                 made_by_from_account_registered: __Sealed::new(AccountRegisteredData {
                     user_id: __Facts::fact::<String>(facts, "user_id")?,
                 }),
@@ -649,7 +649,7 @@ const _: () = {
             let base = __decode::<ConfigGenerated>(facts)?
                 .made_by_from_config_generated
                 .into_inner();
-            __Ok(Self {
+            __Ok(ConfigPushed {
                 made_by_from_config_pushed: __Sealed::new(ConfigPushedData {
                     user_id: base.user_id,
                     room_id: base.room_id,
@@ -715,7 +715,7 @@ const _: () = {
             let base = __decode::<ConfigPushed>(facts)?
                 .made_by_from_config_pushed
                 .into_inner();
-            __Ok(Self {
+            __Ok(Ready {
                 made_by_from_ready: __Sealed::new(ReadyData {
                     user_id: base.user_id,
                     room_id: base.room_id,

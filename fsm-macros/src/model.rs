@@ -3,6 +3,7 @@
 
 mod contract;
 mod listing;
+mod paths;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,10 @@ pub(crate) struct Model {
     pub(crate) known: Vec<Vec<FactRef>>,
     /// The names of these.
     pub(crate) names: Vec<BTreeSet<String>>,
+    /// For each state, those that its transitions lead to, but for itself.
+    pub(crate) ahead: Vec<Vec<usize>>,
+    /// For each state, facts that some paths to it record and not all, each with the last state before it on a path that does not.
+    pub(crate) missing: Vec<Vec<(String, usize)>>,
 }
 
 /// A fact, as the index of a state and of a field in it.
@@ -90,9 +95,12 @@ impl Model {
             }
         }
         let (known, names, guards) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut model = Self { known, names, declaration, transitions, listed, guards };
+        let (ahead, missing) = (Vec::new(), Vec::new());
+        let mut model = Self { known, names, declaration, transitions, listed, guards, ahead, missing };
         model.list_again(errors);
+        model.ahead = model.edges();
         (model.known, model.names) = model.follow();
+        model.missing = model.missing();
         model.order();
         model
     }

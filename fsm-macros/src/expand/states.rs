@@ -46,6 +46,8 @@ impl Expansion<'_> {
         let fsm = self.fsm();
         let state = &self.model.states()[index];
         let (ident, data, made) = (&state.ident, self.data(index), self.made(index));
+        let notes = self.notes(index);
+        let quiet = (!notes.is_empty()).then(|| quote!(#[allow(dead_code)]));
         let vis = &self.model.declaration.vis;
         let debug = self.debug();
         let name = ident.unraw().to_string();
@@ -57,7 +59,8 @@ impl Expansion<'_> {
         quote! {
             #[doc = #doc]
             #debug
-            #vis struct #ident { #made: #fsm::Sealed<#data> }
+            #quiet
+            #vis struct #ident { #made: #fsm::Sealed<#data>, #(#notes: (),)* }
             #[doc = #data_doc]
             #debug
             #[allow(dead_code)]
@@ -71,11 +74,8 @@ impl Expansion<'_> {
         let state = &self.model.states()[index];
         let (ident, data, made) = (&state.ident, self.data(index), self.made(index));
         let start = self.begins(index).then(|| {
-            let begin = if self.stub.is_some() {
-                quote!(::core::panic!())
-            } else {
-                quote!(Self { #made: __Sealed::new(#data {}) })
-            };
+            let begin =
+                if self.stub.is_some() { quote!(::core::panic!()) } else { self.build(index, &TokenStream::new()) };
             quote! {
                 #[doc = #START]
                 #[must_use]
@@ -111,9 +111,10 @@ impl Expansion<'_> {
             let (names, reads) = (own.iter().map(|fact| &fact.ident), own.iter().map(|fact| read(fact)));
             let of = base.map(|base| self.made(base));
             let base = decoded.map(|decoded| quote!(let base = #decoded.#of.into_inner();));
+            let built = self.build(index, &quote!(#(#inherited: base.#inherited,)* #(#names: #reads,)*));
             quote! {
                 #base
-                __Ok(Self { #made: __Sealed::new(#data { #(#inherited: base.#inherited,)* #(#names: #reads,)* }) })
+                __Ok(#built)
             }
         };
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
@@ -220,7 +221,7 @@ impl Expansion<'_> {
     pub(super) fn edges(&self, targets: &[usize], source: &BTreeSet<String>, made: &Ident) -> TokenStream {
         let edges = targets.iter().copied().map(|to| {
             let target = &self.model.states()[to];
-            let (ident, data, makes) = (&target.ident, self.data(to), self.made(to));
+            let ident = &target.ident;
             let method = snake(ident);
             let taken = self.taken(to);
             let names: Vec<_> = taken.iter().map(|fact| &fact.ident).collect();
@@ -250,12 +251,8 @@ impl Expansion<'_> {
             let body = if self.stub.is_some() {
                 quote!(::core::panic!())
             } else {
-                quote! {
-                    #from #open
-                    #ident { #makes: __Sealed::new(#data {
-                        #(#names,)* #(#carried: __from.#carried,)* #(#begun,)*
-                    }) }
-                }
+                let built = self.build(to, &quote!(#(#names,)* #(#carried: __from.#carried,)* #(#begun,)*));
+                quote!(#from #open #built)
             };
             let again = format_ident!("{}_again", method.unraw(), span = method.span());
             let is_free = targets.iter().all(|other| snake(&self.model.states()[*other].ident) != again);
@@ -273,17 +270,37 @@ impl Expansion<'_> {
 
     /// The step to a state all of whose facts are known already, and stay as they are.
     fn again(&self, method: &Ident, to: usize, made: &Ident) -> TokenStream {
-        let (ident, data, makes) = (&self.model.states()[to].ident, self.data(to), self.made(to));
+        let ident = &self.model.states()[to].ident;
         let known = self.model.known[to].iter().map(|fact| &self.model.fact(*fact).ident);
         let doc = format!("The step to [`{}`], with the facts as they are.", ident.unraw());
+        let built = self.build(to, &quote!(#(#known: __from.#known,)*));
         quote! {
             #[doc = #doc]
             #[must_use]
             pub fn #method(self) -> #ident {
                 let __from = self.#made.into_inner();
-                #ident { #makes: __Sealed::new(#data { #(#known: __from.#known,)* }) }
+                #built
             }
         }
+    }
+
+    /// A state of these facts.
+    fn build(&self, index: usize, facts: &TokenStream) -> TokenStream {
+        let (ident, data, made) = (&self.model.states()[index].ident, self.data(index), self.made(index));
+        let notes = self.notes(index);
+        quote!(#ident { #made: __Sealed::new(#data { #facts }), #(#notes: (),)* })
+    }
+
+    /// Fields that hold nothing. Whoever asks for a fact that some paths record and not all is told their names, so they name the others.
+    fn notes(&self, index: usize) -> Vec<Ident> {
+        if self.stub.is_some() {
+            return Vec::new();
+        }
+        let notes = self.model.missing[index].iter().map(|(fact, by)| {
+            let by = snake(&self.model.states()[*by].ident);
+            format_ident!("{fact}_is_not_recorded_by_way_of_{}", by.unraw(), span = Span::call_site())
+        });
+        notes.collect()
     }
 
     fn state_enum(&self) -> TokenStream {

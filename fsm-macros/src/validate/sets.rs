@@ -2,7 +2,6 @@
 
 use syn::ext::IdentExt as _;
 
-use super::ways::path;
 use crate::errors::Errors;
 use crate::model::Model;
 
@@ -27,11 +26,11 @@ pub(super) fn validate(model: &Model, errors: &mut Errors) {
 /// A path to this state that does not record the fact.
 fn around(model: &Model, state: usize, fact: &str) -> String {
     let states = model.states();
-    let records = |state: &usize| states[*state].facts.iter().any(|own| own.ident.unraw() == fact);
-    let recording: Vec<usize> = (0..states.len()).filter(records).collect();
-    let initial = states.iter().position(|state| state.initial.is_some()).unwrap_or(0);
+    let recording = model.recording(fact);
+    let initial = model.initial();
     let names = |way: Vec<usize>| way.iter().map(|state| states[*state].ident.to_string()).collect::<Vec<_>>();
-    path(model, initial, state, &recording)
+    model
+        .path(initial, state, &recording)
         .map(|way| format!(" (a resource may come to it by {})", names(way).join(", ")))
         .unwrap_or_default()
 }

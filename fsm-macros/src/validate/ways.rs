@@ -21,7 +21,7 @@ pub(super) fn validate(model: &Model, errors: &mut Errors) {
 /// One key is never sent with two specs, so a step with an undo does not run again while its effect lives.
 fn sent_again(model: &Model, transition: &Transition, errors: &mut Errors) {
     let Some(undo) = transition.undo().filter(|_| transition.for_each().is_none()) else { return };
-    let again = |made: &usize| transition.places.iter().any(|from| path(model, *made, *from, &[]).is_some());
+    let again = |made: &usize| transition.places.iter().any(|from| model.path(*made, *from, &[]).is_some());
     if transition.to.iter().any(again) {
         errors.at(
             transition.name.span(),
@@ -44,7 +44,7 @@ fn goes_back(model: &Model, rewind: &Transition, from: usize, span: Span, errors
         return;
     }
     let initial = states.iter().position(|state| state.initial.is_some()).unwrap_or(0);
-    if let Some(around) = path(model, initial, from, targets) {
+    if let Some(around) = model.path(initial, from, targets) {
         errors.at(
             span,
             format!(
@@ -64,8 +64,8 @@ fn goes_back(model: &Model, rewind: &Transition, from: usize, span: Span, errors
         for step in &model.transitions {
             let stays = step.contract().is_some_and(|it| !matches!(it.undo, Undo::Method(_)) && it.for_each.is_none());
             let between = || {
-                step.places.iter().any(|place| path(model, *target, *place, &[]).is_some())
-                    && step.to.iter().any(|made| path(model, *made, from, &[*target]).is_some())
+                step.places.iter().any(|place| model.path(*target, *place, &[]).is_some())
+                    && step.to.iter().any(|made| model.path(*made, from, &[*target]).is_some())
             };
             if !stays || !between() {
                 continue;
@@ -86,33 +86,4 @@ fn goes_back(model: &Model, rewind: &Transition, from: usize, span: Span, errors
             }
         }
     }
-}
-
-/// The states on a way from one state to another, both included, that passes through none of the others.
-pub(super) fn path(model: &Model, from: usize, to: usize, except: &[usize]) -> Option<Vec<usize>> {
-    if except.contains(&from) {
-        return None;
-    }
-    let mut came: Vec<Option<usize>> = vec![None; model.states().len()];
-    let mut open = std::collections::VecDeque::from([from]);
-    came[from] = Some(from);
-    while let Some(state) = open.pop_front() {
-        if state == to {
-            let mut way = vec![to];
-            while let Some(before) = way.last().and_then(|last| came[*last]).filter(|_| way.last() != Some(&from)) {
-                way.push(before);
-            }
-            way.reverse();
-            return Some(way);
-        }
-        for next in
-            model.transitions.iter().filter(|it| it.places.contains(&state)).flat_map(|it| it.to.iter().copied())
-        {
-            if came[next].is_none() && !except.contains(&next) {
-                came[next] = Some(state);
-                open.push_back(next);
-            }
-        }
-    }
-    None
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use durable_fsm::record::Record;
 use durable_fsm::store::{Loaded, MemoryStore, Version};
-use durable_fsm::{Outcome, RecordId, ResourceId, Store, StoreError};
+use durable_fsm::{Outcome, RecordId, ResourceId, Store, StoreError, Undone};
 use machines::*;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -113,8 +113,8 @@ impl SetTransitions for Nothing {
     async fn add(&self, _: &Filling, _: &String, attempt: &SetAttempt) -> Result<String, Infallible> {
         Ok(attempt.key().to_owned())
     }
-    async fn remove(&self, _: &Filling, _: &String, _: &String, _: &SetAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn remove(&self, _: &Filling, _: &String, _: &String, _: &SetAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
 }
 
@@ -123,50 +123,50 @@ impl StepsTransitions for Nothing {
     async fn make_account(&self, from: Requested, attempt: &StepsAttempt) -> Result<Accounted, Infallible> {
         Ok(from.accounted(attempt.key().to_owned()))
     }
-    async fn drop_account(&self, _: &Accounted, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn drop_account(&self, _: &Accounted, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     async fn make_room(&self, from: Accounted, attempt: &StepsAttempt) -> Result<Roomed, Infallible> {
         Ok(from.roomed(attempt.key().to_owned()))
     }
-    async fn drop_room(&self, _: &Roomed, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn drop_room(&self, _: &Roomed, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     async fn make_consumer(&self, from: Roomed, attempt: &StepsAttempt) -> Result<Consuming, Infallible> {
         Ok(from.consuming(attempt.key().to_owned()))
     }
-    async fn drop_consumer(&self, _: &Consuming, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn drop_consumer(&self, _: &Consuming, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     async fn make_route(&self, from: Consuming, attempt: &StepsAttempt) -> Result<Routed, Infallible> {
         Ok(from.routed(attempt.key().to_owned()))
     }
-    async fn drop_route(&self, _: &Routed, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn drop_route(&self, _: &Routed, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     async fn make_config(&self, from: Routed, attempt: &StepsAttempt) -> Result<Configured, Infallible> {
         Ok(from.configured(attempt.key().to_owned()))
     }
-    async fn drop_config(&self, _: &Configured, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn drop_config(&self, _: &Configured, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     async fn push_files(&self, from: Configured, attempt: &StepsAttempt) -> Result<Pushed, Infallible> {
         Ok(from.pushed(attempt.key().to_owned()))
     }
-    async fn drop_files(&self, _: &Pushed, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn drop_files(&self, _: &Pushed, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     async fn push_skills(&self, from: Pushed, attempt: &StepsAttempt) -> Result<Skilled, Infallible> {
         Ok(from.skilled(attempt.key().to_owned()))
     }
-    async fn drop_skills(&self, _: &Skilled, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn drop_skills(&self, _: &Skilled, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     async fn start(&self, from: Skilled, attempt: &StepsAttempt) -> Result<Running, Infallible> {
         Ok(from.running(attempt.key().to_owned()))
     }
-    async fn stop(&self, _: &Running, _: &StepsAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn stop(&self, _: &Running, _: &StepsAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
 }
 

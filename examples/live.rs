@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use durable_fsm::diagram::{Live, terminal};
 use durable_fsm::store::FileStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Undone};
 
 #[derive(Clone)]
 struct Bot;
@@ -60,14 +60,14 @@ impl BotTransitions for Server {
     async fn register(&self, from: Requested, _: &BotAttempt) -> Result<Registered, Busy> {
         Ok(from.registered("@bot".to_owned()))
     }
-    async fn deregister(&self, _: &Registered, _: &BotAttempt) -> Result<(), Busy> {
-        Ok(())
+    async fn deregister(&self, _: &Registered, _: &BotAttempt) -> Result<Undone, Busy> {
+        Ok(Undone::Done)
     }
     async fn create_room(&self, from: Registered, _: &BotAttempt) -> Result<Ready, Busy> {
         if self.0.fetch_add(1, Ordering::Relaxed) < 2 { Err(Busy) } else { Ok(from.ready("!room".to_owned())) }
     }
-    async fn close_room(&self, _: &Ready, _: &BotAttempt) -> Result<(), Busy> {
-        Ok(())
+    async fn close_room(&self, _: &Ready, _: &BotAttempt) -> Result<Undone, Busy> {
+        Ok(Undone::Done)
     }
 }
 

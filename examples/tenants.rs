@@ -14,7 +14,7 @@ use std::{fs, io};
 
 use durable_fsm::controller::{Controller, Directory};
 use durable_fsm::store::FileStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Undone};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -88,14 +88,14 @@ impl TenantTransitions for Cloud {
     async fn open_account(&self, from: Requested, attempt: &TenantAttempt) -> Result<HasAccount, CloudError> {
         Ok(from.has_account(self.make("account", attempt)?))
     }
-    async fn close_account(&self, made: &HasAccount, _: &TenantAttempt) -> Result<(), CloudError> {
-        Self::remove(&made.account)
+    async fn close_account(&self, made: &HasAccount, _: &TenantAttempt) -> Result<Undone, CloudError> {
+        Self::remove(&made.account).map(Undone::from)
     }
     async fn create_database(&self, from: HasAccount, attempt: &TenantAttempt) -> Result<Ready, CloudError> {
         Ok(from.ready(self.make("database", attempt)?))
     }
-    async fn drop_database(&self, made: &Ready, _: &TenantAttempt) -> Result<(), CloudError> {
-        Self::remove(&made.database)
+    async fn drop_database(&self, made: &Ready, _: &TenantAttempt) -> Result<Undone, CloudError> {
+        Self::remove(&made.database).map(Undone::from)
     }
 }
 

@@ -33,6 +33,25 @@ impl<N> Lookup<N> {
     }
 }
 
+/// What an undo or an abort answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undone {
+    /// It is gone, or was never there.
+    Done,
+    /// It is on its way out: ask again after five seconds, or at the next wake-up.
+    NotYet,
+    /// It is on its way out: ask again after this long (a day at most, a longer time counts as a day), or at the next wake-up.
+    NotYetFor(Duration),
+    /// It stays, for this reason. The record lists it as retained, and what was made before it is undone.
+    Left(String),
+}
+
+impl From<()> for Undone {
+    fn from((): ()) -> Self {
+        Undone::Done
+    }
+}
+
 /// What a transition that waits answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wait<N> {

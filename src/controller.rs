@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # mod tenant {
-//! # use durable_fsm::{Class, Classify, Fsm, Resource, ResourceId};
+//! # use durable_fsm::{Class, Classify, Fsm, Resource, ResourceId, Undone};
 //! # #[derive(Clone, serde::Serialize, serde::Deserialize)]
 //! # pub struct Tenant { pub name: String, pub uid: String }
 //! # impl Resource for Tenant {
@@ -29,7 +29,7 @@
 //! # impl TenantTransitions for Cloud {
 //! #     type Error = CloudError;
 //! #     async fn register(&self, from: Requested, _: &TenantAttempt) -> Result<Registered, CloudError> { Ok(from.registered("a".into())) }
-//! #     async fn deregister(&self, _: &Registered, _: &TenantAttempt) -> Result<(), CloudError> { Ok(()) }
+//! #     async fn deregister(&self, _: &Registered, _: &TenantAttempt) -> Result<Undone, CloudError> { Ok(Undone::Done) }
 //! # }
 //! # }
 //! # use tenant::*;

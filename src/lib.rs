@@ -40,7 +40,7 @@ pub mod store;
 pub mod testing;
 pub mod text;
 
-pub use answer::{Lookup, Wait};
+pub use answer::{Lookup, Undone, Wait};
 pub use attempt::Attempt;
 pub use classify::{Class, Classify};
 pub use clock::{Clock, SystemClock};
@@ -58,7 +58,7 @@ pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::machine::{Dispatch, Made, Next, Sealed};
-    pub use crate::{Attempt, Classify, FactError, Lookup, Wait};
+    pub use crate::{Attempt, Classify, FactError, Lookup, Undone, Wait};
     pub use durable_fsm_graph as graph;
     pub use durable_fsm_macros::{diagram, skeleton};
 
@@ -69,7 +69,7 @@ pub mod __private {
             Reply as __Reply, Sealed as __Sealed, State as __State, absent as __absent, decode as __decode,
             foreign as __foreign, subjects as __subjects,
         };
-        pub use crate::{Each as __Each, Facts as __Facts, Lookup as __Lookup};
+        pub use crate::{Each as __Each, Facts as __Facts, Lookup as __Lookup, Undone as __Undone};
         pub use core::convert::From as __From;
         pub use core::default::Default as __Default;
         pub use core::ops::Deref as __Deref;

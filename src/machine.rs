@@ -19,7 +19,7 @@ use crate::attempt::Attempt;
 use crate::each::{subject_text, subject_value};
 use crate::fact::record;
 use crate::text::redacted;
-use crate::{Class, Classify, FactError, Facts, Lookup, Resource, Wait};
+use crate::{Class, Classify, FactError, Facts, Lookup, Resource, Undone, Wait};
 
 /// A machine: what `#[derive(Fsm)]` makes of an enum.
 pub trait Machine: Sized + Send + Sync + 'static {
@@ -123,9 +123,9 @@ pub trait Dispatch<T>: Machine {
         call: Call<Self::Resource>,
     ) -> Boxed<Result<Lookup<Reply>, Failure>>;
     /// Runs the undo of a transition; the call's facts and state are those that it produced.
-    fn undo(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<(), Failure>>;
+    fn undo(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<Undone, Failure>>;
     /// Runs the abort of a transition.
-    fn abort(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<(), Failure>>;
+    fn abort(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<Undone, Failure>>;
     /// Asks the guard that a transition has on this state; one without a guard may always run.
     ///
     /// # Errors
@@ -137,6 +137,10 @@ pub trait Dispatch<T>: Machine {
         facts: &Facts,
         resource: &Self::Resource,
     ) -> Result<bool, FactError>;
+    /// Whether what a transition has made is left behind, for a transition with `retain_when`.
+    fn retains(_transitions: &T, _transition: usize, _resource: &Self::Resource) -> bool {
+        false
+    }
     /// The wanted set of a `for_each` transition, as texts.
     ///
     /// # Errors
@@ -194,7 +198,7 @@ pub struct Call<R: Resource> {
 
 /// The undo of one arm of a branch, which is given the generated enum.
 type OfArm<T, S, R, E> =
-    for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Pin<Box<dyn Future<Output = Result<(), E>> + Send + 'a>>;
+    for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Pin<Box<dyn Future<Output = Result<Undone, E>> + Send + 'a>>;
 
 /// The generated dispatch hands each method over as a function; decoding, calling and encoding are compiled here, once.
 #[doc(hidden)]
@@ -280,8 +284,8 @@ impl<R: Resource> Call<R> {
     pub fn undo<T: Send + Sync + 'static, S: State + Sync, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a Attempt<R>), Answer = Result<(), E>>,
-    ) -> Boxed<Result<(), Failure>> {
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a Attempt<R>), Answer = Result<Undone, E>>,
+    ) -> Boxed<Result<Undone, Failure>> {
         Box::pin(async move {
             let state = self.state()?;
             classified(method.call((&*transitions, &state, &self.attempt)).await)
@@ -293,7 +297,7 @@ impl<R: Resource> Call<R> {
         self,
         transitions: Arc<T>,
         method: OfArm<T, S, R, E>,
-    ) -> Boxed<Result<(), Failure>> {
+    ) -> Boxed<Result<Undone, Failure>> {
         Box::pin(async move {
             let state = self.state()?;
             classified(method(&transitions, &state, &self.attempt).await)
@@ -303,8 +307,8 @@ impl<R: Resource> Call<R> {
     pub fn undo_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Member, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>), Answer = Result<(), E>>,
-    ) -> Boxed<Result<(), Failure>> {
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>), Answer = Result<Undone, E>>,
+    ) -> Boxed<Result<Undone, Failure>> {
         Box::pin(async move {
             let (at, subject, made) = (self.state()?, self.subject()?, self.made()?);
             classified(method.call((&*transitions, &at, &subject, &made, &self.attempt)).await)
@@ -314,8 +318,8 @@ impl<R: Resource> Call<R> {
     pub fn abort_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<(), E>>,
-    ) -> Boxed<Result<(), Failure>> {
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<Undone, E>>,
+    ) -> Boxed<Result<Undone, Failure>> {
         Box::pin(async move {
             let (at, subject) = (self.state()?, self.subject()?);
             classified(method.call((&*transitions, &at, &subject, &self.attempt)).await)

@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::driver::Driver;
 use crate::driver::waits::after_attempt;
 use crate::record::{
-    Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of, idempotency_key,
-    next,
+    Direction, Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of,
+    idempotency_key, next,
 };
 use crate::{Clock, FactError, Probe, RecordId, ResourceId, Silent, Store, StoreError, SystemClock, Version};
 
@@ -324,8 +324,13 @@ impl Operator {
         let changed = next(self.graph, record, event)?;
         (self.check)(self.graph, &changed)?;
         // What is not possible at all was refused for that.
-        if matches!(request, Request::Resolve(resolution) if !matches!(resolution, Resolution::Retry | Resolution::RollBack | Resolution::Waive))
-        {
+        let leaves_open = match request {
+            Request::Resolve(Resolution::Retry | Resolution::RollBack) => true,
+            Request::Resolve(Resolution::Waive) => record.direction == Direction::Leaving,
+            Request::Resolve(_) => false,
+            Request::Pause | Request::Resume | Request::Rebind { .. } => true,
+        };
+        if !leaves_open {
             self.check_over(resource, record)?;
         }
         Ok(changed)
@@ -365,7 +370,8 @@ fn left_behind(record: &Record) -> Vec<Left> {
     let unconfirmed = record.unconfirmed.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, true));
     let open = record.intent.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, true));
     let mut listed: Vec<Left> = Vec::new();
-    for it in live.chain(unconfirmed).chain(open) {
+    let retained = record.retained.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, it.in_doubt));
+    for it in live.chain(unconfirmed).chain(open).chain(retained) {
         // What is being undone, or sent again, is one thing, and may not exist.
         match listed.iter_mut().find(|other| other.key == it.key) {
             Some(other) => other.in_doubt |= it.in_doubt,

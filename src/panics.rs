@@ -14,7 +14,7 @@ use durable_fsm_graph::Graph;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::record::Spec;
 use crate::steps::{Ask, Steps};
-use crate::{Class, FactError, Facts, Lookup};
+use crate::{Class, FactError, Facts, Lookup, Undone};
 
 /// Runs this; if it panics, with what text.
 pub(crate) fn caught<A>(call: impl FnOnce() -> A) -> Result<A, String> {
@@ -105,6 +105,11 @@ impl<S: Steps> Steps for Contained<S> {
         self.asked(format!("the guard of `{}`", self.name(transition)), || self.0.guard(state, transition, facts))
     }
 
+    fn retains(&self, transition: usize) -> Result<bool, FactError> {
+        let what = format!("`retain_when` of `{}`", self.name(transition));
+        self.asked(what, || self.0.retains(transition))
+    }
+
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         self.asked(format!("the wanted set of `{}`", self.name(transition)), || self.0.wanted(transition, facts))
     }
@@ -117,11 +122,11 @@ impl<S: Steps> Steps for Contained<S> {
         self.contained("the look-up of ", ask.transition, || self.0.lookup(ask))
     }
 
-    fn undo(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+    fn undo(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         self.contained("the undo of ", ask.transition, || self.0.undo(ask))
     }
 
-    fn abort(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+    fn abort(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         self.contained("the abort of ", ask.transition, || self.0.abort(ask))
     }
 }

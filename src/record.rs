@@ -98,7 +98,14 @@ pub struct Record {
     pub unconfirmed: Vec<Unconfirmed>,
     /// What was undone or aborted going forward, while that may be carried out once more, late: until then nothing is made in its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub undone: Vec<Undone>,
+    pub undone: Vec<Ended>,
+    /// What stays, because the machine, the provider or an operator says so, the last of it: at most [`MOST_RETAINED`]. What `undo = retain` has
+    /// made is not here, but among the live effects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retained: Vec<Retained>,
+    /// How many more were retained before, and are listed no longer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retained_before: u32,
     /// The failures of the current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
@@ -190,6 +197,9 @@ pub struct Effect {
     /// under way where the transport delivers once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clean: bool,
+    /// Its undo has begun and is not done yet: it is asked again until it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmaking: bool,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
@@ -272,6 +282,9 @@ pub struct Unconfirmed {
     /// An abort is to remove it before anything else happens.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub aborting: bool,
+    /// Its abort has begun and is not done yet: it is asked again until it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmaking: bool,
     /// The spec that was sent.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub spec: Option<Spec>,
@@ -283,7 +296,7 @@ pub struct Unconfirmed {
 /// What was undone or aborted, and may be made again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Undone {
+pub struct Ended {
     /// The transition that had made it.
     pub transition: String,
     /// The subject, for a member of a set.
@@ -291,6 +304,51 @@ pub struct Undone {
     pub subject: Option<String>,
     /// The life that has ended.
     pub life: u64,
+}
+
+/// How many entries [`Record::retained`] has at most.
+pub const MOST_RETAINED: usize = 32;
+
+/// Something that stays outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Retained {
+    /// The transition that made it.
+    pub transition: String,
+    /// The subject, for a member of a set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The life under which it was made. With the record's origin and machine it gives the idempotency key.
+    pub life: u64,
+    /// What was recorded of it: the handles by which a person finds it.
+    #[serde(default, skip_serializing_if = "Facts::is_empty")]
+    pub made: Facts,
+    /// Whether it may not exist: it was sent, and its outcome was not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
+    /// Who said so.
+    pub by: RetainedBy,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: Stamp,
+}
+
+/// Who says that something stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetainedBy {
+    /// The machine, by `retain_when`.
+    Machine,
+    /// The provider, by [`Undone::Left`](crate::Undone::Left).
+    Provider,
+    /// An operator, by [`Resolution::Waive`].
+    Operator,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The failures of the current step.
@@ -416,6 +474,8 @@ impl Record {
             intent: None,
             unconfirmed: Vec::new(),
             undone: Vec::new(),
+            retained: Vec::new(),
+            retained_before: 0,
             retry: None,
             paused: false,
             held: None,

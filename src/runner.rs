@@ -140,6 +140,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
                 Plan::Record(format!("turn back to {to}"))
             }
             Ok(Decision::Release) => Plan::Record("release what was blocked".to_owned()),
+            Ok(Decision::Retain { transition, .. }) => Plan::Record(format!("leave `{}` behind", name(transition))),
             Ok(Decision::Drop { subject, .. }) => Plan::Record(format!("drop {subject}")),
             Ok(Decision::Clear(unconfirmed)) => Plan::Record(format!("clear {}", unconfirmed.transition)),
             Ok(Decision::BeginAgain) => Plan::Record("begin again".to_owned()),

@@ -13,7 +13,7 @@ use crate::attempt::{Attempt, Details};
 use crate::machine::{Boxed, Call, Dispatch, Failure, Reply};
 use crate::record::Spec;
 use crate::text::redacted;
-use crate::{FactError, Facts, Lookup, Machine, Resource};
+use crate::{FactError, Facts, Lookup, Machine, Resource, Undone};
 
 /// The methods of one machine for one resource.
 pub(crate) trait Steps: Send + Sync {
@@ -29,11 +29,13 @@ pub(crate) trait Steps: Send + Sync {
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError>;
     /// Asks the guard that a transition has on this state.
     fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError>;
+    /// Whether what this transition has made is left behind. An error is a panic of the author's.
+    fn retains(&self, transition: usize) -> Result<bool, FactError>;
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError>;
     fn run(&self, ask: Ask) -> Boxed<Result<Reply, Failure>>;
     fn lookup(&self, ask: Ask) -> Boxed<Result<Lookup<Reply>, Failure>>;
-    fn undo(&self, ask: Ask) -> Boxed<Result<(), Failure>>;
-    fn abort(&self, ask: Ask) -> Boxed<Result<(), Failure>>;
+    fn undo(&self, ask: Ask) -> Boxed<Result<Undone, Failure>>;
+    fn abort(&self, ask: Ask) -> Boxed<Result<Undone, Failure>>;
 }
 
 /// One call of a method.
@@ -149,6 +151,10 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
         M::guard(&self.transitions, state, transition, facts, &self.resource)
     }
 
+    fn retains(&self, transition: usize) -> Result<bool, FactError> {
+        Ok(M::retains(&self.transitions, transition, &self.resource))
+    }
+
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         M::wanted(&self.transitions, transition, facts, &self.resource)
     }
@@ -161,11 +167,11 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
         self.with(ask, M::lookup)
     }
 
-    fn undo(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+    fn undo(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         self.with(ask, M::undo)
     }
 
-    fn abort(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+    fn abort(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         self.with(ask, M::abort)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Clock, Fsm, Outcome, Resource, ResourceId};
+use durable_fsm::{Class, Classify, Clock, Fsm, Outcome, Resource, ResourceId, Undone};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -92,8 +92,8 @@ macro_rules! steps {
                 async fn $make(&self, from: $from, attempt: &AppAttempt) -> Result<$to, Never> {
                     Ok(from.$edge(attempt.key().to_owned()))
                 }
-                async fn $unmake(&self, _: &$to, _: &AppAttempt) -> Result<(), Never> {
-                    Ok(())
+                async fn $unmake(&self, _: &$to, _: &AppAttempt) -> Result<Undone, Never> {
+                    Ok(Undone::Done)
                 }
             )*
         }

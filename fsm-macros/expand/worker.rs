@@ -208,7 +208,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         made: &RoomCreated,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///Removes whatever an attempt at `create_room` may have made. Finding nothing is success.
     fn clear_rooms(
@@ -216,7 +216,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         from: &AccountRegistered,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///The step from RoomCreated.
     fn create_consumer(
@@ -232,7 +232,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         made: &ConsumerCreated,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///The step from ConsumerCreated.
     fn authorize_route(
@@ -248,7 +248,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         made: &RouteAuthorized,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///The step from RouteAuthorized; it touches nothing outside the record.
     fn generate_config(
@@ -270,7 +270,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         made: &ConfigPushed,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///Makes one member of the set, in ConfigPushed or Ready.
     fn push_skill(
@@ -289,7 +289,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         made: &String,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///The members that the set is to have; `push_skill` runs for those that are missing.
     fn skills(
@@ -332,7 +332,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         made: &String,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///Removes whatever an attempt at `run_container` may have made. Finding nothing is success.
     fn clear_containers(
@@ -341,7 +341,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         subject: &String,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<(), Self::Error>,
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///The members that the set is to have; `run_container` runs for those that are missing.
     fn containers(
@@ -785,7 +785,11 @@ const _: () = {
                 _ => __absent("the look-up"),
             }
         }
-        fn undo(t: __Arc<T>, transition: usize, call: __Call<Worker>) -> __Answer<()> {
+        fn undo(
+            t: __Arc<T>,
+            transition: usize,
+            call: __Call<Worker>,
+        ) -> __Answer<__Undone> {
             match transition {
                 1usize => call.undo(t, T::close_room),
                 2usize => call.undo(t, T::delete_consumer),
@@ -796,7 +800,11 @@ const _: () = {
                 _ => __absent("the undo"),
             }
         }
-        fn abort(t: __Arc<T>, transition: usize, call: __Call<Worker>) -> __Answer<()> {
+        fn abort(
+            t: __Arc<T>,
+            transition: usize,
+            call: __Call<Worker>,
+        ) -> __Answer<__Undone> {
             match transition {
                 1usize => call.undo(t, T::clear_rooms),
                 8usize => call.abort_member(t, T::clear_containers),

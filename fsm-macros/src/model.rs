@@ -62,7 +62,7 @@ pub(crate) struct Transition {
 impl Transition {
     pub(crate) fn contract(&self) -> Option<&Contract> {
         match &self.kind {
-            Kind::Effect(contract) => Some(contract),
+            Kind::Effect(contract) | Kind::Deferred(contract) => Some(contract),
             Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind => None,
         }
     }

@@ -230,6 +230,15 @@ fn methods(model: &Model, errors: &mut Errors) {
                 claim(&set.fact, set.fact.unraw().to_string(), format!("the wanted set `{}`", set.fact), false);
             }
         }
+        if let Some(retain_when) = transition.contract().and_then(|contract| contract.retain_when.as_ref()) {
+            // One may serve several transitions.
+            claim(
+                retain_when,
+                retain_when.unraw().to_string(),
+                "what says whether things are left behind".to_owned(),
+                true,
+            );
+        }
         for (guard, places) in model.guards_of(index) {
             // One guard may serve several transitions of one state, or one transition on several states.
             let role = match places.as_slice() {

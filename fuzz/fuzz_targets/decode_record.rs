@@ -124,6 +124,25 @@ mod database {
     }
 }
 
+/// The graph of the one of which something stays, and something takes a while to go.
+mod cluster {
+    use super::{Fsm, Thing};
+
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/cluster", version = 1, resource = Thing)]
+    pub enum ClusterFlow {
+        #[fsm(initial)]
+        #[transition(create -> Built, in_doubt = repeat, undo = remove)]
+        Requested,
+        #[transition(back_up -> BackedUp, in_doubt = repeat, undo = discard, retain_when = keeps_backups)]
+        Built { cluster: String },
+        #[transition(hand_over -> Serving, no_effect, undo = drain)]
+        BackedUp { backup: String },
+        #[fsm(resting)]
+        Serving { since: u64 },
+    }
+}
+
 /// True if the bytes are a record of one of the machines.
 pub fn decode_record(bytes: &[u8]) -> bool {
     let of = [
@@ -132,6 +151,7 @@ pub fn decode_record(bytes: &[u8]) -> bool {
         decode::<page::PageFlow>(bytes),
         decode::<trip::TripFlow>(bytes),
         decode::<database::DatabaseFlow>(bytes),
+        decode::<cluster::ClusterFlow>(bytes),
     ];
     let machines = of.into_iter().filter(|is_its| *is_its).count();
     assert!(machines <= 1, "a record belongs to one machine");

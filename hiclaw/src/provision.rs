@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use durable_fsm::{Class, Classify, Lookup};
+use durable_fsm::{Class, Classify, Lookup, Undone};
 use serde_json::json;
 
 use crate::clients::{ClientError, Clients, NewRoom, Registered, Session};
@@ -148,20 +148,22 @@ impl WorkerTransitions for Provisioner {
         })
     }
 
-    async fn close_room(&self, made: &RoomCreated, attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
+    async fn close_room(&self, made: &RoomCreated, attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
         let worker = attempt.resource();
         let session = self.session(worker).await?;
         self.clients.matrix.empty_room(&session, &made.room_id).await?;
-        Ok(self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?)
+        self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?;
+        Ok(Undone::Done)
     }
 
-    async fn clear_rooms(&self, _from: &AccountRegistered, attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
+    async fn clear_rooms(&self, _from: &AccountRegistered, attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
         let worker = attempt.resource();
         let session = self.session(worker).await?;
         for room in self.clients.matrix.rooms_of(&session, attempt.key()).await? {
             self.clients.matrix.empty_room(&session, &room).await?;
         }
-        Ok(self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?)
+        self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?;
+        Ok(Undone::Done)
     }
 
     async fn create_consumer(
@@ -176,9 +178,10 @@ impl WorkerTransitions for Provisioner {
         Ok(from.consumer_created(consumer))
     }
 
-    async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
+    async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
         let credentials = self.vault.credentials(attempt.resource()).await?;
-        Ok(self.clients.higress.delete_consumer(&made.consumer, credentials.gateway_key.reveal()).await?)
+        self.clients.higress.delete_consumer(&made.consumer, credentials.gateway_key.reveal()).await?;
+        Ok(Undone::Done)
     }
 
     async fn authorize_route(
@@ -190,8 +193,13 @@ impl WorkerTransitions for Provisioner {
         Ok(from.route_authorized(ROUTE.to_owned()))
     }
 
-    async fn deauthorize_route(&self, made: &RouteAuthorized, _attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
-        Ok(self.clients.higress.set_allowed(&made.route, &made.consumer, false).await?)
+    async fn deauthorize_route(
+        &self,
+        made: &RouteAuthorized,
+        _attempt: &WorkerAttempt,
+    ) -> Result<Undone, ProvisionError> {
+        self.clients.higress.set_allowed(&made.route, &made.consumer, false).await?;
+        Ok(Undone::Done)
     }
 
     fn generate_config(
@@ -211,8 +219,9 @@ impl WorkerTransitions for Provisioner {
         Ok(from.config_pushed(prefix))
     }
 
-    async fn remove_config(&self, made: &ConfigPushed, _attempt: &WorkerAttempt) -> Result<(), ProvisionError> {
-        Ok(self.clients.oss.delete(&format!("{}openclaw.json", made.prefix)).await?)
+    async fn remove_config(&self, made: &ConfigPushed, _attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
+        self.clients.oss.delete(&format!("{}openclaw.json", made.prefix)).await?;
+        Ok(Undone::Done)
     }
 
     fn skills(&self, _at: &ConfigPushed, resource: &Worker) -> BTreeSet<String> {
@@ -236,8 +245,9 @@ impl WorkerTransitions for Provisioner {
         _subject: &String,
         made: &String,
         _attempt: &WorkerAttempt,
-    ) -> Result<(), ProvisionError> {
-        Ok(self.clients.oss.delete(made).await?)
+    ) -> Result<Undone, ProvisionError> {
+        self.clients.oss.delete(made).await?;
+        Ok(Undone::Done)
     }
 
     fn enter_service(&self, from: ConfigPushed, _attempt: &WorkerAttempt) -> Result<Ready, ProvisionError> {
@@ -282,8 +292,8 @@ impl WorkerTransitions for Provisioner {
         _subject: &String,
         made: &String,
         attempt: &WorkerAttempt,
-    ) -> Result<(), ProvisionError> {
-        self.containers.remove(attempt.resource(), made).await
+    ) -> Result<Undone, ProvisionError> {
+        self.containers.remove(attempt.resource(), made).await.map(Undone::from)
     }
 
     async fn clear_containers(
@@ -291,12 +301,12 @@ impl WorkerTransitions for Provisioner {
         _at: &Ready,
         _subject: &String,
         attempt: &WorkerAttempt,
-    ) -> Result<(), ProvisionError> {
+    ) -> Result<Undone, ProvisionError> {
         let worker = attempt.resource();
         for container in self.containers.with_key(worker, attempt.key()).await? {
             self.containers.remove(worker, &container.id).await?;
         }
-        Ok(())
+        Ok(Undone::Done)
     }
 
     fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool {

@@ -8,12 +8,23 @@ use durable_fsm_graph::{Contract, InDoubt, Predecessor};
 
 use super::pass::{Halt, Pass, WAIT_TIMEOUT};
 use super::seen;
+use super::waits::LONGEST_WAIT;
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, idempotency_key};
+use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, RetainedBy, idempotency_key};
 use crate::steps::Ask;
-use crate::{Class, Lookup};
+use crate::text::redacted;
+use crate::{Class, Lookup, Undone};
+
+/// After how long an undo is asked again that is not done yet and does not say when.
+const UNMAKING: Duration = Duration::from_secs(5);
+
+/// What an attempt was told.
+enum Told {
+    Reply(Reply),
+    Undone(Undone),
+}
 
 impl<P: Probe> Pass<'_, P> {
     /// Writes an intent, then makes the attempt.
@@ -102,9 +113,9 @@ impl<P: Probe> Pass<'_, P> {
         }
         let span = seen::call(self.id, site, name, intent.subject.as_deref(), intent.attempt);
         let outcome = match intent.action {
-            Action::Run => seen::told(span, self.limited(self.steps.run(ask), until)).await.map(Some),
-            Action::Undo => seen::told(span, self.limited(self.steps.undo(ask), until)).await.map(|()| None),
-            Action::Abort => seen::told(span, self.limited(self.steps.abort(ask), until)).await.map(|()| None),
+            Action::Run => seen::told(span, self.limited(self.steps.run(ask), until)).await.map(Told::Reply),
+            Action::Undo => seen::told(span, self.limited(self.steps.undo(ask), until)).await.map(Told::Undone),
+            Action::Abort => seen::told(span, self.limited(self.steps.abort(ask), until)).await.map(Told::Undone),
         };
         self.cross(site, Side::After).await;
         let class = match &outcome {
@@ -113,10 +124,28 @@ impl<P: Probe> Pass<'_, P> {
         };
         self.driver.probe.attempted(&self.at(site, Side::After), class);
         match outcome {
-            Ok(Some(reply)) => self.reached(reply, false),
-            Ok(None) => self.learn(Event::Undone { at: self.now() }),
+            Ok(Told::Reply(reply)) => self.reached(reply, false),
+            Ok(Told::Undone(Undone::Done)) => self.learn(Event::Undone { at: self.now() }),
+            Ok(Told::Undone(Undone::NotYet)) => self.unmaking(None).await,
+            Ok(Told::Undone(Undone::NotYetFor(after))) => self.unmaking(Some(after)).await,
+            Ok(Told::Undone(Undone::Left(why))) => {
+                let (transition, subject, life) = (intent.transition, intent.subject, intent.life);
+                let (by, why) = (RetainedBy::Provider, redacted(&why));
+                self.learn(Event::Retained { transition, subject, life, by, why, at: self.now() })
+            }
             Err(failure) => self.failed(failure, &intent, contract),
         }
+    }
+
+    /// An undo has begun and is not done: it is asked again when its time has come, under an intent of its own, so that a controller which has read
+    /// an old record does not ask.
+    async fn unmaking(&mut self, after: Option<Duration>) -> Result<(), Halt> {
+        self.learn(Event::NotYet)?;
+        let after = after.unwrap_or(UNMAKING).min(LONGEST_WAIT);
+        let (name, subject) = &self.about;
+        let of = subject.as_ref().map(|subject| format!(" for {subject}")).unwrap_or_default();
+        let why = format!("the undo of `{name}`{of} is not done yet; it is asked again at {}", self.now().later(after));
+        self.wait(after, why).await
     }
 
     /// Asks the provider. True if the method is to be called.

@@ -11,10 +11,13 @@ use super::sightings::{OpenEnd, Sightings, Whose};
 use super::waits::LONGEST_WAIT;
 use crate::FactError;
 use crate::record::{
-    Action, Blocked, BlockedReason, Direction, HeldReason, Intent, MOST_UNSETTLED, Record, Spec, Stamp, Unconfirmed,
-    begins_leaving, is_certainly_absent, is_on_the_way, is_retained, unsettled,
+    Action, Blocked, BlockedReason, Direction, Effect, HeldReason, Intent, MOST_UNSETTLED, Record, Spec, Stamp,
+    Unconfirmed, begins_leaving, is_certainly_absent, is_on_the_way, is_retained, unsettled,
 };
 use crate::steps::Steps;
+
+/// How long whoever gave a resource that is out of date gets to learn of the newer one.
+pub(super) const BEHIND_FOR: Duration = Duration::from_secs(1);
 
 /// What a pass does next.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +40,8 @@ pub(crate) enum Decision {
     Hold { reason: HeldReason, message: String },
     /// Run a transition without effect, or let one that waits look.
     Compute { transition: usize },
+    /// What this step has made stays, because the machine says so.
+    Retain { transition: usize, subject: Option<String>, life: u64 },
     /// A member that nothing undoes leaves its set.
     Drop { transition: usize, subject: String },
     /// An unconfirmed step has nothing to undo, or certainly made nothing.
@@ -78,6 +83,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) generation: u64,
     /// The spec is an old one: that it is another than before is no change.
     pub(crate) behind: bool,
+    /// The resource that was given is another by now.
+    pub(crate) outdated: bool,
     /// Whether the call that wrote an intent is known to be over.
     pub(crate) is_gone: &'a dyn Fn(&str) -> bool,
 }
@@ -484,7 +491,7 @@ fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<De
         return Ok(None);
     };
     let (transition, _, contract) = find(around, &unconfirmed.transition)?;
-    let quiet = around.until_quiet(OpenEnd::Unconfirmed(unconfirmed), contract);
+    let quiet = around.until_quiet(OpenEnd::Unconfirmed(unconfirmed), contract).filter(|_| !unconfirmed.unmaking);
     let subject = unconfirmed.subject.clone();
     let waits = around.pause(record, quiet, &unconfirmed.transition, subject.as_deref());
     Ok(Some(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false })))
@@ -502,7 +509,10 @@ fn keep_set(
 ) -> Result<Option<Decision>, FactError> {
     let Difference { missing, surplus } = sets.difference(record, around.steps, transition, for_each.fact)?;
     let missing = around.free_first(record, step.name, missing, contract);
-    let surplus = surplus.first();
+    // One whose undo has begun goes, whatever is wanted by now.
+    let is_unmade = |it: &&Effect| it.unmaking && it.transition == step.name;
+    let unmade = record.undo.has_unmaking().then(|| record.undo.iter().find(is_unmade)).flatten();
+    let surplus = unmade.and_then(|it| it.subject.as_ref()).or(surplus.first());
     let surplus_first = for_each.order == Order::UndoFirst || missing.is_none();
     match (missing, surplus) {
         (_, Some(surplus)) if surplus_first => unmake(record, around, transition, step, contract, surplus).map(Some),
@@ -525,10 +535,7 @@ fn unmake(
             let Some(live) = record.effect(step.name, Some(subject)) else {
                 return Err(FactError::Missing(format!("{} (the live effect of {subject})", step.name)));
             };
-            let quiet = around.until_quiet(OpenEnd::Live(live), contract);
-            let subject = Some(subject.to_owned());
-            let waits = around.pause(record, quiet, &live.transition, subject.as_deref());
-            Ok(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }))
+            undo_live(record, around, transition, contract, live)
         }
     }
 }
@@ -546,15 +553,7 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
         }
         (_, Some(live)) => {
             let (transition, _, contract) = find(around, &live.transition)?;
-            let quiet = around.until_quiet(OpenEnd::Live(live), contract);
-            let subject = live.subject.clone();
-            let waits = around.pause(record, quiet, &live.transition, subject.as_deref());
-            return Ok(waits.unwrap_or(Decision::Begin {
-                transition,
-                subject,
-                action: Action::Undo,
-                set_aside: false,
-            }));
+            return undo_live(record, around, transition, contract, live);
         }
         (_, None) => {}
     }
@@ -576,13 +575,58 @@ fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, Fact
     })
 }
 
+/// A live effect whose turn to be undone has come.
+fn undo_live(
+    record: &Record,
+    around: &Surroundings<'_>,
+    transition: usize,
+    contract: &Contract<'_>,
+    live: &Effect,
+) -> Result<Decision, FactError> {
+    let (subject, life) = (live.subject.clone(), live.life);
+    if let Some(decision) = retain(around, transition, contract, &live.subject, life)? {
+        return Ok(decision);
+    }
+    // What was never sent is quiet from the beginning, and what is being undone was quiet when that began.
+    let is_quiet = live.unmaking || matches!(around.steps.graph().transitions[transition].kind, Kind::Deferred(_));
+    let quiet = around.until_quiet(OpenEnd::Live(live), contract).filter(|_| !is_quiet);
+    let waits = around.pause(record, quiet, &live.transition, subject.as_deref());
+    Ok(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Undo, set_aside: false }))
+}
+
+/// What is to stay is not undone. That is asked of the resource as it is now, and of no older one.
+fn retain(
+    around: &Surroundings<'_>,
+    transition: usize,
+    contract: &Contract<'_>,
+    subject: &Option<String>,
+    life: u64,
+) -> Result<Option<Decision>, FactError> {
+    if contract.retain_when.is_none() {
+        return Ok(None);
+    }
+    if around.outdated {
+        let left = if around.behind { BEHIND_FOR } else { Duration::ZERO };
+        return Ok(Some(Decision::Wait(
+            left,
+            "the store has a newer version of the resource than this pass".to_owned(),
+        )));
+    }
+    let retained = || Decision::Retain { transition, subject: subject.clone(), life };
+    Ok(around.steps.retains(transition)?.then(retained))
+}
+
 /// A step that was sent and never committed, at its place on the way back.
 fn undo_unconfirmed(record: &Record, around: &Surroundings<'_>, sent: &Unconfirmed) -> Result<Decision, FactError> {
     let (transition, step, contract) = find(around, &sent.transition)?;
     if is_certainly_absent(around.steps.graph(), sent) {
         return Ok(Decision::Clear(sent.clone()));
     }
-    let quiet_in = around.until_quiet(OpenEnd::Unconfirmed(sent), contract);
+    // Asked before anything is sent for it: what is to stay is not looked for, either.
+    if let Some(decision) = retain(around, transition, contract, &sent.subject, sent.life)? {
+        return Ok(decision);
+    }
+    let quiet_in = around.until_quiet(OpenEnd::Unconfirmed(sent), contract).filter(|_| !sent.unmaking);
     match contract.undo {
         Undo::Retain => return Ok(Decision::Clear(sent.clone())),
         // It may change what others have made, and that is about to be undone.

@@ -8,7 +8,7 @@ use durable_fsm_graph::{Kind, Retry as Backoff};
 
 use super::base::Base;
 use super::brake::Brake;
-use super::decide::{Decision, Ending, Surroundings, decide, turns_to_delete};
+use super::decide::{BEHIND_FOR, Decision, Ending, Surroundings, decide, turns_to_delete};
 use super::incarnation::call_of;
 use super::lost;
 use super::seen::{self, Untold};
@@ -18,7 +18,7 @@ use super::waits::{self, LONGEST_WAIT};
 use super::{Driver, held_unwritten};
 use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{BlockedReason, Direction, Event, Held, HeldReason, Record, Stamp, advance};
+use crate::record::{BlockedReason, Direction, Event, Held, HeldReason, Record, RetainedBy, Stamp, advance};
 use crate::steps::Steps;
 use crate::{Class, FactError, RecordId, Signals, StoreError, Version};
 
@@ -95,9 +95,6 @@ pub(crate) struct Pass<'d, P> {
 
 /// How many steps a pass takes at most. A set of more members than that goes on in the next one.
 const LONGEST_PASS: u32 = 10_000;
-
-/// How long whoever gave a resource that is out of date gets to learn of the newer one.
-const BEHIND_FOR: Duration = Duration::from_secs(1);
 
 impl<'d, P: Probe> Pass<'d, P> {
     pub(super) async fn run(
@@ -184,6 +181,12 @@ impl<'d, P: Probe> Pass<'d, P> {
             Decision::SetAside => self.apply(Event::SetAside { aborting: false }),
             Decision::Hold { reason, message } => self.hold(reason, message).await,
             Decision::Compute { transition } => self.compute(transition).await,
+            Decision::Retain { transition, subject, life } => {
+                let step = &self.steps.graph().transitions[transition];
+                let method = step.contract().and_then(|contract| contract.retain_when).unwrap_or_default();
+                let (by, why) = (RetainedBy::Machine, format!("`{method}` says so"));
+                self.apply(Event::Retained { transition: step.name.to_owned(), subject, life, by, why, at: self.now() })
+            }
             Decision::Drop { transition, subject } => {
                 let transition = self.name(transition).to_owned();
                 self.apply(Event::Dropped { transition, subject })
@@ -217,6 +220,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 paused: self.signals.paused,
                 generation: self.generation(),
                 behind: self.is_behind(),
+                outdated: self.is_another() || self.is_behind(),
                 is_gone: &is_gone,
             },
             &mut sets,
@@ -321,6 +325,10 @@ impl<'d, P: Probe> Pass<'d, P> {
         match removed {
             Ok(()) | Err(StoreError::Gone) => {
                 self.untold.tell(self.id, self.driver.incarnation(), &self.record);
+                for kept in &self.record.retained {
+                    let (transition, subject, why) = (&kept.transition, kept.subject.as_deref(), &kept.why);
+                    tracing::info!(machine = %self.id.machine, resource = %self.id.resource, transition, subject, why, "left behind");
+                }
                 tracing::info!(machine = %self.id.machine, resource = %self.id.resource, "removed");
                 self.driver.forget(self.id);
                 Err(stop(Ending::Gone, None))
@@ -437,11 +445,15 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// Whether the resource has another spec by now than the one that this pass was given.
     fn is_outdated(&self) -> bool {
-        let latest = self.signals.generation;
-        let is_same = latest == self.generation || latest == Some(self.steps.generation());
         // What is to be undone does not depend on the spec.
         let goes_on = self.record.direction == Direction::Forward && (!self.is_deleting() || self.kept().is_some());
-        goes_on && (!is_same || self.is_behind())
+        goes_on && (self.is_another() || self.is_behind())
+    }
+
+    /// Whether the resource has changed since this pass began, by what the last read or write of its record has told.
+    fn is_another(&self) -> bool {
+        let latest = self.signals.generation;
+        latest != self.generation && latest != Some(self.steps.generation())
     }
 
     /// Whether this pass was given a resource that was out of date already, as from a cache that lags.

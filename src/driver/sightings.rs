@@ -14,7 +14,7 @@ use std::time::Duration;
 use durable_fsm_graph::{Contract, Graph, InDoubt, Kind};
 
 use crate::RecordId;
-use crate::record::{Blocked, Change, Direction, Effect, Intent, Record, Retry, Unconfirmed, Undone};
+use crate::record::{Blocked, Change, Direction, Effect, Ended, Entry as _, Intent, Record, Retry, Unconfirmed};
 
 /// After how many seconds a record that no pass has looked at is forgotten.
 const FORGOTTEN_AFTER: u32 = 24 * 3600;
@@ -87,7 +87,7 @@ pub(crate) enum OpenEnd<'r> {
     Unconfirmed(&'r Unconfirmed),
     /// What an open intent becomes when it is set aside: it is then as old as the attempt under which it was sent.
     Sent(&'r Intent),
-    Undone(&'r Undone),
+    Undone(&'r Ended),
     /// A roll-back, with so much left of it: what was undone last has left no other trace.
     RollBack(usize),
     /// A failure, which is followed by a wait.
@@ -191,8 +191,8 @@ impl Sightings {
         };
         for change in changes {
             match *change {
-                Change::Made(life) => followed.add(self.mark_of_life(origin, life), nanos),
-                Change::Undone(life) => drop(followed.since.remove(&self.mark_of_life(origin, life))),
+                Change::Made(mark) => followed.add(self.mark_of_life(origin, mark), nanos),
+                Change::Undone(mark) => drop(followed.since.remove(&self.mark_of_life(origin, mark))),
             }
         }
         for mark in &others {
@@ -265,10 +265,11 @@ impl Sightings {
     }
 
     fn mark(&self, origin: u64, end: OpenEnd<'_>) -> u64 {
-        // A life has its number alone: no two effects of one record begin with the same write.
+        // A life has its number alone: no two effects of one record begin with the same write. Only what was listed without being sent shares the number
+        // of a write, so a live effect is marked with its transition too.
         match end {
             OpenEnd::Intent(it) => self.hasher.hash_one((origin, 0_u8, it.life, it.attempt, &it.holder)),
-            OpenEnd::Live(it) => self.mark_of_life(origin, it.life),
+            OpenEnd::Live(it) => self.mark_of_life(origin, it.mark()),
             OpenEnd::Unconfirmed(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
             OpenEnd::Sent(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
             OpenEnd::Undone(it) => self.hasher.hash_one((origin, 3_u8, it.life)),
@@ -279,8 +280,8 @@ impl Sightings {
         }
     }
 
-    fn mark_of_life(&self, origin: u64, life: u64) -> u64 {
-        self.hasher.hash_one((origin, 1_u8, life))
+    fn mark_of_life(&self, origin: u64, mark: u64) -> u64 {
+        self.hasher.hash_one((origin, 1_u8, mark))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

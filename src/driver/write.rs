@@ -8,7 +8,7 @@ use super::decide::Ending;
 use super::pass::{Halt, Pass, stop};
 use super::sightings::OpenEnd;
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Event, HeldReason, Undone, next};
+use crate::record::{Ended, Event, HeldReason, next};
 use crate::{Loaded, StoreError};
 
 /// How many writes in a row may be overtaken by others.
@@ -100,7 +100,7 @@ impl<P: Probe> Pass<'_, P> {
             }
         }
         self.quiet_at = now + soonest;
-        for Undone { transition, subject, life } in quiet {
+        for Ended { transition, subject, life } in quiet {
             self.apply(Event::Quiet { transition, subject, life })?;
         }
         Ok(())

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use durable_fsm_graph::{Graph, Transition, Undo};
+use durable_fsm_graph::{Graph, Kind, Transition, Undo};
 use serde_json::Value;
 
-use super::{Action, FORMAT, HISTORY, Intent, Record};
+use super::{Action, FORMAT, HISTORY, Intent, MOST_RETAINED, Record, Retained};
 use crate::FactError;
 
 /// Why a record cannot be honoured. The resource is held, and the bytes stay as they are.
@@ -193,6 +193,15 @@ impl Record {
         if let Some(intent) = &self.intent {
             self.check_intent(graph, intent)?;
         }
+        for (index, retained) in self.retained.iter().enumerate() {
+            let of = |it: &Retained| (it.transition.clone(), it.subject.clone(), it.life);
+            if self.retained[..index].iter().any(|other| of(other) == of(retained)) {
+                return inconsistent(format!("`{}` stands twice among what was retained", retained.transition));
+            }
+        }
+        if self.retained.len() > MOST_RETAINED {
+            return inconsistent(format!("it retains {} things, and {MOST_RETAINED} are listed", self.retained.len()));
+        }
         if self.history.len() > HISTORY {
             return inconsistent(format!("it has {} lines of history, and {HISTORY} are kept", self.history.len()));
         }
@@ -241,7 +250,8 @@ impl Record {
         if contract.for_each.is_some() != subject.is_some() {
             return Err(Unreadable::Inconsistent(format!("`{transition}` stands with the wrong kind of subject")));
         }
-        if life == 0 || life > self.seq {
+        let is_deferred = matches!(step.kind, Kind::Deferred(_));
+        if life == 0 && !is_deferred || life > self.seq {
             return Err(Unreadable::Inconsistent(format!(
                 "`{transition}` has life {life}, and the record was written {} times",
                 self.seq

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Action, BlockedReason, Direction, HeldReason, Spec, Stamp};
+use super::{Action, BlockedReason, Direction, HeldReason, RetainedBy, Spec, Stamp};
 use crate::machine::Made;
 use crate::{Class, Facts};
 
@@ -113,6 +113,23 @@ pub enum Event {
         /// When.
         at: Stamp,
     },
+    /// An undo or abort has begun, and is not done yet.
+    NotYet,
+    /// Something stays, though its turn to be undone has come.
+    Retained {
+        /// The transition.
+        transition: String,
+        /// The subject.
+        subject: Option<String>,
+        /// The life.
+        life: u64,
+        /// Who says so.
+        by: RetainedBy,
+        /// Why.
+        why: String,
+        /// When.
+        at: Stamp,
+    },
     /// A member that is no longer wanted, and that nothing undoes, leaves its set.
     Dropped {
         /// The transition.
@@ -206,7 +223,8 @@ pub enum Resolution {
     NotApplied,
     /// Undo everything and begin again.
     RollBack,
-    /// The steps that a deletion began with go no further: what was made is undone from here.
+    /// Ends what the way out hangs on. In the steps that a deletion began with: they go no further, and what was made is undone from here. On the way
+    /// back, or where a member of a set is undone: what it stands at stays, and is listed as retained.
     Waive,
 }
 
@@ -246,6 +264,8 @@ impl Event {
             Event::SetAside { .. } => "setting an effect aside",
             Event::Turned { .. } => "turning back",
             Event::Undone { .. } => "an undo",
+            Event::NotYet => "an undo that is not done yet",
+            Event::Retained { .. } => "retaining",
             Event::Dropped { .. } => "dropping a member",
             Event::Cleared { .. } => "clearing a step",
             Event::Quiet { .. } => "the end of an undo",

@@ -1,7 +1,7 @@
 //! Which life of which effect. Invariant: no two intents begin the same life, because each is numbered by the write that begins it.
 
 use super::lives::{Entry, Life};
-use super::{Effect, Intent, Unconfirmed, Undone};
+use super::{Effect, Ended, Intent, Unconfirmed};
 
 // The place of an entry on the way back: the `seq` of the last intent that sent it while it was not live, frozen when it first commits.
 // It is its life unless it was sent again under the same life.
@@ -49,6 +49,13 @@ impl Entry for Effect {
     fn order(&self) -> u64 {
         self.order()
     }
+    fn mark(&self) -> u64 {
+        // One life of one transition has one number, and the multiplier can be inverted: two lives of it never have one mark.
+        self.transition.bytes().fold(self.life, |mark, byte| mark.wrapping_mul(31).wrapping_add(u64::from(byte)))
+    }
+    fn is_unmaking(&self) -> bool {
+        self.unmaking
+    }
 }
 
 impl Intent {
@@ -69,7 +76,7 @@ impl Unconfirmed {
     }
 }
 
-impl Undone {
+impl Ended {
     pub(crate) fn of(&self) -> Life<'_> {
         Life { transition: &self.transition, subject: self.subject.as_deref(), number: self.life }
     }

@@ -29,6 +29,14 @@ pub trait Entry {
     fn life(&self) -> u64;
     /// Its place on the way back: never lower than its life.
     fn order(&self) -> u64;
+    /// Tells it from every other entry of its list, also from one that began with the same write.
+    fn mark(&self) -> u64 {
+        self.life()
+    }
+    /// Whether its undo has begun and is not done yet.
+    fn is_unmaking(&self) -> bool {
+        false
+    }
 }
 
 fn of<T: Entry>(entry: &T) -> Life<'_> {
@@ -43,12 +51,14 @@ pub struct Lives<T> {
     index: OnceLock<Index>,
     /// What has changed since somebody has asked last; none if that is not known.
     changes: Option<Vec<Change>>,
+    /// Whether the undo of one has begun, if that is known.
+    unmaking: OnceLock<bool>,
 }
 
 /// A change of such a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The effect of this life has come.
+    /// The entry with this [mark](Entry::mark) has come.
     Made(u64),
     /// It is gone.
     Undone(u64),
@@ -87,13 +97,19 @@ impl<T> Lives<T> {
         self.list.is_empty()
     }
 
-    /// Each, to be changed in anything but its life, its name and its place.
+    /// Each, to be changed in anything but its life, its name, its place, and whether its undo has begun.
     pub(crate) fn amend(&mut self) -> impl Iterator<Item = &mut T> {
         self.list.iter_mut()
     }
 
-    /// One of them, to be changed in anything but its life, its name and its place.
+    /// One of them, to be changed in the same things.
     pub(crate) fn amend_at(&mut self, index: usize) -> Option<&mut T> {
+        self.list.get_mut(index)
+    }
+
+    /// One of them, whose undo has begun.
+    pub(crate) fn amend_unmaking(&mut self, index: usize) -> Option<&mut T> {
+        self.unmaking.take();
         self.list.get_mut(index)
     }
 
@@ -113,6 +129,7 @@ impl<T> Lives<T> {
     fn forget(&mut self) {
         self.sorted = false;
         self.index.take();
+        self.unmaking.take();
         self.changes = None;
     }
 
@@ -124,6 +141,11 @@ impl<T> Lives<T> {
 }
 
 impl<T: Entry> Lives<T> {
+    /// Whether the undo of one has begun and is not done yet.
+    pub(crate) fn has_unmaking(&self) -> bool {
+        *self.unmaking.get_or_init(|| self.list.iter().any(T::is_unmaking))
+    }
+
     /// Where this life stands.
     pub(crate) fn position(&self, life: Life<'_>) -> Option<usize> {
         // None has a lower order than its life.
@@ -154,7 +176,10 @@ impl<T: Entry> Lives<T> {
         // What was sent last is most often made last.
         let above = self.list.iter().rev().take_while(|other| other.order() > entry.order()).count();
         let index = self.list.len() - above;
-        self.changed(Change::Made(entry.life()));
+        self.changed(Change::Made(entry.mark()));
+        if entry.is_unmaking() {
+            self.unmaking.take();
+        }
         if let Some(known) = self.index.get_mut() {
             known.add(&entry);
         }
@@ -168,7 +193,10 @@ impl<T: Entry> Lives<T> {
     /// There is none at this place.
     pub(crate) fn remove(&mut self, index: usize) -> T {
         let entry = self.list.remove(index);
-        self.changed(Change::Undone(entry.life()));
+        self.changed(Change::Undone(entry.mark()));
+        if entry.is_unmaking() {
+            self.unmaking.take();
+        }
         if let Some(known) = self.index.get_mut() {
             let key = known.key(entry.transition(), entry.subject());
             // Which is the highest of the others is not known.
@@ -183,7 +211,7 @@ impl<T: Entry> Lives<T> {
 impl<T: Entry> From<Vec<T>> for Lives<T> {
     fn from(list: Vec<T>) -> Self {
         let sorted = list.is_sorted_by_key(T::order);
-        Self { list, sorted, index: OnceLock::new(), changes: None }
+        Self { list, sorted, index: OnceLock::new(), changes: None, unmaking: OnceLock::new() }
     }
 }
 
@@ -195,13 +223,14 @@ impl<T: Entry> FromIterator<T> for Lives<T> {
 
 impl<T> Default for Lives<T> {
     fn default() -> Self {
-        Self { list: Vec::new(), sorted: true, index: OnceLock::new(), changes: None }
+        Self { list: Vec::new(), sorted: true, index: OnceLock::new(), changes: None, unmaking: OnceLock::new() }
     }
 }
 
 impl<T: Clone> Clone for Lives<T> {
     fn clone(&self) -> Self {
-        Self { list: self.list.clone(), sorted: self.sorted, index: OnceLock::new(), changes: None }
+        let unmaking = self.unmaking.clone();
+        Self { list: self.list.clone(), sorted: self.sorted, index: OnceLock::new(), changes: None, unmaking }
     }
 }
 

@@ -4,6 +4,7 @@
 mod ahead;
 mod back;
 mod effects;
+mod end;
 #[cfg(test)]
 mod legality;
 
@@ -52,6 +53,11 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::SetAside { aborting } => change.set_aside(aborting)?,
         Event::Turned { direction, to, at } => change.turn(direction, to, at)?,
         Event::Undone { at } => change.undone(at)?,
+        Event::NotYet => change.not_yet()?,
+        Event::Retained { transition, subject, life, by, why, at } => {
+            let life = Life { transition: &transition, subject: subject.as_deref(), number: life };
+            change.retain(life, by, why, at)?;
+        }
         Event::Dropped { transition, subject } => change.drop_member(&transition, &subject)?,
         Event::Cleared { transition, subject, life } => {
             change.clear(Life { transition: &transition, subject: subject.as_deref(), number: life })?;

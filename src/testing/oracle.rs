@@ -244,7 +244,11 @@ impl Books {
             let kept = new.undo.iter().any(|it| it.of() == effect.of());
             let is_undone = |intent: &Intent| intent.action == Action::Undo && intent.of() == effect.of();
             let undoing = old.intent.as_ref().is_some_and(is_undone);
-            if !kept && !undoing && self.undo_of(&effect.transition) != Some(Undo::None) {
+            let stays = new
+                .retained
+                .iter()
+                .any(|it| (&it.transition, &it.subject, it.life) == (&effect.transition, &effect.subject, effect.life));
+            if !kept && !undoing && !stays && self.undo_of(&effect.transition) != Some(Undo::None) {
                 return edge(format!("`{}` of life {} is live, and was forgotten", effect.transition, effect.life));
             }
         }
@@ -463,7 +467,7 @@ impl Books {
     fn kept(&self, decoded: &Decoded) -> Vec<String> {
         let live = decoded.record.undo.iter().zip(decoded.live());
         let kept = live.filter(|(it, _)| self.undo_of(&it.transition) == Some(Undo::Retain));
-        kept.map(|(_, key)| key.clone()).collect()
+        kept.map(|(_, key)| key).chain(decoded.retained()).cloned().collect()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use durable_fsm::record::idempotency_key;
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Clock, Each, Fsm, Outcome, Resource, ResourceId};
+use durable_fsm::{Class, Classify, Clock, Each, Fsm, Outcome, Resource, ResourceId, Undone};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -95,8 +95,8 @@ impl PortsTransitions for Firewall {
         self.call("build", attempt)?;
         Ok(from.built(Port { protocol: "none".to_owned(), number: 0 }))
     }
-    async fn tear_down(&self, _: &Built, attempt: &PortsAttempt) -> Result<(), Busy> {
-        self.call("tear_down", attempt)
+    async fn tear_down(&self, _: &Built, attempt: &PortsAttempt) -> Result<Undone, Busy> {
+        self.call("tear_down", attempt).map(Undone::from)
     }
     fn ports(&self, _: &Built, site: &Site) -> BTreeSet<Port> {
         site.0.ports.clone()
@@ -111,8 +111,8 @@ impl PortsTransitions for Firewall {
         port: &Port,
         _: &HashMap<String, f64>,
         attempt: &PortsAttempt,
-    ) -> Result<(), Busy> {
-        self.call(&format!("close {}", port.number), attempt)
+    ) -> Result<Undone, Busy> {
+        self.call(&format!("close {}", port.number), attempt).map(Undone::from)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use durable_fsm::controller::{Change, Controller, Directory, Handle};
 use durable_fsm::testing::TestClock;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Silent, Store};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Silent, Store, Undone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -122,10 +122,10 @@ impl TenantTransitions for Cloud {
         self.inner().accounts.insert(attempt.key().to_owned(), name.clone());
         Ok(from.known(name))
     }
-    async fn close_account(&self, _: &Known, attempt: &TenantAttempt) -> Result<(), Busy> {
+    async fn close_account(&self, _: &Known, attempt: &TenantAttempt) -> Result<Undone, Busy> {
         self.call("close_account", attempt).await;
         self.inner().accounts.remove(attempt.key());
-        Ok(())
+        Ok(Undone::Done)
     }
     async fn open_room(&self, from: Known, attempt: &TenantAttempt) -> Result<Ready, Busy> {
         self.call("open_room", attempt).await;
@@ -136,10 +136,10 @@ impl TenantTransitions for Cloud {
         self.inner().rooms.insert(attempt.key().to_owned(), name.clone());
         Ok(from.ready(format!("!{name}")))
     }
-    async fn close_room(&self, _: &Ready, attempt: &TenantAttempt) -> Result<(), Busy> {
+    async fn close_room(&self, _: &Ready, attempt: &TenantAttempt) -> Result<Undone, Busy> {
         self.call("close_room", attempt).await;
         self.inner().rooms.remove(attempt.key());
-        Ok(())
+        Ok(Undone::Done)
     }
 }
 

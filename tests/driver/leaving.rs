@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use durable_fsm::record::{BlockedReason, Direction, HeldReason, Record, Resolution};
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Plan, RecordId, Resource, ResourceId, Store as _, Wait};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Plan, RecordId, Resource, ResourceId, Store as _, Undone, Wait};
 
 use crate::golden::check_bytes;
 use crate::world::ManualClock;
@@ -97,8 +97,8 @@ impl DatabaseTransitions for Host {
         self.call("create")?;
         Ok(from.serving(attempt.key().to_owned()))
     }
-    async fn drop_database(&self, _: &Serving, _: &DatabaseAttempt) -> Result<(), NoAnswer> {
-        self.call("drop_database")
+    async fn drop_database(&self, _: &Serving, _: &DatabaseAttempt) -> Result<Undone, NoAnswer> {
+        self.call("drop_database").map(Undone::from)
     }
     fn is_too_small(&self, _: &Serving, database: &Database) -> bool {
         database.spec.size > 1
@@ -107,8 +107,8 @@ impl DatabaseTransitions for Host {
         self.call("resize")?;
         Ok(from.resized(attempt.spec().size))
     }
-    async fn shrink(&self, _: &Resized, _: &DatabaseAttempt) -> Result<(), NoAnswer> {
-        self.call("shrink")
+    async fn shrink(&self, _: &Resized, _: &DatabaseAttempt) -> Result<Undone, NoAnswer> {
+        self.call("shrink").map(Undone::from)
     }
     fn wants_backup(&self, _: &Serving, database: &Database) -> bool {
         database.spec.backup

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Undone};
 
 use crate::machine::Thing;
 use crate::world::ManualClock;
@@ -67,23 +67,23 @@ impl LetterTransitions for Office {
     async fn post(&self, from: Written, _: &LetterAttempt) -> Result<Posted, Closed> {
         Ok(from.posted(self.call("post")?))
     }
-    async fn recall(&self, _: &Posted, _: &LetterAttempt) -> Result<(), Closed> {
-        self.call("recall").map(drop)
+    async fn recall(&self, _: &Posted, _: &LetterAttempt) -> Result<Undone, Closed> {
+        self.call("recall").map(drop).map(Undone::from)
     }
-    async fn search_the_box(&self, _: &Written, _: &LetterAttempt) -> Result<(), Closed> {
-        self.call("search_the_box").map(drop)
+    async fn search_the_box(&self, _: &Written, _: &LetterAttempt) -> Result<Undone, Closed> {
+        self.call("search_the_box").map(drop).map(Undone::from)
     }
     async fn announce(&self, from: Posted, _: &LetterAttempt) -> Result<AnnounceNext, Closed> {
         let how = self.call("announce")?;
         Ok(if self.mails { from.mailed(how).into() } else { from.called().into() })
     }
-    async fn take_back(&self, made: AnnounceMade<'_>, _: &LetterAttempt) -> Result<(), Closed> {
+    async fn take_back(&self, made: AnnounceMade<'_>, _: &LetterAttempt) -> Result<Undone, Closed> {
         let text = match made {
             AnnounceMade::Called(called) => format!("take back the call of {}", called.letter),
             AnnounceMade::Mailed(mailed) => format!("take back the mail of {}", mailed.letter),
         };
         self.calls.lock().unwrap().push(text);
-        Ok(())
+        Ok(Undone::Done)
     }
 }
 

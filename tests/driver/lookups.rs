@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use durable_fsm::record::{BlockedReason, HeldReason};
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Each, Fsm, Lookup, Outcome, RecordId, Resource as _, Store as _};
+use durable_fsm::{Class, Classify, Each, Fsm, Lookup, Outcome, RecordId, Resource as _, Store as _, Undone};
 
 use crate::machine::Thing;
 use crate::world::ManualClock;
@@ -120,11 +120,11 @@ impl ParcelTransitions for Shop {
     async fn lookup_order(&self, from: Wanted, _: &ParcelAttempt) -> Result<Lookup<Ordered>, No> {
         self.look("lookup_order", |order| from.ordered(order))
     }
-    async fn cancel(&self, _: &Ordered, _: &ParcelAttempt) -> Result<(), No> {
-        self.call("cancel").map(drop)
+    async fn cancel(&self, _: &Ordered, _: &ParcelAttempt) -> Result<Undone, No> {
+        self.call("cancel").map(drop).map(Undone::from)
     }
-    async fn clear_order(&self, _: &Wanted, _: &ParcelAttempt) -> Result<(), No> {
-        self.call("clear_order").map(drop)
+    async fn clear_order(&self, _: &Wanted, _: &ParcelAttempt) -> Result<Undone, No> {
+        self.call("clear_order").map(drop).map(Undone::from)
     }
     async fn pay(&self, from: Ordered, attempt: &ParcelAttempt) -> Result<Paid, No> {
         self.told().payments.push((attempt.number(), attempt.is_resumed()));
@@ -133,8 +133,8 @@ impl ParcelTransitions for Shop {
     async fn lookup_pay(&self, from: Ordered, _: &ParcelAttempt) -> Result<Lookup<Paid>, No> {
         self.look("lookup_pay", |payment| from.paid(payment))
     }
-    async fn refund(&self, _: &Paid, _: &ParcelAttempt) -> Result<(), No> {
-        self.call("refund").map(drop)
+    async fn refund(&self, _: &Paid, _: &ParcelAttempt) -> Result<Undone, No> {
+        self.call("refund").map(drop).map(Undone::from)
     }
     fn tracks(&self, _: &Paid, thing: &Thing) -> BTreeSet<String> {
         thing.spec.members.clone()

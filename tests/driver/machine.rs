@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::{Class, Classify, Each, Fsm, Lookup, Resource, ResourceId, Wait};
+use durable_fsm::{Class, Classify, Each, Fsm, Lookup, Resource, ResourceId, Undone, Wait};
 use serde::{Deserialize, Serialize};
 
 use crate::world::{Provider, Refusal};
@@ -98,8 +98,8 @@ impl ThingTransitions for Provider {
     async fn make_account(&self, from: Requested, attempt: &ThingAttempt) -> Result<Accounted, Refused> {
         Ok(from.accounted(self.make("make_account", attempt.key(), &attempt.spec().image).await?))
     }
-    async fn drop_account(&self, made: &Accounted, _attempt: &ThingAttempt) -> Result<(), Refused> {
-        self.remove("drop_account", &made.account).await
+    async fn drop_account(&self, made: &Accounted, _attempt: &ThingAttempt) -> Result<Undone, Refused> {
+        self.remove("drop_account", &made.account).await.map(Undone::from)
     }
     async fn make_room(&self, from: Accounted, attempt: &ThingAttempt) -> Result<Roomed, Refused> {
         // A room has no name that the provider would recognise: every call makes another one.
@@ -111,8 +111,8 @@ impl ThingTransitions for Provider {
             None => Lookup::Absent,
         })
     }
-    async fn close_room(&self, made: &Roomed, _attempt: &ThingAttempt) -> Result<(), Refused> {
-        self.remove("close_room", &made.room).await
+    async fn close_room(&self, made: &Roomed, _attempt: &ThingAttempt) -> Result<Undone, Refused> {
+        self.remove("close_room", &made.room).await.map(Undone::from)
     }
     fn configure(&self, from: Roomed, attempt: &ThingAttempt) -> Result<Configured, Refused> {
         let config = format!("{} in {}", attempt.spec().image, from.room);
@@ -137,8 +137,8 @@ impl ThingTransitions for Provider {
         _subject: &String,
         made: &String,
         _attempt: &ThingAttempt,
-    ) -> Result<(), Refused> {
-        self.remove("stop_container", made).await
+    ) -> Result<Undone, Refused> {
+        self.remove("stop_container", made).await.map(Undone::from)
     }
     fn members(&self, _at: &Ready, resource: &Thing) -> BTreeSet<String> {
         resource.spec.members.clone()
@@ -162,11 +162,12 @@ impl ThingTransitions for Provider {
         subject: &String,
         _made: &u64,
         attempt: &ThingAttempt,
-    ) -> Result<(), Refused> {
+    ) -> Result<Undone, Refused> {
         let tag = format!("{} {subject}", attempt.owner_tag());
-        match self.find("find_member", &tag).await? {
+        (match self.find("find_member", &tag).await? {
             Some(member) => self.remove("remove_member", &member).await,
             None => Ok(()),
-        }
+        })
+        .map(Undone::from)
     }
 }

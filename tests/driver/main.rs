@@ -29,6 +29,7 @@ mod seen;
 mod sets;
 mod site;
 mod texts;
+mod unmaking;
 mod values;
 mod versions;
 mod waits;

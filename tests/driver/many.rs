@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use durable_fsm::record::HeldReason;
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource as _};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource as _, Undone};
 
 use crate::machine::{Thing, ThingState};
 use crate::world::{Bench, Fault, ManualClock, Patient, Refusal};
@@ -59,8 +59,8 @@ impl GateTransitions for Gate {
         self.inside.fetch_sub(1, Ordering::SeqCst);
         Ok(from.inside("a ticket".to_owned()))
     }
-    async fn leave(&self, _: &Inside, _: &GateAttempt) -> Result<(), Closed> {
-        Ok(())
+    async fn leave(&self, _: &Inside, _: &GateAttempt) -> Result<Undone, Closed> {
+        Ok(Undone::Done)
     }
     fn look_round(&self, from: Inside, _: &GateAttempt) -> Result<Waiting, Closed> {
         Ok(from.waiting(0))

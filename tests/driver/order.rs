@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use durable_fsm::record::{Expected, Record, Resolution};
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, RecordId, Resource as _, Store as _};
+use durable_fsm::{Class, Classify, Fsm, Outcome, RecordId, Resource as _, Store as _, Undone};
 
 use crate::machine::Thing;
 use crate::world::{Fault, ManualClock, Refusal};
@@ -78,14 +78,14 @@ impl BotTransitions for Server {
     async fn register(&self, from: Requested, attempt: &BotAttempt) -> Result<Registered, Refused> {
         Ok(from.registered(self.call("register", attempt.key())?))
     }
-    async fn deregister(&self, _: &Registered, attempt: &BotAttempt) -> Result<(), Refused> {
-        self.call("deregister", attempt.key()).map(drop)
+    async fn deregister(&self, _: &Registered, attempt: &BotAttempt) -> Result<Undone, Refused> {
+        self.call("deregister", attempt.key()).map(drop).map(Undone::from)
     }
     async fn open_room(&self, from: Registered, attempt: &BotAttempt) -> Result<Ready, Refused> {
         Ok(from.ready(self.call("open_room", attempt.key())?))
     }
-    async fn close_room(&self, _: &Ready, attempt: &BotAttempt) -> Result<(), Refused> {
-        self.call("close_room", attempt.key()).map(drop)
+    async fn close_room(&self, _: &Ready, attempt: &BotAttempt) -> Result<Undone, Refused> {
+        self.call("close_room", attempt.key()).map(drop).map(Undone::from)
     }
 }
 
@@ -94,8 +94,8 @@ impl once::OnceTransitions for Server {
     async fn make(&self, from: once::Wanted, attempt: &once::OnceAttempt) -> Result<once::Made, Refused> {
         Ok(from.made(self.call("make", attempt.key())?))
     }
-    async fn unmake(&self, _: &once::Made, attempt: &once::OnceAttempt) -> Result<(), Refused> {
-        self.call("unmake", attempt.key()).map(drop)
+    async fn unmake(&self, _: &once::Made, attempt: &once::OnceAttempt) -> Result<Undone, Refused> {
+        self.call("unmake", attempt.key()).map(drop).map(Undone::from)
     }
 }
 

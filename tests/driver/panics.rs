@@ -8,7 +8,7 @@ use std::time::Duration;
 use durable_fsm::record::{HeldReason, Record};
 use durable_fsm::store::MemoryStore;
 use durable_fsm::{
-    Class, Classify, Each, Fsm, Lookup, Outcome, Plan, Probe, Resource, ResourceId, Site, StoreError, Wait,
+    Class, Classify, Each, Fsm, Lookup, Outcome, Plan, Probe, Resource, ResourceId, Site, StoreError, Undone, Wait,
 };
 
 use crate::world::{ManualClock, Patient};
@@ -121,15 +121,15 @@ impl FragileTransitions for Fragile {
         self.fuse.blow("lookup");
         Ok(if *self.live.lock().unwrap() > 0 { Lookup::Ours(from.made(1)) } else { Lookup::Absent })
     }
-    async fn unmake(&self, _: &Made, _: &FragileAttempt) -> Result<(), Refused> {
+    async fn unmake(&self, _: &Made, _: &FragileAttempt) -> Result<Undone, Refused> {
         self.fuse.blow("unmake");
         *self.live.lock().unwrap() = 0;
-        Ok(())
+        Ok(Undone::Done)
     }
-    async fn abort_make(&self, _: &Wanted, _: &FragileAttempt) -> Result<(), Refused> {
+    async fn abort_make(&self, _: &Wanted, _: &FragileAttempt) -> Result<Undone, Refused> {
         self.fuse.blow("abort");
         *self.live.lock().unwrap() = 0;
-        Ok(())
+        Ok(Undone::Done)
     }
     fn may_compute(&self, _: &Made, _: &Fleeting) -> bool {
         self.fuse.blow("guard");
@@ -154,9 +154,9 @@ impl FragileTransitions for Fragile {
         self.fuse.blow("add");
         Ok(1)
     }
-    async fn remove(&self, _: &Ready, _: &String, _: &u32, _: &FragileAttempt) -> Result<(), Refused> {
+    async fn remove(&self, _: &Ready, _: &String, _: &u32, _: &FragileAttempt) -> Result<Undone, Refused> {
         self.fuse.blow("remove");
-        Ok(())
+        Ok(Undone::Done)
     }
 }
 

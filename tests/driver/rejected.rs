@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use durable_fsm::record::{BlockedReason, Direction, Record, Resolution};
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Fsm, Outcome, RecordId, Resource as _, Store as _};
+use durable_fsm::{Fsm, Outcome, RecordId, Resource as _, Store as _, Undone};
 
 use crate::golden::check_bytes;
 use crate::machine::{Refused, Thing};
@@ -31,14 +31,14 @@ impl TripTransitions for Provider {
     async fn book_flight(&self, from: Wanted, attempt: &TripAttempt) -> Result<Flight, Refused> {
         Ok(from.flight(self.make("book_flight", attempt.key(), "").await?))
     }
-    async fn cancel_flight(&self, made: &Flight, _: &TripAttempt) -> Result<(), Refused> {
-        self.remove("cancel_flight", &made.flight).await
+    async fn cancel_flight(&self, made: &Flight, _: &TripAttempt) -> Result<Undone, Refused> {
+        self.remove("cancel_flight", &made.flight).await.map(Undone::from)
     }
     async fn book_hotel(&self, from: Flight, attempt: &TripAttempt) -> Result<Booked, Refused> {
         Ok(from.booked(self.make("book_hotel", attempt.key(), "").await?))
     }
-    async fn cancel_hotel(&self, made: &Booked, _: &TripAttempt) -> Result<(), Refused> {
-        self.remove("cancel_hotel", &made.hotel).await
+    async fn cancel_hotel(&self, made: &Booked, _: &TripAttempt) -> Result<Undone, Refused> {
+        self.remove("cancel_hotel", &made.hotel).await.map(Undone::from)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use durable_fsm::record::{Direction, Record, Resolution};
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Plan, RecordId, Resource as _, Store as _};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Plan, RecordId, Resource as _, Store as _, Undone};
 
 use crate::golden::check_bytes;
 use crate::machine::Thing;
@@ -60,16 +60,16 @@ impl PageTransitions for Host {
         self.call("open_site", "")?;
         Ok(from.opened(attempt.key().to_owned()))
     }
-    async fn close_site(&self, _: &Opened, _: &PageAttempt) -> Result<(), NoAnswer> {
-        self.call("close_site", "")
+    async fn close_site(&self, _: &Opened, _: &PageAttempt) -> Result<Undone, NoAnswer> {
+        self.call("close_site", "").map(Undone::from)
     }
     async fn publish(&self, from: Opened, attempt: &PageAttempt) -> Result<Shown, NoAnswer> {
         let image = attempt.spec().image.clone();
         self.call("publish", &image)?;
         Ok(from.shown(ShownFacts { page: attempt.key().to_owned(), image }))
     }
-    async fn unpublish(&self, made: &Shown, _: &PageAttempt) -> Result<(), NoAnswer> {
-        self.call("unpublish", &made.image)
+    async fn unpublish(&self, made: &Shown, _: &PageAttempt) -> Result<Undone, NoAnswer> {
+        self.call("unpublish", &made.image).map(Undone::from)
     }
     fn is_undescribed(&self, _: &Shown, _: &Thing) -> bool {
         false

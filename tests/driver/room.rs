@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use durable_fsm::record::{HeldReason, PartKind, RESERVE, Resolution};
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Each, Fsm, Outcome, RecordId, Resource, ResourceId, Store as _};
+use durable_fsm::{Class, Classify, Each, Fsm, Outcome, RecordId, Resource, ResourceId, Store as _, Undone};
 
 use crate::machine::Thing;
 use crate::world::{Bench, Fault, ManualClock, Refusal};
@@ -223,7 +223,7 @@ impl CrewTransitions for Crew {
         self.0.lock().unwrap().push(subject.clone());
         Ok("h".repeat(256))
     }
-    async fn dismiss(&self, _: &Afloat, _: &String, _: &String, _: &CrewAttempt) -> Result<(), Nobody> {
-        Ok(())
+    async fn dismiss(&self, _: &Afloat, _: &String, _: &String, _: &CrewAttempt) -> Result<Undone, Nobody> {
+        Ok(Undone::Done)
     }
 }

@@ -1,6 +1,6 @@
 //! A machine with the shapes that the other does not have: a branch, an abort, a retained effect, a fact that is written twice.
 
-use durable_fsm::{Fsm, Lookup};
+use durable_fsm::{Fsm, Lookup, Undone};
 
 use crate::machine::{Refused, Thing};
 use crate::world::Provider;
@@ -49,17 +49,19 @@ impl SiteTransitions for Provider {
             None => Lookup::Absent,
         })
     }
-    async fn displace(&self, made: PlaceMade<'_>, _attempt: &SiteAttempt) -> Result<(), Refused> {
-        match made {
+    async fn displace(&self, made: PlaceMade<'_>, _attempt: &SiteAttempt) -> Result<Undone, Refused> {
+        (match made {
             PlaceMade::Shared(made) => self.remove("displace", &made.slot).await,
             PlaceMade::Dedicated(made) => self.remove("displace", &made.host).await,
-        }
+        })
+        .map(Undone::from)
     }
-    async fn clear(&self, _from: &Reserved, attempt: &SiteAttempt) -> Result<(), Refused> {
-        match self.find("clear", &format!("place {}", attempt.owner_tag())).await? {
+    async fn clear(&self, _from: &Reserved, attempt: &SiteAttempt) -> Result<Undone, Refused> {
+        (match self.find("clear", &format!("place {}", attempt.owner_tag())).await? {
             Some(host) => self.remove("displace", &host).await,
             None => Ok(()),
-        }
+        })
+        .map(Undone::from)
     }
     fn entitle_shared(&self, from: Shared, attempt: &SiteAttempt) -> Result<Entitled, Refused> {
         Ok(from.entitled(attempt.spec().image.clone()))
@@ -71,8 +73,8 @@ impl SiteTransitions for Provider {
         let door = self.make("open", attempt.key(), &from.title).await?;
         Ok(from.open(door))
     }
-    async fn close(&self, made: &Open, _attempt: &SiteAttempt) -> Result<(), Refused> {
-        self.remove("close", &made.door).await
+    async fn close(&self, made: &Open, _attempt: &SiteAttempt) -> Result<Undone, Refused> {
+        self.remove("close", &made.door).await.map(Undone::from)
     }
     fn has_another_title(&self, at: &Open, thing: &Thing) -> bool {
         at.title != thing.spec.image

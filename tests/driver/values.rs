@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use durable_fsm::record::HeldReason;
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Undone};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -134,18 +134,18 @@ impl ParcelTransitions for Office {
         self.call("pack", attempt)?;
         Ok(from.packed(self.packs.clone()))
     }
-    async fn unpack(&self, _: &Packed, attempt: &ParcelAttempt) -> Result<(), Closed> {
-        self.call("unpack", attempt)
+    async fn unpack(&self, _: &Packed, attempt: &ParcelAttempt) -> Result<Undone, Closed> {
+        self.call("unpack", attempt).map(Undone::from)
     }
-    async fn search(&self, _: &Ordered, attempt: &ParcelAttempt) -> Result<(), Closed> {
-        self.call("search", attempt)
+    async fn search(&self, _: &Ordered, attempt: &ParcelAttempt) -> Result<Undone, Closed> {
+        self.call("search", attempt).map(Undone::from)
     }
     async fn send(&self, from: Packed, attempt: &ParcelAttempt) -> Result<Sent, Closed> {
         self.call("send", attempt)?;
         Ok(from.sent("receipt".to_owned()))
     }
-    async fn call_back(&self, _: &Sent, attempt: &ParcelAttempt) -> Result<(), Closed> {
-        self.call("call_back", attempt)
+    async fn call_back(&self, _: &Sent, attempt: &ParcelAttempt) -> Result<Undone, Closed> {
+        self.call("call_back", attempt).map(Undone::from)
     }
 }
 

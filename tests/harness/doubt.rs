@@ -2,8 +2,8 @@
 
 /// A provider that knows a name when it sees it again.
 pub mod named {
-    use durable_fsm::Fsm;
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+    use durable_fsm::{Fsm, Undone};
 
     use crate::worlds::resource::App;
 
@@ -31,14 +31,14 @@ pub mod named {
         async fn claim_user(&self, from: Requested, attempt: &NamedAttempt) -> Result<Claimed, ShelfError> {
             Ok(from.claimed(self.0.claim("user", attempt.key(), attempt.owner_tag()).await?))
         }
-        async fn release_user(&self, _: &Claimed, attempt: &NamedAttempt) -> Result<(), ShelfError> {
-            self.0.remove_name("user", attempt.owner_tag()).await
+        async fn release_user(&self, _: &Claimed, attempt: &NamedAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove_name("user", attempt.owner_tag()).await.map(Undone::from)
         }
         async fn claim_alias(&self, from: Claimed, attempt: &NamedAttempt) -> Result<Ready, ShelfError> {
             Ok(from.ready(self.0.claim("alias", attempt.key(), attempt.owner_tag()).await?))
         }
-        async fn release_alias(&self, _: &Ready, attempt: &NamedAttempt) -> Result<(), ShelfError> {
-            self.0.remove_name("alias", attempt.owner_tag()).await
+        async fn release_alias(&self, _: &Ready, attempt: &NamedAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove_name("alias", attempt.owner_tag()).await.map(Undone::from)
         }
     }
 
@@ -89,7 +89,7 @@ pub mod lagging {
     use std::time::Duration;
 
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-    use durable_fsm::{Fsm, Lookup};
+    use durable_fsm::{Fsm, Lookup, Undone};
 
     use crate::worlds::resource::App;
 
@@ -127,8 +127,8 @@ pub mod lagging {
                 _ => Lookup::Absent,
             })
         }
-        async fn delete_network(&self, made: &Networked, _: &LaggingAttempt) -> Result<(), ShelfError> {
-            self.0.remove(&made.network).await
+        async fn delete_network(&self, made: &Networked, _: &LaggingAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove(&made.network).await.map(Undone::from)
         }
         async fn create_machine(&self, from: Networked, attempt: &LaggingAttempt) -> Result<Ready, ShelfError> {
             let machine = self.0.begin(attempt.key(), attempt.owner_tag()).await?;
@@ -146,11 +146,11 @@ pub mod lagging {
                 _ => Lookup::Absent,
             })
         }
-        async fn delete_machine(&self, made: &Ready, _: &LaggingAttempt) -> Result<(), ShelfError> {
-            self.0.remove(&made.machine).await
+        async fn delete_machine(&self, made: &Ready, _: &LaggingAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove(&made.machine).await.map(Undone::from)
         }
-        async fn clean_up_machine(&self, _: &Networked, attempt: &LaggingAttempt) -> Result<(), ShelfError> {
-            self.0.remove_key(attempt.key()).await
+        async fn clean_up_machine(&self, _: &Networked, attempt: &LaggingAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove_key(attempt.key()).await.map(Undone::from)
         }
     }
 
@@ -189,8 +189,8 @@ pub mod lagging {
 
 /// A provider that cannot be asked: whatever is in doubt is for a person, unless it is to go.
 pub mod opaque {
-    use durable_fsm::Fsm;
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+    use durable_fsm::{Fsm, Undone};
 
     use crate::worlds::resource::App;
 
@@ -221,11 +221,11 @@ pub mod opaque {
         async fn buy_licence(&self, from: Requested, attempt: &OpaqueAttempt) -> Result<Licensed, ShelfError> {
             Ok(from.licensed(self.licences.add(attempt.key(), attempt.owner_tag()).await?))
         }
-        async fn return_licence(&self, made: &Licensed, _: &OpaqueAttempt) -> Result<(), ShelfError> {
-            self.licences.remove(&made.licence).await
+        async fn return_licence(&self, made: &Licensed, _: &OpaqueAttempt) -> Result<Undone, ShelfError> {
+            self.licences.remove(&made.licence).await.map(Undone::from)
         }
-        async fn return_any(&self, _: &Requested, attempt: &OpaqueAttempt) -> Result<(), ShelfError> {
-            self.licences.remove_key(attempt.key()).await
+        async fn return_any(&self, _: &Requested, attempt: &OpaqueAttempt) -> Result<Undone, ShelfError> {
+            self.licences.remove_key(attempt.key()).await.map(Undone::from)
         }
         async fn send_mail(&self, from: Licensed, attempt: &OpaqueAttempt) -> Result<Ready, ShelfError> {
             Ok(from.ready(self.mails.add(attempt.key(), attempt.owner_tag()).await?))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-use durable_fsm::{Each, Fsm, Lookup};
+use durable_fsm::{Each, Fsm, Lookup, Undone};
 
 use crate::worlds::resource::App;
 
@@ -52,8 +52,14 @@ impl EachTransitions for Cloud {
             _ => Lookup::Absent,
         })
     }
-    async fn stop_container(&self, _: &Ready, _: &String, made: &String, _: &EachAttempt) -> Result<(), ShelfError> {
-        self.containers.remove(made).await
+    async fn stop_container(
+        &self,
+        _: &Ready,
+        _: &String,
+        made: &String,
+        _: &EachAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.containers.remove(made).await.map(Undone::from)
     }
     fn members(&self, _: &Ready, app: &App) -> BTreeSet<String> {
         app.0.members.clone()
@@ -61,8 +67,8 @@ impl EachTransitions for Cloud {
     async fn add_member(&self, _: &Ready, _: &String, attempt: &EachAttempt) -> Result<String, ShelfError> {
         self.members.put(attempt.key(), attempt.owner_tag()).await
     }
-    async fn remove_member(&self, _: &Ready, _: &String, made: &String, _: &EachAttempt) -> Result<(), ShelfError> {
-        self.members.remove(made).await
+    async fn remove_member(&self, _: &Ready, _: &String, made: &String, _: &EachAttempt) -> Result<Undone, ShelfError> {
+        self.members.remove(made).await.map(Undone::from)
     }
     fn image_changed(&self, at: &Ready, app: &App) -> bool {
         at.image != app.0.image

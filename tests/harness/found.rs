@@ -3,7 +3,7 @@
 /// An archive that outlives its resource, and that the next one of the same name takes over.
 pub mod heir {
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-    use durable_fsm::{Fsm, Lookup};
+    use durable_fsm::{Fsm, Lookup, Undone};
 
     use crate::worlds::resource::App;
 
@@ -49,8 +49,8 @@ pub mod heir {
         async fn cut_key(&self, from: Opened, attempt: &HeirAttempt) -> Result<Ready, ShelfError> {
             Ok(from.ready(self.keys.put(attempt.key(), attempt.owner_tag()).await?))
         }
-        async fn melt_key(&self, made: &Ready, _: &HeirAttempt) -> Result<(), ShelfError> {
-            self.keys.remove(&made.key).await
+        async fn melt_key(&self, made: &Ready, _: &HeirAttempt) -> Result<Undone, ShelfError> {
+            self.keys.remove(&made.key).await.map(Undone::from)
         }
     }
 
@@ -86,7 +86,7 @@ pub mod heir {
 /// A name that somebody else has for a while: what is asked for in the meantime is not ours.
 pub mod taken {
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-    use durable_fsm::{Fsm, Lookup};
+    use durable_fsm::{Fsm, Lookup, Undone};
     use std::time::Duration;
 
     use crate::worlds::resource::App;
@@ -136,8 +136,8 @@ pub mod taken {
                 _ => Lookup::Absent,
             })
         }
-        async fn drop_bucket(&self, made: &Ready, _: &TakenAttempt) -> Result<(), ShelfError> {
-            self.0.remove(&made.bucket).await
+        async fn drop_bucket(&self, made: &Ready, _: &TakenAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove(&made.bucket).await.map(Undone::from)
         }
     }
 

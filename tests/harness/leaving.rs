@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use durable_fsm::testing::{At, Shelf, ShelfError, Sim, Thing, World};
-use durable_fsm::{Fsm, Lookup, Wait};
+use durable_fsm::{Fsm, Lookup, Undone, Wait};
 
 use crate::worlds::resource::App;
 
@@ -49,8 +49,8 @@ impl LeavingTransitions for Cloud {
     async fn create(&self, from: Requested, attempt: &LeavingAttempt) -> Result<Created, ShelfError> {
         Ok(from.created(self.databases.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn remove(&self, made: &Created, _: &LeavingAttempt) -> Result<(), ShelfError> {
-        self.databases.remove(&made.database).await
+    async fn remove(&self, made: &Created, _: &LeavingAttempt) -> Result<Undone, ShelfError> {
+        self.databases.remove(&made.database).await.map(Undone::from)
     }
     async fn grant(&self, from: Created, attempt: &LeavingAttempt) -> Result<Serving, ShelfError> {
         Ok(from.serving(self.users.add(attempt.key(), attempt.owner_tag()).await?))
@@ -61,8 +61,8 @@ impl LeavingTransitions for Cloud {
             _ => Lookup::Absent,
         })
     }
-    async fn revoke(&self, made: &Serving, _: &LeavingAttempt) -> Result<(), ShelfError> {
-        self.users.remove(&made.user).await
+    async fn revoke(&self, made: &Serving, _: &LeavingAttempt) -> Result<Undone, ShelfError> {
+        self.users.remove(&made.user).await.map(Undone::from)
     }
     async fn start_backup(&self, from: Serving, attempt: &LeavingAttempt) -> Result<BackingUp, ShelfError> {
         let backup = self.backups.add(attempt.key(), attempt.owner_tag()).await?;

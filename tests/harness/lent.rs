@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use durable_fsm::testing::{AssertOk, At, Shelf, ShelfError, Sim, Thing, World, explore};
-use durable_fsm::{Fsm, Wait};
+use durable_fsm::{Fsm, Undone, Wait};
 
 use crate::worlds::resource::App;
 
@@ -56,14 +56,14 @@ impl LentTransitions for Cloud {
     async fn create_disk(&self, from: Requested, attempt: &LentAttempt) -> Result<Idle, ShelfError> {
         Ok(from.idle(self.disks.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_disk(&self, made: &Idle, _: &LentAttempt) -> Result<(), ShelfError> {
-        self.disks.remove(&made.disk).await
+    async fn delete_disk(&self, made: &Idle, _: &LentAttempt) -> Result<Undone, ShelfError> {
+        self.disks.remove(&made.disk).await.map(Undone::from)
     }
     async fn close(&self, from: CloseFrom, attempt: &LentAttempt) -> Result<Closed, ShelfError> {
         Ok(from.closed(self.copies.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_copy(&self, made: &Closed, _: &LentAttempt) -> Result<(), ShelfError> {
-        self.copies.remove(&made.copy).await
+    async fn delete_copy(&self, made: &Closed, _: &LentAttempt) -> Result<Undone, ShelfError> {
+        self.copies.remove(&made.copy).await.map(Undone::from)
     }
     fn is_closed(&self, _: &CloseFrom, app: &App) -> bool {
         app.0.image == "closed"

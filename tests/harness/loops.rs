@@ -1,7 +1,7 @@
 //! A page in a window: the page is replaced by a rewind to the window's mark, and the window stays.
 
-use durable_fsm::Fsm;
 use durable_fsm::testing::{AssertOk, At, Shelf, ShelfError, Sim, Thing, World, explore};
+use durable_fsm::{Fsm, Undone};
 
 use crate::worlds::resource::App;
 
@@ -33,15 +33,15 @@ impl LoopsTransitions for Cloud {
     async fn open_window(&self, from: Requested, attempt: &LoopsAttempt) -> Result<Opened, ShelfError> {
         Ok(from.opened(self.windows.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn close_window(&self, made: &Opened, _: &LoopsAttempt) -> Result<(), ShelfError> {
-        self.windows.remove(&made.window).await
+    async fn close_window(&self, made: &Opened, _: &LoopsAttempt) -> Result<Undone, ShelfError> {
+        self.windows.remove(&made.window).await.map(Undone::from)
     }
     async fn publish(&self, from: Opened, attempt: &LoopsAttempt) -> Result<Ready, ShelfError> {
         let page = self.pages.made_of(&attempt.spec().image).put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, image: attempt.spec().image.clone() }))
     }
-    async fn unpublish(&self, made: &Ready, _: &LoopsAttempt) -> Result<(), ShelfError> {
-        self.pages.remove(&made.page).await
+    async fn unpublish(&self, made: &Ready, _: &LoopsAttempt) -> Result<Undone, ShelfError> {
+        self.pages.remove(&made.page).await.map(Undone::from)
     }
     fn changed(&self, at: &Ready, app: &App) -> bool {
         at.image != app.0.image

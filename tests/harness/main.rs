@@ -20,6 +20,7 @@ mod reports;
 mod shapes;
 mod shared;
 mod spaced;
+mod unmaking;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

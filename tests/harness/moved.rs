@@ -1,7 +1,7 @@
 //! A fact that changes after something was made with it: the undo is given the fact as it was.
 
-use durable_fsm::Fsm;
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+use durable_fsm::{Fsm, Undone};
 
 use crate::worlds::resource::App;
 
@@ -50,8 +50,8 @@ impl MovedTransitions for Cloud {
         let server = self.zone(&from.zone)?.put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.started(server))
     }
-    async fn stop_server(&self, made: &Started, _: &MovedAttempt) -> Result<(), ShelfError> {
-        self.zone(&made.zone)?.remove(&made.server).await
+    async fn stop_server(&self, made: &Started, _: &MovedAttempt) -> Result<Undone, ShelfError> {
+        self.zone(&made.zone)?.remove(&made.server).await.map(Undone::from)
     }
     fn go_on(&self, from: Started, _: &MovedAttempt) -> Result<GoneOn, ShelfError> {
         Ok(from.gone_on("b".to_owned()))
@@ -60,8 +60,8 @@ impl MovedTransitions for Cloud {
         let replica = self.zone(&from.zone)?.put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.replicated(replica))
     }
-    async fn stop_replica(&self, made: &Replicated, _: &MovedAttempt) -> Result<(), ShelfError> {
-        self.zone(&made.zone)?.remove(&made.replica).await
+    async fn stop_replica(&self, made: &Replicated, _: &MovedAttempt) -> Result<Undone, ShelfError> {
+        self.zone(&made.zone)?.remove(&made.replica).await.map(Undone::from)
     }
     fn finish(&self, from: Replicated, _: &MovedAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready("c".to_owned()))

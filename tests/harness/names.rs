@@ -5,7 +5,7 @@ pub mod members {
     use std::collections::BTreeSet;
 
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-    use durable_fsm::{Each, Fsm};
+    use durable_fsm::{Each, Fsm, Undone};
 
     use crate::worlds::resource::App;
 
@@ -43,8 +43,8 @@ pub mod members {
             name: &String,
             _: &String,
             attempt: &MembersAttempt,
-        ) -> Result<(), ShelfError> {
-            self.0.remove_name(name, attempt.owner_tag()).await
+        ) -> Result<Undone, ShelfError> {
+            self.0.remove_name(name, attempt.owner_tag()).await.map(Undone::from)
         }
     }
 
@@ -76,8 +76,8 @@ pub mod members {
 
 /// Names that are given back when a step is rejected, and claimed again.
 pub mod returned {
-    use durable_fsm::Fsm;
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+    use durable_fsm::{Fsm, Undone};
 
     use crate::worlds::resource::App;
 
@@ -105,14 +105,14 @@ pub mod returned {
         async fn claim_user(&self, from: Requested, attempt: &ReturnedAttempt) -> Result<Claimed, ShelfError> {
             Ok(from.claimed(self.0.claim("user", attempt.key(), attempt.owner_tag()).await?))
         }
-        async fn release_user(&self, _: &Claimed, attempt: &ReturnedAttempt) -> Result<(), ShelfError> {
-            self.0.remove_name("user", attempt.owner_tag()).await
+        async fn release_user(&self, _: &Claimed, attempt: &ReturnedAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove_name("user", attempt.owner_tag()).await.map(Undone::from)
         }
         async fn claim_alias(&self, from: Claimed, attempt: &ReturnedAttempt) -> Result<Ready, ShelfError> {
             Ok(from.ready(self.0.claim("alias", attempt.key(), attempt.owner_tag()).await?))
         }
-        async fn release_alias(&self, _: &Ready, attempt: &ReturnedAttempt) -> Result<(), ShelfError> {
-            self.0.remove_name("alias", attempt.owner_tag()).await
+        async fn release_alias(&self, _: &Ready, attempt: &ReturnedAttempt) -> Result<Undone, ShelfError> {
+            self.0.remove_name("alias", attempt.owner_tag()).await.map(Undone::from)
         }
     }
 

@@ -1,7 +1,7 @@
 //! A transport that delivers once, and undos by name: nothing waits for late duplicates, and nothing is lost for it.
 
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-use durable_fsm::{Each, Fsm};
+use durable_fsm::{Each, Fsm, Undone};
 use std::collections::BTreeSet;
 
 use crate::worlds::resource::App;
@@ -36,15 +36,15 @@ impl OnceTransitions for Cloud {
     async fn open(&self, from: Requested, attempt: &OnceAttempt) -> Result<Opened, ShelfError> {
         Ok(from.opened(self.sites.claim("site", attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn close(&self, _: &Opened, attempt: &OnceAttempt) -> Result<(), ShelfError> {
-        self.sites.remove_name("site", attempt.owner_tag()).await
+    async fn close(&self, _: &Opened, attempt: &OnceAttempt) -> Result<Undone, ShelfError> {
+        self.sites.remove_name("site", attempt.owner_tag()).await.map(Undone::from)
     }
     async fn publish(&self, from: Opened, attempt: &OnceAttempt) -> Result<Shown, ShelfError> {
         let page = self.pages.made_of(&attempt.spec().image).claim("front", attempt.key(), attempt.owner_tag()).await?;
         Ok(from.shown(ShownFacts { page, image: attempt.spec().image.clone() }))
     }
-    async fn unpublish(&self, _: &Shown, attempt: &OnceAttempt) -> Result<(), ShelfError> {
-        self.pages.remove_name("front", attempt.owner_tag()).await
+    async fn unpublish(&self, _: &Shown, attempt: &OnceAttempt) -> Result<Undone, ShelfError> {
+        self.pages.remove_name("front", attempt.owner_tag()).await.map(Undone::from)
     }
     fn changed(&self, at: &Shown, app: &App) -> bool {
         at.image != app.0.image
@@ -55,8 +55,14 @@ impl OnceTransitions for Cloud {
     async fn invite(&self, _: &Shown, member: &String, attempt: &OnceAttempt) -> Result<String, ShelfError> {
         self.members.claim(member, attempt.key(), attempt.owner_tag()).await
     }
-    async fn uninvite(&self, _: &Shown, member: &String, _: &String, attempt: &OnceAttempt) -> Result<(), ShelfError> {
-        self.members.remove_name(member, attempt.owner_tag()).await
+    async fn uninvite(
+        &self,
+        _: &Shown,
+        member: &String,
+        _: &String,
+        attempt: &OnceAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.members.remove_name(member, attempt.owner_tag()).await.map(Undone::from)
     }
 }
 

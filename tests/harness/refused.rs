@@ -1,8 +1,8 @@
 //! What is in doubt, is refused, and has an abort: another spec has it aborted, and begins afresh. Undo and abort go by the name, which is
 //! the same before and after.
 
-use durable_fsm::Fsm;
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
+use durable_fsm::{Fsm, Undone};
 
 use crate::worlds::resource::App;
 
@@ -27,14 +27,14 @@ impl RefusedTransitions for Cloud {
     async fn make(&self, from: Requested, attempt: &RefusedAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.0.claim("thing", attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn unmake(&self, _: &Ready, attempt: &RefusedAttempt) -> Result<(), ShelfError> {
-        self.0.remove_name("thing", attempt.owner_tag()).await
+    async fn unmake(&self, _: &Ready, attempt: &RefusedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove_name("thing", attempt.owner_tag()).await.map(Undone::from)
     }
-    async fn unmake_any(&self, _: &Requested, attempt: &RefusedAttempt) -> Result<(), ShelfError> {
+    async fn unmake_any(&self, _: &Requested, attempt: &RefusedAttempt) -> Result<Undone, ShelfError> {
         match self.0.remove_name("thing", attempt.owner_tag()).await {
             // Somebody else has the name, so nothing of ours is there.
-            Err(ShelfError::Taken(_)) => Ok(()),
-            other => other,
+            Err(ShelfError::Taken(_)) => Ok(Undone::Done),
+            other => other.map(Undone::from),
         }
     }
 }

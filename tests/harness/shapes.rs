@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-use durable_fsm::{Fsm, Wait};
+use durable_fsm::{Fsm, Undone, Wait};
 
 use crate::worlds::resource::App;
 
@@ -50,11 +50,12 @@ impl ShapesTransitions for Cloud {
         let place = self.places.put(attempt.key(), attempt.owner_tag()).await?;
         Ok(if attempt.spec().members.is_empty() { from.on_docker(place).into() } else { from.on_pod(place).into() })
     }
-    async fn unplace(&self, made: PlaceMade<'_>, _: &ShapesAttempt) -> Result<(), ShelfError> {
-        match made {
+    async fn unplace(&self, made: PlaceMade<'_>, _: &ShapesAttempt) -> Result<Undone, ShelfError> {
+        (match made {
             PlaceMade::OnDocker(made) => self.places.remove(&made.container).await,
             PlaceMade::OnPod(made) => self.places.remove(&made.pod).await,
-        }
+        })
+        .map(Undone::from)
     }
     fn name_container(&self, from: OnDocker, _: &ShapesAttempt) -> Result<Placed, ShelfError> {
         let place = from.container.clone();

@@ -1,7 +1,7 @@
 //! Something that several owners use: the credentials of a registry, which are there as long as anybody has a grant to them.
 
-use durable_fsm::Fsm;
 use durable_fsm::testing::{At, Shelf, ShelfError, Sim, Thing, World};
+use durable_fsm::{Fsm, Undone};
 
 use crate::worlds::resource::App;
 
@@ -33,12 +33,12 @@ impl<const WIPES: bool> SharedTransitions for Cloud<WIPES> {
         self.credentials.claim("registry", "", PLATFORM).await?;
         Ok(from.ready(self.grants.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn leave_credentials(&self, made: &Ready, _: &SharedAttempt) -> Result<(), ShelfError> {
+    async fn leave_credentials(&self, made: &Ready, _: &SharedAttempt) -> Result<Undone, ShelfError> {
         self.grants.remove(&made.grant).await?;
         if WIPES || self.grants.is_empty() {
             self.credentials.remove_name("registry", PLATFORM).await?;
         }
-        Ok(())
+        Ok(Undone::Done)
     }
 }
 

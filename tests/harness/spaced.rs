@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World, explore};
-use durable_fsm::{Fsm, Wait};
+use durable_fsm::{Fsm, Undone, Wait};
 
 use crate::worlds::resource::App;
 
@@ -48,8 +48,8 @@ impl SpacedTransitions for Cloud {
         *self.published_at.lock().unwrap_or_else(PoisonError::into_inner) = self.sim.now();
         Ok(from.published(PublishedFacts { page, image: attempt.spec().image.clone() }))
     }
-    async fn unpublish(&self, _: &Published, attempt: &SpacedAttempt) -> Result<(), ShelfError> {
-        self.pages.remove_name("front", attempt.owner_tag()).await
+    async fn unpublish(&self, _: &Published, attempt: &SpacedAttempt) -> Result<Undone, ShelfError> {
+        self.pages.remove_name("front", attempt.owner_tag()).await.map(Undone::from)
     }
     async fn spread(&self, from: Published, _: &SpacedAttempt) -> Result<Wait<Ready>, ShelfError> {
         let published_at = *self.published_at.lock().unwrap_or_else(PoisonError::into_inner);

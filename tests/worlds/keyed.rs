@@ -1,7 +1,7 @@
 //! Four steps against a provider that knows a key when it sees it again.
 
-use durable_fsm::Fsm;
 use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World};
+use durable_fsm::{Fsm, Undone};
 
 use super::resource::App;
 
@@ -36,26 +36,26 @@ impl KeyedTransitions for Cloud {
     async fn make_a(&self, from: Requested, attempt: &KeyedAttempt) -> Result<MadeA, ShelfError> {
         Ok(from.made_a(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_a(&self, made: &MadeA, _: &KeyedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.a).await
+    async fn drop_a(&self, made: &MadeA, _: &KeyedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.a).await.map(Undone::from)
     }
     async fn make_b(&self, from: MadeA, attempt: &KeyedAttempt) -> Result<MadeB, ShelfError> {
         Ok(from.made_b(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_b(&self, made: &MadeB, _: &KeyedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.b).await
+    async fn drop_b(&self, made: &MadeB, _: &KeyedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.b).await.map(Undone::from)
     }
     async fn make_c(&self, from: MadeB, attempt: &KeyedAttempt) -> Result<MadeC, ShelfError> {
         Ok(from.made_c(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_c(&self, made: &MadeC, _: &KeyedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.c).await
+    async fn drop_c(&self, made: &MadeC, _: &KeyedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.c).await.map(Undone::from)
     }
     async fn make_d(&self, from: MadeC, attempt: &KeyedAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_d(&self, made: &Ready, _: &KeyedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.d).await
+    async fn drop_d(&self, made: &Ready, _: &KeyedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.d).await.map(Undone::from)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World};
-use durable_fsm::{Each, Fsm, Lookup};
+use durable_fsm::{Each, Fsm, Lookup, Undone};
 
 use super::resource::App;
 
@@ -55,8 +55,8 @@ impl WorkerTransitions for Cloud {
     async fn register_account(&self, from: Requested, attempt: &WorkerAttempt) -> Result<Registered, ShelfError> {
         Ok(from.registered(self.accounts.claim("@worker", attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn deactivate_account(&self, _: &Registered, attempt: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.accounts.remove_name("@worker", attempt.owner_tag()).await
+    async fn deactivate_account(&self, _: &Registered, attempt: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.accounts.remove_name("@worker", attempt.owner_tag()).await.map(Undone::from)
     }
     async fn create_room(&self, from: Registered, attempt: &WorkerAttempt) -> Result<RoomCreated, ShelfError> {
         Ok(from.room_created(self.rooms.add(attempt.key(), attempt.owner_tag()).await?))
@@ -71,32 +71,32 @@ impl WorkerTransitions for Cloud {
             _ => Lookup::Absent,
         })
     }
-    async fn close_room(&self, made: &RoomCreated, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.rooms.remove(&made.room).await
+    async fn close_room(&self, made: &RoomCreated, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.rooms.remove(&made.room).await.map(Undone::from)
     }
     async fn create_consumer(&self, from: RoomCreated, attempt: &WorkerAttempt) -> Result<ConsumerCreated, ShelfError> {
         Ok(from.consumer_created(self.gateway.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_consumer(&self, made: &ConsumerCreated, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.gateway.remove(&made.consumer).await
+    async fn delete_consumer(&self, made: &ConsumerCreated, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.gateway.remove(&made.consumer).await.map(Undone::from)
     }
     async fn add_route(&self, from: ConsumerCreated, attempt: &WorkerAttempt) -> Result<Routed, ShelfError> {
         Ok(from.routed(self.gateway.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn remove_route(&self, made: &Routed, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.gateway.remove(&made.route).await
+    async fn remove_route(&self, made: &Routed, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.gateway.remove(&made.route).await.map(Undone::from)
     }
     async fn write_config(&self, from: Routed, attempt: &WorkerAttempt) -> Result<Configured, ShelfError> {
         Ok(from.configured(self.files.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_config(&self, made: &Configured, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.files.remove(&made.config).await
+    async fn delete_config(&self, made: &Configured, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.files.remove(&made.config).await.map(Undone::from)
     }
     async fn push_files(&self, from: Configured, attempt: &WorkerAttempt) -> Result<Pushed, ShelfError> {
         Ok(from.pushed(self.files.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn remove_files(&self, made: &Pushed, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.files.remove(&made.files).await
+    async fn remove_files(&self, made: &Pushed, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.files.remove(&made.files).await.map(Undone::from)
     }
     fn skills(&self, _: &Pushed, app: &App) -> BTreeSet<String> {
         app.0.members.clone()
@@ -104,8 +104,14 @@ impl WorkerTransitions for Cloud {
     async fn push_skill(&self, _: &Pushed, _: &String, attempt: &WorkerAttempt) -> Result<String, ShelfError> {
         self.files.put(attempt.key(), attempt.owner_tag()).await
     }
-    async fn remove_skill(&self, _: &Pushed, _: &String, made: &String, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.files.remove(made).await
+    async fn remove_skill(
+        &self,
+        _: &Pushed,
+        _: &String,
+        made: &String,
+        _: &WorkerAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.files.remove(made).await.map(Undone::from)
     }
     async fn start_container(&self, from: Pushed, attempt: &WorkerAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.containers.add(attempt.key(), attempt.owner_tag()).await?))
@@ -116,8 +122,8 @@ impl WorkerTransitions for Cloud {
             _ => Lookup::Absent,
         })
     }
-    async fn stop_container(&self, made: &Ready, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.containers.remove(&made.container).await
+    async fn stop_container(&self, made: &Ready, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.containers.remove(&made.container).await.map(Undone::from)
     }
 }
 

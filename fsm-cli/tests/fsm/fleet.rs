@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use durable_fsm::store::FileStore;
 use durable_fsm::testing::TestClock;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Undone};
 
 #[derive(Clone)]
 pub(crate) struct Order {
@@ -100,8 +100,8 @@ impl OrderTransitions for Bank {
     async fn reserve(&self, from: Requested, attempt: &OrderAttempt) -> Result<Reserved, BankError> {
         Ok(from.reserved(format!("shelf of {}", attempt.resource().name)))
     }
-    async fn put_back(&self, _: &Reserved, _: &OrderAttempt) -> Result<(), BankError> {
-        Ok(())
+    async fn put_back(&self, _: &Reserved, _: &OrderAttempt) -> Result<Undone, BankError> {
+        Ok(Undone::Done)
     }
     async fn charge(&self, from: Reserved, attempt: &OrderAttempt) -> Result<Charged, BankError> {
         let name = attempt.resource().name.clone();

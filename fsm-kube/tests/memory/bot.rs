@@ -1,7 +1,7 @@
 //! Three effects: one that may be repeated, one that is looked up, and one that an edit calls for.
 
 use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World};
-use durable_fsm::{Fsm, Lookup};
+use durable_fsm::{Fsm, Lookup, Undone};
 
 use crate::resource::App;
 
@@ -37,8 +37,8 @@ impl BotTransitions for Bots {
     async fn register(&self, from: Requested, attempt: &BotAttempt) -> Result<Registered, ShelfError> {
         Ok(from.registered(self.accounts.claim("@bot", attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn deregister(&self, _: &Registered, attempt: &BotAttempt) -> Result<(), ShelfError> {
-        self.accounts.remove_name("@bot", attempt.owner_tag()).await
+    async fn deregister(&self, _: &Registered, attempt: &BotAttempt) -> Result<Undone, ShelfError> {
+        self.accounts.remove_name("@bot", attempt.owner_tag()).await.map(Undone::from)
     }
     async fn create_room(&self, from: Registered, attempt: &BotAttempt) -> Result<RoomCreated, ShelfError> {
         Ok(from.room_created(self.rooms.add(attempt.key(), attempt.owner_tag()).await?))
@@ -53,8 +53,8 @@ impl BotTransitions for Bots {
             _ => Lookup::Absent,
         })
     }
-    async fn close_room(&self, made: &RoomCreated, _: &BotAttempt) -> Result<(), ShelfError> {
-        self.rooms.remove(&made.room).await
+    async fn close_room(&self, made: &RoomCreated, _: &BotAttempt) -> Result<Undone, ShelfError> {
+        self.rooms.remove(&made.room).await.map(Undone::from)
     }
     fn note(&self, from: RoomCreated, attempt: &BotAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(attempt.spec().image.clone()))

@@ -1,6 +1,6 @@
 //! A Worker of eight effects, as a custom resource and a machine.
 
-use durable_fsm::{Fsm, Lookup};
+use durable_fsm::{Fsm, Lookup, Undone};
 use durable_fsm_kube::FsmStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
@@ -69,14 +69,14 @@ impl WorkerTransitions for Provider {
     async fn register_account(&self, from: Requested, attempt: &WorkerAttempt) -> Result<AccountRegistered, Refused> {
         Ok(from.account_registered(self.make("account", attempt).await?))
     }
-    async fn deactivate_account(&self, made: &AccountRegistered, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.user_id).await
+    async fn deactivate_account(&self, made: &AccountRegistered, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.user_id).await.map(Undone::from)
     }
     async fn create_room(&self, from: AccountRegistered, attempt: &WorkerAttempt) -> Result<RoomCreated, Refused> {
         Ok(from.room_created(self.make("room", attempt).await?))
     }
-    async fn close_room(&self, made: &RoomCreated, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.room_id).await
+    async fn close_room(&self, made: &RoomCreated, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.room_id).await.map(Undone::from)
     }
     async fn lookup_create_room(
         &self,
@@ -88,8 +88,8 @@ impl WorkerTransitions for Provider {
     async fn create_consumer(&self, from: RoomCreated, attempt: &WorkerAttempt) -> Result<ConsumerCreated, Refused> {
         Ok(from.consumer_created(self.make("consumer", attempt).await?))
     }
-    async fn delete_consumer(&self, made: &ConsumerCreated, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.consumer).await
+    async fn delete_consumer(&self, made: &ConsumerCreated, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.consumer).await.map(Undone::from)
     }
     async fn authorize_route(
         &self,
@@ -98,26 +98,26 @@ impl WorkerTransitions for Provider {
     ) -> Result<RouteAuthorized, Refused> {
         Ok(from.route_authorized(self.make("route", attempt).await?))
     }
-    async fn deauthorize_route(&self, made: &RouteAuthorized, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.route).await
+    async fn deauthorize_route(&self, made: &RouteAuthorized, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.route).await.map(Undone::from)
     }
     async fn push_config(&self, from: RouteAuthorized, attempt: &WorkerAttempt) -> Result<ConfigPushed, Refused> {
         Ok(from.config_pushed(self.make("config", attempt).await?))
     }
-    async fn remove_config(&self, made: &ConfigPushed, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.config).await
+    async fn remove_config(&self, made: &ConfigPushed, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.config).await.map(Undone::from)
     }
     async fn push_skills(&self, from: ConfigPushed, attempt: &WorkerAttempt) -> Result<SkillsPushed, Refused> {
         Ok(from.skills_pushed(self.make("skills", attempt).await?))
     }
-    async fn remove_skills(&self, made: &SkillsPushed, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.skills).await
+    async fn remove_skills(&self, made: &SkillsPushed, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.skills).await.map(Undone::from)
     }
     async fn start_container(&self, from: SkillsPushed, attempt: &WorkerAttempt) -> Result<Started, Refused> {
         Ok(from.started(self.make("container", attempt).await?))
     }
-    async fn stop_container(&self, made: &Started, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.container).await
+    async fn stop_container(&self, made: &Started, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.container).await.map(Undone::from)
     }
     async fn lookup_start_container(
         &self,
@@ -129,8 +129,8 @@ impl WorkerTransitions for Provider {
     async fn announce(&self, from: Started, attempt: &WorkerAttempt) -> Result<Announced, Refused> {
         Ok(from.announced(self.make("notice", attempt).await?))
     }
-    async fn retract(&self, made: &Announced, _: &WorkerAttempt) -> Result<(), Refused> {
-        self.remove(&made.notice).await
+    async fn retract(&self, made: &Announced, _: &WorkerAttempt) -> Result<Undone, Refused> {
+        self.remove(&made.notice).await.map(Undone::from)
     }
     fn enter_service(&self, from: Announced, attempt: &WorkerAttempt) -> Result<Ready, Refused> {
         Ok(from.ready(attempt.spec().image.clone()))

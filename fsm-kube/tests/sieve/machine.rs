@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::{Each, Fsm, Lookup};
+use durable_fsm::{Each, Fsm, Lookup, Undone};
 
 use crate::shelf::{Never, Shelf, Thing};
 use crate::worker::{Worker, skill};
@@ -39,9 +39,9 @@ impl WorkerTransitions for Shelf {
     async fn register_account(&self, from: Requested, attempt: &WorkerAttempt) -> Result<Registered, Never> {
         Ok(from.registered(self.make(thing("account", attempt, true)).await))
     }
-    async fn deactivate_account(&self, made: &Registered, _: &WorkerAttempt) -> Result<(), Never> {
+    async fn deactivate_account(&self, made: &Registered, _: &WorkerAttempt) -> Result<Undone, Never> {
         self.remove(&made.account).await;
-        Ok(())
+        Ok(Undone::Done)
     }
     async fn open_room(&self, from: Registered, attempt: &WorkerAttempt) -> Result<Ready, Never> {
         Ok(from.ready(self.make(thing("room", attempt, false)).await))
@@ -50,9 +50,9 @@ impl WorkerTransitions for Shelf {
         let found = self.find("room", attempt.owner_tag()).await;
         Ok(found.map_or(Lookup::Absent, |room| Lookup::Ours(from.ready(room))))
     }
-    async fn close_room(&self, made: &Ready, _: &WorkerAttempt) -> Result<(), Never> {
+    async fn close_room(&self, made: &Ready, _: &WorkerAttempt) -> Result<Undone, Never> {
         self.remove(&made.room).await;
-        Ok(())
+        Ok(Undone::Done)
     }
     fn skills(&self, _: &Ready, worker: &Worker) -> BTreeSet<String> {
         worker.spec.skills.clone()
@@ -60,8 +60,8 @@ impl WorkerTransitions for Shelf {
     async fn push_skill(&self, _: &Ready, name: &String, attempt: &WorkerAttempt) -> Result<String, Never> {
         Ok(self.make(thing(&skill(name), attempt, true)).await)
     }
-    async fn remove_skill(&self, _: &Ready, _: &String, made: &String, _: &WorkerAttempt) -> Result<(), Never> {
+    async fn remove_skill(&self, _: &Ready, _: &String, made: &String, _: &WorkerAttempt) -> Result<Undone, Never> {
         self.remove(made).await;
-        Ok(())
+        Ok(Undone::Done)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::{Each, Fsm, Lookup};
+use durable_fsm::{Each, Fsm, Lookup, Undone};
 
 use crate::shelf::{Never, Shelf, Thing};
 use crate::worker::{Worker, skill};
@@ -45,8 +45,8 @@ impl SmallTransitions for Shelf {
     ) -> Result<Lookup<String>, Never> {
         Ok(self.find(&skill(name), attempt.owner_tag()).await.map_or(Lookup::Absent, Lookup::Ours))
     }
-    async fn remove_skill(&self, _: &Ready, _: &String, made: &String, _: &SmallAttempt) -> Result<(), Never> {
+    async fn remove_skill(&self, _: &Ready, _: &String, made: &String, _: &SmallAttempt) -> Result<Undone, Never> {
         self.remove(made).await;
-        Ok(())
+        Ok(Undone::Done)
     }
 }

@@ -22,6 +22,7 @@ impl Expansion<'_> {
         let (runs, lookups) = (unless_stub(Self::runs), unless_stub(Self::lookups));
         let (undos, aborts) = (unless_stub(Self::undos), unless_stub(Self::aborts));
         let (guards, wanted) = (unless_stub(Self::guards), unless_stub(Self::wanted));
+        let retains = unless_stub(Self::retains);
         quote! {
             impl __Machine for #machine {
                 type Resource = #resource;
@@ -41,10 +42,10 @@ impl Expansion<'_> {
                 fn lookup(t: __Arc<T>, transition: usize, call: __Call<#resource>) -> __Answer<__Lookup<__Reply>> {
                     match transition { #lookups _ => __absent("the look-up") }
                 }
-                fn undo(t: __Arc<T>, transition: usize, call: __Call<#resource>) -> __Answer<()> {
+                fn undo(t: __Arc<T>, transition: usize, call: __Call<#resource>) -> __Answer<__Undone> {
                     match transition { #undos _ => __absent("the undo") }
                 }
-                fn abort(t: __Arc<T>, transition: usize, call: __Call<#resource>) -> __Answer<()> {
+                fn abort(t: __Arc<T>, transition: usize, call: __Call<#resource>) -> __Answer<__Undone> {
                     match transition { #aborts _ => __absent("the abort") }
                 }
                 fn guard(
@@ -57,6 +58,7 @@ impl Expansion<'_> {
                 ) -> __Read<__BTreeSet<__String>> {
                     match transition { #wanted _ => __Ok(__BTreeSet::new()) }
                 }
+                #retains
             }
         }
     }
@@ -65,7 +67,7 @@ impl Expansion<'_> {
         self.arms(|transition| {
             let how = match &transition.kind {
                 Kind::Rewind => return None,
-                Kind::NoEffect => "derive",
+                Kind::NoEffect | Kind::Deferred(_) => "derive",
                 Kind::Waits { .. } => "wait",
                 Kind::Effect(_) if transition.for_each().is_some() => "member",
                 Kind::Effect(_) => "effect",
@@ -120,6 +122,22 @@ impl Expansion<'_> {
             Some(quote!(#index => match state { #(#places => #others,)* _ => #own },))
         });
         quote!(#(#arms)*)
+    }
+
+    /// Nothing, for a machine that never leaves anything behind by data.
+    fn retains(&self) -> TokenStream {
+        let steps = self.model.transitions.iter().enumerate();
+        let (indices, methods): (Vec<usize>, Vec<&Ident>) =
+            steps.filter_map(|(index, step)| Some((index, step.contract()?.retain_when.as_ref()?))).unzip();
+        if indices.is_empty() {
+            return TokenStream::new();
+        }
+        let resource = &self.model.declaration.resource;
+        quote! {
+            fn retains(t: &T, transition: usize, resource: &#resource) -> bool {
+                match transition { #(#indices => t.#methods(resource),)* _ => false }
+            }
+        }
     }
 
     fn wanted(&self) -> TokenStream {

@@ -91,6 +91,7 @@ impl Expansion<'_> {
                 kind: match &it.kind {
                     Kind::Effect(contract) => GraphKind::Effect(drawn(contract, text)),
                     Kind::NoEffect => GraphKind::NoEffect,
+                    Kind::Deferred(contract) => GraphKind::Deferred(drawn(contract, text)),
                     Kind::Rewind => GraphKind::Rewind,
                     Kind::Waits { within, every } => GraphKind::Waits { every: *every, within: *within },
                 },

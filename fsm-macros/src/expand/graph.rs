@@ -84,6 +84,7 @@ impl Expansion<'_> {
         let (kind, last) = match &transition.kind {
             Kind::Effect(contract) => (word("effect"), Some(graph_contract(contract))),
             Kind::NoEffect => (word("no_effect"), None),
+            Kind::Deferred(contract) => (word("deferred"), Some(graph_contract(contract))),
             Kind::Rewind => (word("rewind"), None),
             Kind::Waits { within, every } => {
                 let [within, every] = [within, every].map(|time| match time.map(millis) {
@@ -118,12 +119,16 @@ fn graph_contract(contract: &Contract) -> TokenStream {
     let look_later = (!contract.look_first).then(|| quote!(.look_later()));
     let adopt = (contract.predecessor == Predecessor::Adopt).then(|| quote!(.adopt()));
     let once = (contract.transport == Transport::Once && contract.in_doubt == InDoubt::Repeat).then(|| quote!(.once()));
+    let retained = contract.retain_when.as_ref().map(|method| {
+        let method = method.unraw().to_string();
+        quote!(.retained_when(#method))
+    });
     let set = contract.for_each.as_ref().map(|set| {
         let fact = set.fact.unraw().to_string();
         let order = word(if set.order == Order::UndoFirst { "undo_first" } else { "make_first" });
         quote!(.#order(#fact))
     });
-    quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #once #set)
+    quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #once #retained #set)
 }
 
 /// A name from `graph::written`. Unlike tokens that are put in, it costs nothing but itself.

@@ -103,12 +103,15 @@ impl Expansion<'_> {
         let (output, answer) = match &transition.kind {
             _ if transition.loose => (quote!(#unknown), Answer::Value),
             Kind::Effect(_) | Kind::Rewind => (next.clone(), Answer::Future),
-            Kind::NoEffect => (next.clone(), Answer::Result(self.without_effect(transition))),
+            Kind::NoEffect | Kind::Deferred(_) => (next.clone(), Answer::Result(self.without_effect(transition))),
             Kind::Waits { .. } => (quote!(#fsm::Wait<#next>), Answer::Future),
         };
         let doc = match &transition.kind {
             Kind::Waits { .. } => format!("Looks whether {starts} can be left; it changes nothing."),
             Kind::NoEffect => format!("The step from {starts}; it touches nothing outside the record."),
+            Kind::Deferred(_) => {
+                format!("The step from {starts}; it touches nothing outside the record until it is undone.")
+            }
             Kind::Effect(_) if transition.for_each().is_some() => format!("Makes one member of the set, in {starts}."),
             Kind::Effect(_) | Kind::Rewind => format!("The step from {starts}."),
         };
@@ -135,12 +138,23 @@ impl Expansion<'_> {
                 None => quote!(made: &#next, attempt: &#attempt),
             };
             let doc = format!("Undoes what `{name}` made. Finding nothing is success.");
-            add(undo.clone(), Role::Undo, made, quote!(()), Answer::Future, doc);
+            add(undo.clone(), Role::Undo, made, quote!(#fsm::Undone), Answer::Future, doc);
         }
         if let Some(abort) = &contract.abort {
             let start = subject.unwrap_or_else(|| quote!(from: &#from, attempt: &#attempt));
             let doc = format!("Removes whatever an attempt at `{name}` may have made. Finding nothing is success.");
-            add(abort.clone(), Role::Abort, start, quote!(()), Answer::Future, doc);
+            add(abort.clone(), Role::Abort, start, quote!(#fsm::Undone), Answer::Future, doc);
+        }
+        if let Some(retain_when) = &contract.retain_when {
+            let resource = &self.model.declaration.resource;
+            methods.push(Method {
+                name: retain_when.clone(),
+                role: Role::Guard,
+                arguments: quote!(resource: &#resource),
+                output: quote!(bool),
+                answer: Answer::Value,
+                doc: format!("Whether what `{name}` made is left behind, asked before each of its undos."),
+            });
         }
         self.guards_of(index, &mut methods);
         if let Some(set) = &contract.for_each {

@@ -14,6 +14,8 @@ use crate::suggest;
 pub(crate) enum Kind {
     Effect(Box<Contract>),
     NoEffect,
+    /// Nothing outside the record now, and an undo at its place on the way back.
+    Deferred(Box<Contract>),
     Waits {
         within: Option<Duration>,
         every: Option<Duration>,
@@ -26,6 +28,7 @@ pub(crate) enum Kind {
 pub(crate) struct Contract {
     pub(crate) in_doubt: InDoubt,
     pub(crate) undo: Undo,
+    pub(crate) retain_when: Option<Ident>,
     pub(crate) abort: Option<Ident>,
     pub(crate) timeout: Duration,
     pub(crate) settle: Duration,
@@ -75,11 +78,19 @@ pub(super) fn kind(
         errors.at(waits, "`waits` and `no_effect` exclude each other: what waits looks at the world");
         loose = true;
     }
+    if let (Some(_), None, Some(undo)) = (typed.no_effect, typed.waits, &typed.undo)
+        && undo != "none"
+        && undo != "retain"
+        && typed.in_doubt.is_none()
+    {
+        return deferred(undo, declaration, typed, errors);
+    }
     if let Some(flag) = typed.no_effect.or(typed.waits) {
         let word = if typed.no_effect.is_some() { "no_effect" } else { "waits" };
         let keys = [
             &typed.in_doubt,
             &typed.undo,
+            &typed.retain_when,
             &typed.abort,
             &typed.for_each,
             &typed.order,
@@ -187,10 +198,17 @@ pub(super) fn kind(
     {
         errors.at(method.span(), format!("`{name}` is held when in doubt and has an undo, so a deletion could wait for an operator for ever: add `abort = method_name`, which removes whatever an attempt may have made"));
     }
+    if let (Some(retain_when), false) = (&typed.retain_when, matches!(undo, Undo::Method(_))) {
+        errors.at(
+            retain_when.span(),
+            format!("`retain_when` says when what `{name}` made is left behind instead of being undone, and it has no undo method: remove this, or say `undo = method_name`"),
+        );
+    }
     let for_each = typed.for_each.as_ref().and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
     let defaults = &declaration.defaults;
     let contract = Contract {
         in_doubt,
+        retain_when: typed.retain_when.clone().filter(|_| matches!(undo, Undo::Method(_))),
         undo,
         abort: typed.abort.clone(),
         timeout: typed.timeout.or(defaults.timeout.map(|(time, _)| time)).unwrap_or(Duration::from_secs(60)),
@@ -219,11 +237,39 @@ pub(super) fn kind(
     (Kind::Effect(Box::new(contract)), loose)
 }
 
+/// `no_effect` with an undo.
+fn deferred(undo: &Ident, declaration: &Declaration, typed: &TransitionDecl, errors: &mut Errors) -> (Kind, bool) {
+    let name = &typed.name;
+    let words = [&typed.abort, &typed.for_each, &typed.order, &typed.predecessor];
+    let other = words.into_iter().flatten().map(Ident::span).chain(typed.look_first.as_ref().map(syn::LitBool::span));
+    if let Some(span) = other.chain(typed.within.map(|(_, span)| span)).next() {
+        errors.at(
+            span,
+            format!("`{name}` does nothing until it is undone, and takes only `when`, `undo`, `retain_when`, `transport`, `timeout`, `settle` and `retry`: remove this"),
+        );
+    }
+    let contract = Contract {
+        in_doubt: InDoubt::Repeat,
+        undo: Undo::Method(undo.clone()),
+        retain_when: typed.retain_when.clone(),
+        abort: None,
+        timeout: typed.timeout.unwrap_or(Duration::from_secs(60)),
+        settle: typed.settle.unwrap_or_default(),
+        retry: typed.retry.unwrap_or((Duration::from_secs(1), Duration::from_secs(300))),
+        look_first: true,
+        predecessor: Predecessor::Hold,
+        transport: if typed.transport.is_some() || declaration.once { Transport::Once } else { Transport::AtLeastOnce },
+        for_each: None,
+    };
+    (Kind::Deferred(Box::new(contract)), false)
+}
+
 /// A rewind has no method, so nothing can be said of one.
 fn rewinds(name: &Ident, rewind: proc_macro2::Span, typed: &TransitionDecl, errors: &mut Errors) -> (Kind, bool) {
     let words = [
         &typed.in_doubt,
         &typed.undo,
+        &typed.retain_when,
         &typed.abort,
         &typed.for_each,
         &typed.order,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::{Class, Classify, Lookup, ResourceId};
+use durable_fsm::{Class, Classify, Lookup, ResourceId, Undone};
 
 use super::passwords::Passwords;
 use super::{AccountRegistered, Human, HumanAttempt, HumanTransitions, Level, Named, Ready, ReadyFacts, Requested};
@@ -273,14 +273,14 @@ impl HumanTransitions for HumanProvisioner {
         _subject: &String,
         made: &Option<String>,
         _attempt: &HumanAttempt,
-    ) -> Result<(), HumanError> {
-        self.leave_team(made.as_deref(), &at.user_id).await
+    ) -> Result<Undone, HumanError> {
+        self.leave_team(made.as_deref(), &at.user_id).await.map(Undone::from)
     }
 
-    async fn withdraw_team(&self, at: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), HumanError> {
+    async fn withdraw_team(&self, at: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<Undone, HumanError> {
         let id = ResourceId::new(&attempt.resource().namespace, subject);
         let room = self.roster.team(&id).await?.and_then(|known| known.room_id);
-        self.leave_team(room.as_deref(), &at.user_id).await
+        self.leave_team(room.as_deref(), &at.user_id).await.map(Undone::from)
     }
 
     /// The listed workers that are there, and those of the teams that the person may reach.
@@ -321,14 +321,19 @@ impl HumanTransitions for HumanProvisioner {
         subject: &String,
         made: &Option<String>,
         attempt: &HumanAttempt,
-    ) -> Result<(), HumanError> {
-        self.leave_worker(subject, made.as_deref(), &at.user_id, attempt).await
+    ) -> Result<Undone, HumanError> {
+        self.leave_worker(subject, made.as_deref(), &at.user_id, attempt).await.map(Undone::from)
     }
 
-    async fn withdraw_worker(&self, at: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), HumanError> {
+    async fn withdraw_worker(
+        &self,
+        at: &Ready,
+        subject: &String,
+        attempt: &HumanAttempt,
+    ) -> Result<Undone, HumanError> {
         let id = ResourceId::new(&attempt.resource().namespace, subject);
         let room = self.roster.worker(&id).await?.and_then(|known| known.room_id);
-        self.leave_worker(subject, room.as_deref(), &at.user_id, attempt).await
+        self.leave_worker(subject, room.as_deref(), &at.user_id, attempt).await.map(Undone::from)
     }
 
     fn display_name_changed(&self, at: &Ready, resource: &Human) -> bool {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::{Class, Classify, Lookup, ResourceId, Wait};
+use durable_fsm::{Class, Classify, Lookup, ResourceId, Undone, Wait};
 use serde_json::json;
 
 use super::{
@@ -169,15 +169,17 @@ impl TeamTransitions for TeamProvisioner {
         })
     }
 
-    async fn close_room(&self, made: &RoomCreated, attempt: &TeamAttempt) -> Result<(), TeamError> {
+    async fn close_room(&self, made: &RoomCreated, attempt: &TeamAttempt) -> Result<Undone, TeamError> {
         let admin = self.administrator.session().await?;
         let names = Names::of_room(attempt);
-        Ok(self.administrator.close(&admin, &names.marked(attempt), &made.room_id).await?)
+        self.administrator.close(&admin, &names.marked(attempt), &made.room_id).await?;
+        Ok(Undone::Done)
     }
 
-    async fn clear_rooms(&self, _from: &MembersReady, attempt: &TeamAttempt) -> Result<(), TeamError> {
+    async fn clear_rooms(&self, _from: &MembersReady, attempt: &TeamAttempt) -> Result<Undone, TeamError> {
         let admin = self.administrator.session().await?;
-        Ok(self.administrator.clear(&admin, &Names::of_room(attempt).marked(attempt)).await?)
+        self.administrator.clear(&admin, &Names::of_room(attempt).marked(attempt)).await?;
+        Ok(Undone::Done)
     }
 
     async fn lay_out_storage(&self, from: RoomCreated, attempt: &TeamAttempt) -> Result<StorageLaidOut, TeamError> {
@@ -190,12 +192,12 @@ impl TeamTransitions for TeamProvisioner {
     }
 
     /// Removes what we have written. What the members have made there is theirs, and stays.
-    async fn clear_storage(&self, made: &StorageLaidOut, _attempt: &TeamAttempt) -> Result<(), TeamError> {
+    async fn clear_storage(&self, made: &StorageLaidOut, _attempt: &TeamAttempt) -> Result<Undone, TeamError> {
         self.oss.delete(&format!("{}team.json", made.prefix)).await?;
         for object in keepers(&made.prefix) {
             self.oss.delete(&object).await?;
         }
-        Ok(())
+        Ok(Undone::Done)
     }
 
     fn enter_service(&self, from: StorageLaidOut, _attempt: &TeamAttempt) -> Result<Ready, TeamError> {
@@ -222,9 +224,10 @@ impl TeamTransitions for TeamProvisioner {
         _subject: &String,
         made: &String,
         _attempt: &TeamAttempt,
-    ) -> Result<(), TeamError> {
+    ) -> Result<Undone, TeamError> {
         let admin = self.administrator.session().await?;
-        Ok(self.administrator.matrix.expel(&admin, &at.room_id, made).await?)
+        self.administrator.matrix.expel(&admin, &at.room_id, made).await?;
+        Ok(Undone::Done)
     }
 
     fn briefs(&self, _at: &Ready, resource: &Team) -> BTreeSet<String> {
@@ -246,8 +249,9 @@ impl TeamTransitions for TeamProvisioner {
         _subject: &String,
         made: &String,
         _attempt: &TeamAttempt,
-    ) -> Result<(), TeamError> {
-        Ok(self.oss.delete(made).await?)
+    ) -> Result<Undone, TeamError> {
+        self.oss.delete(made).await?;
+        Ok(Undone::Done)
     }
 
     fn leader_rooms(&self, _at: &Ready, resource: &Team) -> BTreeSet<String> {
@@ -295,16 +299,23 @@ impl TeamTransitions for TeamProvisioner {
         subject: &String,
         made: &String,
         attempt: &TeamAttempt,
-    ) -> Result<(), TeamError> {
+    ) -> Result<Undone, TeamError> {
         let admin = self.administrator.session().await?;
         let names = Names::of_leader_room(subject, attempt);
-        Ok(self.administrator.close(&admin, &names.marked(attempt), made).await?)
+        self.administrator.close(&admin, &names.marked(attempt), made).await?;
+        Ok(Undone::Done)
     }
 
-    async fn clear_leader_rooms(&self, _at: &Ready, subject: &String, attempt: &TeamAttempt) -> Result<(), TeamError> {
+    async fn clear_leader_rooms(
+        &self,
+        _at: &Ready,
+        subject: &String,
+        attempt: &TeamAttempt,
+    ) -> Result<Undone, TeamError> {
         let admin = self.administrator.session().await?;
         let names = Names::of_leader_room(subject, attempt);
-        Ok(self.administrator.clear(&admin, &names.marked(attempt)).await?)
+        self.administrator.clear(&admin, &names.marked(attempt)).await?;
+        Ok(Undone::Done)
     }
 
     fn spec_changed(&self, at: &Ready, resource: &Team) -> bool {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::Lookup;
 use durable_fsm::testing::{Shelf, ShelfError, Shelved, Sim, Thing, World};
+use durable_fsm::{Lookup, Undone};
 use hiclaw::worker::{
     AccountRegistered, ConfigGenerated, ConfigPushed, ConsumerCreated, Ready, Requested, RoomCreated, RouteAuthorized,
     Worker, WorkerAttempt, WorkerFlow, WorkerSpec, WorkerTransitions,
@@ -70,15 +70,15 @@ impl WorkerTransitions for Cloud {
         })
     }
 
-    async fn close_room(&self, made: &RoomCreated, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.rooms.remove(&made.room_id).await
+    async fn close_room(&self, made: &RoomCreated, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.rooms.remove(&made.room_id).await.map(Undone::from)
     }
 
-    async fn clear_rooms(&self, _: &AccountRegistered, attempt: &WorkerAttempt) -> Result<(), ShelfError> {
+    async fn clear_rooms(&self, _: &AccountRegistered, attempt: &WorkerAttempt) -> Result<Undone, ShelfError> {
         for room in self.rooms_of(attempt.key()) {
             self.rooms.remove(&room.id).await?;
         }
-        Ok(())
+        Ok(Undone::Done)
     }
 
     async fn create_consumer(&self, from: RoomCreated, attempt: &WorkerAttempt) -> Result<ConsumerCreated, ShelfError> {
@@ -86,8 +86,8 @@ impl WorkerTransitions for Cloud {
         Ok(from.consumer_created("worker-alice".to_owned()))
     }
 
-    async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.consumers.remove_name(&made.consumer, attempt.owner_tag()).await
+    async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.consumers.remove_name(&made.consumer, attempt.owner_tag()).await.map(Undone::from)
     }
 
     async fn authorize_route(
@@ -99,8 +99,8 @@ impl WorkerTransitions for Cloud {
         Ok(from.route_authorized("default".to_owned()))
     }
 
-    async fn deauthorize_route(&self, made: &RouteAuthorized, attempt: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.routes.remove_name(&made.consumer, attempt.owner_tag()).await
+    async fn deauthorize_route(&self, made: &RouteAuthorized, attempt: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.routes.remove_name(&made.consumer, attempt.owner_tag()).await.map(Undone::from)
     }
 
     fn generate_config(&self, from: RouteAuthorized, attempt: &WorkerAttempt) -> Result<ConfigGenerated, ShelfError> {
@@ -112,8 +112,8 @@ impl WorkerTransitions for Cloud {
         Ok(from.config_pushed("agents/alice/".to_owned()))
     }
 
-    async fn remove_config(&self, _: &ConfigPushed, attempt: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.objects.remove_name(CONFIG, attempt.owner_tag()).await
+    async fn remove_config(&self, _: &ConfigPushed, attempt: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.objects.remove_name(CONFIG, attempt.owner_tag()).await.map(Undone::from)
     }
 
     fn skills(&self, _: &ConfigPushed, worker: &Worker) -> BTreeSet<String> {
@@ -136,8 +136,8 @@ impl WorkerTransitions for Cloud {
         _: &String,
         made: &String,
         attempt: &WorkerAttempt,
-    ) -> Result<(), ShelfError> {
-        self.objects.remove_name(made, attempt.owner_tag()).await
+    ) -> Result<Undone, ShelfError> {
+        self.objects.remove_name(made, attempt.owner_tag()).await.map(Undone::from)
     }
 
     fn enter_service(&self, from: ConfigPushed, _: &WorkerAttempt) -> Result<Ready, ShelfError> {
@@ -175,12 +175,18 @@ impl WorkerTransitions for Cloud {
         })
     }
 
-    async fn stop_container(&self, _: &Ready, _: &String, made: &String, _: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.containers.remove(made).await
+    async fn stop_container(
+        &self,
+        _: &Ready,
+        _: &String,
+        made: &String,
+        _: &WorkerAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.containers.remove(made).await.map(Undone::from)
     }
 
-    async fn clear_containers(&self, _: &Ready, _: &String, attempt: &WorkerAttempt) -> Result<(), ShelfError> {
-        self.containers.remove_key(attempt.key()).await
+    async fn clear_containers(&self, _: &Ready, _: &String, attempt: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.containers.remove_key(attempt.key()).await.map(Undone::from)
     }
 
     fn spec_changed(&self, at: &Ready, worker: &Worker) -> bool {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::Lookup;
 use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World};
+use durable_fsm::{Lookup, Undone};
 use hiclaw::human::{
     AccountRegistered, Human, HumanAttempt, HumanFlow, HumanSpec, HumanTransitions, Level, Named, Ready, ReadyFacts,
     Requested,
@@ -21,8 +21,8 @@ impl Cloud {
     async fn grant(&self, access: String, attempt: &HumanAttempt) -> Result<Option<String>, ShelfError> {
         self.accesses.claim(&access, attempt.key(), attempt.owner_tag()).await.map(Some)
     }
-    async fn revoke(&self, access: String, attempt: &HumanAttempt) -> Result<(), ShelfError> {
-        self.accesses.remove_name(&access, attempt.owner_tag()).await
+    async fn revoke(&self, access: String, attempt: &HumanAttempt) -> Result<Undone, ShelfError> {
+        self.accesses.remove_name(&access, attempt.owner_tag()).await.map(Undone::from)
     }
 }
 
@@ -77,11 +77,11 @@ impl HumanTransitions for Cloud {
         subject: &String,
         _: &Option<String>,
         attempt: &HumanAttempt,
-    ) -> Result<(), ShelfError> {
-        self.revoke(format!("team {subject}"), attempt).await
+    ) -> Result<Undone, ShelfError> {
+        self.revoke(format!("team {subject}"), attempt).await.map(Undone::from)
     }
-    async fn withdraw_team(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), ShelfError> {
-        self.revoke(format!("team {subject}"), attempt).await
+    async fn withdraw_team(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<Undone, ShelfError> {
+        self.revoke(format!("team {subject}"), attempt).await.map(Undone::from)
     }
     fn workers(&self, _: &Ready, human: &Human) -> BTreeSet<String> {
         human.spec.accessible_workers.clone()
@@ -100,11 +100,11 @@ impl HumanTransitions for Cloud {
         subject: &String,
         _: &Option<String>,
         attempt: &HumanAttempt,
-    ) -> Result<(), ShelfError> {
-        self.revoke(format!("worker {subject}"), attempt).await
+    ) -> Result<Undone, ShelfError> {
+        self.revoke(format!("worker {subject}"), attempt).await.map(Undone::from)
     }
-    async fn withdraw_worker(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<(), ShelfError> {
-        self.revoke(format!("worker {subject}"), attempt).await
+    async fn withdraw_worker(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<Undone, ShelfError> {
+        self.revoke(format!("worker {subject}"), attempt).await.map(Undone::from)
     }
     fn display_name_changed(&self, at: &Ready, human: &Human) -> bool {
         at.display_name != human.spec.display_name

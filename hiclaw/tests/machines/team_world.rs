@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use durable_fsm::testing::{AssertOk, At, Shelf, ShelfError, Sim, Thing, World, explore};
-use durable_fsm::{Lookup, Wait};
+use durable_fsm::{Lookup, Undone, Wait};
 use hiclaw::team::{
     MembersReady, Ready, Requested, RoomCreated, StorageLaidOut, StorageLaidOutFacts, Team, TeamAttempt, TeamFlow,
     TeamSpec, TeamTransitions,
@@ -45,18 +45,18 @@ impl TeamTransitions for Cloud {
             _ => Lookup::Absent,
         })
     }
-    async fn close_room(&self, made: &RoomCreated, _: &TeamAttempt) -> Result<(), ShelfError> {
-        self.rooms.remove(&made.room_id).await
+    async fn close_room(&self, made: &RoomCreated, _: &TeamAttempt) -> Result<Undone, ShelfError> {
+        self.rooms.remove(&made.room_id).await.map(Undone::from)
     }
-    async fn clear_rooms(&self, _: &MembersReady, attempt: &TeamAttempt) -> Result<(), ShelfError> {
-        self.rooms.remove_key(attempt.key()).await
+    async fn clear_rooms(&self, _: &MembersReady, attempt: &TeamAttempt) -> Result<Undone, ShelfError> {
+        self.rooms.remove_key(attempt.key()).await.map(Undone::from)
     }
     async fn lay_out_storage(&self, from: RoomCreated, attempt: &TeamAttempt) -> Result<StorageLaidOut, ShelfError> {
         let prefix = self.objects.claim("teams/alpha/", attempt.key(), attempt.owner_tag()).await?;
         Ok(from.storage_laid_out(StorageLaidOutFacts { prefix, described: attempt.spec().description.clone() }))
     }
-    async fn clear_storage(&self, _: &StorageLaidOut, attempt: &TeamAttempt) -> Result<(), ShelfError> {
-        self.objects.remove_name("teams/alpha/", attempt.owner_tag()).await
+    async fn clear_storage(&self, _: &StorageLaidOut, attempt: &TeamAttempt) -> Result<Undone, ShelfError> {
+        self.objects.remove_name("teams/alpha/", attempt.owner_tag()).await.map(Undone::from)
     }
     fn enter_service(&self, from: StorageLaidOut, _: &TeamAttempt) -> Result<Ready, ShelfError> {
         let applied = from.described.clone();
@@ -74,8 +74,8 @@ impl TeamTransitions for Cloud {
         subject: &String,
         _: &String,
         attempt: &TeamAttempt,
-    ) -> Result<(), ShelfError> {
-        self.members.remove_name(subject, attempt.owner_tag()).await
+    ) -> Result<Undone, ShelfError> {
+        self.members.remove_name(subject, attempt.owner_tag()).await.map(Undone::from)
     }
     fn briefs(&self, _: &Ready, team: &Team) -> BTreeSet<String> {
         team.spec.members()
@@ -91,8 +91,8 @@ impl TeamTransitions for Cloud {
         _: &String,
         made: &String,
         attempt: &TeamAttempt,
-    ) -> Result<(), ShelfError> {
-        self.objects.remove_name(made, attempt.owner_tag()).await
+    ) -> Result<Undone, ShelfError> {
+        self.objects.remove_name(made, attempt.owner_tag()).await.map(Undone::from)
     }
     fn leader_rooms(&self, _: &Ready, team: &Team) -> BTreeSet<String> {
         BTreeSet::from([team.spec.leader.clone()])
@@ -114,11 +114,17 @@ impl TeamTransitions for Cloud {
             _ => Lookup::Absent,
         })
     }
-    async fn close_leader_room(&self, _: &Ready, _: &String, made: &String, _: &TeamAttempt) -> Result<(), ShelfError> {
-        self.leader_rooms.remove(made).await
+    async fn close_leader_room(
+        &self,
+        _: &Ready,
+        _: &String,
+        made: &String,
+        _: &TeamAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.leader_rooms.remove(made).await.map(Undone::from)
     }
-    async fn clear_leader_rooms(&self, _: &Ready, _: &String, attempt: &TeamAttempt) -> Result<(), ShelfError> {
-        self.leader_rooms.remove_key(attempt.key()).await
+    async fn clear_leader_rooms(&self, _: &Ready, _: &String, attempt: &TeamAttempt) -> Result<Undone, ShelfError> {
+        self.leader_rooms.remove_key(attempt.key()).await.map(Undone::from)
     }
     fn spec_changed(&self, at: &Ready, team: &Team) -> bool {
         at.applied != team.spec.description

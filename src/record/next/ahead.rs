@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use durable_fsm_graph::Undo;
+use durable_fsm_graph::{Kind, Undo};
 use serde_json::Value;
 
 use super::effects::{MOST_UNSETTLED, unsettled};
@@ -211,7 +211,7 @@ impl Change<'_, '_> {
             return self.illegal("an effect is under way, or the machine does not go forward");
         }
         let step = self.transition(transition)?;
-        if step.contract().is_some() {
+        if matches!(step.kind, Kind::Effect(_)) {
             return self.illegal(format!("`{transition}` has an effect, and needs an intent"));
         }
         if !self.stands_here(transition) || !step.to.contains(&made.state) {
@@ -221,6 +221,9 @@ impl Change<'_, '_> {
             return self.illegal("there is no such state");
         };
         self.overwrite(&made.facts, transition);
+        if matches!(step.kind, Kind::Deferred(_)) {
+            self.keep_deferred(transition, (step.to.len() > 1).then(|| target.name.to_owned()));
+        }
         self.enter(target.name, transition, at);
         self.record.retry = None;
         self.record.blocked = None;
@@ -286,20 +289,27 @@ impl Change<'_, '_> {
         after: std::time::Duration,
         generation: u64,
     ) {
+        let is_undo = !what.starts_with('`');
         match class {
             Class::Unknown | Class::NotApplied { .. } => self.unblock(),
             Class::Rejected => {
                 self.note(at, &format!("{} rejected", what.replace('`', "")));
-                let message =
-                    format!("{what} was rejected: {error}; it is tried again when the spec or the version changes");
+                let waive = if is_undo { ", or left behind after `waive`" } else { "" };
+                let message = format!(
+                    "{what} was rejected: {error}; it is tried again when the spec or the version changes{waive}"
+                );
                 let reason = BlockedReason::Rejected;
                 self.refuse(generation);
                 self.record.blocked = Some(Blocked { reason, message, since: at, generation, at: at.later(after) });
             }
             Class::NotOurs => {
-                let message = format!(
-                    "{what}: something of that name exists and is not provably ours: {error}; remove or rename it, or give this resource another name, then resolve with `retry`"
-                );
+                let way_out = if is_undo {
+                    "if it is not ours, resolve with `waive`, which leaves it behind; otherwise mend what says so, and resolve with `retry`"
+                } else {
+                    "remove or rename it, or give this resource another name, then resolve with `retry`"
+                };
+                let message =
+                    format!("{what}: something of that name exists and is not provably ours: {error}; {way_out}");
                 self.hold(HeldReason::NotOurs, message, at);
             }
         }

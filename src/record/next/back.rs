@@ -1,12 +1,12 @@
 //! Going back, and what operators decide. Invariant: nothing leaves the list of live effects but what was undone.
 
-use durable_fsm_graph::{Graph, InDoubt, Kind, Transition, Transport, Undo};
+use durable_fsm_graph::{Graph, Kind, Transition, Undo};
 
 use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
 use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
-use crate::record::{Action, Direction, Effect, Held, HeldReason, Life, Stamp, Unconfirmed, Undone};
+use crate::record::{Action, Direction, Effect, Held, HeldReason, Life, Stamp, Unconfirmed};
 
 impl Change<'_, '_> {
     /// Needs no quiet: what is set aside stays in doubt, and what is done about it later waits.
@@ -50,40 +50,6 @@ impl Change<'_, '_> {
             Direction::Forward | Direction::RollingBack => "rolling back",
         };
         self.note(at, line);
-        Ok(())
-    }
-
-    pub(super) fn undone(&mut self, at: Stamp) -> Result<(), Illegal> {
-        let Some(intent) = self.record.intent.take() else {
-            return self.illegal("no undo is under way");
-        };
-        let (name, subject) = (intent.transition.as_str(), intent.subject.as_deref());
-        match intent.action {
-            Action::Run => return self.illegal(format!("`{name}` is under way, not its undo")),
-            Action::Abort => self.forget_unconfirmed(intent.of()),
-            Action::Undo => {
-                let Some(index) = self.record.undo.position(intent.of()) else {
-                    return self.illegal(format!("`{name}` is not live"));
-                };
-                let live = self.record.undo.remove(index);
-                if let (Some(for_each), Some(subject)) = (&self.contract(name)?.for_each, subject)
-                    && live.saved.member(for_each.fact, subject).is_none()
-                {
-                    self.record.facts.remove_member(for_each.fact, subject);
-                }
-            }
-        }
-        // Where a request is delivered once, and this one was answered, nothing of it can come later. A look-up may lag all the same.
-        let contract = self.contract(name)?;
-        let is_over = !intent.in_doubt && contract.transport == Transport::Once && contract.in_doubt != InDoubt::Lookup;
-        if self.record.direction.is_forward() && !is_over {
-            let (transition, subject) = (intent.transition.clone(), intent.subject.clone());
-            self.record.undone.push(Undone { transition, subject, life: intent.life });
-        }
-        self.record.retry = None;
-        self.unblock();
-        let of = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
-        self.note(at, &format!("undone {name}{of}"));
         Ok(())
     }
 
@@ -235,7 +201,7 @@ impl Change<'_, '_> {
                 }
                 self.turn(Direction::Deleting, None, at)
             }
-            Resolution::Waive => self.illegal("the machine is not at the steps of a deletion"),
+            Resolution::Waive => self.waive(at),
         }
     }
 

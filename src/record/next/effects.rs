@@ -32,6 +32,7 @@ impl Change<'_, '_> {
                 life: intent.life,
                 order: intent.order,
                 clean: true,
+                unmaking: false,
                 state: None,
                 saved,
             })
@@ -48,6 +49,21 @@ impl Change<'_, '_> {
         }
     }
 
+    /// Lists what a step without effect has to undo later. It was never sent, so it is known for certain; and it stands with what was made before this
+    /// write, so that the mark of the state that it leads to is above it.
+    pub(super) fn keep_deferred(&mut self, transition: &str, branch: Option<String>) {
+        self.record.undo.insert(Effect {
+            transition: transition.to_owned(),
+            subject: None,
+            life: self.record.seq,
+            order: None,
+            clean: true,
+            unmaking: false,
+            state: branch,
+            saved: Facts::default(),
+        });
+    }
+
     /// Lists an effect that is left behind and that may not be there.
     pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
         if self.record.undo.position(life).is_none() {
@@ -58,6 +74,7 @@ impl Change<'_, '_> {
                 life: life.number,
                 order: None,
                 clean: false,
+                unmaking: false,
                 state: None,
                 saved: Facts::default(),
             });
@@ -156,7 +173,7 @@ impl Change<'_, '_> {
             return;
         }
         let Intent { transition, subject, life, order, attempt, in_doubt, .. } = intent;
-        let aborting = false;
+        let (aborting, unmaking) = (false, false);
         self.record.unconfirmed.push(Unconfirmed {
             transition,
             subject,
@@ -165,6 +182,7 @@ impl Change<'_, '_> {
             attempt,
             in_doubt,
             aborting,
+            unmaking,
             spec,
             saved,
         });

@@ -118,6 +118,7 @@ fn unconfirmed(transition: &str, life: u64, in_doubt: bool, spec: Value) -> Unco
         attempt: 2,
         in_doubt,
         aborting: false,
+        unmaking: false,
         spec: Some(spec.into()),
         saved: Facts::default(),
     }

@@ -15,7 +15,7 @@ use crate::record::{Direction, Record, Spec};
 use crate::steps::{Ask, Steps};
 use crate::testing::sim::{SimClock, SimStore};
 use crate::{
-    Class, Clock, FactError, Facts, Loaded, Lookup, RecordId, ResourceId, Signals, Store, StoreError, Version,
+    Class, Clock, FactError, Facts, Loaded, Lookup, RecordId, ResourceId, Signals, Store, StoreError, Undone, Version,
 };
 
 #[derive(Clone, Copy)]
@@ -232,6 +232,9 @@ impl Steps for BadSteps {
         }
         self.inner.guard(state, transition, facts)
     }
+    fn retains(&self, transition: usize) -> Result<bool, FactError> {
+        self.inner.retains(transition)
+    }
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         let wanted = self.inner.wanted(transition, facts)?;
         let fact = self.graph().transitions[transition].for_each().map(|for_each| for_each.fact);
@@ -280,9 +283,9 @@ impl Steps for BadSteps {
     fn lookup(&self, ask: Ask) -> Boxed<Result<Lookup<Reply>, Failure>> {
         self.inner.lookup(ask)
     }
-    fn undo(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+    fn undo(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         match self.bug {
-            Bug::IdleUndo => Box::pin(std::future::ready(Ok(()))),
+            Bug::IdleUndo => Box::pin(std::future::ready(Ok(Undone::Done))),
             Bug::NoUndo => Box::pin(std::future::ready(Err(Failure::Provider {
                 class: Class::NOT_APPLIED,
                 message: "not now".to_owned(),
@@ -290,7 +293,7 @@ impl Steps for BadSteps {
             _ => self.inner.undo(ask),
         }
     }
-    fn abort(&self, ask: Ask) -> Boxed<Result<(), Failure>> {
+    fn abort(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         self.inner.abort(ask)
     }
 }

@@ -17,7 +17,7 @@ use crate::record::{Direction, HeldReason, Spec};
 use crate::steps::{Ask, Steps};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
-use crate::{Class, Clock, FactError, Facts, Lookup, Site};
+use crate::{Class, Clock, FactError, Facts, Lookup, Site, Undone};
 
 /// An author's methods, with faults in between.
 pub(crate) struct SimSteps {
@@ -344,6 +344,9 @@ impl Steps for SimSteps {
     fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
         self.readable(self.inner.guard(state, transition, facts))
     }
+    fn retains(&self, transition: usize) -> Result<bool, FactError> {
+        self.inner.retains(transition)
+    }
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         self.readable(self.inner.wanted(transition, facts))
     }
@@ -395,23 +398,25 @@ impl Steps for SimSteps {
         self.look(Site::Lookup, ask, call)
     }
 
-    fn undo(&self, ask: Ask) -> Request<()> {
+    fn undo(&self, ask: Ask) -> Request<Undone> {
         self.send(
             Site::Undo,
             ask,
             |steps, ask| steps.inner.undo(ask),
-            |sim, ask, ()| {
-                sim.core().books.undone.insert(ask.transition);
+            |sim, ask, told| {
+                if *told == Undone::Done {
+                    sim.core().books.undone.insert(ask.transition);
+                }
             },
         )
     }
 
-    fn abort(&self, ask: Ask) -> Request<()> {
+    fn abort(&self, ask: Ask) -> Request<Undone> {
         self.send(
             Site::Abort,
             ask,
             |steps, ask| steps.inner.abort(ask),
-            |sim, ask, ()| {
+            |sim, ask, _| {
                 sim.core().books.aborted.insert(ask.transition);
             },
         )

@@ -53,6 +53,11 @@ impl Decoded {
         &self.known[self.record.undo.len()..][..self.record.unconfirmed.len()]
     }
 
+    /// The keys of what stays.
+    pub(crate) fn retained(&self) -> &[String] {
+        &self.known[self.record.undo.len() + self.record.unconfirmed.len()..][..self.record.retained.len()]
+    }
+
     /// The key of the effect that is under way.
     pub(crate) fn key_of_intent(&self) -> Option<&String> {
         self.record.intent.as_ref().and(self.known.last())
@@ -64,8 +69,9 @@ impl Decoded {
         };
         let live = record.undo.iter().map(|it| key(&it.transition, &it.subject, it.life));
         let unconfirmed = record.unconfirmed.iter().map(|it| key(&it.transition, &it.subject, it.life));
+        let retained = record.retained.iter().map(|it| key(&it.transition, &it.subject, it.life));
         let open = record.intent.iter().map(|it| key(&it.transition, &it.subject, it.life));
-        let known = live.chain(unconfirmed).chain(open).collect();
+        let known = live.chain(unconfirmed).chain(retained).chain(open).collect();
         let outline = outline(&record);
         Self { record, known, outline }
     }
@@ -77,12 +83,15 @@ fn outline(record: &Record) -> u64 {
     hash_facts(&record.facts, &mut hasher);
     (record.direction as u8, record.paused, record.undo.len(), record.unconfirmed.len()).hash(&mut hasher);
     for it in &record.undo {
-        (&it.transition, &it.subject, &it.state, it.clean).hash(&mut hasher);
+        (&it.transition, &it.subject, &it.state, it.clean, it.unmaking).hash(&mut hasher);
         hash_facts(&it.saved, &mut hasher);
     }
     for it in &record.unconfirmed {
-        (&it.transition, &it.subject, it.attempt, it.in_doubt, it.aborting, &it.spec).hash(&mut hasher);
+        (&it.transition, &it.subject, it.attempt, it.in_doubt, it.aborting, it.unmaking, &it.spec).hash(&mut hasher);
         hash_facts(&it.saved, &mut hasher);
+    }
+    for it in &record.retained {
+        (&it.transition, &it.subject, it.in_doubt, it.by as u8).hash(&mut hasher);
     }
     if let Some(it) = &record.intent {
         (&it.transition, &it.subject, it.action as u8, it.attempt, it.in_doubt, &it.spec).hash(&mut hasher);

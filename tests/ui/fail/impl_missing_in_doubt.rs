@@ -1,6 +1,6 @@
 #[path = "../worker.rs"]
 mod worker;
-use durable_fsm::Fsm;
+use durable_fsm::{Fsm, Undone};
 use worker::Worker;
 
 #[derive(Fsm)]
@@ -27,9 +27,9 @@ impl FlowTransitions for Provisioner {
     async fn lookup_make(&self, from: Start, _: &FlowAttempt) -> Result<durable_fsm::Lookup<Made>, No> {
         Ok(durable_fsm::Lookup::Ours(from.made("x".into())))
     }
-    async fn unmake(&self, made: &Made, _: &FlowAttempt) -> Result<(), No> {
+    async fn unmake(&self, made: &Made, _: &FlowAttempt) -> Result<Undone, No> {
         println!("{}", made.id);
-        Ok(())
+        Ok(Undone::Done)
     }
 }
 

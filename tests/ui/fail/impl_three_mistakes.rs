@@ -1,6 +1,6 @@
 #[path = "../worker.rs"]
 mod worker;
-use durable_fsm::Fsm;
+use durable_fsm::{Fsm, Undone};
 use worker::Worker;
 
 #[derive(Fsm)]
@@ -26,9 +26,9 @@ impl FlowTransitions for Provisioner {
     async fn make(&self, from: Start, _: &FlowAttempt) -> Result<Made, No> {
         Ok(from.made("x".into()))
     }
-    async fn unmake(&self, made: &Made, _: &FlowAttempt) -> Result<(), No> {
+    async fn unmake(&self, made: &Made, _: &FlowAttempt) -> Result<Undone, No> {
         println!("{}", made.id);
-        Ok(())
+        Ok(Undone::Done)
     }
     async fn more(&self, from: Made, _: &FlowAttempt) -> Result<Done, No> {
         Ok(from.done(DoneFacts { a: 1, b: 2 }))

@@ -1,6 +1,6 @@
 #[path = "../worker.rs"]
 mod worker;
-use durable_fsm::Fsm;
+use durable_fsm::{Fsm, Undone};
 use worker::Worker;
 
 #[derive(Fsm)]
@@ -32,8 +32,8 @@ impl FlowTransitions for Provisioner {
         drop(from);
         Ok(next)
     }
-    async fn deregister(&self, _: &Registered, _: &FlowAttempt) -> Result<(), No> {
-        Ok(())
+    async fn deregister(&self, _: &Registered, _: &FlowAttempt) -> Result<Undone, No> {
+        Ok(Undone::Done)
     }
     async fn place(&self, from: Registered, _: &FlowAttempt) -> Result<PlaceNext, No> {
         Ok(from.on_pod("p".into()).into())

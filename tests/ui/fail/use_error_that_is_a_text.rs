@@ -1,6 +1,6 @@
 #[path = "../worker.rs"]
 mod worker;
-use durable_fsm::Fsm;
+use durable_fsm::{Fsm, Undone};
 use worker::Worker;
 
 #[derive(Fsm)]
@@ -21,8 +21,8 @@ impl FlowTransitions for Provisioner {
     async fn register(&self, from: Requested, _: &FlowAttempt) -> Result<Registered, String> {
         Ok(from.registered("u".into()))
     }
-    async fn deregister(&self, _: &Registered, _: &FlowAttempt) -> Result<(), String> {
-        Ok(())
+    async fn deregister(&self, _: &Registered, _: &FlowAttempt) -> Result<Undone, String> {
+        Ok(Undone::Done)
     }
     fn check(&self, from: Registered, _: &FlowAttempt) -> Result<Registered, String> {
         Ok(from.registered_again())

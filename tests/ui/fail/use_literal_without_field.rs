@@ -1,6 +1,6 @@
 #[path = "../worker.rs"]
 mod worker;
-use durable_fsm::Fsm;
+use durable_fsm::{Fsm, Undone};
 use worker::Worker;
 
 #[derive(Fsm)]
@@ -30,8 +30,8 @@ impl FlowTransitions for Provisioner {
     async fn register(&self, from: Requested, _: &FlowAttempt) -> Result<Registered, No> {
         Ok(from.registered("u".into()))
     }
-    async fn deregister(&self, _: &Registered, _: &FlowAttempt) -> Result<(), No> {
-        Ok(())
+    async fn deregister(&self, _: &Registered, _: &FlowAttempt) -> Result<Undone, No> {
+        Ok(Undone::Done)
     }
     async fn place(&self, from: Registered, _: &FlowAttempt) -> Result<PlaceNext, No> {
         Ok(from.on_pod("p".into()).into())

@@ -2,7 +2,7 @@
 
 use super::App;
 use crate::testing::{At, Shelf, ShelfError, Sim, Thing, World};
-use crate::{Fsm, Lookup};
+use crate::{Fsm, Lookup, Undone};
 
 /// Takes over whatever has the right name.
 #[derive(Fsm)]
@@ -29,8 +29,8 @@ impl AdoptingTransitions for Adopting {
         let there = self.0.shelved().into_iter().find(|it| it.name == "admin");
         Ok(there.map_or(Lookup::Absent, |it| Lookup::Ours(from.ready(it.id))))
     }
-    async fn give_up(&self, made: &Ready, _: &AdoptingAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.account).await
+    async fn give_up(&self, made: &Ready, _: &AdoptingAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.account).await.map(Undone::from)
     }
 }
 

@@ -1,8 +1,8 @@
 //! A machine that is a bug: it goes by what was wanted when it began.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// A page in a window. What the page is to show is noted when the window is opened, and may have changed when it is published.
 #[derive(Fsm)]
@@ -30,15 +30,15 @@ impl EarlyTransitions for Early {
         let window = self.0.put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.opened(OpenedFacts { window, noted: *attempt.spec() }))
     }
-    async fn close(&self, made: &Opened, _: &EarlyAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.window).await
+    async fn close(&self, made: &Opened, _: &EarlyAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.window).await.map(Undone::from)
     }
     async fn publish(&self, from: Opened, attempt: &EarlyAttempt) -> Result<Ready, ShelfError> {
         let page = self.0.made_of(from.noted.to_string()).put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, version: *attempt.spec() }))
     }
-    async fn unpublish(&self, made: &Ready, _: &EarlyAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.page).await
+    async fn unpublish(&self, made: &Ready, _: &EarlyAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.page).await.map(Undone::from)
     }
     fn changed(&self, at: &Ready, app: &App) -> bool {
         at.version != app.0

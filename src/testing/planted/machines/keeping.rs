@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::App;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
-use crate::{Each, Fsm, Wait};
+use crate::{Each, Fsm, Undone, Wait};
 
 /// A page with its authors and its one image, which is replaced when the version changes.
 #[derive(Fsm)]
@@ -43,8 +43,14 @@ impl KeepingTransitions for Keeping {
     async fn add_image(&self, _: &Open, _: &String, attempt: &KeepingAttempt) -> Result<String, ShelfError> {
         self.0.put(attempt.key(), attempt.owner_tag()).await
     }
-    async fn remove_image(&self, _: &Open, _: &String, made: &String, _: &KeepingAttempt) -> Result<(), ShelfError> {
-        self.0.remove(made).await
+    async fn remove_image(
+        &self,
+        _: &Open,
+        _: &String,
+        made: &String,
+        _: &KeepingAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.0.remove(made).await.map(Undone::from)
     }
     fn authors(&self, _: &Open, app: &App) -> BTreeSet<String> {
         BTreeSet::from([format!("author-{}", app.0)])
@@ -52,14 +58,20 @@ impl KeepingTransitions for Keeping {
     async fn add_author(&self, _: &Open, _: &String, attempt: &KeepingAttempt) -> Result<String, ShelfError> {
         self.0.put(attempt.key(), attempt.owner_tag()).await
     }
-    async fn remove_author(&self, _: &Open, _: &String, made: &String, _: &KeepingAttempt) -> Result<(), ShelfError> {
-        self.0.remove(made).await
+    async fn remove_author(
+        &self,
+        _: &Open,
+        _: &String,
+        made: &String,
+        _: &KeepingAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.0.remove(made).await.map(Undone::from)
     }
     async fn publish(&self, from: Open, attempt: &KeepingAttempt) -> Result<Published, ShelfError> {
         Ok(from.published(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn unpublish(&self, made: &Published, _: &KeepingAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.page).await
+    async fn unpublish(&self, made: &Published, _: &KeepingAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.page).await.map(Undone::from)
     }
     async fn look(&self, from: Published, _: &KeepingAttempt) -> Result<Wait<Ready>, ShelfError> {
         Ok(Wait::Done(from.ready()))

@@ -1,8 +1,8 @@
 //! Two keyed things, and the same where nobody can see them.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// Two keyed things, and an update.
 #[derive(Fsm)]
@@ -32,8 +32,8 @@ impl KeyedTransitions for Keyed {
     async fn make_a(&self, from: Requested, attempt: &KeyedAttempt) -> Result<MadeA, ShelfError> {
         Ok(from.made_a(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_a(&self, made: &MadeA, _: &KeyedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.a).await
+    async fn drop_a(&self, made: &MadeA, _: &KeyedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.a).await.map(Undone::from)
     }
     async fn make_b(&self, from: MadeA, attempt: &KeyedAttempt) -> Result<MadeB, ShelfError> {
         Ok(from.made_b(self.0.put(attempt.key(), attempt.owner_tag()).await?))
@@ -41,8 +41,8 @@ impl KeyedTransitions for Keyed {
     fn note(&self, from: MadeB, attempt: &KeyedAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(*attempt.spec()))
     }
-    async fn drop_b(&self, made: &MadeB, _: &KeyedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.b).await
+    async fn drop_b(&self, made: &MadeB, _: &KeyedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.b).await.map(Undone::from)
     }
     fn changed(&self, at: &Ready, app: &App) -> bool {
         at.applied != app.0

@@ -1,8 +1,8 @@
 //! A thing that is copied before it goes.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// A thing, and a copy that stays when it goes.
 #[derive(Fsm)]
@@ -32,8 +32,8 @@ impl LeavingTransitions for Leaving {
     async fn make(&self, from: Requested, attempt: &LeavingAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.things.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn unmake(&self, made: &Ready, _: &LeavingAttempt) -> Result<(), ShelfError> {
-        self.things.remove(&made.thing).await
+    async fn unmake(&self, made: &Ready, _: &LeavingAttempt) -> Result<Undone, ShelfError> {
+        self.things.remove(&made.thing).await.map(Undone::from)
     }
     async fn copy(&self, from: Ready, attempt: &LeavingAttempt) -> Result<Copied, ShelfError> {
         Ok(from.copied(self.copies.put(attempt.key(), attempt.owner_tag()).await?))

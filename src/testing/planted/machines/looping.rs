@@ -1,8 +1,8 @@
 //! One thing that is replaced by a rewind.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// A page in a window, taken down and published again whenever it changes.
 #[derive(Fsm)]
@@ -29,15 +29,15 @@ impl LoopingTransitions for Looping {
     async fn open(&self, from: Requested, attempt: &LoopingAttempt) -> Result<Opened, ShelfError> {
         Ok(from.opened(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn close(&self, made: &Opened, _: &LoopingAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.window).await
+    async fn close(&self, made: &Opened, _: &LoopingAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.window).await.map(Undone::from)
     }
     async fn publish(&self, from: Opened, attempt: &LoopingAttempt) -> Result<Ready, ShelfError> {
         let page = self.0.made_of(attempt.spec().to_string()).put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, version: *attempt.spec() }))
     }
-    async fn unpublish(&self, made: &Ready, _: &LoopingAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.page).await
+    async fn unpublish(&self, made: &Ready, _: &LoopingAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.page).await.map(Undone::from)
     }
     fn changed(&self, at: &Ready, app: &App) -> bool {
         at.version != app.0

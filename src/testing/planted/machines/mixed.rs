@@ -1,8 +1,8 @@
 //! A machine that is a bug: it mixes up the spec of an attempt and the latest one.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// A page that is taken down and published again whenever the spec changes.
 #[derive(Fsm)]
@@ -29,8 +29,8 @@ impl<const SENT: bool, const RECORDED: bool> MixedTransitions for Mixed<SENT, RE
         let page = self.0.made_of(of(SENT).to_string()).put(attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(ReadyFacts { page, version: of(RECORDED) }))
     }
-    async fn unpublish(&self, made: &Ready, _: &MixedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.page).await
+    async fn unpublish(&self, made: &Ready, _: &MixedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.page).await.map(Undone::from)
     }
     fn changed(&self, at: &Ready, app: &App) -> bool {
         at.version != app.0

@@ -1,8 +1,8 @@
 //! A thing that cannot be asked for.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// One thing that cannot be asked for.
 #[derive(Fsm)]
@@ -25,11 +25,11 @@ impl OpaqueTransitions for Opaque {
     async fn buy(&self, from: Requested, attempt: &OpaqueAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.0.add(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn give_back(&self, made: &Ready, _: &OpaqueAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.licence).await
+    async fn give_back(&self, made: &Ready, _: &OpaqueAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.licence).await.map(Undone::from)
     }
-    async fn give_any_back(&self, _: &Requested, attempt: &OpaqueAttempt) -> Result<(), ShelfError> {
-        self.0.remove_key(attempt.key()).await
+    async fn give_any_back(&self, _: &Requested, attempt: &OpaqueAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove_key(attempt.key()).await.map(Undone::from)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// One thing, of a provider that answers when it has queued a request, and takes longer than is declared.
 #[derive(Fsm)]
@@ -31,8 +31,8 @@ impl QueueingTransitions for Queueing {
         self.1.core().fly(at, "the queue's make".to_owned(), made);
         Ok(from.ready())
     }
-    async fn drop_it(&self, _: &Ready, attempt: &QueueingAttempt) -> Result<(), ShelfError> {
-        self.0.remove_name("thing", attempt.owner_tag()).await
+    async fn drop_it(&self, _: &Ready, attempt: &QueueingAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove_name("thing", attempt.owner_tag()).await.map(Undone::from)
     }
 }
 

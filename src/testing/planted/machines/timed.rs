@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// Makes one thing at first, and two if it is late.
 #[derive(Fsm)]
@@ -30,8 +30,8 @@ impl TimedTransitions for Timed {
     async fn make_a(&self, from: Requested, attempt: &TimedAttempt) -> Result<MadeA, ShelfError> {
         Ok(from.made_a(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_a(&self, made: &MadeA, _: &TimedAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.a).await
+    async fn drop_a(&self, made: &MadeA, _: &TimedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.a).await.map(Undone::from)
     }
     async fn make_b(&self, from: MadeA, attempt: &TimedAttempt) -> Result<Ready, ShelfError> {
         if self.1.now() > Duration::from_secs(20) {
@@ -39,8 +39,8 @@ impl TimedTransitions for Timed {
         }
         Ok(from.ready(self.0.add(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_b(&self, _: &Ready, attempt: &TimedAttempt) -> Result<(), ShelfError> {
-        self.0.remove_key(attempt.key()).await
+    async fn drop_b(&self, _: &Ready, attempt: &TimedAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove_key(attempt.key()).await.map(Undone::from)
     }
 }
 

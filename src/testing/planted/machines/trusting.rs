@@ -1,8 +1,8 @@
 //! Machines that are bugs: one believes that what was begun was done, one leaves it half done.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{At, Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// Believes that what was begun was done; or leaves it half done.
 #[derive(Fsm)]
@@ -31,8 +31,8 @@ impl<const HALF: bool> TrustingTransitions for Trusting<HALF> {
         }
         Ok(from.ready(self.0.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn unmake(&self, made: &Ready, _: &TrustingAttempt) -> Result<(), ShelfError> {
-        self.0.remove(&made.thing).await
+    async fn unmake(&self, made: &Ready, _: &TrustingAttempt) -> Result<Undone, ShelfError> {
+        self.0.remove(&made.thing).await.map(Undone::from)
     }
 }
 

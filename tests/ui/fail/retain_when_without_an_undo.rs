@@ -7,7 +7,7 @@ use worker::Worker;
 #[fsm(name = "test.io/flow", version = 1, resource = Worker)]
 enum Flow {
     #[fsm(initial)]
-    #[transition(make -> Made, no_effect, undo = unmake)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none, retain_when = is_kept)]
     Start,
     #[fsm(resting)]
     Made { id: String },

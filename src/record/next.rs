@@ -3,12 +3,13 @@
 
 mod ahead;
 mod back;
+mod direction;
 mod effects;
 mod end;
 #[cfg(test)]
 mod legality;
 
-pub(crate) use back::{begins_leaving, is_on_the_way};
+pub(crate) use direction::{begins_leaving, is_on_the_way};
 pub(crate) use effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 
 use durable_fsm_graph::{Contract, Graph, Kind, Transition, Undo};

@@ -40,7 +40,7 @@ pub(crate) struct TransitionDecl {
     pub(crate) keys: Vec<Ident>,
 }
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "in_doubt",
     "undo",
     "retain_when",

@@ -1,7 +1,8 @@
 //! Going back, and what operators decide. Invariant: nothing leaves the list of live effects but what was undone.
 
-use durable_fsm_graph::{Graph, Kind, Transition, Undo};
+use durable_fsm_graph::{Kind, Undo};
 
+use super::direction::begins_leaving;
 use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
 use crate::Facts;
@@ -240,16 +241,4 @@ impl Change<'_, '_> {
         self.record.owner = owner;
         Ok(())
     }
-}
-
-/// Whether a deletion may begin with a step in this state.
-pub(crate) fn begins_leaving(graph: &Graph<'_>, state: &str) -> bool {
-    let here = graph.state(state).map(|(_, state)| state.transitions).unwrap_or_default();
-    here.iter().filter_map(|index| graph.transitions.get(*index)).any(|step| step.on_delete)
-}
-
-/// Whether the machine takes this step from this state in this direction.
-pub(crate) fn is_on_the_way(graph: &Graph<'_>, state: &str, step: &Transition<'_>, direction: Direction) -> bool {
-    let leaves = step.on_delete || graph.state(state).is_some_and(|(_, state)| state.leaving);
-    leaves == (direction == Direction::Leaving)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Each, Fsm, Outcome, Resource, ResourceId};
+use durable_fsm::{Each, Fsm, Outcome, Resource, ResourceId, Undone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// How often something was asked of this thread.
@@ -111,8 +111,8 @@ impl CostTransitions for Nothing {
         assert!(attempt.spec().members < 10_000);
         Ok(Made(attempt.key().to_owned()))
     }
-    async fn remove(&self, _: &Open, _: &String, _: &Made, _: &CostAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn remove(&self, _: &Open, _: &String, _: &Made, _: &CostAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     /// Any three of five.
     fn quorum(&self, at: &Open, _: &Team) -> BTreeSet<String> {
@@ -124,8 +124,8 @@ impl CostTransitions for Nothing {
     async fn elect(&self, _: &Open, _: &String, attempt: &CostAttempt) -> Result<String, Infallible> {
         Ok(attempt.key().to_owned())
     }
-    async fn recall(&self, _: &Open, _: &String, _: &String, _: &CostAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn recall(&self, _: &Open, _: &String, _: &String, _: &CostAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
     fn grants(&self, at: &Open, _: &Team) -> BTreeSet<String> {
         at.quorum.keys().cloned().collect()
@@ -134,8 +134,8 @@ impl CostTransitions for Nothing {
         assert!(at.quorum.contains_key(who), "its set is as it is now");
         Ok(attempt.key().to_owned())
     }
-    async fn revoke(&self, _: &Open, _: &String, _: &String, _: &CostAttempt) -> Result<(), Infallible> {
-        Ok(())
+    async fn revoke(&self, _: &Open, _: &String, _: &String, _: &CostAttempt) -> Result<Undone, Infallible> {
+        Ok(Undone::Done)
     }
 }
 

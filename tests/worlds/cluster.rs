@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use durable_fsm::testing::{Explorer, Shelf, ShelfError, Sim, Thing, Timer, World, explore};
-use durable_fsm::{Each, Fsm, Lookup, Wait};
+use durable_fsm::{Each, Fsm, Lookup, Undone, Wait};
 
 use super::resource::App;
 
@@ -114,32 +114,32 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
     async fn make_project(&self, from: Requested, attempt: &ClusterAttempt) -> Result<ProjectMade, ShelfError> {
         Ok(from.project_made(self.projects.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_project(&self, made: &ProjectMade, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.projects.remove(&made.project).await
+    async fn delete_project(&self, made: &ProjectMade, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.projects.remove(&made.project).await.map(Undone::from)
     }
     async fn make_network(&self, from: ProjectMade, attempt: &ClusterAttempt) -> Result<NetworkMade, ShelfError> {
         Ok(from.network_made(self.networks.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_network(&self, made: &NetworkMade, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.networks.remove(&made.network).await
+    async fn delete_network(&self, made: &NetworkMade, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.networks.remove(&made.network).await.map(Undone::from)
     }
     async fn make_subnet(&self, from: NetworkMade, attempt: &ClusterAttempt) -> Result<SubnetMade, ShelfError> {
         Ok(from.subnet_made(self.networks.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_subnet(&self, made: &SubnetMade, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.networks.remove(&made.subnet).await
+    async fn delete_subnet(&self, made: &SubnetMade, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.networks.remove(&made.subnet).await.map(Undone::from)
     }
     async fn open_firewall(&self, from: SubnetMade, attempt: &ClusterAttempt) -> Result<Guarded, ShelfError> {
         Ok(from.guarded(self.networks.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn close_firewall(&self, made: &Guarded, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.networks.remove(&made.rules).await
+    async fn close_firewall(&self, made: &Guarded, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.networks.remove(&made.rules).await.map(Undone::from)
     }
     async fn make_key(&self, from: Guarded, attempt: &ClusterAttempt) -> Result<Keyed, ShelfError> {
         Ok(from.keyed(self.keys.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_key(&self, made: &Keyed, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.keys.remove(&made.key).await
+    async fn delete_key(&self, made: &Keyed, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.keys.remove(&made.key).await.map(Undone::from)
     }
     async fn make_disk(&self, from: Keyed, attempt: &ClusterAttempt) -> Result<DiskOrdered, ShelfError> {
         self.disk.start_once(Duration::from_secs(600));
@@ -150,8 +150,8 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
         let found = shelved.find(|it| it.key == attempt.key()).map(|it| from.disk_ordered(it.id));
         Ok(found.map_or(Lookup::Absent, Lookup::Ours))
     }
-    async fn delete_disk(&self, made: &DiskOrdered, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.machines.remove(&made.disk).await
+    async fn delete_disk(&self, made: &DiskOrdered, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.machines.remove(&made.disk).await.map(Undone::from)
     }
     async fn await_disk(&self, from: DiskOrdered, _: &ClusterAttempt) -> Result<Wait<DiskReady>, ShelfError> {
         Ok(self.look(&self.disk, || from.disk_ready()))
@@ -165,8 +165,8 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
         let found = shelved.find(|it| it.key == attempt.key()).map(|it| from.booting(it.id));
         Ok(found.map_or(Lookup::Absent, Lookup::Ours))
     }
-    async fn shut_down(&self, made: &Booting, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.machines.remove(&made.machine).await
+    async fn shut_down(&self, made: &Booting, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.machines.remove(&made.machine).await.map(Undone::from)
     }
     async fn await_boot(&self, from: Booting, _: &ClusterAttempt) -> Result<Wait<Booted>, ShelfError> {
         Ok(self.look(&self.boot, || from.booted()))
@@ -174,15 +174,15 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
     async fn take_address(&self, from: Booted, attempt: &ClusterAttempt) -> Result<Addressed, ShelfError> {
         Ok(from.addressed(self.networks.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn give_address_back(&self, made: &Addressed, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.networks.remove(&made.address).await
+    async fn give_address_back(&self, made: &Addressed, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.networks.remove(&made.address).await.map(Undone::from)
     }
     async fn point_name(&self, from: Addressed, attempt: &ClusterAttempt) -> Result<NamePointed, ShelfError> {
         self.name.start_once(Duration::from_secs(300));
         Ok(from.name_pointed(self.names.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn drop_name(&self, made: &NamePointed, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.names.remove(&made.name).await
+    async fn drop_name(&self, made: &NamePointed, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.names.remove(&made.name).await.map(Undone::from)
     }
     async fn await_name(&self, from: NamePointed, _: &ClusterAttempt) -> Result<Wait<NameKnown>, ShelfError> {
         Ok(self.look(&self.name, || from.name_known()))
@@ -195,8 +195,8 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
         self.certificate.start_once(Duration::from_secs(180));
         Ok(from.certificate_ordered(self.names.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn revoke_certificate(&self, made: &CertificateOrdered, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.names.remove(&made.order).await
+    async fn revoke_certificate(&self, made: &CertificateOrdered, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.names.remove(&made.order).await.map(Undone::from)
     }
     async fn await_certificate(
         &self,
@@ -210,11 +210,12 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
         let is_private = attempt.spec().image.ends_with("private");
         Ok(if is_private { from.private(made).into() } else { from.public(made).into() })
     }
-    async fn conceal(&self, made: ExposeMade<'_>, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        match made {
+    async fn conceal(&self, made: ExposeMade<'_>, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        (match made {
             ExposeMade::Public(made) => self.networks.remove(&made.balancer).await,
             ExposeMade::Private(made) => self.networks.remove(&made.tunnel).await,
-        }
+        })
+        .map(Undone::from)
     }
     fn open_public(&self, from: Public, attempt: &ClusterAttempt) -> Result<Serving, ShelfError> {
         Ok(from.serving(attempt.resource().0.image.clone()))
@@ -228,8 +229,14 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
     async fn add_node(&self, _: &Serving, _: &String, attempt: &ClusterAttempt) -> Result<String, ShelfError> {
         self.machines.put(attempt.key(), attempt.owner_tag()).await
     }
-    async fn remove_node(&self, _: &Serving, _: &String, made: &String, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.machines.remove(made).await
+    async fn remove_node(
+        &self,
+        _: &Serving,
+        _: &String,
+        made: &String,
+        _: &ClusterAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.machines.remove(made).await.map(Undone::from)
     }
     fn users(&self, _: &Serving, _: &App) -> BTreeSet<String> {
         ["admin", "reader"].map(str::to_owned).into()
@@ -237,8 +244,14 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
     async fn add_user(&self, _: &Serving, _: &String, attempt: &ClusterAttempt) -> Result<String, ShelfError> {
         self.members.put(attempt.key(), attempt.owner_tag()).await
     }
-    async fn remove_user(&self, _: &Serving, _: &String, made: &String, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.members.remove(made).await
+    async fn remove_user(
+        &self,
+        _: &Serving,
+        _: &String,
+        made: &String,
+        _: &ClusterAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.members.remove(made).await.map(Undone::from)
     }
     fn grants(&self, at: &Serving, _: &App) -> BTreeSet<String> {
         at.users.keys().cloned().collect()
@@ -246,8 +259,8 @@ impl<const ASKS: bool> ClusterTransitions for Cloud<ASKS> {
     async fn grant(&self, _: &Serving, _: &String, attempt: &ClusterAttempt) -> Result<String, ShelfError> {
         self.members.put(attempt.key(), attempt.owner_tag()).await
     }
-    async fn revoke(&self, _: &Serving, _: &String, made: &String, _: &ClusterAttempt) -> Result<(), ShelfError> {
-        self.members.remove(made).await
+    async fn revoke(&self, _: &Serving, _: &String, made: &String, _: &ClusterAttempt) -> Result<Undone, ShelfError> {
+        self.members.remove(made).await.map(Undone::from)
     }
     fn is_outdated(&self, at: &Serving, app: &App) -> bool {
         at.image != app.0.image

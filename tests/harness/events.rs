@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
-use durable_fsm::{Fsm, Wait};
+use durable_fsm::{Fsm, Undone, Wait};
 
 use crate::worlds::resource::App;
 
@@ -41,8 +41,8 @@ impl EventsTransitions for Cloud {
     async fn create_pod(&self, from: Requested, attempt: &EventsAttempt) -> Result<Created, ShelfError> {
         Ok(from.created(self.pods.put(attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn delete_pod(&self, made: &Created, _: &EventsAttempt) -> Result<(), ShelfError> {
-        self.pods.remove(&made.pod).await
+    async fn delete_pod(&self, made: &Created, _: &EventsAttempt) -> Result<Undone, ShelfError> {
+        self.pods.remove(&made.pod).await.map(Undone::from)
     }
     async fn wait_pod(&self, from: Created, _: &EventsAttempt) -> Result<Wait<Running>, ShelfError> {
         let is_ready = self.is_ready.load(Ordering::SeqCst) || self.sim.now() >= Duration::from_secs(4);
@@ -51,8 +51,8 @@ impl EventsTransitions for Cloud {
     async fn claim_alias(&self, from: Running, attempt: &EventsAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.aliases.claim("alias", attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn release_alias(&self, made: &Ready, _: &EventsAttempt) -> Result<(), ShelfError> {
-        self.aliases.remove(&made.alias).await
+    async fn release_alias(&self, made: &Ready, _: &EventsAttempt) -> Result<Undone, ShelfError> {
+        self.aliases.remove(&made.alias).await.map(Undone::from)
     }
 }
 

@@ -289,7 +289,8 @@ impl Change<'_, '_> {
         after: std::time::Duration,
         generation: u64,
     ) {
-        let is_undo = !what.starts_with('`');
+        // On the way back a step is repeated only to be undone.
+        let is_undo = !what.starts_with('`') || !self.record.direction.is_forward();
         match class {
             Class::Unknown | Class::NotApplied { .. } => self.unblock(),
             Class::Rejected => {

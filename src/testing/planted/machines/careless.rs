@@ -1,8 +1,8 @@
 //! Machines that are bugs, with a name that others may have: one removes whatever has it, one demands that its own is still there.
 
 use super::App;
-use crate::Fsm;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
+use crate::{Fsm, Undone};
 
 /// One thing with a name.
 #[derive(Fsm)]
@@ -26,17 +26,17 @@ impl<const ANY: bool, const MUST_FIND: bool> CarelessTransitions for Careless<AN
     async fn claim(&self, from: Requested, attempt: &CarelessAttempt) -> Result<Ready, ShelfError> {
         Ok(from.ready(self.0.claim("bucket", attempt.key(), attempt.owner_tag()).await?))
     }
-    async fn give_up(&self, made: &Ready, attempt: &CarelessAttempt) -> Result<(), ShelfError> {
+    async fn give_up(&self, made: &Ready, attempt: &CarelessAttempt) -> Result<Undone, ShelfError> {
         if MUST_FIND && self.0.get(&made.bucket).is_none() {
             return Err(ShelfError::Unknown(made.bucket.clone()));
         }
-        self.0.remove_name("bucket", attempt.owner_tag()).await
+        self.0.remove_name("bucket", attempt.owner_tag()).await.map(Undone::from)
     }
-    async fn give_any_up(&self, _: &Requested, attempt: &CarelessAttempt) -> Result<(), ShelfError> {
+    async fn give_any_up(&self, _: &Requested, attempt: &CarelessAttempt) -> Result<Undone, ShelfError> {
         for there in self.0.shelved().iter().filter(|it| ANY || it.owner == attempt.owner_tag()) {
             self.0.remove(&there.id).await?;
         }
-        Ok(())
+        Ok(Undone::Done)
     }
 }
 

@@ -78,10 +78,10 @@ impl HumanTransitions for Cloud {
         _: &Option<String>,
         attempt: &HumanAttempt,
     ) -> Result<Undone, ShelfError> {
-        self.revoke(format!("team {subject}"), attempt).await.map(Undone::from)
+        self.revoke(format!("team {subject}"), attempt).await
     }
     async fn withdraw_team(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<Undone, ShelfError> {
-        self.revoke(format!("team {subject}"), attempt).await.map(Undone::from)
+        self.revoke(format!("team {subject}"), attempt).await
     }
     fn workers(&self, _: &Ready, human: &Human) -> BTreeSet<String> {
         human.spec.accessible_workers.clone()
@@ -101,10 +101,10 @@ impl HumanTransitions for Cloud {
         _: &Option<String>,
         attempt: &HumanAttempt,
     ) -> Result<Undone, ShelfError> {
-        self.revoke(format!("worker {subject}"), attempt).await.map(Undone::from)
+        self.revoke(format!("worker {subject}"), attempt).await
     }
     async fn withdraw_worker(&self, _: &Ready, subject: &String, attempt: &HumanAttempt) -> Result<Undone, ShelfError> {
-        self.revoke(format!("worker {subject}"), attempt).await.map(Undone::from)
+        self.revoke(format!("worker {subject}"), attempt).await
     }
     fn display_name_changed(&self, at: &Ready, human: &Human) -> bool {
         at.display_name != human.spec.display_name

@@ -145,7 +145,13 @@ impl<P: Probe> Pass<'_, P> {
         let (name, subject) = &self.about;
         let of = subject.as_ref().map(|subject| format!(" for {subject}")).unwrap_or_default();
         let why = format!("the undo of `{name}`{of} is not done yet; it is asked again at {}", self.now().later(after));
-        self.wait(after, why).await
+        // Where somebody else has written first, the answer is written again: the next round has to wait all the same.
+        loop {
+            self.wait(after, why.clone()).await?;
+            if self.learnt.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Asks the provider. True if the method is to be called.

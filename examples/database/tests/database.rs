@@ -1,0 +1,172 @@
+//! The database under every pair of faults, on a provider in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use durable_fsm::testing::{At, Shelf, ShelfError, Sim, Thing, World};
+use durable_fsm::{Undone, Wait};
+use example_database::*;
+
+/// How long it takes until a backup is written.
+const BACKUP: Duration = Duration::from_secs(90);
+/// How long it takes until a server has closed its connections.
+const DRAIN: Duration = Duration::from_secs(40);
+
+/// A provider in memory. What is slow there is slow by the clock of the simulation.
+#[derive(Clone)]
+struct Cloud {
+    volumes: Shelf,
+    servers: Shelf,
+    accounts: Shelf,
+    backups: Shelf,
+    /// Since when backups are written and servers are stopped, by key.
+    since: Arc<Mutex<BTreeMap<String, Duration>>>,
+    sim: Sim,
+}
+
+impl Cloud {
+    /// How much is left of something that takes this long, and began when it was asked for first.
+    fn left(&self, key: &str, takes: Duration) -> Duration {
+        let now = self.sim.now();
+        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_insert(now);
+        (since + takes).saturating_sub(now)
+    }
+}
+
+impl DatabaseTransitions for Cloud {
+    type Error = ShelfError;
+
+    async fn create_volume(&self, from: Requested, attempt: &DatabaseAttempt) -> Result<Empty, ShelfError> {
+        Ok(from.empty(self.volumes.put(attempt.key(), attempt.owner_tag()).await?))
+    }
+
+    async fn delete_volume(&self, made: &Empty, _: &DatabaseAttempt) -> Result<Undone, ShelfError> {
+        self.volumes.remove(&made.volume).await.map(Undone::from)
+    }
+
+    async fn fill(&self, from: Empty, attempt: &DatabaseAttempt) -> Result<FillNext, ShelfError> {
+        self.sim.pause().await;
+        Ok(match &attempt.spec().restore_from {
+            Some(backup) => from.restored(backup.clone()).into(),
+            None => from.initialised().into(),
+        })
+    }
+
+    async fn start(&self, from: StartFrom, attempt: &DatabaseAttempt) -> Result<Serving, ShelfError> {
+        let server = self.servers.put(attempt.key(), attempt.owner_tag()).await?;
+        Ok(from.serving(ServingFacts { server, release: attempt.spec().release.clone() }))
+    }
+
+    async fn stop(&self, made: &Serving, attempt: &DatabaseAttempt) -> Result<Undone, ShelfError> {
+        let left = self.left(attempt.key(), DRAIN);
+        if !left.is_zero() {
+            self.sim.pause().await;
+            return Ok(Undone::NotYetFor(left));
+        }
+        self.servers.remove(&made.server).await.map(Undone::from)
+    }
+
+    fn is_upgrade_approved(&self, at: &Serving, database: &Database) -> bool {
+        at.release != database.spec.release && database.spec.release == database.spec.approved
+    }
+
+    fn users(&self, _: &Serving, database: &Database) -> BTreeSet<String> {
+        database.spec.users.clone()
+    }
+
+    async fn create_user(&self, _: &Serving, _: &String, attempt: &DatabaseAttempt) -> Result<String, ShelfError> {
+        self.accounts.put(attempt.key(), attempt.owner_tag()).await
+    }
+
+    async fn drop_user(
+        &self,
+        _: &Serving,
+        _: &String,
+        made: &String,
+        _: &DatabaseAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.accounts.remove(made).await.map(Undone::from)
+    }
+
+    async fn start_last_backup(&self, from: Serving, attempt: &DatabaseAttempt) -> Result<BackingUp, ShelfError> {
+        let backup = self.backups.put(attempt.key(), attempt.owner_tag()).await?;
+        self.left(&backup, BACKUP);
+        Ok(from.backing_up(backup))
+    }
+
+    async fn delete_backup(&self, made: &BackingUp, _: &DatabaseAttempt) -> Result<Undone, ShelfError> {
+        self.backups.remove(&made.last_backup).await.map(Undone::from)
+    }
+
+    fn keeps_last_backup(&self, database: &Database) -> bool {
+        database.spec.keep_last_backup
+    }
+
+    async fn await_backup(&self, from: BackingUp, _: &DatabaseAttempt) -> Result<Wait<BackedUp>, ShelfError> {
+        let left = self.left(&from.last_backup, BACKUP);
+        Ok(if left.is_zero() { Wait::Done(from.backed_up()) } else { Wait::NotYet })
+    }
+}
+
+fn database(release: &str, approved: &str, restore_from: Option<&str>, keep_last_backup: bool) -> Database {
+    Database {
+        name: "orders".to_owned(),
+        uid: "00000000-0000-4000-8000-000000000001".to_owned(),
+        spec: DatabaseSpec {
+            release: release.to_owned(),
+            approved: approved.to_owned(),
+            users: BTreeSet::from(["ann".to_owned(), "bob".to_owned()]),
+            restore_from: restore_from.map(str::to_owned),
+            keep_last_backup,
+            deletion_protection: false,
+        },
+    }
+}
+
+impl World for Cloud {
+    type Machine = DatabaseFlow;
+    type Transitions = Self;
+
+    fn new(sim: &Sim) -> Self {
+        Self {
+            volumes: Shelf::new(sim, "volume"),
+            servers: Shelf::new(sim, "server"),
+            accounts: Shelf::new(sim, "account"),
+            backups: Shelf::new(sim, "backup"),
+            since: Arc::default(),
+            sim: sim.clone(),
+        }
+    }
+
+    fn transitions(&self) -> Self {
+        self.clone()
+    }
+
+    fn resource() -> Database {
+        database("17", "17", None, true)
+    }
+
+    fn inventory(&self) -> Vec<Thing> {
+        [self.volumes.inventory(), self.servers.inventory(), self.accounts.inventory(), self.backups.inventory()]
+            .concat()
+    }
+
+    fn check(&self, at: &At<'_, Database>) -> Result<(), String> {
+        let is_there = |kind| at.things.iter().any(|thing| thing.kind == kind);
+        let backs_up = at.record.is_some_and(|record| record.state == "BackingUp" && record.direction.is_forward());
+        if backs_up && !(is_there("volume") && is_there("server")) {
+            return Err("what is being backed up is gone".to_owned());
+        }
+        Ok(())
+    }
+}
+
+durable_fsm::survive! {
+    mod survives for Cloud { create_volume, fill, start, create_user, start_last_backup }
+    waits { await_backup }
+    worlds {
+        initialised => [database("17", "17", None, true), database("18", "17", None, true), database("18", "18", None, true)],
+        restored => [database("17", "17", Some("nightly"), false)],
+    }
+}

@@ -82,8 +82,10 @@ impl<W: World> Runner<'_, W> {
     fn compare(&mut self, clean: Option<&Clean>) {
         let core = self.sim.core();
         let state = core.stored.record().map(|it| it.state.clone()).unwrap_or_default();
-        let unconfirmed = core.stored.decoded.as_ref().map(|it| it.unconfirmed().to_vec()).unwrap_or_default();
-        let spare = |key: &String| unconfirmed.contains(key) || !core.books.is_owned(key);
+        // What is not certain may be there or not, and what was retained before is no part of what is wanted now.
+        let more =
+            core.stored.decoded.as_ref().map(|it| [it.unconfirmed(), it.retained()].concat()).unwrap_or_default();
+        let spare = |key: &String| more.contains(key) || !core.books.is_owned(key);
         let is_spare = |thing: &Thing| match &thing.key {
             Some(key) => spare(key),
             None => core.by_itself.strangers.contains(thing),

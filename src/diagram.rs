@@ -40,7 +40,7 @@ pub use durable_fsm_graph::png;
 pub use durable_fsm_graph::{Overlay, Step, Stopped, assert_current, dot, mermaid, svg, terminal};
 
 use crate::graph::Graph;
-use crate::record::{Direction, Record, Stamp};
+use crate::record::{Record, Stamp};
 use way::Way;
 
 /// What a diagram shows of a record.
@@ -100,7 +100,7 @@ impl<'r> Live<'r> {
             under_way: self.under_way,
             in_doubt: record.intent.as_ref().is_some_and(|intent| intent.in_doubt),
             paused: record.paused,
-            undoing: record.direction != Direction::Forward,
+            undoing: !record.direction.is_forward(),
             stopped: held.or(blocked),
             undone: &self.undone,
             pending_undo: &self.pending,

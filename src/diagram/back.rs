@@ -3,11 +3,11 @@
 
 use durable_fsm_graph::{Graph, Step, Undo};
 
-use crate::record::{Direction, Record};
+use crate::record::Record;
 
 /// The transitions that are undone, in declared order, and those that are left, the next one first. Nothing, while the machine goes forward.
 pub(super) fn of(graph: &Graph<'_>, record: &Record, walked: &[Step]) -> (Vec<usize>, Vec<usize>) {
-    if record.direction == Direction::Forward {
+    if record.direction.is_forward() {
         return (vec![], vec![]);
     }
     let undoable = |name: &str| {

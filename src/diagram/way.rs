@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use durable_fsm_graph::{Graph, Kind, Step, Undo};
 
-use crate::record::{Direction, Record};
+use crate::record::Record;
 
 /// The states that were visited and the edges that were walked, since the beginning or the last roll-back.
 pub(super) struct Way {
@@ -95,7 +95,7 @@ impl Found<'_> {
             }
             self.visited.extend(self.source(index));
             // On the way back an effect can turn out to have been made, though the machine never moved on from there.
-            let moved = self.record.direction == Direction::Forward || !is_here(index);
+            let moved = self.record.direction.is_forward() || !is_here(index);
             let reached =
                 effect.state.as_ref().map_or(step.to.first().copied(), |name| Some(self.graph.state(name)?.0));
             if let Some(to) = reached.filter(|_| moved) {

@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use durable_fsm::diagram::Live;
 use durable_fsm::record::{BlockedReason, Direction, HeldReason, Record, Resolution};
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Plan, RecordId, Resource, ResourceId, Store as _, Undone, Wait};
+use durable_fsm::{
+    Class, Classify, Clock as _, Fsm, Outcome, Plan, RecordId, Resource, ResourceId, Store as _, Undone, Wait,
+};
 
 use crate::golden::check_bytes;
 use crate::world::ManualClock;
@@ -184,7 +187,10 @@ async fn a_deletion_begins_with_its_own_steps_and_undoes_what_was_made_after_the
     };
     assert!(reason.contains("`await_backup`"), "{reason}");
     check_bytes("leaving", &DatabaseFlow::GRAPH, &bench.bytes().await);
-    assert_eq!(bench.record().await.direction, Direction::Leaving);
+    let record = bench.record().await;
+    assert_eq!(record.direction, Direction::Leaving);
+    let live = Live::of(&DatabaseFlow::GRAPH, "default/orders", &record, bench.clock.wall());
+    assert!(!live.overlay().undoing, "nothing is undone yet");
     assert_eq!(bench.host.calls(), ["start_backup", "await_backup"]);
     *bench.host.finished.lock().unwrap() = true;
     assert!(matches!(bench.settle(&deleted()).await, Outcome::Gone));

@@ -15,7 +15,8 @@ use super::sim::Point;
 use super::world::World;
 use crate::Machine;
 
-/// Choices of faults, one after the other. Which faults these are depends on the machine: [`Explorer::plan`] tells.
+/// Choices of faults, one after the other. Which faults these are depends on the machine: [`Explorer::plan`] tells. Faults that are several already,
+/// such as an outage or an unnoticed restore, strike alone and are not among them.
 #[derive(Debug, Clone)]
 pub struct Picks(Vec<Index>);
 
@@ -38,7 +39,7 @@ impl<W: World> Explorer<W> {
             let run = run(self.as_rig(), &faults, &Manner::default());
             let menu: Vec<(Point, Fault)> = run.seen[run.fired_at.min(run.seen.len())..]
                 .iter()
-                .flat_map(|seen| faults_of::<W>(seen.menu).map(|fault| (seen.point.clone(), fault)))
+                .flat_map(|seen| faults_of::<W>(seen.menu & !Fault::ALONE).map(|fault| (seen.point.clone(), fault)))
                 .collect();
             if menu.is_empty() || run.violation.is_some() {
                 break;

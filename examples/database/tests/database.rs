@@ -168,8 +168,8 @@ fn a_database_that_begins_empty_survives_every_fault() {
     let released = |release, approved| database(release, approved, None, true);
     let specs = vec![released("17", "17"), released("18", "17"), released("18", "18")];
     let explorer = explore::<Cloud>().resources(specs).idle_edit(1);
-    let unreached = ["fill -> Restored", "upgrade -> Restored", "undo start_last_backup"];
-    unreached.into_iter().fold(explorer, |explorer, what| explorer.unreached(what)).run().assert_ok();
+    let explorer = explorer.unreached("fill -> Restored").unreached("upgrade -> Restored");
+    explorer.unreached("undo start_last_backup").run().assert_ok();
 }
 
 #[test]

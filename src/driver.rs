@@ -8,6 +8,7 @@ mod backoff;
 mod base;
 mod brake;
 mod decide;
+mod decision;
 mod incarnation;
 mod load;
 mod lost;
@@ -15,13 +16,14 @@ mod pass;
 mod seen;
 mod sets;
 mod sightings;
+mod undoing;
 pub(crate) mod waits;
 mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use decide::{Decision, Ending};
+pub(crate) use decision::{Decision, Ending};
 use incarnation::Incarnation;
 pub(crate) use pass::{Planned, Report};
 use sightings::OpenEnd;

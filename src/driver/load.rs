@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::base::Base;
 use super::brake::Brake;
-use super::decide::Ending;
+use super::decision::Ending;
 use super::incarnation::call_of;
 use super::lost;
 use super::pass::{Halt, Pass, stop};

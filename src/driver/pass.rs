@@ -8,7 +8,8 @@ use durable_fsm_graph::{Kind, Retry as Backoff};
 
 use super::base::Base;
 use super::brake::Brake;
-use super::decide::{BEHIND_FOR, Decision, Ending, Surroundings, decide, turns_to_delete};
+use super::decide::{decide, turns_to_delete};
+use super::decision::{BEHIND_FOR, Decision, Ending, Surroundings};
 use super::incarnation::call_of;
 use super::lost;
 use super::seen::{self, Untold};

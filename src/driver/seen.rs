@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::{Instrument as _, Level, Span, field};
 
-use super::decide::Ending;
+use super::decision::Ending;
 use crate::record::{BlockedReason, Event, Held, Record};
 use crate::{Class, RecordId, Site};
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::base::Base;
-use super::decide::Ending;
+use super::decision::Ending;
 use super::pass::{Halt, Pass, stop};
 use super::sightings::OpenEnd;
 use crate::probe::{Probe, Side, Site};

@@ -1,0 +1,197 @@
+//! What a pass may do next, and what that depends on besides the record. Invariant: nothing here writes, calls or waits; how long something lasts is
+//! read from sightings and clocks that the pass has looked at.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use durable_fsm_graph::{Contract, InDoubt, Transition, Transport, Undo};
+
+use super::sightings::{OpenEnd, Sightings, Whose};
+use super::waits::LONGEST_WAIT;
+use crate::FactError;
+use crate::record::{Action, Blocked, Direction, HeldReason, Record, Stamp, Unconfirmed};
+use crate::steps::Steps;
+
+/// How long whoever gave a resource that is out of date gets to learn of the newer one.
+pub(super) const BEHIND_FOR: Duration = Duration::from_secs(1);
+
+/// What a pass does next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Decision {
+    /// Stop here.
+    Stop(Ending),
+    /// Stop here and come back after this long, for this reason.
+    Wait(Duration, String),
+    /// Turn to undoing; for a rewind, back to the mark of this state.
+    Turn(Direction, Option<String>),
+    /// What blocked it has changed.
+    Release,
+    /// Write an intent, then call. With `set_aside`, an open intent is set aside for its abort in the same write.
+    Begin { transition: usize, subject: Option<String>, action: Action, set_aside: bool },
+    /// Take the open intent over, then resolve it.
+    TakeOver,
+    /// The outcome of the open intent stays in doubt; it is settled at its place on the way back.
+    SetAside,
+    /// A person has to look.
+    Hold { reason: HeldReason, message: String },
+    /// Run a transition without effect, or let one that waits look.
+    Compute { transition: usize },
+    /// What this step has made stays, because the machine says so.
+    Retain { transition: usize, subject: Option<String>, life: u64 },
+    /// A member that nothing undoes leaves its set.
+    Drop { transition: usize, subject: String },
+    /// An unconfirmed step has nothing to undo, or certainly made nothing.
+    Clear(Unconfirmed),
+    /// Everything is undone; begin again.
+    BeginAgain,
+    /// Everything is undone; remove the record.
+    Remove,
+}
+
+/// Where a pass ends.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Ending {
+    Resting,
+    Progressing(Duration),
+    Blocked(Duration),
+    Held,
+    Paused,
+    /// It rests, and its deletion is refused for this reason.
+    Kept(String),
+    Gone,
+}
+
+/// What a decision depends on besides the record.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) whose: Whose,
+    pub(crate) steps: &'a dyn Steps,
+    pub(crate) sightings: &'a Sightings,
+    /// Whether the record was ever written.
+    pub(crate) stored: bool,
+    pub(crate) wall: Stamp,
+    pub(crate) monotonic: Duration,
+    pub(crate) deleting: bool,
+    /// It is the store that says so.
+    pub(crate) told: bool,
+    /// It is to be deleted, and the resource refuses that, for this reason.
+    pub(crate) kept: Option<&'a str>,
+    pub(crate) paused: bool,
+    pub(crate) generation: u64,
+    /// The spec is an old one: that it is another than before is no change.
+    pub(crate) behind: bool,
+    /// The resource that was given is another by now.
+    pub(crate) outdated: bool,
+    /// Whether the call that wrote an intent is known to be over.
+    pub(crate) is_gone: &'a dyn Fn(&str) -> bool,
+}
+
+impl Surroundings<'_> {
+    /// How long it takes until an attempt that left this open can no longer do anything.
+    pub(super) fn until_quiet(&self, open: OpenEnd<'_>, contract: &Contract<'_>) -> Option<Duration> {
+        self.sightings.until_quiet(self.whose, open, contract, self.monotonic)
+    }
+
+    /// How long it takes until nothing of before a roll-back can do anything any more: an undo may be by name, and the name is about to be
+    /// used again; so it is with what has no undo and was sent.
+    pub(super) fn until_undone(&self, record: &Record) -> Option<Duration> {
+        let contracts = self.steps.graph().transitions.iter().filter_map(|step| step.contract());
+        // Where requests are delivered once, an undo that was answered leaves nothing. What has no undo is not listed, so it may still come.
+        let lasts = |contract: &&Contract<'_>| {
+            contract.transport != Transport::Once || contract.in_doubt != InDoubt::Repeat || contract.undo == Undo::None
+        };
+        let longest = contracts.filter(lasts).max_by_key(|contract| contract.timeout + contract.settle)?;
+        self.until_quiet(OpenEnd::roll_back(record), longest)
+    }
+
+    /// How long it takes until nothing can be made in place of what was undone: the undo may be by name, and be delivered once more.
+    pub(super) fn until_free(
+        &self,
+        record: &Record,
+        transition: &str,
+        subject: Option<&str>,
+        contract: &Contract<'_>,
+    ) -> Option<Duration> {
+        let ended = record.undone.iter().filter(|it| it.transition == transition && it.subject.as_deref() == subject);
+        ended.filter_map(|undone| self.until_quiet(OpenEnd::Undone(undone), contract)).max()
+    }
+
+    /// Which of these members is made first: the first one in place of which nothing was undone that may be carried out once more, or else the one
+    /// that waits the shortest.
+    pub(super) fn free_first<'m>(
+        &self,
+        record: &Record,
+        transition: &str,
+        missing: &'m BTreeSet<String>,
+        contract: &Contract<'_>,
+    ) -> Option<&'m String> {
+        let ended = record.undone.iter().filter(|it| it.transition == transition);
+        let ended: BTreeSet<&str> = ended.filter_map(|it| it.subject.as_deref()).collect();
+        let mut shortest = None;
+        for subject in missing {
+            let ended = ended.contains(subject.as_str()).then_some(subject.as_str());
+            match ended.and_then(|subject| self.until_free(record, transition, Some(subject), contract)) {
+                None => return Some(subject),
+                Some(left) if shortest.is_none_or(|(other, _)| left < other) => shortest = Some((left, subject)),
+                Some(_) => {}
+            }
+        }
+        shortest.map(|(_, subject)| subject)
+    }
+
+    /// Waits for a request that may still land, or else for the back-off after the last failure.
+    pub(super) fn pause(
+        &self,
+        record: &Record,
+        quiet: Option<Duration>,
+        step: &str,
+        subject: Option<&str>,
+    ) -> Option<Decision> {
+        quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry(record))
+    }
+
+    pub(super) fn late(&self, left: Duration, step: &str, subject: Option<&str>) -> Decision {
+        let of = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
+        Decision::Wait(left, format!("a late `{step}`{of} may still land, until {}", self.wall.later(left)))
+    }
+
+    pub(super) fn retry(&self, record: &Record) -> Option<Decision> {
+        let left = self.until_retry(record)?;
+        let retry = record.retry.as_ref()?;
+        let step = record.intent.as_ref().map_or("the step".to_owned(), |intent| format!("`{}`", intent.transition));
+        let at = self.wall.later(left);
+        let (times, class, error) = (retry.count, &retry.class, &retry.error);
+        Some(Decision::Wait(
+            left,
+            format!("{step} failed {times} times, last {class}: {error}; it is tried again at {at}"),
+        ))
+    }
+
+    /// How long the record wants to be left alone after its last failure.
+    pub(super) fn until_retry(&self, record: &Record) -> Option<Duration> {
+        let retry = record.retry.as_ref()?;
+        self.until_due(OpenEnd::Retry(retry), retry.since, retry.at)
+    }
+
+    /// How long a block lasts if nothing changes.
+    pub(super) fn until_unblocked(&self, blocked: &Blocked) -> Option<Duration> {
+        self.until_due(OpenEnd::Blocked(blocked), blocked.since, blocked.at)
+    }
+
+    /// How long a wait still lasts that began at one time and ends at another.
+    pub(super) fn until_due(&self, end: OpenEnd<'_>, since: Stamp, at: Stamp) -> Option<Duration> {
+        let length = at.after(since).min(LONGEST_WAIT);
+        let left = self.sightings.left(self.whose, end, length, self.monotonic)?;
+        Some(left.min(at.after(self.wall))).filter(|left| !left.is_zero())
+    }
+}
+
+/// A transition with its contract.
+pub(super) fn find<'a>(
+    around: &Surroundings<'a>,
+    name: &str,
+) -> Result<(usize, &'static Transition<'static>, &'static Contract<'static>), FactError> {
+    let foreign = || FactError::Foreign(format!("transition `{name}`"));
+    let (index, step) = around.steps.graph().transition(name).ok_or_else(foreign)?;
+    let contract = step.contract().ok_or_else(foreign)?;
+    Ok((index, step, contract))
+}

@@ -162,7 +162,7 @@ impl World for Cloud {
     }
 }
 
-/// An upgrade that nobody has approved changes nothing.
+/// The second spec wants a new release without approval, so it changes nothing.
 #[test]
 fn a_database_that_begins_empty_survives_every_fault() {
     let released = |release, approved| database(release, approved, None, true);

@@ -139,7 +139,7 @@ impl Expansion<'_> {
         }
     }
 
-    /// The field of a state. Whoever writes a literal is told its name, so it says how a state is made.
+    /// The field of a state. rustc prints its name to an author who writes a literal, so the name says how a state is made.
     pub(super) fn made(&self, index: usize) -> Ident {
         let method = snake(&self.model.states()[index].ident);
         let way = if self.begins(index) { "start_of" } else { "from" };
@@ -291,7 +291,8 @@ impl Expansion<'_> {
         quote!(#ident { #made: __Sealed::new(#data { #facts }), #(#notes: (),)* })
     }
 
-    /// Fields that hold nothing. Whoever asks for a fact that some paths record and not all is told their names, so they name the others.
+    /// Empty fields, one for each fact that only some paths record. rustc prints their names to an author who asks for such a fact, so each name says
+    /// which path lacks it.
     fn notes(&self, index: usize) -> Vec<Ident> {
         if self.stub.is_some() {
             return Vec::new();

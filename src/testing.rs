@@ -28,8 +28,3 @@ pub use strategy::{Picks, picks};
 pub use survive::{Suite, Trouble, assert_listed};
 pub use unit::{Attempt, state};
 pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, Timer, World};
-
-/// The guide's chapter, so that its code is compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/guide/test-your-machine.md")]
-mod guide {}

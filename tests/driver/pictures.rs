@@ -58,7 +58,7 @@ fn the_pictures_on_the_front_page_are_those_in_the_repository() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     let readme = include_str!("../../README.md");
     let mut page = String::new();
-    for name in ["worker", "team", "human"] {
+    for name in ["tenant", "worker", "team", "human"] {
         let used = readme.contains(&format!("][{name}-picture]"));
         assert!(used && readme.contains(&format!("[{name}-picture]: docs/{name}.svg")), "the README shows no {name}");
         page.push_str(&format!("[{name}-picture]: data:image/svg+xml,"));

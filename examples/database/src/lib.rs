@@ -51,9 +51,11 @@ impl Resource for Database {
         &self.spec
     }
 
+    // ANCHOR: keeps
     fn keeps(&self) -> Option<String> {
         self.spec.deletion_protection.then(|| "`deletion_protection` is set; unset it first".to_owned())
     }
+    // ANCHOR_END: keeps
 }
 
 /// A database, from its volume to its last backup.
@@ -83,6 +85,7 @@ pub enum DatabaseFlow {
     #[transition(start)]
     Initialised,
 
+    // ANCHOR: leaving
     /// A server runs on the volume, and everybody who should has an account.
     ///
     /// Another release is another server on the same volume: the server goes, with its accounts, and a new one is started.
@@ -110,4 +113,5 @@ pub enum DatabaseFlow {
     /// The last backup is complete. The users, the server and the volume go.
     #[fsm(leaving)]
     BackedUp,
+    // ANCHOR_END: leaving
 }

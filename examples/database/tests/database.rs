@@ -58,6 +58,7 @@ impl DatabaseTransitions for Cloud {
         Ok(from.serving(ServingFacts { server, release: attempt.spec().release.clone() }))
     }
 
+    // ANCHOR: stop
     async fn stop(&self, made: &Serving, attempt: &DatabaseAttempt) -> Result<Undone, ShelfError> {
         let left = self.left(attempt.key(), DRAIN);
         if !left.is_zero() {
@@ -66,11 +67,15 @@ impl DatabaseTransitions for Cloud {
         }
         self.servers.remove(&made.server).await.map(Undone::from)
     }
+    // ANCHOR_END: stop
 
+    // ANCHOR: guard
     fn is_upgrade_approved(&self, at: &Serving, database: &Database) -> bool {
         at.release != database.spec.release && database.spec.release == database.spec.approved
     }
+    // ANCHOR_END: guard
 
+    // ANCHOR: users
     fn users(&self, _: &Serving, database: &Database) -> BTreeSet<String> {
         database.spec.users.clone()
     }
@@ -88,6 +93,7 @@ impl DatabaseTransitions for Cloud {
     ) -> Result<Undone, ShelfError> {
         self.accounts.remove(made).await.map(Undone::from)
     }
+    // ANCHOR_END: users
 
     async fn start_last_backup(&self, from: Serving, attempt: &DatabaseAttempt) -> Result<BackingUp, ShelfError> {
         let backup = self.backups.put(attempt.key(), attempt.owner_tag()).await?;
@@ -99,6 +105,7 @@ impl DatabaseTransitions for Cloud {
         self.backups.remove(&made.last_backup).await.map(Undone::from)
     }
 
+    // ANCHOR: keep
     fn keeps_last_backup(&self, database: &Database) -> bool {
         database.spec.keep_last_backup
     }
@@ -107,6 +114,7 @@ impl DatabaseTransitions for Cloud {
         let left = self.left(&from.last_backup, BACKUP);
         Ok(if left.is_zero() { Wait::Done(from.backed_up()) } else { Wait::NotYet })
     }
+    // ANCHOR_END: keep
 }
 
 fn database(release: &str, approved: &str, restore_from: Option<&str>, keep_last_backup: bool) -> Database {

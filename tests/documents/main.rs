@@ -53,11 +53,7 @@ fn beside(page: &Path, target: &str) -> Option<PathBuf> {
     let mut path = page.parent()?.to_path_buf();
     for part in Path::new(target).components() {
         match part {
-            Component::ParentDir => {
-                if !path.pop() {
-                    return None;
-                }
-            }
+            Component::ParentDir => path.pop().then_some(())?,
             Component::Normal(name) => path.push(name),
             _ => {}
         }

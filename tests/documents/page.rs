@@ -68,12 +68,11 @@ impl Page {
         for (line, text) in (1..).zip(text.lines()) {
             page.includes.extend(include.captures_iter(text).map(|found| (line, found[1].trim().to_owned())));
             if let Some(info) = text.trim_start().strip_prefix("```") {
-                match open.take() {
-                    Some(block) => page.blocks.push(block),
-                    None => {
-                        open =
-                            Some(Block { line, info: info.trim().to_owned(), code: String::new(), file: file.take() })
-                    }
+                if let Some(block) = open.take() {
+                    page.blocks.push(block);
+                } else {
+                    let info = info.trim().to_owned();
+                    open = Some(Block { line, info, code: String::new(), file: file.take() });
                 }
             } else if let Some(block) = &mut open {
                 block.code.push_str(text);

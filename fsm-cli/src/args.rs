@@ -1,4 +1,6 @@
-//! The command line. Invariant: every word of it is explained by `--help`.
+//! The command line.
+//!
+//! Invariant: `--help` explains every command and option.
 
 use std::path::PathBuf;
 

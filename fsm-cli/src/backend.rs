@@ -1,4 +1,6 @@
-//! Where records are. Invariant: reading changes nothing, and writing goes through a store that keeps everybody else out.
+//! Opens a record directory for reading or for writing.
+//!
+//! Invariant: reading changes nothing. Writing holds the lock of the directory, so no controller runs meanwhile.
 
 use std::path::{Path, PathBuf};
 

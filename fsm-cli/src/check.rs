@@ -1,4 +1,4 @@
-//! `fsm check`: every record is read, as a controller would.
+//! `fsm check`: reads every record as a controller would.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! How the process ends.
+//! The exit codes.
 
 /// Everything was done, and nothing is wrong.
 pub(crate) const FINE: u8 = 0;

@@ -1,4 +1,6 @@
-//! `fsm export` and `fsm import`. Invariant: what is exported and imported is the same record, graph or resource, value for value.
+//! `fsm export` and `fsm import`.
+//!
+//! Invariant: an import writes the same records, graphs and resources that were exported, value for value.
 
 use std::io::Write as _;
 use std::path::Path;

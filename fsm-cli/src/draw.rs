@@ -1,4 +1,4 @@
-//! `fsm graph`.
+//! `fsm graph`: draws a machine.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

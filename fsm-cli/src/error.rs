@@ -1,4 +1,6 @@
-//! What can go wrong. Invariant: each text says what happened, to which thing, and what will be accepted instead.
+//! The errors of the command.
+//!
+//! Invariant: each text says what happened, to which thing, and what will be accepted instead.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
-//! The files of a record directory, read without its lock. Invariant: nothing is made or changed, and a record is read whole: the store replaces
-//! files, and never writes into one.
+//! Reads the files of a record directory without its lock.
+//!
+//! Invariant: nothing is created or changed. A record is always read whole, because the store replaces files and never writes into one.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};

@@ -1,4 +1,6 @@
-//! Which resources are meant. Invariant: a name that is given and not there is an error, never nothing.
+//! Selects resources by name, machine, state, phase and reason.
+//!
+//! Invariant: a name that does not exist is an error, never an empty selection.
 
 use crate::args::Select;
 use crate::error::Error;

@@ -1,4 +1,6 @@
-//! All resources of a place. Invariant: what is not a record of a resource (graphs, copies of resources) is no row.
+//! All resources of a record directory.
+//!
+//! Invariant: graphs and copies of resources are not listed as resources.
 
 use std::path::PathBuf;
 use std::time::SystemTime;

@@ -1,4 +1,6 @@
-//! The graphs of the machines. Invariant: a record is judged by the graph that has the fingerprint in it, and by no other.
+//! The graphs of the machines in a record directory.
+//!
+//! Invariant: a record is interpreted only by the graph whose fingerprint it has.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

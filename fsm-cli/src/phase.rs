@@ -1,4 +1,6 @@
-//! What kind of state a resource is in. Invariant: the words are those of the conditions and metrics of `durable-fsm-kube`.
+//! The phase of a resource: ready, progressing, blocked, held, deleting or paused.
+//!
+//! Invariant: the words are those of the conditions and metrics of `durable-fsm-kube`.
 
 use clap::ValueEnum;
 use durable_fsm::graph::{Graph, Rest};

@@ -1,4 +1,6 @@
-//! One resource, as it is told. Invariant: a record that cannot be read is told of too, with why.
+//! One resource as a row of `fsm list`.
+//!
+//! Invariant: a record that cannot be read has a row too, with the reason.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,5 +1,6 @@
-//! `fsm show`, `fsm history` and `fsm plan`. Invariant: every command that is printed is accepted as it stands, but for the values that only
-//! the provider knows.
+//! `fsm show`, `fsm history` and `fsm plan`.
+//!
+//! Invariant: every command that is printed is accepted as it stands, except for values that only the provider knows.
 
 use std::io::Write as _;
 use std::time::SystemTime;

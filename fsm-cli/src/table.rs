@@ -1,4 +1,4 @@
-//! `fsm list`.
+//! `fsm list`: prints a table of resources.
 
 use std::io::Write as _;
 

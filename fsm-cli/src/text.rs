@@ -1,4 +1,6 @@
-//! Text for terminals and shells. Invariant: nothing that a record or a name says reaches the terminal as a control character.
+//! Text for terminals and shells.
+//!
+//! Invariant: no control character from a record or a name reaches the terminal.
 
 use std::io::IsTerminal as _;
 

@@ -1,5 +1,6 @@
-//! What changes records. Invariant: a change goes through [`Operator`], as those of a running controller do; it was shown before, and is carried
-//! out only on the record that was shown.
+//! The commands that change records.
+//!
+//! Invariant: a change goes through [`Operator`], like a change by a running controller. It is shown before it is carried out, and it is carried out only on the record that was shown.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 

@@ -29,10 +29,10 @@ lock=$here/../../Cargo.lock
 resvg=$(awk '/^name = "resvg"/ { getline; gsub(/"/, "", $3); print $3 }' "$lock")
 version() { node -p "require('$NODE_FOLDER/node_modules/$1/package.json').version"; }
 cat >"$here/../../docs/gallery/consumers.md" <<EOF
-| program | version | what it took, on $(date +%Y-%m-%d) |
+| program | version | what it read, on $(date +%Y-%m-%d) |
 |---|---|---|
-| Graphviz | $(dot -V 2>&1 | sed 's/.*version \([0-9.]*\).*/\1/') | $dots DOT files without a complaint |
-| Mermaid | $(version mermaid) | $mermaids Mermaid files, by its own parser |
-| Chromium | $(chromium --version 2>/dev/null | sed 's/[^0-9]*\([0-9.]*\).*/\1/') | $svgs SVG pictures, light and dark: no text leaves its box or its picture |
+| Graphviz | $(dot -V 2>&1 | sed 's/.*version \([0-9.]*\).*/\1/') | $dots DOT files without a warning |
+| Mermaid | $(version mermaid) | $mermaids Mermaid files, with its own parser |
+| Chromium | $(chromium --version 2>/dev/null | sed 's/[^0-9]*\([0-9.]*\).*/\1/') | $svgs SVG pictures, light and dark: no text leaves its box or the picture |
 | resvg | $resvg | every machine as PNG, light and dark, in the tests |
 EOF

@@ -1,4 +1,4 @@
-//! What stands beside an edge.
+//! Writes the caption beside an edge.
 
 use crate::edges::Edge;
 use crate::model::{Graph, Kind, Undo};

@@ -1,4 +1,4 @@
-//! DOT, with the hints that make Graphviz keep the forward path straight.
+//! Writes a graph as DOT, with hints that make Graphviz keep the forward path straight.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The edges of a graph, what each one means to the picture, and the spine.
+//! Sorts the edges of a graph into kinds, and finds the spine.
 
 use crate::model::{Graph, Undo};
 

@@ -1,4 +1,4 @@
-//! Pictures that are checked in, and a test that keeps them current.
+//! Compares checked-in pictures with the machine, in tests.
 
 use std::path::Path;
 

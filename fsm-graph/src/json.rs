@@ -1,7 +1,8 @@
-//! The graph as JSON: the lock file, which tools read without the machine's Rust types.
+//! Reads and writes a graph as JSON. The file is called a lock file. Tools read it without the machine's Rust types.
 //!
-//! [`write()`] and [`read()`] are exact inverses for every graph that the derive emits. Invariant: a name that stands for a state, a transition
-//! or a fact is one that the file declares.
+//! [`write()`] and [`read()`] are exact inverses for every graph that the derive emits.
+//!
+//! Invariant: every name of a state, a transition or a fact is declared in the same file.
 //!
 //! # Format 1
 //!

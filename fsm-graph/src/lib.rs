@@ -1,9 +1,9 @@
 //! The graph of a `durable-fsm` machine, and its drawings.
 //!
-//! The derive of `durable-fsm` emits a [`Graph`] as a `const`; diagrams, checks, the test harness, coverage and upgrade
-//! checks all read that one value, so none of them can drift from what is compiled.
+//! The derive of `durable-fsm` emits a [`Graph`] as a `const`. Diagrams, checks and the test harness all read this one value, so none of them can
+//! differ from what is compiled.
 //!
-//! Every writer takes the graph and, where a resource's position is to be shown, an [`Overlay`]:
+//! Every writer takes the graph and, to show the position of a resource, an [`Overlay`]:
 //!
 //! | writer | for |
 //! |---|---|
@@ -13,9 +13,10 @@
 //! | [`dot::write`] | Graphviz |
 //! | [`terminal::write`] | terminals and logs |
 //!
-//! With the feature `png` there is `png::write` as well. With the feature `json` a graph is also written to and read from a lock file (`json`). [`assert_current`] keeps a checked-in picture current.
+//! The feature `png` adds `png::write`. The feature `json` adds the module `json`, which writes a graph to a lock file and reads it back. In a test, [`assert_current`] keeps a
+//! checked-in picture current.
 //!
-//! The same input gives the same bytes.
+//! The same input always gives the same bytes.
 
 #[cfg(test)]
 extern crate self as durable_fsm_graph;

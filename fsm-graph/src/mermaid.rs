@@ -1,4 +1,4 @@
-//! Mermaid, for pages that render it.
+//! Writes a graph as Mermaid.
 //!
 //! No theme is set, so the page's own light and dark themes apply.
 

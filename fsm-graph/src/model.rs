@@ -1,7 +1,8 @@
-//! What a machine is made of. Invariant: every index stored in a [`Graph`] is in range; the derive checks this before
-//! it emits one.
+//! The graph of a machine: states, transitions, facts.
 //!
-//! Everything borrows, so that the derive can build a graph while it expands and emit the same graph as a `const`.
+//! Invariant: every index stored in a [`Graph`] is in range. The derive checks this before it emits a graph.
+//!
+//! Everything borrows, so the derive can build a graph while it expands and emit the same graph as a `const`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One resource's position, laid over the picture of its machine.
+//! The position of one resource, drawn over the picture of its machine.
 
 use std::time::Duration;
 

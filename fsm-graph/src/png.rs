@@ -1,6 +1,6 @@
-//! PNG, through `resvg`, with a font of its own (DejaVu Sans, whose licence stands beside it in `fonts/`).
+//! Writes a graph as PNG, with `resvg` and DejaVu Sans. The font and its licence are in `fonts/`.
 //!
-//! That font has no Chinese, Japanese or Korean characters; where they matter, use SVG.
+//! The font has no Chinese, Japanese or Korean characters. Use SVG if you need them.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! SVG, without script and without a blank line, for rustdoc pages and for files.
+//! Writes a graph as SVG, for rustdoc pages and for files. There is no script in it, and no blank line.
 
 mod palette;
 

@@ -1,5 +1,6 @@
-//! Text for terminals and logs: one state a line, the same spine and rails. Invariant: every state has one line, and every edge is drawn once:
-//! as a line of its own, or as the branch of that line onto the rail of a failed state.
+//! Writes a graph as text for terminals and logs: one state on each line, with the same spine and rails as in the picture.
+//!
+//! Invariant: every state has exactly one line. Every edge is drawn exactly once, either as a line of its own or as a branch onto the rail of a failed state.
 
 mod options;
 mod rails;

@@ -1,6 +1,6 @@
-//! Measuring, shortening and escaping text.
+//! Measures, shortens and escapes text.
 //!
-//! The reader's font is not known, so widths are those of a wide sans-serif; paddings absorb the rest.
+//! The reader's font is unknown, so widths are those of a wide sans-serif font. Paddings absorb the difference.
 
 use std::fmt::Write as _;
 

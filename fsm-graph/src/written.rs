@@ -1,5 +1,6 @@
-//! A graph in few words, as the derive writes it: the compiler reads each of them again at every change. Invariant: nothing here can be said
-//! that the types of the graph cannot hold.
+//! Short constructors for graphs, as the derive writes them. The compiler reads each word again at every change.
+//!
+//! Invariant: everything that can be written here is a valid value of the graph's types.
 
 use std::time::Duration;
 

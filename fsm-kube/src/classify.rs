@@ -1,5 +1,6 @@
-//! What a Kubernetes API's failure says about an effect, for transitions that make Kubernetes objects. Invariant: only what proves that
-//! the request was not carried out counts as not applied.
+//! Classifies errors of the Kubernetes API, for transitions that create Kubernetes objects.
+//!
+//! Invariant: an error is classified as not applied only if it proves that the request was not carried out.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use kube::Error;
 
 use crate::refusal::was_never_sent;
 
-/// What a failed request to the Kubernetes API says about the effect.
+/// Classifies a failed request to the Kubernetes API.
 ///
 /// | what happened | class | why |
 /// |---|---|---|
@@ -19,10 +20,10 @@ use crate::refusal::was_never_sent;
 /// | 400, 401, 403, 404, 405, 410, 413, 415, 422 and other 4xx but 408 | rejected | it was looked at and turned down; it will be again as things stand |
 /// | 408, 5xx | unknown | a server, or a proxy before it, that failed half-way |
 /// | anything else: the connection broke, the answer does not decode | unknown | the answer is lost |
-/// A client that `kube` makes sends a request again, up to 15 times, when it is answered with 429, 503 or 504, and tells only the last answer. After
-/// a 503 or 504 whose request was carried out all the same, the last may be a refusal: 409 because the object is there, and 403
-/// because the quota is used up by that object. The first is unknown in this table; that the second is not, holds only where nothing is sent twice, so
-/// let transitions use a client of their own that leaves trying again to the machine:
+///
+/// **Use a client without retries.** By default `kube`'s client repeats a request up to 15 times after 429, 503 or 504, and returns only the last answer. If a request was carried
+/// out although it was answered with 503 or 504, the last answer may be a refusal: 409 because the object exists, or 403 because the object has used up the quota. In this table 409
+/// is unknown, but 403 is rejected, which would be wrong. Give your transitions a client that leaves retries to the machine:
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,7 +34,7 @@ use crate::refusal::was_never_sent;
 /// # }
 /// ```
 ///
-/// The store needs no such client: whatever answer its last sending gets, the driver reads the record back.
+/// The store does not need such a client, because the driver reads the record back.
 ///
 /// ```
 /// use durable_fsm::{Class, Classify};

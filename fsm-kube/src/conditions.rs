@@ -1,5 +1,7 @@
-//! The conditions of an object, which all of its machines share. Invariant: they tell the worst of what the machines publish, and the oldest
-//! generation that any of them has looked at, whichever of them writes; so no two reconcilers write back and forth.
+//! The conditions of an object, shared by all of its machines.
+//!
+//! Invariant: whichever machine writes them, they show the worst of what all machines publish, and the oldest generation that any of them has looked at. Two reconcilers
+//! therefore never overwrite each other in turn.
 
 use std::cmp::Reverse;
 

@@ -1,4 +1,6 @@
-//! Metrics for Prometheus. Invariant: no label names a resource, so their number does not grow with the cluster.
+//! Metrics for Prometheus.
+//!
+//! Invariant: no label contains a resource's name, so the number of series does not grow with the number of resources.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,6 @@
-//! What the library is called on an object. Invariant: every name derives from the machine's, so that two machines on one object never
-//! meet, and each is a valid annotation key or finalizer.
+//! The names of annotations, finalizer and status field on an object.
+//!
+//! Invariant: every name derives from the machine's name and is a valid annotation key or finalizer. The names of two machines on one object never collide.
 
 use durable_fsm::StoreError;
 
@@ -7,15 +8,14 @@ use crate::verb::Verb;
 
 /// The annotations and the finalizer of one machine.
 ///
-/// For `hiclaw.io/worker` the record stands in the annotation `hiclaw.io/worker-record`, the finalizer is `hiclaw.io/worker-cleanup`, and
-/// an operator asks with `hiclaw.io/worker-retry` and so on (see [`Verb`](crate::Verb)). A machine whose name has no prefix gets
-/// `durable-fsm.io`.
+/// For `hiclaw.io/worker` the record is the annotation `hiclaw.io/worker-record`, the finalizer is `hiclaw.io/worker-cleanup`, and an operator asks with
+/// `hiclaw.io/worker-retry` and so on (see [`Verb`](crate::Verb)). If the machine's name has no prefix, the prefix is `durable-fsm.io`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Names {
     stem: String,
     record: String,
     finalizer: String,
-    /// Others set this finalizer too.
+    /// Other programs set this finalizer too.
     shares_finalizer: bool,
 }
 
@@ -28,7 +28,7 @@ impl Names {
         let stem = if machine.contains('/') { machine.to_owned() } else { format!("durable-fsm.io/{machine}") };
         let (record, finalizer) = (format!("{stem}-record"), format!("{stem}-cleanup"));
         let names = Self { stem, record, finalizer, shares_finalizer: false };
-        // The longest of the names that derive from the stem.
+        // The longest name that derives from the stem.
         check(&names.finalizer, &names.stem)?;
         Ok(names)
     }
@@ -39,12 +39,17 @@ impl Names {
         Self { record: record.into(), ..self }
     }
 
-    /// Uses this finalizer, which others may set too: an operator's own, that its objects have from before there were records.
+    /// Uses this finalizer, which other programs may set too. For an operator whose objects had a finalizer before there were records.
     ///
-    /// Such a finalizer without a record is no sign that a record was lost; that is told by the sequence number in the status alone. An object
-    /// that has the finalizer and no record begins its life; one that is being deleted then has nothing of ours to undo, and its
-    /// finalizer is left to whoever set it. Otherwise it is taken off as soon as everything is undone, so do clean-up of your own before that. Two machines on
-    /// one object need two finalizers.
+    /// A shared finalizer without a record does not show that a record was lost. Only the sequence number in the status shows it.
+    ///
+    /// | the object has the finalizer and | then |
+    /// |---|---|
+    /// | no record | its life begins |
+    /// | no record, and is being deleted | nothing is undone, and the finalizer stays for whoever set it |
+    /// | a record, and is being deleted | the finalizer is removed as soon as everything is undone. Do clean-up of your own before that |
+    ///
+    /// Two machines on one object need two finalizers.
     #[must_use]
     pub fn with_finalizer(self, finalizer: impl Into<String>) -> Self {
         Self { finalizer: finalizer.into(), shares_finalizer: true, ..self }
@@ -62,12 +67,12 @@ impl Names {
         &self.finalizer
     }
 
-    /// Whether others may set the finalizer too, so that it says nothing about a record.
+    /// Whether other programs may set the finalizer too. It then says nothing about a record.
     pub(crate) fn shares_finalizer(&self) -> bool {
         self.shares_finalizer
     }
 
-    /// The annotation with which an operator asks for something.
+    /// The annotation with which an operator makes this request.
     #[must_use]
     pub fn verb(&self, verb: Verb) -> String {
         format!("{}-{}", self.stem, verb.name())

@@ -1,4 +1,6 @@
-//! An object as the store reads it. Invariant: of a reply it takes what a record needs and passes over the rest, which may be much.
+//! Decodes from an API server's answer only what a record needs, and skips the rest.
+//!
+//! Invariant: fields that the store does not use are never kept, however large the object is.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! Which changes of an object wake a controller up. Invariant: nothing that a pass would act on is missed; of our own writes those wake it up that
-//! add or remove record, finalizer or a request, and no other.
+//! Decides which changes of an object trigger a pass.
+//!
+//! Invariant: no change that a pass would act on is filtered out. Of the controller's own writes, only those pass that add or remove the record, the finalizer or a request.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,11 +9,11 @@ use kube::Resource;
 use crate::names::Names;
 use crate::verb::Verb;
 
-/// A property that changes with the object itself, its generation, a deletion, an operator's request, or the coming and going of record and
-/// finalizer. For `kube::runtime::WatchStreamExt::predicate_filter`.
+/// A predicate for `kube::runtime::WatchStreamExt::predicate_filter`. It lets an event pass if one of these has changed: the object's identity, its generation, its
+/// deletion timestamp, a request of an operator, or the presence of record and finalizer.
 ///
-/// Of the controller's own writes the first one wakes it up, which brings record and finalizer, and so does one that takes a request off that it
-/// has carried out: one pass more, that finds nothing to do. A record that changes wakes nobody up, and a status does not either.
+/// Two of the controller's own writes pass: the first, which adds record and finalizer, and one that removes a request that was carried out. Each leads to one pass more, which
+/// is a no-op. A changed record or status does not pass.
 ///
 /// kube's own `predicates::generation` would hide the requests.
 pub fn predicate<K: Resource>(names: Names) -> impl Fn(&K) -> Option<u64> + Clone {

@@ -1,5 +1,6 @@
-//! Why a resource is as it is, in one word. Invariant: the list is closed, so that alerts and dashboards can be written against it, and
-//! every reason that needs a person has a page in the runbook.
+//! The reason why a resource is as it is, in one word.
+//!
+//! Invariant: the list is closed, so alerts and dashboards can be written against it. Every reason that stops a resource has a page in the runbook.
 
 use std::fmt;
 
@@ -11,9 +12,9 @@ pub const RUNBOOK: &str = "https://github.com/durable-fsm/durable-fsm/blob/main/
 /// Why a resource is as it is. It is the reason of the conditions, and a label of the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// It rests; nothing is left to do.
+    /// It rests. Nothing is left to do.
     AsDeclared,
-    /// It is under way, or waits for something.
+    /// It is working, or waits for something.
     Progressing,
     /// The last attempt failed, and it is tried again.
     Retrying,
@@ -23,17 +24,17 @@ pub enum Reason {
     RollingBack,
     /// An operator has paused it.
     Paused,
-    /// It rests in a state that stands for failure.
+    /// It rests in a state that is marked as failed.
     Failed,
-    /// Blocked: the provider will not do it as things stand.
+    /// Blocked: the provider will not carry out the step as things stand.
     Rejected,
-    /// Blocked: what it waits for has not come in time.
+    /// Blocked: it has waited longer than its `within`.
     Overdue,
     /// Blocked: it is to be deleted, and the resource refuses that.
     DeletionRefused,
     /// Held: an effect may or may not have happened.
     InDoubt,
-    /// Held: something of that name exists and is not provably ours.
+    /// Held: something of that name exists, and nothing proves that this resource made it.
     NotOurs,
     /// Held: a thing is half-built.
     Incomplete,
@@ -41,15 +42,15 @@ pub enum Reason {
     Unsettled,
     /// Held: a rewind goes back to a state of which the record has no mark.
     NoMark,
-    /// Held: the record cannot be honoured.
+    /// Held: the record cannot be used.
     Unreadable,
     /// Held: the record does not fit.
     TooLarge,
-    /// Held: there was a record, and it is gone or has gone back.
+    /// Held: there was a record, and it is gone or older.
     RecordLost,
-    /// Held: the server accepts the record, and something takes it away again.
+    /// Held: the server accepts the record and does not keep it.
     NotKept,
-    /// Held: the machine does not come to rest.
+    /// Held: a guard stays true after its own transition.
     Restless,
     /// Held: the controller's own code panicked.
     Panicked,
@@ -66,11 +67,11 @@ pub enum Phase {
     Progressing,
     /// It goes on by itself when something changes.
     Blocked,
-    /// A person has to look.
+    /// It needs a person.
     Held,
     /// It is being deleted.
     Deleting,
-    /// Nobody acts on it.
+    /// No pass runs.
     Paused,
 }
 

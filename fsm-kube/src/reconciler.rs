@@ -1,5 +1,6 @@
-//! The glue between a runner and a Kubernetes controller. Invariant: what is published (status, Events, metrics) is told after it is
-//! recorded, and failing to publish never fails a pass.
+//! Connects a runner to a Kubernetes controller.
+//!
+//! Invariant: status, Events and metrics are published after the record is durable, and a failure to publish never fails a pass.
 
 mod publish;
 mod requests;
@@ -25,10 +26,9 @@ pub trait Runs<T>: Machine + durable_fsm::__private::Dispatch<T> {}
 
 impl<T, M: durable_fsm::__private::Dispatch<T>> Runs<T> for M {}
 
-/// Reconciles objects of kind `K` with machine `M`: carries out what operators ask for, makes one pass, and publishes where the resource
-/// is. Cheap to clone.
+/// Reconciles objects of kind `K` with machine `M`. It carries out the requests of operators, runs one pass, and publishes the position of the resource. Cheap to clone.
 ///
-/// It is the reconcile function of a `kube::runtime::Controller`, or a call inside one of yours; the [crate]'s page has both.
+/// Use [`Reconciler::reconcile`] as the reconcile function of a `kube::runtime::Controller`, or call [`Reconciler::pass`] inside one of yours. The [crate]'s page has an example.
 pub struct Reconciler<K, M: Machine, T, P = Metrics> {
     runner: Runner<M, T, P>,
     store: AnnotationStore,
@@ -124,19 +124,23 @@ where
     T: Send + Sync + 'static,
     P: Probe,
 {
-    /// Reconciles one object, and says when to come back. The object is read again first: what a watch has delivered may be old.
+    /// Reconciles one object, and returns when to come back. It reads the object again first, because the object from the watch may be stale.
     ///
-    /// Whatever happens, a resource is looked at again: one that rests, is paused or seems to be gone after 10 to 12 minutes, one that is
-    /// held after 5 to 6, all others when the record says so. A watch event that was missed delays what it would have told by that much
-    /// and no longer. Of one that is really gone a controller then says that it no longer knows it (`ObjectNotFound`), and that is all.
+    /// | the resource | is looked at again |
+    /// |---|---|
+    /// | rests, is paused, or seems to be gone | after 10 to 12 minutes |
+    /// | is held | after 5 to 6 minutes |
+    /// | anything else | when the record says so |
+    ///
+    /// A missed watch event therefore costs at most that time. If a resource is really gone, the controller then logs `ObjectNotFound` and drops it.
     ///
     /// # Errors
-    /// The store's. What the author's methods fail with is recorded, and shows in the status.
+    /// The store's. Errors of the transitions are recorded, and show in the status.
     pub async fn reconcile(object: Arc<K>, this: Arc<Self>) -> Result<Action, StoreError> {
         this.pass(&object).await.map(|(action, _)| action)
     }
 
-    /// What to do after an error of the API server: try again in 5 to 10 seconds.
+    /// The error policy: tries again in 5 to 10 seconds.
     #[must_use]
     pub fn error_policy(_: Arc<K>, error: &StoreError, _: Arc<Self>) -> Action {
         tracing::warn!(%error, "the API server failed");
@@ -188,7 +192,7 @@ where
         Action::requeue(wait::after(outcome, fastrand::f64()))
     }
 
-    /// What to do when nothing of ours is left. Somebody else's finalizer may still be there.
+    /// What to do when nothing is left to undo. Finalizers of other programs may still be there.
     async fn after_end(&self, id: &RecordId, of: &Reconciled) -> Action {
         self.metrics.forget(&id.machine, &id.resource);
         let Ok(Some(object)) = self.store.api(&id.resource).get_opt(&id.resource.name).await else {
@@ -196,7 +200,7 @@ where
             return Self::look_again(&Outcome::Gone);
         };
         if object.metadata.uid != of.uid {
-            // Another object has its name already.
+            // Another object of this name exists by now.
             return Action::requeue(Duration::ZERO);
         }
         let is_ending = object.metadata.deletion_timestamp.is_some();
@@ -215,7 +219,7 @@ where
         self.warned().remove(&id.resource);
     }
 
-    /// Reads the object and carries out what is asked for on it, until nothing is; then gives the resource. None if it is gone.
+    /// Reads the object and carries out its requests, until there is none left; then returns the resource. None if it is gone.
     async fn look_and_operate(&self, id: &RecordId) -> Result<Option<(M::Resource, Reconciled)>, StoreError> {
         loop {
             let api = self.store.api(&id.resource);

@@ -1,5 +1,7 @@
-//! What an API server's refusal means for a write. Invariant: an answer is told apart by its code and its causes, never by its words, which
-//! differ from version to version; and a write is called undone only where the server, or the lack of a connection, says so.
+//! Decides what an API server's error means for a write of the record.
+//!
+//! Invariant: errors are distinguished by code and cause, never by their text, which differs between versions. A write counts as not done only if the server, or the lack of a
+//! connection, proves it.
 
 use durable_fsm::StoreError;
 use kube::Error;

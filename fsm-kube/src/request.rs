@@ -1,5 +1,7 @@
-//! What operators ask for with annotations. Invariant: a request is carried out at most once, on what it was meant for, in the write that
-//! also removes it; one that cannot be carried out is removed too, and an Event says why.
+//! Parses the requests that operators make with annotations.
+//!
+//! Invariant: a request is carried out at most once, on the resource and effect that it names, in the same write that removes it. A request that cannot be carried out is removed too,
+//! and an Event says why.
 
 use durable_fsm::record::{Expected, Record, Resolution};
 use durable_fsm::{Facts, graph::Graph};
@@ -10,15 +12,20 @@ use serde_json::Value;
 use crate::names::Names;
 use crate::verb::Verb;
 
-/// The value of the annotation that resolves: what became of an effect in doubt.
+/// The value of the annotation `…-resolve`: what became of an effect in doubt.
 ///
 /// ```json
 /// {"transition": "charge", "outcome": "applied", "facts": {"charge_id": "ch_1"}}
 /// ```
 ///
-/// `outcome` is `applied`, `not-applied`, `roll-back` or `waive`. `transition` names the effect; it is needed for the first two. `facts` are what the
-/// reached state adds; `state` names it where a transition is a branch; `value` is what was made for the subject of a set. With `seq`, the
-/// request is refused if the record has moved on.
+/// | field | meaning |
+/// |---|---|
+/// | `outcome` | `applied`, `not-applied`, `roll-back` or `waive` |
+/// | `transition` | the effect; required for `applied` and `not-applied` |
+/// | `facts` | the facts that the reached state adds |
+/// | `state` | the reached state, if the transition is a branch |
+/// | `value` | what was made for the subject of a set |
+/// | `seq` | the record's sequence number that the operator saw. If the record has moved on, the request is refused |
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ResolveRequest {
@@ -49,9 +56,9 @@ pub enum ResolveOutcome {
     Applied,
     /// It did not happen, and will not any more.
     NotApplied,
-    /// Whatever it was: undo everything and begin again.
+    /// Undo everything and begin again, whatever happened.
     RollBack,
-    /// The steps that a deletion began with go no further: what was made is undone from here.
+    /// Ends the steps that the deletion began with, or leaves behind the thing at which the deletion stands.
     Waive,
 }
 

@@ -1,4 +1,6 @@
-//! A Kubernetes object as the resource of a machine. Invariant: the uid and the generation are the API server's.
+//! Makes a Kubernetes object the resource of a machine.
+//!
+//! Invariant: uid and generation are those of the API server.
 
 /// Implements `durable_fsm::Resource` for a kind that `kube::CustomResource` has derived.
 ///

@@ -1,5 +1,6 @@
-//! What is published in the status. Invariant: it is told from the record after that was written, and nothing of it ever decides what is done but
-//! the sequence number, as a tripwire.
+//! The part of the status that the library writes.
+//!
+//! Invariant: it is derived from the record after the record was written. Only the sequence number in it is ever read back.
 
 use durable_fsm::graph::Graph;
 use durable_fsm::record::{Direction, Record};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
 
-/// The field `fsm` of a status. Put it there, with `conditions` beside it, and the columns of `kubectl get` have something to show:
+/// The field `fsm` of a status. Add it to your status type, with `conditions` beside it:
 ///
 /// ```
 /// use durable_fsm_kube::FsmStatus;
@@ -22,19 +23,19 @@ use crate::reason::Reason;
 ///     pub fsm: Option<FsmStatus>,
 ///     #[serde(default)]
 ///     pub conditions: Vec<Condition>,
-///     /// For kstatus, which looks for it here: before it has caught up, the conditions are about an older spec.
+///     /// kstatus reads it. Until it has caught up, the conditions are about an older spec.
 ///     #[serde(default)]
 ///     pub observed_generation: Option<i64>,
 /// }
 /// ```
 ///
-/// The conditions Ready, Reconciling and Stalled are there once. Where several machines run on one object, each publishes in a field of its
-/// own ([`AnnotationStore::mirrored_in`](crate::AnnotationStore::mirrored_in)), and the conditions tell the worst of them: held before blocked, before
-/// deleting, before progressing, before paused; Ready only if all are. `observedGeneration` is the oldest that any of them has looked at.
+/// If several machines run on one object, each publishes in a field of its own ([`AnnotationStore::mirrored_in`](crate::AnnotationStore::mirrored_in)). They share
+/// the conditions Ready, Reconciling and Stalled, which show the worst of them: held, then blocked, deleting, progressing, paused. Ready is true only if all
+/// machines are ready. `observedGeneration` is the oldest generation that any of them has looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FsmStatus {
-    /// The sequence number of the latest record that was published. A record that is older, or missing, is lost.
+    /// The sequence number of the latest record that was published. If the record is older or missing, it counts as lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
     /// The state.
@@ -55,24 +56,24 @@ pub struct FsmStatus {
     /// Since when it is in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// The generation of the spec for which all this was so.
+    /// The generation of the spec that the other fields are about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }
 
-/// What there is to say of a resource after a pass.
+/// The summary of a resource after a pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Why it is as it is.
     pub(crate) reason: Reason,
-    /// The same in a sentence, with the address of the runbook's page where there is one.
+    /// The same in a sentence, with the address of the runbook's page if there is one.
     pub(crate) message: String,
-    /// What stands in the status.
+    /// The field of the status.
     pub(crate) status: FsmStatus,
 }
 
 impl Summary {
-    /// What an outcome and the record say. Nothing is to be said of a resource that is gone, or that has never had a record.
+    /// Summarises an outcome and the record. None for a resource that is gone or never had a record.
     pub(crate) fn of<M: Machine>(outcome: &Outcome<M::State>, record: Option<&Record>) -> Option<Self> {
         let (reason, message) = match outcome {
             Outcome::Gone => return None,

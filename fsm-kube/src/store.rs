@@ -1,5 +1,6 @@
-//! The record in an annotation of the resource itself. Invariant: an object is only ever patched, in our annotation and our finalizer alone,
-//! and only as the very version that was read: uid and resourceVersion go with every patch.
+//! Stores the record in an annotation of the resource itself.
+//!
+//! Invariant: every write is a patch that contains only the record's annotation and the finalizer, with uid and resourceVersion of the object that was read.
 
 use async_trait::async_trait;
 use durable_fsm::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
@@ -13,14 +14,13 @@ use crate::object::{Metadata, Object};
 use crate::refusal::{self, ANNOTATIONS_LIMIT, Refusal};
 use crate::verb::Verb;
 
-/// The field manager under which everything is patched.
+/// The field manager of every patch.
 pub const FIELD_MANAGER: &str = "durable-fsm";
 
-/// Keeps records in annotations of the resources themselves, so that the record shares its life, its versions and its backups with
-/// the resource. Any number of controllers may use it at once; etcd decides who wins.
+/// Keeps records in annotations of the resources themselves. A record therefore shares life, versions and backups with its resource. Any number of controllers may use
+/// the store at once, because each write is conditional on the object's resourceVersion.
 ///
-/// The first write of a record adds the finalizer in the same patch. A record counts against the 256 KiB that all annotations of an object
-/// share.
+/// The first write of a record adds the finalizer in the same patch. All annotations of an object share 256 KiB.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), kube::Error> {
@@ -41,7 +41,7 @@ pub struct AnnotationStore {
 }
 
 impl AnnotationStore {
-    /// A store for the records of this kind of resource, with the names that derive from each machine's.
+    /// A store for this kind of resource, with names that derive from each machine's name.
     #[must_use]
     pub fn of<K: kube::Resource<DynamicType = ()>>(client: Client) -> Self {
         Self::of_kind(client, ApiResource::erase::<K>(&()))
@@ -60,16 +60,16 @@ impl AnnotationStore {
         self
     }
 
-    /// Looks for the mirrored sequence number in this field of the status, instead of in `fsm`. Two machines on one object need
-    /// two fields; the conditions, which are there once, then tell the worst of both.
+    /// Reads the mirrored sequence number from this field of the status, instead of from `fsm`. Two machines on one object need two fields. They share the conditions,
+    /// which show the worst of both.
     #[must_use]
     pub fn mirrored_in(mut self, field: impl Into<String>) -> Self {
         self.status_field = field.into();
         self
     }
 
-    /// The same store for carrying out one request: what it writes also removes the annotation that asks for it, and it finds nothing but a
-    /// conflict once that has another value.
+    /// The same store for carrying out one request. Its write also removes the annotation of the request. If the annotation has another value by then, the write is a
+    /// conflict.
     pub(crate) fn consuming(mut self, request: &crate::request::Request) -> Self {
         self.consumes = Some((request.annotation.clone(), request.value.clone()));
         self
@@ -128,7 +128,7 @@ impl AnnotationStore {
     /// What an object says, for a machine with these names.
     fn read(&self, names: &Names, object: &Object) -> Result<Loaded, StoreError> {
         let seen = self.seen(names, object);
-        // A request to stop is obeyed from the moment it stands there, also by a pass that is under way.
+        // A running pass obeys a request to pause as soon as it reads it.
         let is_asked = |verb: Verb| object.annotation(&names.verb(verb)).is_some();
         Ok(Loaded {
             bytes: object.annotation(names.record()).map(|text| text.clone().into_bytes()),
@@ -183,7 +183,7 @@ impl AnnotationStore {
         }
     }
 
-    /// Takes everything of ours off an object that has lost its record: what is left of it is a finalizer and a sequence number.
+    /// Removes the finalizer and the sequence number from an object that has lost its record.
     ///
     /// # Errors
     /// As for [`Store::remove`].
@@ -205,7 +205,7 @@ impl AnnotationStore {
         self.patch(id, &seen, patch, 0).await.map(drop)
     }
 
-    /// Takes the mirrored sequence number out of the status, so that an object which stays does not look like one that lost its record.
+    /// Removes the mirrored sequence number from the status. Otherwise an object that stays would look as if it had lost its record.
     async fn forget_witness(&self, id: &RecordId, seen: &Seen) -> Result<Seen, StoreError> {
         let patch = json!({
             "metadata": { "uid": seen.uid, "resourceVersion": seen.resource_version },
@@ -266,7 +266,7 @@ impl Store for AnnotationStore {
         let object = self.patch(id, &seen, patch, size).await?;
         let loaded = self.read(&names, &object)?;
         if marks && loaded.bytes.as_deref() != Some(bytes) {
-            // Something took the record out, and a finalizer without one would look like a record that was lost. If this fails, it does.
+            // The record is gone, and a finalizer without a record looks like a lost record. If this patch fails, that is what is reported.
             let patch = json!({ "metadata": { "finalizers": seen.finalizers } });
             let object = self.patch(id, &self.seen(&names, &object), patch, 0).await?;
             return self.read(&names, &object);
@@ -290,7 +290,7 @@ impl Store for AnnotationStore {
         loop {
             let list = match api.list_metadata(&page).await {
                 Ok(list) => list,
-                // The list has changed under a page that is too old: begin again.
+                // The continue token has expired: list from the beginning.
                 Err(kube::Error::Api(status)) if status.code == 410 && page.continue_token.is_some() => {
                     found.clear();
                     page.continue_token = None;
@@ -339,7 +339,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Whether a finalizer says that there is a record, or was one.
+    /// Whether the finalizer shows that there is or was a record.
     fn marked(&self, names: &Names) -> bool {
         let has_finalizer = self.finalizers.iter().any(|it| it == names.finalizer());
         has_finalizer && (self.recorded || !names.shares_finalizer())
@@ -351,7 +351,7 @@ impl Seen {
         Ok(Version::new(token))
     }
 
-    /// A version that this store did not issue is nobody's latest.
+    /// A version that this store did not issue is never the latest.
     fn from_version(version: &Version) -> Result<Self, StoreError> {
         serde_json::from_str(version.token()).map_err(|_| StoreError::Conflict)
     }

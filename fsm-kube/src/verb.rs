@@ -1,21 +1,23 @@
-//! What an operator may ask for with an annotation. Invariant: the list is closed, and each verb says what its value must be.
+//! The requests that an operator may make with an annotation.
+//!
+//! Invariant: the list is closed, and each verb documents its value.
 
 use std::fmt;
 
-/// What an operator asks for, by annotating the resource.
+/// A request that an operator makes by annotating the resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verb {
-    /// Try again now: ends a wait between attempts, a block, or a hold whose cause is mended. The value is ignored.
+    /// Tries again now. Ends a wait between attempts, a block, or a hold whose cause is mended. The value is ignored.
     Retry,
-    /// Says what became of an effect in doubt; the value is a [`ResolveRequest`](crate::ResolveRequest).
+    /// Says what became of an effect in doubt. The value is a [`ResolveRequest`](crate::ResolveRequest).
     Resolve,
-    /// Nobody is to act on the resource, also not to delete it.
+    /// Pauses the resource. Until it is resumed, no pass runs, not even for deletion.
     Pause,
     /// Ends a pause.
     Resume,
-    /// Gives the record to this object, which has another uid than the one that it was made for.
+    /// Gives the record to this object, whose uid differs from the one in the record.
     Rebind,
-    /// Drops record and finalizer, leaves everything outside as it is, and keeps away for as long as the annotation stands.
+    /// Drops record and finalizer, and leaves everything at external systems as it is. No pass runs while the annotation exists.
     Release,
 }
 

@@ -1,4 +1,6 @@
-//! Why a text is not a graph. Invariant: each text ends with what will do instead.
+//! Errors of reading a lock file.
+//!
+//! Invariant: each text ends with what will be accepted instead.
 
 /// The format that this version writes, and the only one that it reads.
 pub const FORMAT: u32 = 1;

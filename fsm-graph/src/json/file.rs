@@ -1,5 +1,6 @@
-//! What stands in a lock file, owned. Invariant: each struct of the graph is taken apart by name here, so that a field that is added there does
-//! not compile until the file has it too.
+//! The structure of a lock file, with owned values.
+//!
+//! Invariant: each struct of the graph is destructured by field here, so a new field does not compile until the file has it too.
 
 use std::time::Duration;
 

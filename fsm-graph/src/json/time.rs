@@ -1,4 +1,6 @@
-//! Durations in lock files, written as the attributes write them. Invariant: a duration that is written reads back as the same.
+//! Durations in lock files, in the notation of the attributes.
+//!
+//! Invariant: a duration that is written reads back as the same duration.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From rows, columns and routes to pixels.
+//! Turns rows, columns and routes into pixels.
 
 use super::placement::Placement;
 use super::plan::Plan;

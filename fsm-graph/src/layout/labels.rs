@@ -1,4 +1,4 @@
-//! The texts beside the lines, in the room that was reserved for them, and what stands once for many edges: the rails.
+//! Places the labels beside the lines, in the room that was reserved for them, and the rails, each of which stands for many edges.
 
 use std::collections::BTreeMap;
 

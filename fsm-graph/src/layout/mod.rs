@@ -1,9 +1,8 @@
-//! Where everything stands: a straight vertical spine, other states in side columns, and rails.
+//! Computes the layout: a straight vertical spine, other states in side columns, and rails.
 //!
-//! The plane is cut into rows, the gaps between them, columns, and the channels between those. Boxes stand where rows
-//! and columns meet. Lines run through gaps, channels and empty cells only, each on a track of its own, so no line can
-//! meet a box or lie on another line, whatever the graph. Labels stand in room that was reserved before any
-//! coordinate was fixed.
+//! The plane is divided into rows and the gaps between them, and into columns and the channels between them. Boxes are placed where rows and columns cross. Lines run only through gaps,
+//! channels and empty cells, each on a track of its own. No line can therefore cross a box or overlap another line, whatever the graph. Room for labels is reserved before any coordinate
+//! is fixed.
 
 mod coordinates;
 mod labels;

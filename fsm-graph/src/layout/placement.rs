@@ -1,4 +1,4 @@
-//! Which row and column each state stands in.
+//! Chooses the row and column of each state.
 
 use crate::edges::{self, Edge, Way};
 use crate::model::Graph;

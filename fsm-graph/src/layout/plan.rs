@@ -1,4 +1,4 @@
-//! Everything that is known before, and while, coordinates are fixed.
+//! The plan of a layout: what is known before coordinates are fixed, and what is added while they are.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What a laid-out graph consists of, in pixels.
+//! The result of a layout: boxes, lines and labels in pixels.
 
 use crate::edges::Edge;
 

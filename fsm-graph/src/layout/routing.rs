@@ -1,4 +1,4 @@
-//! Which way each edge takes: the plainest one that meets no box.
+//! Chooses the route of each edge: the simplest one that crosses no box.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Sharing out the sides of the boxes, the gaps and the channels among the lines that use them.
+//! Divides the sides of boxes, the gaps and the channels among the lines that use them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How large the texts of a picture are.
+//! Computes the sizes of all texts in a picture.
 
 use crate::model::Graph;
 use crate::overlay::Overlay;

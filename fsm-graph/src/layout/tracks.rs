@@ -1,4 +1,4 @@
-//! Sharing out parallel tracks, so that no two lines lie on each other.
+//! Assigns parallel tracks, so that no two lines overlap.
 
 /// Gives each interval the first track on which nothing overlaps it, short intervals first; also says how many tracks
 /// there are. Ends that touch count as overlapping.

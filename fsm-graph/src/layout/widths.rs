@@ -1,7 +1,8 @@
-//! Every x. Invariant: whatever runs through a row or a gap stands further out than what was placed there before, so things keep the order
-//! that the plan gave them, and nothing meets.
+//! Computes all x coordinates.
 //!
-//! Everything is placed from the spine outwards, as close as its own rows and gaps allow: a long label makes room beside itself only.
+//! Invariant: whatever runs through a row or a gap is placed further out than what was placed there before. Things therefore keep the order of the plan, and nothing overlaps.
+//!
+//! Everything is placed from the spine outwards, as close as its own rows and gaps allow. A long label makes room only beside itself.
 
 use super::labels::{BESIDE, ON_ERROR};
 use super::plan::{Plan, STUB};

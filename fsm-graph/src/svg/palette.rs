@@ -1,7 +1,9 @@
-//! The colours of a picture. Invariant: on every ground that a palette is made for, lines stand out at least 3 to 1 and text 4.5 to 1.
+//! The colours of a picture.
 //!
-//! Every colour is a literal presentation attribute, which every reader of SVG knows. A style sheet replaces it where the page or the
-//! reader's scheme asks for another. That sheet is one at-rule, which a reader that does not know it skips as a whole.
+//! Invariant: on every background that a palette is made for, the contrast is at least 3 to 1 for lines and 4.5 to 1 for text.
+//!
+//! Every colour is a literal presentation attribute, which all readers of SVG support. A style sheet replaces it if the page or the reader prefers another scheme. The style sheet is a
+//! single at-rule, so a reader that does not know the rule skips it as a whole.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a terminal can show.
+//! What a terminal can display: width, colours, characters.
 
 use std::io::IsTerminal as _;
 

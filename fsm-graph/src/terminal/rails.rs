@@ -1,5 +1,6 @@
-//! The rails at the sides of the text. Invariant: a cell knows the directions in which its lines leave it, and its sign follows from them, so
-//! that no line can wipe out another.
+//! The rails at the sides of the text.
+//!
+//! Invariant: a cell stores the directions in which its lines leave it, and its character is derived from them. A line can therefore never overwrite another.
 
 const NORTH: u8 = 1;
 const EAST: u8 = 2;

@@ -1,4 +1,4 @@
-//! The lines of text, and the rails beside them.
+//! A sheet of text lines with rails beside them.
 
 use super::rails::Rails;
 use crate::caption::{self, Caption};

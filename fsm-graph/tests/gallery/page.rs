@@ -32,7 +32,7 @@ fn check(name: &str, text: &str) {
     if crate::updates() {
         std::fs::write(file(name), text).expect("the page can be written");
     }
-    assert!(read(name) == text, "{name} is not current; UPDATE_DIAGRAMS=1 writes it anew");
+    assert!(read(name) == text, "{name} is not current; run this test with UPDATE_DIAGRAMS=1");
 }
 
 #[test]
@@ -40,12 +40,12 @@ fn the_gallery_page_shows_every_machine_beside_the_others_pictures() {
     let mut page = String::from(
         "# Diagram gallery
 
-The same machine three times: drawn by `durable-fsm-graph`, by Graphviz without hints, and by Mermaid. Ours keeps the
-forward path straight, gives each failed state one rail with one arrow head, draws the way back dashed, and says once
-what deletion does: every `⟲` method that applies runs, in reverse order, from whatever state the resource is in.
+Each machine is shown three times: drawn by `durable-fsm-graph`, by Graphviz without hints, and by Mermaid. `durable-fsm-graph` keeps the
+forward path straight. It gives each failed state one rail with one arrow head. It draws the way back dashed. It shows only once what a
+deletion does: from any state, every `⟲` method that applies runs, in reverse order.
 
-`fsm-graph/consumers/gallery.mjs` makes the other pictures of this page; `fsm-graph/consumers/check.sh` gives every picture that the
-tests keep current to the program it is written for:
+`fsm-graph/consumers/gallery.mjs` makes the pictures of the other programs. `fsm-graph/consumers/check.sh` reads every checked-in picture with
+the program that it is written for:
 
 ",
     );
@@ -79,7 +79,7 @@ tests keep current to the program it is written for:
         "
 ## Live resources
 
-Waiting for its next attempt, undoing with a step in doubt, and held until a person has looked:
+From left to right: waiting for the next attempt, undoing with a step in doubt, and held:
 
 | | | |
 |---|---|---|

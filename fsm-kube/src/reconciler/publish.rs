@@ -1,5 +1,7 @@
-//! Publishing where a resource is. Invariant: it is told of the object and the generation that the pass was for, and of no later one; a sequence
-//! number in the status never goes back, and conditions of others stay as they are.
+//! Publishes the position of a resource: status, conditions, Events.
+//!
+//! Invariant: what is published is about the object and the generation that the pass was for, and never about a later one. The sequence number in the status never goes back, and
+//! conditions of others stay as they are.
 
 use std::time::SystemTime;
 

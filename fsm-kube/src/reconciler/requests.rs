@@ -1,4 +1,6 @@
-//! Carrying out what operators ask for. Invariant: whatever becomes of a request, it leaves an Event.
+//! Carries out the requests of operators.
+//!
+//! Invariant: every request leaves an Event, whether it was carried out or refused.
 
 use durable_fsm::record::{Record, Resolution};
 use durable_fsm::{OperateError, Probe, RecordId, Released, StoreError};

@@ -1,21 +1,22 @@
-//! When a resource is looked at again. Invariant: everything that still exists is, whether or not an event tells of a change; and what came
-//! to rest together does not come back together. What seems to be gone is looked for again too: a read may be out of date, and a controller
-//! drops by itself what it no longer knows.
+//! Decides when a resource is looked at again.
+//!
+//! Invariant: every resource that still exists is looked at again, even if no event arrives. Resources that came to rest together are spread out. A resource that seems to be gone is
+//! looked for once more, because a read may be stale.
 
 use std::time::Duration;
 
 use durable_fsm::Outcome;
 
-/// How long a resource that rests, is paused, or seems to be gone, is left alone: a missed event costs this much and no more.
+/// When a resource that rests, is paused, or seems to be gone is looked at again. A missed event costs at most this time.
 const RESTING_FOR: Duration = Duration::from_secs(600);
 
-/// How long a resource that a person has to look at is left alone, should no event tell that it was mended.
+/// When a held resource is looked at again, if no event reports a change.
 const HELD_FOR: Duration = Duration::from_secs(300);
 
-/// How long a resource is left alone after the API server has failed, at least; twice as long at most.
+/// The shortest delay after an error of the API server. The longest is twice as long.
 const FAILED_FOR: Duration = Duration::from_secs(5);
 
-/// How much longer than that it may be left alone, by chance.
+/// The random addition to these times, as a part of them.
 const JITTER: f64 = 0.2;
 
 /// How long to wait after a pass that ended like this; `chance` is between 0 and 1.

@@ -1,4 +1,4 @@
-//! Look-ups that find everything that can be found: what is half-built and has no abort, what is a stranger's, what a namesake has left.
+//! Each answer of a look-up: a half-built thing without an abort, a thing of somebody else, a thing of a deleted namesake.
 
 /// An archive that outlives its resource, and that the next one of the same name takes over.
 pub mod heir {

@@ -1,4 +1,4 @@
-//! The way back of an effect that only a person can vouch for, and of a branch.
+//! The undo of an effect declared `in_doubt = hold`, and of a branch.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -110,7 +110,7 @@ async fn delete(office: &Office, closed: &[&'static str]) -> Outcome<LetterState
 }
 
 #[tokio::test]
-async fn what_is_in_doubt_is_aborted_and_never_sent_again() {
+async fn a_deletion_aborts_a_held_effect_and_never_sends_it_again() {
     let office = Office::default();
     assert!(matches!(delete(&office, &["post"]).await, Outcome::Gone));
     assert_eq!(office.calls(), [""; 0], "what was refused does not exist");
@@ -120,7 +120,7 @@ async fn what_is_in_doubt_is_aborted_and_never_sent_again() {
 }
 
 #[tokio::test]
-async fn an_undo_is_given_the_arm_that_was_taken() {
+async fn the_undo_of_a_branch_is_given_the_state_that_was_reached() {
     for (mails, taken) in [(false, "call"), (true, "mail")] {
         let office = Office { mails, ..Office::default() };
         assert!(matches!(delete(&office, &[]).await, Outcome::Gone));

@@ -1,4 +1,4 @@
-//! A page that is replaced by a rewind whenever it changes: its undo goes by name, so nothing late may remove what is made again.
+//! A page that is replaced by a rewind whenever it changes. Its undo addresses it by name, so a late duplicate of the undo must not remove the new page.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

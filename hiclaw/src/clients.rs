@@ -2,6 +2,7 @@
 
 mod docker;
 mod higress;
+#[cfg(feature = "embedded")]
 mod mail;
 mod matrix;
 mod oss;
@@ -15,6 +16,7 @@ use reqwest::{Response, StatusCode};
 
 pub use docker::{Container, Docker};
 pub use higress::Higress;
+#[cfg(feature = "embedded")]
 pub use mail::{Letter, Mail, MailError};
 pub use matrix::{Matrix, NewRoom, Registered, Session};
 pub use oss::Oss;

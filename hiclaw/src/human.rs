@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 use durable_fsm::{Each, Fsm, Resource, ResourceId};
 use serde::{Deserialize, Serialize};
 
+use crate::document::{Checked, Document, DocumentError};
+
 /// A person who is to work with workers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Document<HumanSpec>")]
 pub struct Human {
     /// Their namespace.
-    #[serde(default = "crate::worker::default_namespace")]
     pub namespace: String,
     /// Their name, of which their Matrix id is made.
     pub name: String,
@@ -21,7 +23,6 @@ pub struct Human {
     /// What is wanted.
     pub spec: HumanSpec,
     /// Whether they are to be deleted.
-    #[serde(default)]
     pub deleting: bool,
 }
 
@@ -82,6 +83,15 @@ impl From<Level> for u8 {
             Level::Team => 2,
             Level::Worker => 3,
         }
+    }
+}
+
+impl TryFrom<Document<HumanSpec>> for Human {
+    type Error = DocumentError;
+
+    fn try_from(document: Document<HumanSpec>) -> Result<Self, DocumentError> {
+        let Checked { namespace, name, uid, spec, deleting } = document.named()?;
+        Ok(Self { namespace, name, uid, spec, deleting })
     }
 }
 

@@ -5,6 +5,7 @@
 //! stand-ins of [`servers`], which misbehave as the real ones do. The Worker runs on its own ([`controller`]: records in files, containers in
 //! Docker) or, with the feature `cluster`, in a Kubernetes cluster (`cluster`: records in annotations, pods, secrets).
 
+#[cfg(feature = "embedded")]
 pub mod administrator;
 pub mod clients;
 #[cfg(feature = "cluster")]
@@ -14,12 +15,22 @@ pub mod containers;
 pub mod controller;
 pub mod credentials;
 pub mod demo;
+mod document;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+#[cfg(feature = "embedded")]
 pub mod human;
 pub mod inventory;
+#[cfg(feature = "embedded")]
+pub mod kind;
 pub mod naive;
+#[cfg(feature = "embedded")]
+pub mod office;
 pub mod provision;
+#[cfg(feature = "embedded")]
 pub mod roster;
 mod secret_file;
 pub mod servers;
+#[cfg(feature = "embedded")]
 pub mod team;
 pub mod worker;

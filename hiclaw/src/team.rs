@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use durable_fsm::{Each, Fsm, Resource, ResourceId};
 use serde::{Deserialize, Serialize};
 
+use crate::document::{Checked, Document, DocumentError};
+
 /// A team that somebody wants.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Document<TeamSpec>")]
 pub struct Team {
     /// Its namespace.
-    #[serde(default = "crate::worker::default_namespace")]
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -20,7 +22,6 @@ pub struct Team {
     /// What is wanted.
     pub spec: TeamSpec,
     /// Whether it is to be deleted.
-    #[serde(default)]
     pub deleting: bool,
 }
 
@@ -41,6 +42,15 @@ impl TeamSpec {
     #[must_use]
     pub fn members(&self) -> BTreeSet<String> {
         self.workers.iter().chain([&self.leader]).cloned().collect()
+    }
+}
+
+impl TryFrom<Document<TeamSpec>> for Team {
+    type Error = DocumentError;
+
+    fn try_from(document: Document<TeamSpec>) -> Result<Self, DocumentError> {
+        let Checked { namespace, name, uid, spec, deleting } = document.named()?;
+        Ok(Self { namespace, name, uid, spec, deleting })
     }
 }
 

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use durable_fsm::{Each, Fsm, Resource, ResourceId};
 use serde::{Deserialize, Serialize};
 
+use crate::document::{Checked, Document, DocumentError};
+
 /// A worker that somebody wants.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Document<WorkerSpec>")]
 pub struct Worker {
     /// Its namespace.
-    #[serde(default = "default_namespace")]
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -19,12 +21,7 @@ pub struct Worker {
     /// What is wanted.
     pub spec: WorkerSpec,
     /// Whether it is to be deleted.
-    #[serde(default)]
     pub deleting: bool,
-}
-
-pub(crate) fn default_namespace() -> String {
-    "default".to_owned()
 }
 
 /// What is wanted of a worker.
@@ -36,6 +33,15 @@ pub struct WorkerSpec {
     pub model: String,
     /// Its skills.
     pub skills: BTreeSet<String>,
+}
+
+impl TryFrom<Document<WorkerSpec>> for Worker {
+    type Error = DocumentError;
+
+    fn try_from(document: Document<WorkerSpec>) -> Result<Self, DocumentError> {
+        let Checked { namespace, name, uid, spec, deleting } = document.named()?;
+        Ok(Self { namespace, name, uid, spec, deleting })
+    }
 }
 
 impl Resource for Worker {

@@ -1,0 +1,258 @@
+//! Without a cluster: one process, documents in three directories, records in files, workers in Docker. Invariant: it keeps nothing but what is in its
+//! state directory, so that it may be killed at any time and started again.
+
+mod control;
+mod describe;
+mod log;
+mod orders;
+mod switchboard;
+mod verbs;
+
+use std::future::Future;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use durable_fsm::controller::{Controller, Directory, Handle};
+use durable_fsm::store::FileStore;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clients::{Clients, Urls};
+use crate::credentials::Vault;
+use crate::human::passwords::Passwords;
+use crate::human::provision::HumanProvisioner;
+use crate::human::{HumanRunner, HumanState};
+use crate::kind::Kind;
+use crate::office::Office;
+use crate::provision::Provisioner;
+use crate::roster::Roster;
+use crate::team::provision::TeamProvisioner;
+use crate::team::{TeamRunner, TeamState};
+use crate::worker::{WorkerRunner, WorkerState};
+use orders::Orders;
+use switchboard::{News, Standing, Switchboard};
+
+pub use verbs::{Verb, VerbError};
+
+/// Reconciles the workers, teams and humans of a directory until it is told to stop.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Embedded {
+    /// Where the servers are.
+    #[command(flatten)]
+    pub urls: Urls,
+    /// Who we are to them.
+    #[command(flatten)]
+    pub office: Office,
+    /// The directory with `workers/`, `teams/` and `humans/`, which hold the documents.
+    #[arg(long, env = "HICLAW_CONFIG")]
+    pub config: PathBuf,
+    /// The directory of records and secrets; made if it is not there.
+    #[arg(long, env = "HICLAW_STATE")]
+    pub state: PathBuf,
+    /// How many of one kind are reconciled at once.
+    #[arg(long, default_value_t = 16)]
+    pub concurrency: usize,
+    /// Ends as soon as nothing is left to do. The exit code says how that went.
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was told to stop, and has drained; or everything is as it is wanted.
+    Well,
+    /// Something is blocked.
+    Blocked,
+    /// Something is held, and waits for a person.
+    Held,
+}
+
+/// Why it could not work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbeddedError {
+    /// The documents are not where they should be. If the directory were made, everything would be deleted.
+    #[error("there is no directory {0}; make it, or give the right one with --config")]
+    NoConfig(PathBuf),
+    /// A client could not be made.
+    #[error(transparent)]
+    Client(#[from] crate::clients::ClientError),
+    /// Another controller has the records.
+    #[error("another controller uses {0}; stop it first")]
+    Locked(PathBuf),
+    /// The records cannot be opened.
+    #[error(transparent)]
+    Open(durable_fsm::store::OpenError),
+    /// The records cannot be read.
+    #[error(transparent)]
+    Store(#[from] durable_fsm::StoreError),
+    /// A file or a signal.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// How long a request to a server may take. Each step gives its requests a little longer.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+type Running = Pin<Box<dyn Future<Output = Result<End, EmbeddedError>> + Send>>;
+
+impl Embedded {
+    /// Runs until SIGTERM or SIGINT; with `once`, until nothing is left to do.
+    ///
+    /// # Errors
+    /// [`EmbeddedError`], at the start; later errors are tried again.
+    pub fn run(self) -> Running {
+        // In a box, so that the controllers are compiled here and not wherever this is awaited.
+        Box::pin(self.work())
+    }
+
+    async fn work(self) -> Result<End, EmbeddedError> {
+        // One that was set before stays.
+        drop(tracing::subscriber::set_global_default(log::Log));
+        if !self.config.is_dir() {
+            return Err(EmbeddedError::NoConfig(self.config));
+        }
+        let store = open(&self.state)?;
+        let roster = Roster::new(store.clone());
+        Switchboard::recall(&store, &roster).await?;
+        let (worker, team, human) = self.provisioners(&roster)?;
+        let workers = WorkerRunner::builder(worker, store.clone()).build();
+        let teams = TeamRunner::builder(team, store.clone()).build();
+        let humans = HumanRunner::builder(human, store.clone()).build();
+        let operators = [workers.operator(), teams.operator(), humans.operator()];
+
+        let (tell, heard) = mpsc::unbounded_channel();
+        let (worker_news, team_news, human_news) = (tell.clone(), tell.clone(), tell.clone());
+        let directory = |kind: Kind| Directory::new(self.config.join(kind.directory()));
+        // A switchboard that has ended hears no more.
+        let workers = Controller::watch(workers, directory(Kind::Worker)).concurrency(self.concurrency).on_outcome(
+            move |id, outcome| drop(worker_news.send(News::of(Kind::Worker, id, outcome, WorkerState::name))),
+        );
+        let teams = Controller::watch(teams, directory(Kind::Team))
+            .concurrency(self.concurrency)
+            .on_outcome(move |id, outcome| drop(team_news.send(News::of(Kind::Team, id, outcome, TeamState::name))));
+        let humans = Controller::watch(humans, directory(Kind::Human))
+            .concurrency(self.concurrency)
+            .on_outcome(move |id, outcome| drop(human_news.send(News::of(Kind::Human, id, outcome, HumanState::name))));
+        let handles = [workers.handle(), teams.handle(), humans.handle()];
+        let switchboard = Switchboard { store, roster, teams: teams.handle(), humans: humans.handle() };
+        let listening = tokio::spawn(switchboard.listen(heard));
+        let orders = Arc::new(Orders::to(operators, handles.clone()));
+        let serving = tokio::spawn(control::serve(control::listen(&self.state)?, orders));
+
+        let (stop, stopped) = watch::channel(false);
+        let until = || {
+            let mut stopped = stopped.clone();
+            // An end of the sender is a stop, too.
+            async move { drop(stopped.wait_for(|it| *it).await) }
+        };
+        let controllers = async {
+            tokio::join!(
+                Box::pin(workers.run_until(until())),
+                Box::pin(teams.run_until(until())),
+                Box::pin(humans.run_until(until()))
+            )
+        };
+        let signal = terminated()?;
+        let (once, ask) = (self.once, tell);
+        let deciding = async {
+            let end = tokio::select! {
+                () = signal => End::Well,
+                end = settled(&handles, &ask), if once => end,
+            };
+            // Those who are to stop have ended.
+            let _ = stop.send(true);
+            drop(ask);
+            end
+        };
+        say(&format!("at work on {}", self.config.display()));
+        let (_, end) = tokio::join!(controllers, deciding);
+        serving.abort();
+        // It ends when the last controller has let go of its end.
+        drop(listening.await);
+        drop(std::fs::remove_file(control::path(&self.state)));
+        say("drained");
+        Ok(end)
+    }
+
+    fn provisioners(&self, roster: &Roster) -> Result<(Provisioner, TeamProvisioner, HumanProvisioner), EmbeddedError> {
+        let clients = Clients::new(&self.urls, PATIENCE)?;
+        let administrator = self.office.administrator(&clients);
+        let vault = Vault::open(self.state.join("vault"))?;
+        let passwords = Passwords::open(self.state.join("passwords"))?;
+        let registration_token = self.office.registration_token.clone();
+        let worker = Provisioner {
+            clients: clients.clone(),
+            containers: Arc::new(clients.docker.clone()),
+            vault: vault.clone(),
+            registration_token: registration_token.clone(),
+        };
+        let team = TeamProvisioner {
+            administrator: administrator.clone(),
+            oss: clients.oss.clone(),
+            vault: vault.clone(),
+            roster: roster.clone(),
+        };
+        let mail = self.office.mail(PATIENCE);
+        let roster = roster.clone();
+        let human = HumanProvisioner { clients, mail, administrator, passwords, vault, roster, registration_token };
+        Ok((worker, team, human))
+    }
+}
+
+/// The records of a state directory, for whoever may write them.
+fn open(state: &Path) -> Result<FileStore, EmbeddedError> {
+    FileStore::open(state.join("records")).map_err(|error| match error {
+        durable_fsm::store::OpenError::Locked(_) => EmbeddedError::Locked(state.to_owned()),
+        error => EmbeddedError::Open(error),
+    })
+}
+
+/// Returns when nothing is left to do but for people.
+async fn settled(handles: &[Handle; 3], ask: &mpsc::UnboundedSender<News>) -> End {
+    let standing = async || {
+        let (answer, told) = oneshot::channel();
+        drop(ask.send(News::Asked(answer)));
+        told.await.unwrap_or_default()
+    };
+    let mut before = Standing { passes: u64::MAX, ..Standing::default() };
+    loop {
+        for handle in handles {
+            handle.settled().await;
+        }
+        let now = standing().await;
+        // Whoever was woken by the last news has passed by now, unless there was more.
+        if now == before && now.progressing == 0 {
+            return match now {
+                Standing { held: 1.., .. } => End::Held,
+                Standing { blocked: 1.., .. } => End::Blocked,
+                _ => End::Well,
+            };
+        }
+        if now == before {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        before = now;
+    }
+}
+
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Says a line on standard output.
+fn say(line: &str) {
+    // Whoever listened is gone: so is the reason to speak.
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
+}

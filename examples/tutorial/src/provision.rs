@@ -1,12 +1,12 @@
 //! What each transition does.
 
+// ANCHOR: provider
 use std::future::Future;
 
 use durable_fsm::{Classify, Lookup, Undone, Wait};
 
 use crate::machine::*;
 
-// ANCHOR: provider
 /// What the transitions need from outside: databases, and certificates from an authority.
 ///
 /// A trait, so that tests can put a simulated provider in its place.

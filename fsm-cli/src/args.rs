@@ -8,14 +8,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Lists, explains and resolves the resources of durable-fsm controllers.
 ///
-/// It reads a record directory, also while its controller runs. What changes a record needs the controller stopped.
+/// Reading works while the controller runs. To change a record, stop the controller first.
 #[derive(Debug, Parser)]
 #[command(name = "fsm", version)]
 pub(crate) struct Args {
     /// The record directory.
     #[arg(long, short = 'C', global = true, env = "FSM_DIR", default_value = "records", value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// A lock file of a machine, beside the graphs that a controller keeps in the directory. May be given more than once.
+    /// A lock file of a machine, in addition to the graphs in the record directory. May be given more than once.
     #[arg(long, global = true, env = "FSM_GRAPH", value_delimiter = ',', value_name = "FILE")]
     pub(crate) graph: Vec<PathBuf>,
     /// Answers in JSON.
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     },
     /// Shows the last events of resources.
     History(Select),
-    /// Says what comes next, as far as the record and the graph tell.
+    /// Says what comes next, as far as the record and the graph show.
     ///
     /// Guards and wanted sets are Rust code of the controller. Where the next step depends on one, the candidates are listed in the order in
     /// which the controller tries them. `Runner::plan` asks them.
@@ -112,7 +112,7 @@ pub(crate) struct List {
     /// What to sort by.
     #[arg(long, value_enum, default_value_t = Sort::Name)]
     pub(crate) sort: Sort,
-    /// Sorts the other way round.
+    /// Reverses the order.
     #[arg(long)]
     pub(crate) reverse: bool,
 }
@@ -169,23 +169,23 @@ pub(crate) enum Verb {
         /// It happened.
         #[arg(long, requires = "transition")]
         applied: bool,
-        /// It did not happen, and will not any more.
+        /// It did not happen, and can no longer happen.
         #[arg(long, requires = "transition")]
         not_applied: bool,
-        /// Whatever it was: undoes everything and begins again.
+        /// Undoes everything and begins again, whatever happened.
         #[arg(long)]
         roll_back: bool,
-        /// A fact that the reached state adds, as `name=value`. A value that is no JSON is a text.
+        /// A fact that the reached state adds, as `name=value`. A value that is not JSON is a text.
         #[arg(long, requires = "applied", value_name = "NAME=VALUE")]
         fact: Vec<String>,
         /// The reached state, where the effect may lead to several.
         #[arg(long, requires = "applied")]
         to: Option<String>,
-        /// What was made for the subject of a set. A value that is no JSON is a text.
+        /// What was made for the subject of a set. A value that is not JSON is a text.
         #[arg(long, requires = "applied")]
         value: Option<String>,
     },
-    /// Ends the steps that a deletion began with: what was made is undone from here, whatever they wait for.
+    /// Ends the steps that a deletion began with, or leaves behind the thing at which the deletion stands.
     Waive(Order),
     /// Pauses resources. Until they are resumed, no pass runs, not even for deletion.
     Pause(Order),
@@ -193,7 +193,7 @@ pub(crate) enum Verb {
     Resume(Order),
     /// Removes records, leaves everything outside as it is, and lists what is left behind.
     Release(Order),
-    /// Gives the record to the resource that has this uid now, after a restore or a move.
+    /// Gives the record to the resource that has this uid, after a restore or a move.
     Rebind {
         #[command(flatten)]
         order: Order,
@@ -211,10 +211,10 @@ pub(crate) struct Order {
     /// All resources in the directory.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Does not ask.
+    /// Changes without asking.
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Only says what it would do.
+    /// Only shows what would be changed.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }

@@ -55,7 +55,7 @@ pub(crate) fn check(fleet: &Fleet, as_json: bool) -> Result<u8, Error> {
             let add = fleet.command(&["check", "--graph", "FILE"]);
             writeln!(
                 out,
-                "  {count} of them are not judged, because that graph is not known here; give its lock file: {add}"
+                "  {count} of them were not checked, because the graph is not in the record directory; give its lock file: {add}"
             )?;
         }
     }

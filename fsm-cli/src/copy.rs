@@ -43,7 +43,7 @@ pub(crate) async fn export(fleet: &Fleet, file: Option<&Path>) -> Result<u8, Err
             Ok(record) => records.push(Exported { machine: id.machine.clone(), namespace, name, record }),
             Err(error) => {
                 code = REFUSED;
-                let why = format!("fsm: {id} is left out, because it is no JSON ({error}); copy its file");
+                let why = format!("fsm: {id} is left out, because it is not JSON ({error}); copy its file");
                 writeln!(std::io::stderr(), "{}", plain(&why)).ok();
             }
         }

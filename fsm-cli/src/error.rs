@@ -17,36 +17,36 @@ pub(crate) enum Error {
     Running { path: PathBuf, command: String },
     #[error(transparent)]
     Store(#[from] durable_fsm::StoreError),
-    #[error("cannot read {path}: {source}; give a file that is there")]
+    #[error("cannot read {path}: {source}; give a file that exists")]
     File { path: PathBuf, source: std::io::Error },
     #[error("{path}: {source}")]
     Graph { path: String, source: durable_fsm::graph::json::ReadError },
-    #[error("no resource is called {name} here; run `{command}` for those that are")]
+    #[error("no resource is called {name}; run `{command}` to list all")]
     NoResource { name: String, command: String },
     #[error("several machines have a resource {name}: {machines}; say which, as in `{command}`")]
     Ambiguous { name: String, machines: String, command: String },
-    #[error("it says for no resource; give names, a filter such as `--phase held`, or `--all`")]
+    #[error("no resource was selected; give names, a filter such as `--phase held`, or `--all`")]
     NoSelection,
-    #[error("no resource is like that; run `{command}` for those that there are")]
+    #[error("no resource matches the filter; run `{command}` to list all")]
     NothingSelected { command: String },
-    #[error("it would change {count} resources, and there is no terminal to ask at; run `{command}`")]
+    #[error("{count} resources would be changed, and there is no terminal to confirm at; run `{command}`")]
     Unconfirmed { count: usize, command: String },
-    #[error("`--fact {0}` is no fact; write it as `--fact name=value`")]
+    #[error("cannot read `--fact {0}`; write it as `--fact name=value`")]
     NotAFact(String),
-    #[error("`{0}=VALUE` is how a fact is written, not its value; look at the provider for the value of {0}")]
+    #[error("`VALUE` in `{0}=VALUE` is a placeholder; look at the provider for the value of {0}")]
     Placeholder(String),
-    #[error("no graph of {0} is known here; give its lock file, as in `--graph worker.lock.json`")]
+    #[error("the graph of {0} is not in the record directory; give its lock file, as in `--graph worker.lock.json`")]
     NoGraph(String),
-    #[error("there are several machines here: {machines}; say which, as in `{command}`")]
+    #[error("there are several machines: {machines}; say which, as in `{command}`")]
     SeveralGraphs { machines: String, command: String },
-    #[error("{path} is no export ({why}); give a file that `fsm export` has written")]
+    #[error("cannot read {path} as an export: {why}; give a file that `fsm export` has written")]
     NotAnExport { path: PathBuf, why: String },
     #[error(
-        "{count} of the records are there already, such as {example}; nothing was written; import into an empty directory, as in `fsm --dir new import FILE`"
+        "{count} of the records exist already, such as {example}; nothing was written; import into an empty directory, as in `fsm --dir new import FILE`"
     )]
     Exists { count: usize, example: String },
     #[error("cannot write the answer: {0}")]
     Output(#[from] std::io::Error),
-    #[error("cannot begin: {0}")]
+    #[error("cannot start: {0}")]
     Runtime(std::io::Error),
 }

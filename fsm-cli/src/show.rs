@@ -39,7 +39,7 @@ pub(crate) fn show(fleet: &Fleet, name: &str, machine: Option<&str>, json: bool,
     }
     let remedies = remedies(fleet, row);
     if !remedies.is_empty() {
-        writeln!(out, "{}", paint.bold("What may be asked for"))?;
+        writeln!(out, "{}", paint.bold("Commands that will be accepted"))?;
         for remedy in remedies {
             writeln!(out, "  {}\n      {}", plain(&remedy.what), plain(&remedy.command))?;
         }
@@ -55,7 +55,7 @@ fn body(row: &Row, record: &Record, paint: Paint) -> Vec<String> {
             lines.extend(terminal::write(graph, Some(&live.overlay()), &paint.options).lines().map(str::to_owned));
         }
         None => lines.push(format!(
-            "{} since {}; the graph of version {} ({}) is not known here: give its lock file with --graph",
+            "{} since {}; the graph of version {} ({}) is not in the record directory: give its lock file with --graph",
             plain(&record.state),
             record.since,
             record.version,
@@ -71,7 +71,7 @@ fn body(row: &Row, record: &Record, paint: Paint) -> Vec<String> {
         }
     };
     section("Facts", record.facts.iter().map(|(name, value)| format!("{name} = {value}")).collect());
-    section("Made, the next one to undo first", undo_list(record, row.graph));
+    section("Created, the next one to undo first", undo_list(record, row.graph));
     section("Waits for", waits(record));
     section("History", record.history.clone());
     lines
@@ -123,7 +123,7 @@ fn waits(record: &Record) -> Vec<String> {
         ));
     }
     if let Some(retry) = &record.retry {
-        waits.push(format!("the next attempt after {} failures, at {}: {}", retry.count, at(retry.at), retry.error));
+        waits.push(format!("the next attempt ({} failed so far), at {}: {}", retry.count, at(retry.at), retry.error));
     }
     waits
 }
@@ -177,7 +177,7 @@ fn remedies(fleet: &Fleet, row: &Row) -> Vec<Remedy> {
             may(what, &words);
         }
         let words = ["resolve", "--transition", transition, "--not-applied"];
-        may("if it did not happen, and will not any more".to_owned(), &words);
+        may("if it did not happen, and can no longer happen".to_owned(), &words);
     }
     if !in_doubt && (record.held.is_some() || record.blocked.is_some() || record.retry.is_some()) {
         may("try again now".to_owned(), &["retry"]);
@@ -189,7 +189,7 @@ fn remedies(fleet: &Fleet, row: &Row) -> Vec<Remedy> {
     {
         may("undo everything and begin again".to_owned(), &["resolve", "--roll-back"]);
     }
-    may("let nothing be done to it".to_owned(), &["pause"]);
+    may("pause it: no pass runs until it is resumed".to_owned(), &["pause"]);
     remedies
 }
 
@@ -257,7 +257,7 @@ fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
     }
     let mut lines = Vec::new();
     if let Some(held) = &record.held {
-        lines.push(format!("nothing, until a person has looked: {}", held.message));
+        lines.push(format!("nothing until a person decides: {}", held.message));
     } else if !record.direction.is_forward()
         || record.intent.is_some()
         || record.retry.is_some()
@@ -266,7 +266,7 @@ fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
         lines.extend(waits(record).into_iter().map(|wait| format!("waits for {wait}")));
     }
     let Some(graph) = graph else {
-        lines.push("what follows is not known: its graph is not here, give the lock file with --graph".to_owned());
+        lines.push("the next steps are unknown, because the graph is not in the record directory: give its lock file with --graph".to_owned());
         return lines;
     };
     if !record.direction.is_forward() {

@@ -240,19 +240,16 @@ fn will(request: &Request, before: &Record, after: &Record, graph: &Graph<'_>) -
     match request {
         Request::Resolve(Resolution::Retry) => format!("{ended}; the next pass tries again in {}", after.state),
         Request::Resolve(Resolution::NotApplied) => {
-            format!("takes `{under_way}` as not having happened; the next pass goes on from {}", after.state)
+            format!("records that `{under_way}` did not happen; the next pass goes on from {}", after.state)
         }
         Request::Resolve(Resolution::Applied { facts, .. }) => {
             let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             let with = if facts.is_empty() { String::new() } else { format!(" with {}", facts.join(", ")) };
-            format!("takes `{under_way}` as having happened{with}; the next pass goes on from {}", after.state)
+            format!("records that `{under_way}` happened{with}; the next pass goes on from {}", after.state)
         }
         Request::Resolve(Resolution::AppliedMember { value }) => {
             let subject = before.intent.as_ref().and_then(|intent| intent.subject.as_deref()).unwrap_or_default();
-            format!(
-                "takes `{under_way}` for {subject} as having made {value}; the next pass goes on from {}",
-                after.state
-            )
+            format!("records that `{under_way}` made {value} for {subject}; the next pass goes on from {}", after.state)
         }
         Request::Resolve(Resolution::RollBack) => {
             let undone: Vec<&str> = after.undo.iter().rev().map(|effect| effect.transition.as_str()).collect();
@@ -263,13 +260,13 @@ fn will(request: &Request, before: &Record, after: &Record, graph: &Graph<'_>) -
         Request::Resolve(Resolution::Waive) => {
             let undone: Vec<&str> = after.undo.iter().rev().map(|effect| effect.transition.as_str()).collect();
             let what = if undone.is_empty() { "nothing".to_owned() } else { undone.join(", ") };
-            format!("ends the deletion's own steps in {}, and undoes {what}", before.state)
+            format!("ends the steps of the deletion in {}, and undoes {what}", before.state)
         }
-        Request::Pause if before.paused => "is paused already".to_owned(),
+        Request::Pause if before.paused => "is already paused".to_owned(),
         Request::Pause => "no pass runs until it is resumed, not even for deletion".to_owned(),
         Request::Resume if before.paused => format!("passes run again, from {}", after.state),
         Request::Resume => "is not paused".to_owned(),
-        Request::Rebind { uid } => format!("the record of {} is that of {uid} from now on", before.owner),
+        Request::Rebind { uid } => format!("gives the record of {} to {uid}", before.owner),
     }
 }
 

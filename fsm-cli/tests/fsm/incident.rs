@@ -52,7 +52,7 @@ async fn forty_four_held_orders_are_found_understood_and_resolved() {
         let words =
             ["resolve", &name, "--transition", "charge", "--applied", "--fact", &receipt, "--fact", "cents=500"];
         let dry = place.fsm(&[&words[..], &["--dry-run"]].concat()).fine();
-        assert!(dry.contains("takes `charge` as having happened") && dry.ends_with("1 would be changed, 0 refused\n"));
+        assert!(dry.contains("records that `charge` happened") && dry.ends_with("1 would be changed, 0 refused\n"));
         place.fsm(&[&words[..], &["--yes"]].concat()).fine();
     }
     let said = place.printed(&command).fine();

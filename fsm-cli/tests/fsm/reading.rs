@@ -50,7 +50,7 @@ async fn one_resource_is_shown_as_documented() {
         assert_golden(golden, &without_ages(&place.fsm(&["show", &name]).fine()));
     }
     let plan = place.fsm(&["plan", "shop/order-000"]).fine();
-    assert!(plan.starts_with("nothing, until a person has looked: `charge` may or may not have happened"), "{plan}");
+    assert!(plan.starts_with("nothing until a person decides: `charge` may or may not have happened"), "{plan}");
     assert!(plan.ends_with("in Reserved: runs charge\n"), "{plan}");
     let history = place.fsm(&["history", "shop/order-002"]).fine();
     assert!(history.contains("Charged by charge"), "{history}");
@@ -96,7 +96,7 @@ async fn graphs_are_drawn_from_lock_files_and_from_the_directory() {
     assert_eq!(place.fsm(&["graph", "--as", "json"]).fine(), from_lock);
     assert_eq!(place.fsm(&["graph", "example.io/order", "--as", "json"]).fine(), from_lock);
     let unknown = place.fsm(&["graph", "example.io/other"]).refused(2);
-    assert!(unknown.contains("no graph of example.io/other is known here"), "{unknown}");
+    assert!(unknown.contains("the graph of example.io/other is not in the record directory"), "{unknown}");
 }
 
 #[tokio::test]
@@ -135,12 +135,16 @@ async fn without_a_graph_records_are_listed_and_not_judged() {
     std::fs::remove_dir_all(place.records().join("example%2eio%2forder%23graphs")).unwrap();
     assert!(place.fsm(&["list", "--phase", "held"]).fine().ends_with("1 resource: 1 held\n"));
     let checked = place.fsm(&["check"]).fine();
-    assert!(checked.contains("3 of them are not judged"), "{checked}");
+    assert!(checked.contains("3 of them were not checked"), "{checked}");
     let shown = place.fsm(&["show", "shop/order-000"]).fine();
-    assert!(shown.contains("is not known here: give its lock file with --graph"), "{shown}");
+    assert!(shown.contains("is not in the record directory: give its lock file with --graph"), "{shown}");
     let refused = place.fsm(&["retry", "shop/order-001", "--yes"]);
     assert_eq!(refused.code, 1);
-    assert!(refused.out.contains("no graph of example.io/order is known here; give its lock file"), "{}", refused.out);
+    assert!(
+        refused.out.contains("the graph of example.io/order is not in the record directory; give its lock file"),
+        "{}",
+        refused.out
+    );
     std::fs::write(place.path("order.lock.json"), json::write(&OrderFlow::GRAPH)).unwrap();
     place.fsm_with(&["retry", "shop/order-001", "--yes"], &[("FSM_GRAPH", "order.lock.json")]).fine();
 }
@@ -157,10 +161,10 @@ async fn what_is_exported_is_imported_value_for_value() {
     assert_eq!(place.fsm(&["--dir", "copy", "import", "all.json"]).fine(), "0 imported\n");
     place.fsm(&["retry", "shop/order-001", "--yes"]).fine();
     let refused = place.fsm(&["import", "all.json"]).refused(2);
-    assert!(refused.contains("1 of the records are there already"), "{refused}");
+    assert!(refused.contains("1 of the records exist already"), "{refused}");
     std::fs::write(place.path("notes.txt"), "no records\n").unwrap();
     let not = place.fsm(&["import", "notes.txt"]).refused(2);
-    assert!(not.contains("is no export"), "{not}");
+    assert!(not.contains("as an export"), "{not}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ async fn what_the_record_does_not_allow_is_refused_and_changes_nothing() {
     for (words, why) in [
         (vec!["retry", "--yes"], "give names, a filter such as `--phase held`, or `--all`"),
         (applied(&["--fact", "receipt"]), "write it as `--fact name=value`"),
-        (applied(&["--fact", "receipt=VALUE"]), "is how a fact is written, not its value"),
+        (applied(&["--fact", "receipt=VALUE"]), "is a placeholder; look at the provider"),
     ] {
         let refused = place.fsm(&words).refused(2);
         assert!(refused.contains(why), "{words:?}: {refused}");

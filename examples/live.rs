@@ -1,5 +1,5 @@
-//! Provisions a bot whose server is busy at first, and prints after each pass where it is, from the record in the file store:
-//! `cargo run --example live`. `NO_COLOR`, `COLUMNS` and the locale are honoured.
+//! Provisions a bot whose server is busy at first. After each pass it draws the record over the picture of the machine:
+//! `cargo run --example live`. It honours `NO_COLOR`, `COLUMNS` and the locale.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -41,7 +41,7 @@ enum BotFlow {
     Ready { room: String },
 }
 
-/// A server that is busy the first two times that it is asked for a room.
+/// A server that refuses the first two requests for a room, because it is busy.
 #[derive(Clone, Default)]
 struct Server(Arc<AtomicU32>);
 

@@ -1,13 +1,13 @@
-//! A whole controller without Kubernetes: each document in `tenants/` is a tenant, with an account and a database in a cloud that is a
-//! directory too. In an empty directory:
+//! A whole controller without Kubernetes. Each document in `tenants/` is a tenant. It gets an account and a database in a cloud, which is a
+//! directory too. Run it in an empty directory:
 //!
 //! ```sh
 //! mkdir tenants && echo 'name: acme' > tenants/acme.yaml
 //! cargo run --manifest-path …/durable-fsm/Cargo.toml --features controller --example tenants
 //! ```
 //!
-//! Add, edit and remove documents while it runs. Kill it at any point and start it again. `fsm --dir records list` shows where
-//! each tenant is.
+//! Add, edit and remove documents while it runs. Kill it at any point and start it again. `fsm --dir records list` shows the state of each
+//! tenant.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Serialize, Deserialize)]
 struct Tenant {
     name: String,
-    /// The controller makes one up for a document that has none.
+    /// The controller chooses one for a document that has none.
     uid: String,
     #[serde(default)]
     region: String,
@@ -102,7 +102,7 @@ impl TenantTransitions for Cloud {
 /// The controller.
 ///
 /// # Errors
-/// The records cannot be opened, or the signals not be listened to.
+/// The records cannot be opened, or the signal handlers cannot be installed.
 #[tokio::main]
 pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::create_dir_all("cloud")?;
@@ -111,10 +111,9 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let controller = controller.on_outcome(|tenant, outcome| match outcome {
         Outcome::Resting(state) => println!("tenant {tenant} is {}", state.name()),
         Outcome::Gone => println!("tenant {tenant} is gone"),
-        Outcome::Progressing { after, reason, .. } => println!("tenant {tenant} goes on in {after:?}: {reason}"),
-        Outcome::Blocked { message, .. } | Outcome::Held { message, .. } => {
-            println!("tenant {tenant} stands still: {message}");
-        }
+        Outcome::Progressing { after, reason, .. } => println!("tenant {tenant} continues in {after:?}: {reason}"),
+        Outcome::Blocked { message, .. } => println!("tenant {tenant} is blocked: {message}"),
+        Outcome::Held { message, .. } => println!("tenant {tenant} is held: {message}"),
         Outcome::Paused => println!("tenant {tenant} is paused"),
     });
     controller.run().await?;

@@ -14,7 +14,7 @@ mod tenants;
 
 const TENANTS: usize = 100;
 
-/// Run in a process of its own by the test below: the example's `main`, in the directory that it is started in.
+/// The example's `main`. The test below runs it in a process and a directory of its own.
 #[test]
 fn the_program() {
     if std::env::var_os("RUN_TENANTS").is_some() {
@@ -42,12 +42,12 @@ impl Program {
         Self { child, lines }
     }
 
-    /// Reads what the program says until so many tenants have ended a pass like this.
+    /// Reads the output of the program until this many tenants have a line that ends like this.
     fn until(&mut self, end: &str, count: usize) {
         let mut seen = BTreeSet::new();
         while seen.len() < count {
             let line = self.lines.next().expect("the program goes on").unwrap();
-            assert!(!line.contains("stands still"), "{line}");
+            assert!(!line.contains(" is blocked") && !line.contains(" is held"), "{line}");
             if let Some(tenant) = line.strip_prefix("tenant ").and_then(|line| line.strip_suffix(end)) {
                 seen.insert(tenant.to_owned());
             }
@@ -59,7 +59,7 @@ impl Program {
         assert!(!self.child.wait().unwrap().success());
     }
 
-    /// Asks it to end in good order.
+    /// Sends SIGTERM, and waits until the program has drained.
     fn terminate(mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

@@ -8,7 +8,7 @@ use crate::model::{Graph, Rest};
 use crate::overlay::{Back, Overlay, Standing, Stopped};
 use crate::text;
 
-/// The graph in the DOT language.
+/// Writes the graph in the DOT language.
 #[must_use]
 pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     let edges = edges::edges(graph);

@@ -7,10 +7,14 @@ use crate::{dot, mermaid, svg, terminal};
 
 /// Asserts that the picture at `path` is the current picture of `graph`.
 ///
-/// The extension chooses the writer: `.svg`, `.mmd` (folded Mermaid), `.dot` or `.gv`, and `.txt` (terminal text
-/// without colours). With `UPDATE_DIAGRAMS=1` in the environment the file is written instead of compared, so a test
-/// with this call is also how the picture is made. Cargo runs tests in the package's folder, so a relative path
-/// starts there.
+/// | extension | written by |
+/// |---|---|
+/// | `.svg` | [`svg::file`](crate::svg::file) |
+/// | `.mmd` | [`mermaid::folded`](crate::mermaid::folded) |
+/// | `.dot`, `.gv` | [`dot::write`](crate::dot::write) |
+/// | `.txt` | [`terminal::write`](crate::terminal::write), without colours |
+///
+/// If the environment has `UPDATE_DIAGRAMS=1`, the file is written instead of compared. Cargo runs tests in the folder of the package, so a relative path starts there.
 ///
 /// ```no_run
 /// # const GRAPH: durable_fsm_graph::Graph<'static> = durable_fsm_graph::Graph {
@@ -22,7 +26,7 @@ use crate::{dot, mermaid, svg, terminal};
 ///
 /// # Panics
 ///
-/// When the file is missing, differs, or cannot be read or written, and when the extension is none of these.
+/// If the file is missing, differs, or cannot be read or written, or if the extension is none of these.
 #[track_caller]
 pub fn assert_current(path: impl AsRef<Path>, graph: &Graph<'_>) {
     let path = path.as_ref();

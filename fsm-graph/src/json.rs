@@ -35,7 +35,7 @@ pub use error::{FORMAT, ReadError};
 use crate::model::Graph;
 use file::File;
 
-/// The graph as JSON, with a line end at the end. The same graph gives the same bytes.
+/// Writes the graph as JSON that ends with a line end. The same graph always gives the same bytes.
 #[must_use]
 pub fn write(graph: &Graph<'_>) -> String {
     let file = File::of(graph);
@@ -45,10 +45,9 @@ pub fn write(graph: &Graph<'_>) -> String {
     text
 }
 
-/// The graph in a JSON text.
+/// Reads a graph from JSON.
 ///
-/// The graph stays in memory for the rest of the program, as one that the derive has emitted does: records are judged by `'static` graphs. A
-/// program reads each of its lock files once.
+/// The graph stays in memory until the program ends, because records are interpreted by `'static` graphs. Read each lock file once.
 ///
 /// # Errors
 /// [`ReadError`], with the remedy in its text.

@@ -10,15 +10,15 @@ use crate::model::{Graph, Rest};
 use crate::overlay::{Overlay, Standing, Stopped};
 use crate::text;
 
-/// The diagram with one edge to each failed state: the states that lead there stand in one composite state.
+/// Writes the diagram with one edge to each failed state. The states that lead there are grouped into a composite state.
 ///
-/// Mermaid's own layout bends the forward path when many states share a target; this keeps it straight.
+/// If many states share a target, Mermaid bends the forward path. The grouping keeps it straight.
 #[must_use]
 pub fn folded(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     write(graph, overlay, true)
 }
 
-/// The diagram with every edge on its own.
+/// Writes the diagram with an edge of its own for each transition and target.
 #[must_use]
 pub fn flat(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     write(graph, overlay, false)

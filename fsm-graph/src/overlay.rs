@@ -9,41 +9,41 @@ use crate::text;
 /// How many characters of an error or a reason are shown.
 const REASON: usize = 600;
 
-/// Where one resource stands in its machine.
+/// The position of one resource in its machine.
 ///
-/// Durations rather than times, so that the same overlay always gives the same bytes.
+/// It has durations instead of times, so the same overlay always gives the same bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overlay<'a> {
     /// The resource, such as `tenant/acme`.
     pub resource: &'a str,
     /// The state it is in, an index into [`Graph::states`](crate::Graph::states).
     pub here: usize,
-    /// The states it has left behind; the current one need not be among them.
+    /// The states that it has passed. The current state may be among them.
     pub done: &'a [usize],
-    /// The edges it is known to have come along.
+    /// The edges that it is known to have taken.
     pub walked: &'a [Step],
     /// How long it has been in this state.
     pub since: Option<Duration>,
     /// The number of the running or last attempt, from 1; 0 when there was none.
     pub attempt: u32,
-    /// What the last attempt said when it failed.
+    /// The error of the last attempt, if it failed.
     pub last_error: Option<&'a str>,
     /// How long until the next attempt.
     pub next_retry: Option<Duration>,
     /// The transition whose effect is under way, or, on the way back, whose undo is: an index into
     /// [`Graph::transitions`](crate::Graph::transitions).
     pub under_way: Option<usize>,
-    /// Whether nobody knows what came of that.
+    /// Whether the outcome of that is in doubt.
     pub in_doubt: bool,
     /// Whether an operator has paused it.
     pub paused: bool,
     /// Whether it is undoing what it made.
     pub undoing: bool,
-    /// Why it stands still, if it does.
+    /// Why it does not go on, if it is held or blocked.
     pub stopped: Option<Stopped<'a>>,
     /// The transitions that are undone already.
     pub undone: &'a [usize],
-    /// The transitions still to be undone, the next one first; one that made several things stands here once for each.
+    /// The transitions that are still to be undone, the next one first. A transition that made several things is listed once for each.
     pub pending_undo: &'a [usize],
 }
 
@@ -56,12 +56,12 @@ pub struct Step {
     pub to: usize,
 }
 
-/// Why a resource stands still.
+/// Why a resource does not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped<'a> {
-    /// It needs a person, for this reason.
+    /// It is held for this reason: it needs a person.
     Held(&'a str),
-    /// It releases itself when this is mended.
+    /// It is blocked for this reason: it goes on by itself when something changes.
     Blocked(&'a str),
 }
 
@@ -125,7 +125,7 @@ impl Overlay<'_> {
         self.walked.iter().any(is_it) && (!edge.shared || edge.from == edge.to || self.done.contains(&edge.from))
     }
 
-    /// What stands above the picture, the most important line first. Reasons stand there whole: they end with the remedy.
+    /// The lines above the picture, the most important one first. Reasons are never shortened, because they end with the remedy.
     pub(crate) fn lines(&self, graph: &Graph<'_>) -> Vec<String> {
         let here = text::line(&graph.state_name(self.here), 40);
         let mut head = vec![text::line(self.resource, 60)];

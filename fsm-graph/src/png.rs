@@ -11,7 +11,7 @@ use crate::model::Graph;
 use crate::overlay::Overlay;
 use crate::svg;
 
-/// The colours of a PNG, which cannot follow its reader.
+/// The colours of a PNG. Unlike an SVG, a PNG cannot follow the scheme of its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scheme {
     /// Dark on white.
@@ -21,7 +21,7 @@ pub enum Scheme {
     Dark,
 }
 
-/// Why there is no picture: it would be larger than memory allows, or the renderer refused it.
+/// Why no picture was drawn: it is too large, or the renderer refused it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PngError(String);
 
@@ -33,7 +33,7 @@ impl fmt::Display for PngError {
 
 impl std::error::Error for PngError {}
 
-/// The graph as a PNG file, drawn at `scale` pixels to the unit (2 suits most screens).
+/// Draws the graph as a PNG file, with `scale` pixels for each unit. 2 suits most screens.
 ///
 /// # Errors
 ///

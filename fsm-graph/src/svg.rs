@@ -12,26 +12,25 @@ use crate::model::{Graph, Rest};
 use crate::overlay::{Back, Overlay, Standing, Stopped};
 use crate::text::{self, xml};
 
-/// The picture for the type's rustdoc page: a `<div>` with rustdoc's own colours, in which every state links to its
-/// variant.
+/// Writes the picture for the rustdoc page of the type: a `<div>` with rustdoc's own colours, in which every state links to its variant.
 ///
-/// Put it into a doc comment after a blank line. It holds no blank line itself, so Markdown leaves it as it is.
+/// Put it into a doc comment after a blank line. There is no blank line in it, so Markdown does not change it.
 #[must_use]
 pub fn inline(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     format!("<div style=\"overflow-x:auto\">\n{}</div>\n", draw(graph, overlay, Palette::Inline))
 }
 
-/// The picture as a file of its own, which follows the reader's light or dark scheme.
+/// Writes the picture as a file. It follows the light or dark scheme of the reader.
 ///
-/// A reader that knows no style sheets shows the light one: every colour is an attribute too.
+/// A reader without style sheets shows the light scheme, because every colour is an attribute too.
 ///
-/// It paints its own ground: a page with a theme of its own may be dark for a reader whose system is light.
+/// The picture paints its own background, because a page may be dark although the reader's system is light.
 #[must_use]
 pub fn file(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     draw(graph, overlay, Palette::File)
 }
 
-/// The picture in literal colours of one scheme, for renderers that know neither variables nor media queries.
+/// Writes the picture in the literal colours of one scheme, for renderers without variables and media queries.
 #[cfg(feature = "png")]
 pub(crate) fn literal(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, dark: bool) -> String {
     draw(graph, overlay, if dark { Palette::Dark } else { Palette::Light })

@@ -14,7 +14,7 @@ use crate::overlay::{Overlay, Standing};
 use crate::text;
 use sheet::{Row, Sheet};
 
-/// The graph as text.
+/// Writes the graph as text.
 #[must_use]
 pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, options: &Options) -> String {
     let sheet = Sheet::new(graph, overlay, options.width);

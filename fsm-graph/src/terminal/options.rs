@@ -9,20 +9,23 @@ pub struct Options {
     pub colour: bool,
     /// Whether to use ASCII characters only, for everything but names.
     pub ascii: bool,
-    /// The number of columns. Longer lines are cut; rails that take more than half of it are left out.
+    /// The number of columns. Longer lines are cut. Rails that would take more than half of the columns are left out.
     pub width: usize,
 }
 
 impl Default for Options {
-    /// No colours, Unicode, 100 columns: the same wherever it runs, as logs and checked-in files want it.
+    /// No colours, Unicode, 100 columns. The result is the same on every computer, as logs and checked-in files need it.
     fn default() -> Self {
         Self { colour: false, ascii: false, width: 100 }
     }
 }
 
 impl Options {
-    /// What standard output can show: colours if it is a terminal, `NO_COLOR` is not set and `TERM` is not `dumb`; ASCII if the locale
-    /// (`LC_ALL`, `LC_CTYPE`, `LANG`) is set and is not UTF-8; as many columns as `COLUMNS` says, or 100.
+    /// What standard output can show:
+    ///
+    /// - colours, if it is a terminal, `NO_COLOR` is not set and `TERM` is not `dumb`;
+    /// - ASCII, if the locale (`LC_ALL`, `LC_CTYPE`, `LANG`) is set and is not UTF-8;
+    /// - as many columns as `COLUMNS` says, or 100.
     #[must_use]
     pub fn from_env() -> Self {
         Self::of(std::io::stdout().is_terminal(), |name| std::env::var(name).ok())

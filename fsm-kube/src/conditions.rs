@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::reason::{Phase, Reason};
 use crate::status::{FsmStatus, Summary};
 
-/// What there is to say of an object on which several machines may run: the worst of what they say.
+/// The summary of an object on which several machines may run: the worst of theirs.
 ///
-/// Each machine publishes in a field of the status of its own. Whatever field there has the phase and a reason of [`FsmStatus`] counts.
+/// Each machine publishes in a field of the status of its own. Every field that has the phase and a reason of [`FsmStatus`] counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verdict {
     reason: Reason,
@@ -38,7 +38,7 @@ impl Verdict {
         let message = if worst.field == field {
             own.message.clone()
         } else {
-            // Only that machine's reconciler knows its words.
+            // Only the reconciler of that machine knows the message.
             is_told()
                 .unwrap_or_else(|| format!("{}; `status.{}` is of the machine that says so", worst.reason, worst.field))
         };
@@ -56,7 +56,7 @@ impl Verdict {
         ];
         let is_ours = |condition: &&Condition| ours.iter().any(|(name, _)| condition.type_ == *name);
         let mut conditions: Vec<Condition> = before.iter().filter(|it| !is_ours(it)).cloned().collect();
-        // A status is good for seconds; finer times would be cut off by the server's clients.
+        // Kubernetes times have whole seconds.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         for (name, holds) in ours {
             let status = if holds { "True" } else { "False" };
@@ -83,7 +83,7 @@ struct Voice<'a> {
 }
 
 impl<'a> Voice<'a> {
-    /// The heavier one is heard; of equals always the same one.
+    /// The worse one wins. Of two equal ones it is always the same.
     fn weight(&self) -> (u8, Reverse<&'a str>) {
         let weight = match self.reason.phase() {
             Phase::Ready => 0,
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(ready(&alone), ("AsDeclared", "a rests", 1));
         let held = published(&alone, "licence", Reason::NotOurs, "not b's", 1);
         assert!(ready(&held).1.starts_with("not b's"));
-        // The other machine keeps what is told, to the byte.
+        // The message of the other machine stays, byte for byte.
         assert_eq!(published(&held, "fsm", Reason::AsDeclared, "a rests", 1), held);
         let both = published(&held, "licence", Reason::AsDeclared, "b rests", 1);
         assert_eq!(ready(&both), ("AsDeclared", "AsDeclared; `status.fsm` is of the machine that says so", 1));

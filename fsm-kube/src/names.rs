@@ -95,7 +95,7 @@ fn check(name: &str, machine: &str) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Invalid(format!(
-        "`{name}` is no name for a finalizer; call the machine something like `example.io/worker` instead of `{machine}`"
+        "`{name}` is not a valid name of a finalizer; call the machine something like `example.io/worker` instead of `{machine}`"
     )))
 }
 

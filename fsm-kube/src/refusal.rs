@@ -7,22 +7,22 @@ use durable_fsm::StoreError;
 use kube::Error;
 use kube::core::Status;
 
-/// How many bytes of keys and values all annotations of an object may have together.
+/// The most bytes that the keys and values of all annotations of an object may have together.
 pub const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 
-/// How large a request may be, in bytes.
+/// The largest request, in bytes.
 const REQUEST_LIMIT: usize = 3 * 1024 * 1024;
 
-/// What a refused write calls for.
+/// What to do after a refused write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// This is what it means.
     Means(StoreError),
-    /// The server found the object that would result invalid. Whether it has changed or was so before, only the object can tell.
+    /// The server found the resulting object invalid. Only the object shows whether it was invalid before.
     Invalid(String),
 }
 
-/// What it means that an object could not be read. Nothing was written, so nothing is in doubt.
+/// The error of a read. Nothing was written, so nothing is in doubt.
 pub(crate) fn of_read(error: &Error) -> StoreError {
     match error {
         Error::Api(status) if status.code == 404 => StoreError::Gone,
@@ -30,7 +30,7 @@ pub(crate) fn of_read(error: &Error) -> StoreError {
     }
 }
 
-/// What it means that an object could not be written; `size` is what the annotations would have taken.
+/// The error of a write. `size` is what the annotations would have taken, in bytes.
 pub(crate) fn of_write(error: &Error, size: usize) -> Refusal {
     Refusal::Means(match error {
         Error::Api(status) => match status.code {
@@ -41,9 +41,9 @@ pub(crate) fn of_write(error: &Error, size: usize) -> Refusal {
                 StoreError::TooLarge { size, limit: ANNOTATIONS_LIMIT }
             }
             422 => return Refusal::Invalid(status.message.clone()),
-            // The server gave up waiting for the request, and so does whoever stands before it, who may have passed it on.
+            // The server, or a proxy before it, gave up waiting. A proxy may have forwarded the request.
             408 => StoreError::Unknown(text(error)),
-            // Refused before anything was done: malformed, not authenticated, not allowed, too many requests.
+            // Refused before any change: malformed, not authenticated, not allowed, too many requests.
             400..=499 => StoreError::Unavailable(text(error)),
             // A server, or a proxy before it, that failed half-way.
             _ => StoreError::Unknown(text(error)),
@@ -58,7 +58,7 @@ fn has_cause(status: &Status, reason: &str, field: &str) -> bool {
     causes.into_iter().any(|cause| cause.reason == reason && cause.field == field)
 }
 
-/// Whether no request can have been sent: it could not be built, or the connection was refused.
+/// Whether certainly no request was sent: it could not be built, or the connection was refused.
 pub(crate) fn was_never_sent(error: &Error) -> bool {
     if matches!(error, Error::Auth(_) | Error::BuildRequest(_) | Error::HttpError(_) | Error::TlsRequired) {
         return true;

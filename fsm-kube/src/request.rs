@@ -70,16 +70,16 @@ pub(crate) struct Request {
     pub(crate) value: String,
 }
 
-/// Why a request cannot be carried out as it stands.
+/// Why a request cannot be carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadRequest {
     #[error(
-        "the value is no request ({0}); write something like {{\"transition\": \"t\", \"outcome\": \"not-applied\"}}"
+        "cannot read the value as a request: {0}; write, for example, {{\"transition\": \"t\", \"outcome\": \"not-applied\"}}"
     )]
     Value(String),
-    #[error("it does not say which transition it is about; add `\"transition\": \"…\"`")]
+    #[error("the request names no transition; add `\"transition\": \"…\"`")]
     NoTransition,
-    #[error("the machine has no transition `{0}`; take the one that the condition's message names")]
+    #[error("the machine has no transition `{0}`; use the one that the message of the condition names")]
     UnknownTransition(String),
     #[error("`{transition}` may lead to {targets}; say which with `\"state\": \"…\"`")]
     Ambiguous { transition: String, targets: String },

@@ -79,7 +79,7 @@ impl Summary {
             Outcome::Gone => return None,
             Outcome::Held { reason, message } => (Reason::from(*reason), message.clone()),
             Outcome::Blocked { reason, message, .. } => (Reason::from(*reason), message.clone()),
-            Outcome::Paused => (Reason::Paused, "nobody acts on it until it is resumed".to_owned()),
+            Outcome::Paused => (Reason::Paused, "no pass runs until it is resumed".to_owned()),
             Outcome::Resting(_) => going(M::GRAPH, record?, true),
             Outcome::Progressing { reason: why, .. } => {
                 let (reason, message) = going(M::GRAPH, record?, false);

@@ -24,14 +24,14 @@ use crate::store::FIELD_MANAGER;
 pub(super) const NORMAL: &str = "Normal";
 pub(super) const WARNING: &str = "Warning";
 
-/// How often a status is tried when others write at the same time. Later passes publish it again anyhow.
+/// How often a status is written again after a conflict. Later passes publish it anyway.
 const TRIES: usize = 5;
 
-/// How long a note of an Event may be, in bytes.
+/// The longest note of an Event, in bytes.
 const NOTE_LIMIT: usize = 1024;
 
 impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
-    /// Publishes what a pass came to, as status, conditions, Event and metrics.
+    /// Publishes the outcome of a pass as status, conditions, Event and metrics.
     pub(super) async fn publish(&self, id: &RecordId, of: &Reconciled, outcome: &Outcome<M::State>) {
         for _ in 0..TRIES {
             let Some(object) = self.look_at(id, of).await else { return };
@@ -41,7 +41,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             let record = record.filter(|record| object.metadata.uid.as_ref() == Some(&record.owner));
             let Some(mut summary) = Summary::of::<M>(outcome, record.as_ref()) else { return };
             if summary.reason == Reason::RecordLost && record.is_none() {
-                // Where nothing else is left to tell that there was a record, the next pass would begin anew.
+                // Without any other sign of a lost record, the next pass would begin anew.
                 summary.status.seq = Some(1);
             }
             let state = summary.status.state.as_deref().unwrap_or_default();
@@ -55,7 +55,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         tracing::debug!("the status is left to a later pass");
     }
 
-    /// The object that a pass was for, as it is now; none if it is gone, or another has its name.
+    /// The object that a pass was for, as it is now. None if it is gone, or if another object has its name.
     pub(super) async fn look_at(&self, id: &RecordId, of: &Reconciled) -> Option<DynamicObject> {
         let object = self.store.api(&id.resource).get(&id.resource.name).await.ok()?;
         (object.metadata.uid == of.uid).then_some(object)
@@ -71,7 +71,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         Some(stalled.last_transition_time.0.into())
     }
 
-    /// Publishes that nothing can be recorded on the object. Its status may be as unwritable as the record, so an Event tells.
+    /// Publishes that nothing can be recorded on the object. Its status may not be writable either, so this is an Event.
     pub(super) async fn publish_invalid(&self, id: &RecordId, of: &Reconciled, why: &str) {
         let Some(object) = self.look_at(id, of).await else { return };
         let message = format!("the object is no longer valid, so nothing can be recorded on it: {why}");
@@ -84,7 +84,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         }
     }
 
-    /// Publishes a warning, unless it was the last one of this object: where the status cannot be written, every try would be an Event.
+    /// Publishes a warning, unless it equals the last one of this object. Otherwise every attempt would be an Event while the status cannot be written.
     pub(super) async fn announce_once(&self, id: &RecordId, object: &DynamicObject, reason: &str, note: &str) {
         let uid = object.metadata.uid.clone().unwrap_or_default();
         let warning = (uid, reason.to_owned(), note.to_owned());
@@ -94,7 +94,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         }
     }
 
-    /// True if the status says it now, or nobody is there to read it.
+    /// True if the status is current, or if the object is gone.
     async fn write_status(&self, id: &RecordId, object: &DynamicObject, of: &Reconciled, mut summary: Summary) -> bool {
         let field = self.store.status_field();
         let status = object.data.get("status").cloned().unwrap_or_default();
@@ -104,7 +104,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
                 && object.metadata.generation.is_some_and(|latest| published <= latest)
         });
         if is_outdated {
-            // Another replica has told of a later spec.
+            // Another replica has published a later generation.
             return true;
         }
         summary.status.observed_generation = of.generation;
@@ -144,8 +144,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         }
     }
 
-    /// Publishes an Event. Where that is refused, as in a namespace that is being deleted, the log has it.
-    /// True if it was taken.
+    /// Publishes an Event. If the server refuses it, as in a namespace that is being deleted, it is logged. True if it was accepted.
     pub(super) async fn announce(
         &self,
         object: &DynamicObject,
@@ -165,7 +164,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let name = format!("{}.{:x}", metadata.name.as_deref().unwrap_or_default(), now.as_nanosecond());
         let mut regarding = object.object_ref(self.store.kind());
         regarding.resource_version = None;
-        // Not kube's recorder: it counts Events of one reason as one, and keeps the note of the first.
+        // kube's recorder is not used: it merges Events of one reason, and keeps the note of the first.
         let event = Event {
             metadata: ObjectMeta { name: Some(name), namespace: Some(namespace.clone()), ..ObjectMeta::default() },
             type_: Some(type_.to_owned()),
@@ -193,7 +192,7 @@ fn conditions_in(status: &Value) -> Vec<Condition> {
     status.get("conditions").and_then(|it| serde_json::from_value(it.clone()).ok()).unwrap_or_default()
 }
 
-/// The fields of the status as a merge patch: what is not said any more goes, and a sequence number stays or grows.
+/// The fields of the status as a merge patch. Fields without a value are removed. The sequence number never goes back.
 fn own_status(summary: &Summary, before: Option<u64>) -> serde_json::Map<String, Value> {
     let Ok(Value::Object(mut own)) = serde_json::to_value(&summary.status) else { return serde_json::Map::new() };
     for key in ["state", "phase", "reason", "step", "attempt", "since", "observedGeneration"] {

@@ -16,12 +16,12 @@ use crate::store::FIELD_MANAGER;
 use crate::verb::Verb;
 
 impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
-    /// Carries out the first request on the object. True if the object has changed by it.
+    /// Carries out the first request on the object. True if this changed the object.
     pub(super) async fn operate(&self, id: &RecordId, object: &DynamicObject) -> Result<bool, StoreError> {
         for request in request::on(&self.names, object) {
             let done = match self.carry_out(id, object, &request).await {
                 Ok(done) => done,
-                // The object has changed; it is read again.
+                // The object has changed. It is read again.
                 Err(StoreError::Conflict) => return Ok(true),
                 Err(StoreError::Gone) => return Ok(true),
                 Err(error) => return Err(error),
@@ -48,14 +48,15 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let resource = &id.resource;
         let done = match request.verb {
             Verb::Release => return self.release(id, recorded.is_some()).await,
-            // Without a record there is nowhere to write it down; it holds for as long as it stands.
+            // Without a record there is nowhere to record the pause. It holds while the annotation exists.
             Verb::Pause if recorded.is_none() => return Ok(Done::Stands),
             Verb::Pause => {
-                runner.pause(resource).await.map(|_| "paused; resume it with the annotation for that".to_owned())
+                let resume = self.names.verb(Verb::Resume);
+                runner.pause(resource).await.map(|_| format!("paused; to resume, set the annotation `{resume}`"))
             }
             Verb::Resume if recorded.is_none() => return self.resume_unrecorded(id, object, request).await,
             Verb::Resume => runner.resume(resource).await.map(|_| "resumed".to_owned()),
-            Verb::Retry => runner.resolve(resource, Resolution::Retry).await.map(|_| "it is tried again".to_owned()),
+            Verb::Retry => runner.resolve(resource, Resolution::Retry).await.map(|_| "trying again".to_owned()),
             Verb::Rebind => {
                 let record = match self.record_in(recorded) {
                     Ok(record) => record,
@@ -85,14 +86,14 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         }
     }
 
-    /// Drops record and finalizer. The request stands, so that the controller keeps away until it is taken off.
+    /// Drops record and finalizer. The annotation stays, so no pass runs until somebody removes it.
     async fn release(&self, id: &RecordId, recorded: bool) -> Result<Done, StoreError> {
         if !recorded {
             self.store.abandon(id).await?;
             return Ok(Done::Stands);
         }
         let left = match self.runner.release(&id.resource).await {
-            // What a record that cannot be read has made, only it could have told.
+            // Only the record knew what was made, and it cannot be read.
             Ok(Released { unreadable: Some(error), .. }) => format!("unknown, because {error}"),
             Ok(Released { left, .. }) => {
                 left.iter().map(|it| format!("{} ({})", it.transition, it.key)).collect::<Vec<_>>().join(", ")
@@ -124,7 +125,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         Record::decode(M::GRAPH, text.as_bytes()).map_err(|error| error.to_string())
     }
 
-    /// Takes a request off an object, if it is still the object that was read.
+    /// Removes the annotation of a request, if the object has not changed since it was read.
     async fn consume(&self, id: &RecordId, object: &DynamicObject, request: &Request) -> Result<(), StoreError> {
         let patch = json!({ "metadata": {
             "uid": object.metadata.uid,
@@ -150,7 +151,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
 
 /// What became of a request.
 enum Done {
-    /// It holds for as long as it stands there.
+    /// It has an effect while the annotation exists.
     Stands,
     /// It was carried out.
     Consumed(String),

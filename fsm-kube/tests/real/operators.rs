@@ -57,8 +57,8 @@ async fn a_bad_request_is_refused_and_nothing_is_lost() {
     let _ = cluster.settle(&reconciler, "alice").await;
     let before = record(&cluster, &reconciler).await;
     let rows = [
-        (Verb::Resolve, "yes", "the value is no request"),
-        (Verb::Resolve, r#"{"outcome": "applied"}"#, "does not say which transition"),
+        (Verb::Resolve, "yes", "cannot read the value as a request"),
+        (Verb::Resolve, r#"{"outcome": "applied"}"#, "the request names no transition"),
         (Verb::Resolve, r#"{"outcome": "applied", "transition": "create_rom"}"#, "no transition `create_rom`"),
         (Verb::Resolve, r#"{"outcome": "not-applied", "transition": "create_room"}"#, "nothing is under way"),
         (Verb::Resolve, r#"{"outcome": "roll-back", "seq": 1}"#, "meant for sequence number 1"),
@@ -76,7 +76,7 @@ async fn a_bad_request_is_refused_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn nobody_acts_on_a_paused_object_also_not_to_delete_it() {
+async fn no_pass_runs_on_a_paused_object_not_even_for_deletion() {
     let Some(cluster) = Cluster::join("paused").await else { return };
     cluster.create("alice").await;
     let reconciler = cluster.reconciler();

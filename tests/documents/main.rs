@@ -189,3 +189,13 @@ fn every_block_that_names_a_file_shows_that_file() {
     }
     assert!(shown > 0, "no block names a file");
 }
+
+#[test]
+fn the_comparison_names_every_replayed_bug() {
+    let name = |line: &str| line.strip_prefix("fn ").and_then(|line| Some(line.split_once('(')?.0.to_owned()));
+    let bugs = read(Path::new("tests/harness/published.rs"));
+    let tests: BTreeSet<String> = bugs.split("#[test]\n").skip(1).filter_map(name).collect();
+    let page = read(&Path::new(BOOK).join("comparison.md"));
+    let missing: Vec<_> = tests.iter().filter(|test| !page.contains(&format!("| `{test}` |"))).collect();
+    assert!(tests.len() > 10 && missing.is_empty(), "not in the comparison: {missing:?}");
+}

@@ -1,4 +1,4 @@
-//! The example `tenants` as a process: 100 tenants, six SIGKILLs, a SIGTERM. No effect happens twice, and nothing is left behind.
+//! The example `tenants` as a process, with 100 tenants, six SIGKILLs and a SIGTERM: no effect happens twice, and nothing is left behind.
 
 #![cfg(unix)]
 

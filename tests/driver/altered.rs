@@ -1,4 +1,4 @@
-//! A store that tells more than it knows, or something else.
+//! A store whose answers are wrong or incomplete.
 
 use async_trait::async_trait;
 use durable_fsm::store::MemoryStore;

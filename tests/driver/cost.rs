@@ -1,4 +1,4 @@
-//! How much is done for each member of a set: counted in what the author's types and methods are asked, and not in time.
+//! The cost of each member of a set, counted in calls of the author's types and methods, and not in time.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The way back: from every state, whatever is in doubt.
+//! Deletion from every state, with every step in doubt.
 
 use durable_fsm::record::HeldReason;
 use durable_fsm::{Outcome, Resource, Signals};

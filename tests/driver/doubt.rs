@@ -1,4 +1,4 @@
-//! What happens when nobody knows whether an effect happened.
+//! Effects whose outcome is in doubt.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The straight way: what is called, what is written, when it rests.
+//! The run without faults: what is called, what is written, when the machine rests.
 
 use std::time::Duration;
 

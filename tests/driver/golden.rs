@@ -1,4 +1,4 @@
-//! A record of each shape, as it is written. `UPDATE_GOLDEN=1` writes them anew; a change here is a change of the format.
+//! One golden record of each shape. `UPDATE_GOLDEN=1` updates them. A change here is a change of the format.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who holds an intent, and for how long others leave it alone.
+//! The holder of an intent, and how long other controllers leave it alone.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};

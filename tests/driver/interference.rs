@@ -1,4 +1,4 @@
-//! What others do in the middle of a pass, and stores that answer late or leave marks off.
+//! Other writers in the middle of a pass, and stores that answer late or lose the mark.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! A deletion that begins with steps of its own: what it asks, what it sends, what it undoes, and how a person ends it.
+//! A deletion with steps of its own: what it asks, sends and undoes, and how an operator ends it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A step that stands on several states: its guard is the one of the state that lists it, and it is given what all of them know.
+//! A step that is listed on several states: it uses the guard of the current state, and is given what all of these states know.
 
 use durable_fsm::{Classify, Fsm, Outcome};
 

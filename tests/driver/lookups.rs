@@ -1,4 +1,4 @@
-//! What each answer of a look-up leads to, and what is kept in sets that nothing undoes.
+//! What each answer of a look-up leads to, and members of sets that have no undo.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};

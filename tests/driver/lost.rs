@@ -1,4 +1,4 @@
-//! Outcomes that are known to a controller and that it cannot record: they are logged, with what may be left outside.
+//! Outcomes that a controller knows and cannot record: they are logged, with what may be left behind.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Many resources, many members, many steps: what is bounded, and what is not.
+//! Many resources, many members, many steps: which limits hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The order of the way back, and for whom it waits.
+//! The order of undo, and what it waits for.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

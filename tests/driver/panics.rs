@@ -1,4 +1,4 @@
-//! What panics in an author's code, and how the pass ends.
+//! Panics in the author's code, and how the pass ends.
 
 use std::collections::BTreeSet;
 use std::panic::resume_unwind;

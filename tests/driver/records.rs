@@ -1,4 +1,4 @@
-//! Records that cannot be honoured: held with the remedy, and not a byte of them unconfirmed.
+//! Records that cannot be used: the resource is held with a remedy, and the stored bytes do not change.
 
 use durable_fsm::record::{HISTORY, HeldReason, Record, Unreadable};
 use durable_fsm::{Outcome, Signals, Store as _};

@@ -1,4 +1,4 @@
-//! A record that is taken off while a pass is at work: the pass does not begin anew.
+//! A record that is removed while a pass runs: the pass does not begin anew.
 
 use durable_fsm::record::HeldReason;
 use durable_fsm::store::MemoryStore;

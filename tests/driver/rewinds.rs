@@ -1,4 +1,4 @@
-//! Going back to a mark: what is above it is undone, what is below it stays, and what is made again is new.
+//! Rewinds: what was made after the mark is undone, what was made before it stays, and what is made again is a new life.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

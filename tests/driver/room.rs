@@ -1,4 +1,4 @@
-//! A store that is nearly full: going forward leaves room for the way back, and what is for people gives way first.
+//! A store that is nearly full: effects going forward leave room for a deletion, and history and messages are shortened first.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! What a controller logs: what was reached at `info`, and what somebody has to look at at `warn`, once.
+//! The log of a controller: what was reached at `info`, and what somebody has to look at at `warn`, once.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Sets that change while they are half done.
+//! Sets whose wanted members change while the set is incomplete.
 
 use std::time::Duration;
 

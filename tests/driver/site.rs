@@ -1,4 +1,4 @@
-//! A machine with the shapes that the other does not have: a branch, an abort, a retained effect, a fact that is written twice.
+//! A machine with the shapes that `machine` does not have: a branch, an abort, a retained effect, a fact that is written twice.
 
 use durable_fsm::{Fsm, Lookup, Undone};
 

@@ -1,4 +1,4 @@
-//! What providers say: nothing of it that is secret, and no more than 2 KiB, is recorded, published or logged.
+//! Texts of providers: no secret, and at most 2 KiB, is recorded, published or logged.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Undos that take a while, things that stay, and what is undone without having been sent.
+//! Undos that take some time, things that are retained, and undos of steps that sent nothing.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Specs and facts of every kind: each is read back as it was written, or refused before anything is sent for it.
+//! Specs and facts of every type: each reads back as it was written, or is refused before anything is sent.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Two versions of a machine at once: only the newer one ends the other's block, and only once.
+//! Two versions of a machine at once: only the newer one ends a block of the other, and only once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! How long a failure or a block makes a resource wait, whatever the clocks say.
+//! How long a resource waits after a failure or a block, with clocks that are wrong.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! Writes that fail, and writes of which nobody knows whether they happened.
+//! Writes that fail, and writes whose outcome is unknown.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Every operation, a crash or an error: always the old record or the new one, and what was told stays.
+//! A crash or an error at every operation: the file always holds the old record or the new one, and what was acknowledged stays.
 
 use durable_fsm::store::{FileStore, Store, StoreError};
 use durable_fsm::{RecordId, ResourceId};

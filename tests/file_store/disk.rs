@@ -1,4 +1,4 @@
-//! A file system that can lose what was not made durable.
+//! A simulated file system that can lose what was not flushed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

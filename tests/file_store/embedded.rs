@@ -1,4 +1,4 @@
-//! The database: every operation crashes, or fails and the machine goes on; and what it does that the files do not.
+//! The embedded database: a crash or an error at every operation, and what it does that the file store does not.
 
 use durable_fsm::store::{
     Catalogue as _, CopyError, EmbeddedStore, FileReader, FileStore, OpenError, Store, StoreError, copy,

@@ -1,4 +1,4 @@
-//! Every operation fails once, with every errno, and the machine goes on: what was told is durable, and everything works again.
+//! Each operation fails once, with each errno, and the computer goes on: what was acknowledged is durable, and everything works again.
 
 use durable_fsm::store::{FileStore, Store, StoreError};
 use durable_fsm::{RecordId, ResourceId};

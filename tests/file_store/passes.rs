@@ -1,4 +1,4 @@
-//! Passes on a disk that fails: they end, and what they have said is durable.
+//! Passes on a disk that fails: they end, and what they report is durable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,4 @@
-//! A machine explored on a store of its author's own: here a table with one row.
+//! A machine explored on a custom store: a table with one row.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 

@@ -1,4 +1,4 @@
-//! One machine for each way of dealing with doubt that the others do not have: by name, by look-ups that lag, by holding, by abort.
+//! One machine for each contract that the other worlds do not have: by name, by lagging look-up, by hold, by abort.
 
 /// A provider that knows a name when it sees it again.
 pub mod named {

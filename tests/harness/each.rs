@@ -1,4 +1,4 @@
-//! Sets whose wanted members change while they are half made.
+//! Sets whose wanted members change while the set is incomplete.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! A world that moves by itself: a pod is ready before anybody looks, it is lost, and somebody takes a name that was free.
+//! A world with events of its own: a pod becomes ready, a pod is lost, and somebody takes a free name.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! A disk that is lent to a host and taken back: one step that leads back from three states, and one that ends it from each of them.
+//! A disk that is attached to a host and detached again: one step that is listed on three states and leads back, and one that ends from each of them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A fact that changes after something was made with it: the undo is given the fact as it was.
+//! A fact that is overwritten after something was made with it. The undo is given the old value.
 
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Fsm, Undone};

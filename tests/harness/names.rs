@@ -1,4 +1,4 @@
-//! Things that a provider makes by name: what comes late about one of them strikes whatever has the name by then.
+//! Things that a provider addresses by name: a late duplicate affects whatever has the name by then.
 
 /// A set whose members are names: one that leaves and comes back is another one of the same name, and the undo of the first goes by it.
 pub mod members {

@@ -1,4 +1,4 @@
-//! A transport that delivers once, and undos by name: nothing waits for late duplicates, and nothing is lost for it.
+//! A transport that delivers once, with undos by name: nothing waits for late duplicates, and nothing is lost.
 
 use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Each, Fsm, Undone};

@@ -1,4 +1,4 @@
-//! Bugs that were published, replayed: on a reconciler as it was written, which has them, and on a machine, which has not.
+//! Published bugs, replayed on a reconciler that is written like the original and has the bug, and on a machine that must not have it.
 
 mod naive;
 

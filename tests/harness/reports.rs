@@ -1,4 +1,4 @@
-//! What an exploration says, and how it is replayed.
+//! The report of an exploration, and the replay of its plan.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

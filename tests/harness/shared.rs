@@ -1,4 +1,4 @@
-//! Something that several owners use: the credentials of a registry, which are there as long as anybody has a grant to them.
+//! A thing that several owners share: the credentials of a registry, which exist as long as somebody has a grant.
 
 use durable_fsm::testing::{At, Shelf, ShelfError, Sim, Thing, World};
 use durable_fsm::{Fsm, Undone};

@@ -7,12 +7,13 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::Poll;
 
 use durable_fsm_graph::Graph;
 
 use crate::machine::{Boxed, Failure, Reply};
-use crate::record::Spec;
+use crate::record::{Record, Spec, Unreadable};
 use crate::steps::{Ask, Steps};
 use crate::{Class, FactError, Facts, Lookup, Undone};
 
@@ -91,6 +92,10 @@ impl<S: Steps> Steps for Contained<S> {
 
     fn keeps(&self) -> Option<&str> {
         self.0.keeps()
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Arc<Record>, Unreadable> {
+        self.0.decode(bytes)
     }
 
     fn spec(&self) -> Result<Spec, FactError> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::attempt::{Attempt, Details};
 use crate::machine::{Boxed, Call, Dispatch, Failure, Reply};
-use crate::record::Spec;
+use crate::record::{Record, Spec, Unreadable};
 use crate::text::redacted;
 use crate::{FactError, Facts, Lookup, Machine, Resource, Undone};
 
@@ -23,6 +23,10 @@ pub(crate) trait Steps: Send + Sync {
     fn deleting(&self) -> bool;
     /// Why the resource must not be deleted.
     fn keeps(&self) -> Option<&str>;
+    /// The record in these bytes.
+    fn decode(&self, bytes: &[u8]) -> Result<Arc<Record>, Unreadable> {
+        Record::decode(self.graph(), bytes).map(Arc::new)
+    }
     /// The resource's spec, as an intent records it: what is read from there is this one again.
     fn spec(&self) -> Result<Spec, FactError>;
     /// Whether a state can be decoded from these facts.

@@ -46,7 +46,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         let stored = loaded.bytes.is_some();
         let record = match read(steps, &loaded) {
             Ok(Some(record)) => record,
-            Ok(None) => Record::initial(steps.graph(), steps.uid(), now),
+            Ok(None) => Arc::new(Record::initial(steps.graph(), steps.uid(), now)),
             Err(error) => {
                 let reason = match error {
                     Unreadable::Lost(_) => HeldReason::RecordLost,
@@ -69,7 +69,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             delete,
             whose: driver.sightings().whose(id, &record.origin),
             owner_tag: owner_tag(&record.origin, &record.machine),
-            record: Arc::new(record),
+            record,
             base: None,
             sets: Sets::default(),
             follower: None,
@@ -155,7 +155,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 }
 
 /// The record in what was loaded; none if there is none and never was.
-fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Record>, Unreadable> {
+fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Arc<Record>>, Unreadable> {
     let Some(bytes) = &loaded.bytes else {
         let sign = match (loaded.marked, loaded.witness) {
             (_, Some(seq)) => format!("its sequence number {seq} is still mirrored"),
@@ -165,7 +165,7 @@ fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Record>, Unreadable
         return Err(Unreadable::Lost(format!("there is none, and {sign}")));
     };
     let graph = steps.graph();
-    let record = Record::decode(graph, bytes)?;
+    let record = steps.decode(bytes)?;
     record.check_owner(steps.uid())?;
     if let Some(seq) = loaded.witness.filter(|seq| *seq > record.seq) {
         return Err(Unreadable::Lost(format!("it has sequence number {}, and {seq} was written", record.seq)));

@@ -493,7 +493,9 @@ impl<'d, P: Probe> Pass<'d, P> {
             return;
         };
         let now = self.driver.clock.monotonic();
-        let changes = Arc::make_mut(&mut self.record).undo.changes();
+        // Nobody else is told of changes, and a record that is shared is not copied for nothing.
+        let is_followed = self.follower.is_some();
+        let changes = is_followed.then(|| Arc::make_mut(&mut self.record).undo.changes()).flatten();
         let sightings = self.driver.sightings();
         self.follower =
             sightings.follow(self.whose, self.steps.graph(), &self.record, changes, self.follower.take(), now);

@@ -398,7 +398,7 @@ impl Books {
 
     /// What exists, against what is known.
     pub(crate) fn check_world(&mut self, decoded: Option<&Decoded>, things: &[Thing]) -> Option<Violation> {
-        let record = decoded.map(|decoded| &decoded.record);
+        let record = decoded.map(|decoded| &*decoded.record);
         let known = decoded.map(|decoded| &*decoded.known).unwrap_or_default();
         let mut hasher = DefaultHasher::new();
         let mut violation = None;
@@ -544,7 +544,7 @@ impl Core {
             return first("the controller was told that the resource is to be deleted");
         }
         let Some(decoded) = &self.stored.decoded else { return first("there is no record") };
-        let record = &decoded.record;
+        let record = &*decoded.record;
         let Some(intent) = &record.intent else { return first("no intent is durable") };
         if intent.transition != name || intent.subject != ask.subject {
             return first(&format!("the durable intent is for `{}`", intent.transition));

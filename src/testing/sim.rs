@@ -358,7 +358,7 @@ impl Sim {
             let mut core = self.core();
             (core.stored.decoded.clone(), core.deleting, core.edit, std::mem::take(&mut core.things))
         };
-        let record = decoded.as_ref().map(|decoded| &decoded.record);
+        let record = decoded.as_ref().map(|decoded| &*decoded.record);
         let checked = check(&Moment { record, deleting, things: &things, edit });
         let mut core = self.core();
         core.things = things;

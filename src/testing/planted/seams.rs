@@ -11,7 +11,7 @@ use durable_fsm_graph::Graph;
 use serde_json::Value;
 
 use crate::machine::{Boxed, Failure, Made, Reply};
-use crate::record::{Direction, Record, Spec};
+use crate::record::{Direction, Record, Spec, Unreadable};
 use crate::steps::{Ask, Steps};
 use crate::testing::sim::{SimClock, SimStore};
 use crate::{
@@ -219,6 +219,9 @@ impl Steps for BadSteps {
     }
     fn keeps(&self) -> Option<&str> {
         self.inner.keeps()
+    }
+    fn decode(&self, bytes: &[u8]) -> Result<Arc<Record>, Unreadable> {
+        self.inner.decode(bytes)
     }
     fn spec(&self) -> Result<Spec, FactError> {
         self.inner.spec()

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Order, Transport};
 
-use super::{Point, Sim, SimClock, Stop, Unacceptable};
+use super::{Decoded, Point, Sim, SimClock, Stop, Unacceptable};
 use crate::machine::{Boxed, Failure, Reply};
-use crate::record::{Direction, HeldReason, Spec};
+use crate::record::{Direction, HeldReason, Record, Spec, Unreadable};
 use crate::steps::{Ask, Steps};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
@@ -213,7 +213,7 @@ impl SimSteps {
     /// Why this is not yet to be called: a set that is wanted otherwise comes first, and of a set what is declared to come first.
     fn out_of_turn(&self, site: Site, ask: &Ask, contract: &Contract<'_>) -> Option<String> {
         let decoded = self.sim.core().stored.decoded.clone()?;
-        let record = &decoded.record;
+        let record = &*decoded.record;
         // What was begun is finished, whatever is wanted by now.
         let begun = ask.details.number > 1 || record.unconfirmed.iter().any(|it| it.in_doubt);
         if begun || record.direction != Direction::Forward || !matches!(site, Site::Effect | Site::Undo) {
@@ -334,6 +334,9 @@ impl Steps for SimSteps {
     }
     fn keeps(&self) -> Option<&str> {
         self.inner.keeps()
+    }
+    fn decode(&self, bytes: &[u8]) -> Result<Arc<Record>, Unreadable> {
+        Decoded::read(self.inner.graph(), bytes)
     }
     fn spec(&self) -> Result<Spec, FactError> {
         self.inner.spec()

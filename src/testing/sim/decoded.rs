@@ -3,17 +3,22 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::ptr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use durable_fsm_graph::Graph;
 
 use crate::Facts;
-use crate::record::{Record, idempotency_key};
+use crate::record::{Record, Unreadable, idempotency_key};
 
 /// A record that was written, and what the oracles ask of it again and again.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    pub(crate) record: Record,
+    pub(crate) record: Arc<Record>,
+    /// What a controller makes of it, and a controller of which machine.
+    read: OnceLock<(&'static Graph<'static>, Result<(), Unreadable>)>,
     /// The keys of all that it knows of: of what is live, of what was sent, and of what is under way.
     pub(crate) known: Vec<String>,
     /// A hash of all that decides how a run goes on: all but numbering, times and prose.
@@ -24,7 +29,7 @@ pub(crate) struct Decoded {
 const KEPT: usize = 4096;
 
 thread_local! {
-    static DECODED: RefCell<HashMap<Rc<[u8]>, Arc<Decoded>>> = RefCell::default();
+    static DECODED: RefCell<HashMap<Rc<[u8]>, Arc<Decoded>, BuildHasherDefault<Words>>> = RefCell::default();
 }
 
 impl Decoded {
@@ -41,6 +46,18 @@ impl Decoded {
             all.insert(bytes.into(), Arc::clone(&decoded));
             Ok(decoded)
         })
+    }
+
+    /// The record as a controller reads it: no two runs decode the same bytes, nor two passes of one.
+    pub(super) fn read(graph: &'static Graph<'static>, bytes: &[u8]) -> Result<Arc<Record>, Unreadable> {
+        // What is no record says why.
+        let Ok(decoded) = Self::of(bytes) else { return Record::decode(graph, bytes).map(Arc::new) };
+        let (reader, read) = decoded.read.get_or_init(|| (graph, Record::decode(graph, bytes).map(drop)));
+        // What one machine can read another one need not: it has other states, or another name.
+        if !ptr::eq(*reader, graph) {
+            return Record::decode(graph, bytes).map(Arc::new);
+        }
+        read.clone().map(|()| Arc::clone(&decoded.record))
     }
 
     /// The keys of the live effects.
@@ -73,7 +90,25 @@ impl Decoded {
         let open = record.intent.iter().map(|it| key(&it.transition, &it.subject, it.life));
         let known = live.chain(unconfirmed).chain(retained).chain(open).collect();
         let outline = outline(&record);
-        Self { record, known, outline }
+        Self { record: Arc::new(record), read: OnceLock::new(), known, outline }
+    }
+}
+
+/// Hashes eight bytes at a time. Nobody chooses the bytes of a record so that two of them fall together.
+#[derive(Default)]
+struct Words(u64);
+
+impl Hasher for Words {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut eight = [0; 8];
+            eight[..word.len()].copy_from_slice(word);
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(eight)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
     }
 }
 
@@ -107,5 +142,36 @@ fn outline(record: &Record) -> u64 {
 fn hash_facts(facts: &Facts, hasher: &mut DefaultHasher) {
     for fact in facts.iter() {
         fact.hash(hasher);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::record::Stamp;
+
+    static ONE: Graph<'static> = Graph {
+        name: "test.io/one",
+        title: "One",
+        version: 1,
+        reader: 1,
+        doc: "",
+        undo_on_rejected: false,
+        states: &[],
+        transitions: &[],
+    };
+
+    static OTHER: Graph<'static> = Graph { name: "test.io/other", ..ONE };
+
+    #[test]
+    fn what_one_machine_made_of_a_record_says_nothing_of_another() {
+        let record = Record::initial(&ONE, "uid", Stamp::from(SystemTime::UNIX_EPOCH));
+        let bytes = serde_json::to_vec(&record).unwrap();
+        for graph in [&ONE, &OTHER, &ONE] {
+            assert_eq!(Decoded::read(graph, &bytes).map(drop), Record::decode(graph, &bytes).map(drop));
+        }
+        assert_ne!(Decoded::read(&ONE, &bytes).map(drop), Decoded::read(&OTHER, &bytes).map(drop));
     }
 }

@@ -310,7 +310,7 @@ impl Previous {
 
 impl Stored {
     pub(crate) fn record(&self) -> Option<&Record> {
-        self.decoded.as_ref().map(|decoded| &decoded.record)
+        self.decoded.as_ref().map(|decoded| &*decoded.record)
     }
 
     /// Whether there is nothing but the record.
@@ -409,13 +409,13 @@ impl Core {
                 return;
             }
         };
-        let new = &decoded.record;
+        let new = &*decoded.record;
         let old = self.stored.decoded.take();
         let holder = |record: &Record| record.intent.as_ref().map(|intent| intent.holder.clone());
         if old.as_ref().and_then(|old| holder(&old.record)) != holder(new) {
             self.intent_since = self.now;
         }
-        let before = old.as_ref().map(|old| &old.record);
+        let before = old.as_ref().map(|old| &*old.record);
         let early = self.is_held_early(before, new).or_else(|| self.begins_early(before, new));
         let in_record = self.books.check_write(self.actor, self.deleting, before, new);
         // What the record no longer knows of is an orphan from here on, and that says more than by which change.

@@ -54,6 +54,29 @@ async fn a_rollback_undoes_everything_and_begins_again() {
     assert_eq!(bench.provider.live().iter().filter(|id| id.starts_with("make_account")).count(), 1);
 }
 
+/// An undo may go by name, and the name is about to be used again.
+#[tokio::test]
+async fn what_was_rolled_back_begins_again_only_when_no_late_undo_can_come() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    bench.provider.will("make_room", &[Fault::Refused(Refusal::NotApplied)]);
+    let _ = bench.pass(&thing).await;
+    bench.runner.resolve(&thing.id(), Resolution::RollBack).await.unwrap();
+    let (left, why) = loop {
+        let Outcome::Progressing { after, reason, .. } = bench.pass(&thing).await else { panic!("it goes back") };
+        if bench.provider.live().is_empty() {
+            break (after, reason);
+        }
+        bench.clock.advance(after);
+    };
+    assert!(why.starts_with("a late undo may still be carried out, until"), "{why}");
+    bench.provider.calls();
+    bench.clock.advance(left - Duration::from_millis(1));
+    assert_eq!(bench.pass(&thing).await.requeue_after(), Some(Duration::from_millis(1)));
+    assert!(bench.provider.calls().is_empty());
+    bench.clock.advance(Duration::from_millis(1));
+    assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
+}
+
 #[tokio::test]
 async fn a_request_that_the_record_does_not_allow_changes_nothing() {
     let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));

@@ -138,6 +138,31 @@ async fn a_deletion_without_room_goes_on_when_there_is_some() {
     assert!(matches!(bench.settle(&deleted).await, Outcome::Gone));
 }
 
+/// What is made on the way back, in order to be undone, may not fit. There is room for a hold, which would need a person.
+#[tokio::test]
+async fn a_deletion_that_makes_what_does_not_fit_is_not_held_in_the_record() {
+    let bench = Bench::new();
+    let thing = Thing::new(&"i".repeat(8000), &[]);
+    bench.provider.will("make_account", &[Fault::Applied(Refusal::Unknown)]);
+    let outcome = bench.pass(&thing).await;
+    bench.clock.advance(outcome.requeue_after().unwrap());
+    let limit = bench.bytes(&thing).await.unwrap().len() + 2000;
+    drop(bench.store.clone().with_limit(limit));
+    let deleted = Thing { deleting: true, ..thing.clone() };
+    let held = loop {
+        match bench.pass(&deleted).await {
+            Outcome::Held { reason: HeldReason::TooLarge, message } => break message,
+            Outcome::Gone => panic!("there is room"),
+            outcome => bench.clock.advance(outcome.requeue_after().unwrap()),
+        }
+    };
+    assert!(held.contains("it is tried again at the next pass"), "{held}");
+    assert!(bench.record(&thing).await.held.is_none());
+    drop(bench.store.clone().with_limit(LIMIT));
+    assert!(matches!(bench.settle(&deleted).await, Outcome::Gone));
+    assert!(bench.provider.live().is_empty());
+}
+
 /// What was made is recorded, also in the room that is kept for the way back.
 #[tokio::test]
 async fn what_an_effect_has_made_may_use_the_room_for_the_way_back() {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use durable_fsm::record::{BlockedReason, Record};
+use durable_fsm::record::{BlockedReason, Record, Stamp};
 use durable_fsm::{Class, Classify, Clock, Fsm, Outcome, Wait};
 
 use crate::machine::{Thing, ThingRunner};
@@ -162,6 +162,51 @@ async fn a_look_that_may_be_put_off_is_put_off_for_a_day_at_most() {
     let unlimited = Bench::new();
     unlimited.provider.set_rolled_out(false);
     assert_eq!(unlimited.pass(&thing()).await.requeue_after(), Some(Duration::from_secs(5)));
+    let office = Office { retry_after: None, again: Some(Duration::MAX) };
+    let runner = PatienceRunner::builder(office, unlimited.store.clone()).clock(unlimited.clock.clone()).build();
+    assert_eq!(runner.reconcile(&thing()).await.unwrap().requeue_after(), Some(DAY));
+}
+
+/// A wait that may last for ever.
+#[derive(Fsm)]
+#[fsm(name = "test.io/patience", version = 1, resource = Thing)]
+pub enum PatienceFlow {
+    #[fsm(initial)]
+    #[transition(await_word -> Told, waits)]
+    Quiet,
+    #[fsm(resting)]
+    Told,
+}
+
+impl PatienceTransitions for Office {
+    type Error = Closed;
+    async fn await_word(&self, _: Quiet, _: &PatienceAttempt) -> Result<Wait<Told>, Closed> {
+        Ok(self.again.map_or(Wait::NotYet, Wait::NotYetFor))
+    }
+}
+
+/// As a release without that limit has written it, or an editor's hand.
+#[tokio::test]
+async fn a_wait_of_years_that_is_found_in_a_record_ends_after_a_day() {
+    for refusal in [Refusal::NotApplied, Refusal::Rejected] {
+        let bench = Bench::new();
+        bench.provider.will("make_account", &[Fault::Refused(refusal)]);
+        let _ = bench.pass(&thing()).await;
+        let mut record = bench.record(&thing()).await;
+        record.retry.iter_mut().for_each(|retry| retry.at = retry.since.later(YEARS));
+        record.blocked.iter_mut().for_each(|blocked| blocked.at = blocked.since.later(YEARS));
+        bench.put(&thing(), &serde_json::to_vec(&record).unwrap()).await;
+        assert_eq!(bench.pass(&thing()).await.requeue_after(), Some(DAY), "{refusal:?}");
+        bench.clock.advance(DAY);
+        assert!(matches!(bench.settle(&thing()).await, Outcome::Resting(_)), "{refusal:?}");
+    }
+}
+
+#[test]
+fn what_is_later_than_time_goes_is_no_later() {
+    let now = Stamp::from(SystemTime::UNIX_EPOCH + YEARS);
+    assert_eq!(now.later(Duration::MAX), now);
+    assert_eq!(now.later(DAY).after(now), DAY);
 }
 
 #[tokio::test]

@@ -1,18 +1,21 @@
-//! The account with which the controller makes rooms that no single worker owns. Invariant: a room is made with its mark, under an alias that only
-//! we use, so that whatever a crash leaves of it is found and cleared.
+//! The account with which the controller makes rooms. Invariant: a room is made with its mark, under an alias that only we use, so that whatever a
+//! crash leaves of it is found and cleared; and a room counts as made only if all of it is there, by our hand.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
 
 use crate::clients::{ClientError, Matrix, NewRoom, Session};
 use crate::credentials::Secret;
 
-/// The administrator's account, which is not of our making.
+/// The administrator's account, which is not of our making. Every clone is the same session.
 #[derive(Debug, Clone)]
 pub struct Administrator {
     /// The homeserver.
     pub matrix: Matrix,
-    /// The account's name.
-    pub name: String,
-    /// The account's password.
-    pub password: Secret,
+    name: String,
+    password: Secret,
+    session: Arc<Mutex<Option<Session>>>,
 }
 
 /// A room that the administrator makes.
@@ -33,20 +36,34 @@ pub enum Found {
     Nothing,
     /// The room.
     Room(String),
-    /// A room without its alias, an alias without its room, or more than one room.
+    /// Part of a room, a room without its alias, an alias without its room, or more than one room.
     Rubble,
 }
 
 impl Administrator {
-    /// Logs in.
+    /// The administrator with this account.
+    #[must_use]
+    pub fn new(matrix: Matrix, name: &str, password: Secret) -> Self {
+        Self { matrix, name: name.to_owned(), password, session: Arc::default() }
+    }
+
+    /// The session that is open, or a new one. One at a time logs in, and always as the same device, so that none piles up.
     ///
     /// # Errors
     /// The server's, 403 if the password is wrong.
     pub async fn session(&self) -> Result<Session, ClientError> {
-        self.matrix.login(&self.name, self.password.reveal()).await
+        let mut open = self.session.lock().await;
+        if let Some(session) = &*open
+            && self.matrix.is_open(session).await?
+        {
+            return Ok(session.clone());
+        }
+        let session = self.matrix.login_as(&self.name, self.password.reveal(), Some("hiclaw-controller")).await?;
+        *open = Some(session.clone());
+        Ok(session)
     }
 
-    /// Makes a room in which nobody else is. Whoever is invited later has no power in it, and so can be put out again.
+    /// Makes a room in which nobody else is. Whoever is invited later has less power in it, and so can be put out again.
     ///
     /// # Errors
     /// The server's.
@@ -55,18 +72,31 @@ impl Administrator {
         self.matrix.create_room(session, &new).await
     }
 
-    /// Looks for a room by its mark, and by its alias.
+    /// Looks for a room by its mark, and by its alias. Whoever else may have set the mark in a room of theirs is not believed.
     ///
     /// # Errors
     /// The server's.
     pub async fn find(&self, session: &Session, room: &MarkedRoom<'_>) -> Result<Found, ClientError> {
-        let rooms = self.matrix.rooms_of(session, room.mark).await?;
+        let rooms = self.own_rooms(session, room.mark).await?;
         let target = self.matrix.resolve(session, &session.alias(room.alias)).await?;
-        Ok(match (rooms.as_slice(), target) {
-            ([], None) => Found::Nothing,
-            ([it], Some(target)) if *it == target => Found::Room(target),
-            _ => Found::Rubble,
-        })
+        match (rooms.as_slice(), target) {
+            ([], None) => Ok(Found::Nothing),
+            ([it], Some(target)) if *it == target && self.matrix.is_whole(session, it, room.name).await? => {
+                Ok(Found::Room(target))
+            }
+            _ => Ok(Found::Rubble),
+        }
+    }
+
+    /// The rooms with this mark that the administrator has made.
+    async fn own_rooms(&self, session: &Session, mark: &str) -> Result<Vec<String>, ClientError> {
+        let mut own = Vec::new();
+        for room in self.matrix.rooms_of(session, mark).await? {
+            if self.matrix.is_marked_by(session, &room).await? {
+                own.push(room);
+            }
+        }
+        Ok(own)
     }
 
     /// Puts everybody out of a room, and removes its alias.
@@ -78,14 +108,19 @@ impl Administrator {
         self.matrix.delete_alias(session, &session.alias(room.alias)).await
     }
 
-    /// Closes whatever there is of a room.
+    /// Closes whatever there is of a room. A homeserver that died while it made one may have left an alias of ours that leads to a room without a
+    /// mark: only its creator can be in there.
     ///
     /// # Errors
     /// The server's.
     pub async fn clear(&self, session: &Session, room: &MarkedRoom<'_>) -> Result<(), ClientError> {
-        for id in self.matrix.rooms_of(session, room.mark).await? {
+        for id in self.own_rooms(session, room.mark).await? {
             self.matrix.empty_room(session, &id).await?;
         }
-        self.matrix.delete_alias(session, &session.alias(room.alias)).await
+        let alias = session.alias(room.alias);
+        if let Some(id) = self.matrix.resolve(session, &alias).await? {
+            self.matrix.empty_room(session, &id).await?;
+        }
+        self.matrix.delete_alias(session, &alias).await
     }
 }

@@ -123,7 +123,7 @@ impl Clients {
 pub enum ClientError {
     /// The request did not go through, or its answer did not come.
     #[error("the request failed")]
-    Http(#[from] reqwest::Error),
+    Http(#[source] reqwest::Error),
     /// The server refused.
     #[error("{server} answered {status} {code}: {message}")]
     Refused {
@@ -154,6 +154,13 @@ impl ClientError {
     #[must_use]
     pub fn is(&self, status: u16, code: &str) -> bool {
         matches!(self, ClientError::Refused { status: it, code: its, .. } if it.as_u16() == status && its == code)
+    }
+}
+
+impl From<reqwest::Error> for ClientError {
+    /// Without the URL: one of the object store is signed, and whoever has it may use it.
+    fn from(error: reqwest::Error) -> Self {
+        ClientError::Http(error.without_url())
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+use crate::names;
 use crate::provision::ProvisionError;
 use crate::worker::Worker;
 
@@ -50,8 +51,8 @@ pub trait Containers: fmt::Debug + Send + Sync {
     async fn remove(&self, worker: &Worker, id: &str) -> Result<(), ProvisionError>;
 }
 
-/// The name of a worker's container.
+/// The name of a worker's container, on an engine that knows no namespaces.
 #[must_use]
 pub fn name(worker: &Worker) -> String {
-    format!("hiclaw-worker-{}", worker.name)
+    format!("hiclaw-worker-{}", names::of_worker(worker))
 }

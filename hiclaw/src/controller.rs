@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use durable_fsm::store::FileStore;
-use durable_fsm::{Crossing, Outcome, Probe};
+use durable_fsm::{Clock as _, Crossing, Outcome, Probe};
 
 use crate::clients::{Clients, Urls};
 use crate::credentials::Vault;
 use crate::naive;
+use crate::office::Office;
+use crate::pace::Pace;
 use crate::provision::Provisioner;
 use crate::worker::{Worker, WorkerRunner};
 
@@ -36,9 +38,12 @@ pub struct Controller {
     /// Stands still at this crossing, such as `create_room/effect:after#1`, and waits to be killed.
     #[arg(long)]
     pub stop_at: Option<String>,
-    /// The token with which accounts are registered.
-    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token", hide_env_values = true)]
-    pub registration_token: String,
+    /// Who we are on the homeserver.
+    #[command(flatten)]
+    pub office: Office,
+    /// How many times faster than real time goes.
+    #[arg(long, default_value_t = 1)]
+    pub hurry: u32,
 }
 
 /// Why the controller could not work.
@@ -104,16 +109,19 @@ impl Controller {
     /// [`ControllerError`]; an error of a step is none, it is recorded and tried again.
     pub async fn run(self) -> Result<(), ControllerError> {
         let worker: Worker = serde_json::from_str(&self.worker)?;
-        let clients = Clients::new(&self.urls, Duration::from_millis(1500))?;
+        let pace = Pace::of(self.hurry);
+        let clients = Clients::new(&self.urls, pace.patience())?;
         let vault = Vault::open(&self.vault)?;
         let crossings = Crossings { stop_at: self.stop_at, seen: Mutex::default() };
         if self.naive {
-            return run_naive(&clients, &vault, &self.registration_token, &worker, &crossings).await;
+            return run_naive(&clients, &vault, &self.office.registration_token, &worker, &crossings).await;
         }
         let store = FileStore::open(&self.records)?;
         let containers = Arc::new(clients.docker.clone());
-        let provisioner = Provisioner { clients, containers, vault, registration_token: self.registration_token };
-        let runner = WorkerRunner::builder(provisioner, store).probe(crossings).build();
+        let administrator = self.office.administrator(&clients);
+        let provisioner = Provisioner::new(&clients, containers, vault, administrator, &self.office);
+        let clock = pace.clock();
+        let runner = WorkerRunner::builder(provisioner, store).probe(crossings).clock(clock.clone()).build();
         loop {
             let outcome = runner.reconcile(&worker).await?;
             match &outcome {
@@ -124,7 +132,7 @@ impl Controller {
                 Outcome::Paused => say("paused"),
                 Outcome::Progressing { state, after, .. } => {
                     say(&format!("waits {} {}", state.name(), after.as_millis()));
-                    tokio::time::sleep(*after).await;
+                    clock.sleep(*after).await;
                     continue;
                 }
             }

@@ -7,11 +7,15 @@ use std::{fmt, fs, io};
 
 use async_trait::async_trait;
 
+use crate::clients::Session;
+use crate::names;
 use crate::secret_file;
 use crate::worker::Worker;
 
 const PASSWORD: &str = "WORKER_PASSWORD";
 const GATEWAY_KEY: &str = "WORKER_GATEWAY_KEY";
+const MATRIX_USER: &str = "WORKER_MATRIX_USER";
+const MATRIX_TOKEN: &str = "WORKER_MATRIX_TOKEN";
 
 /// A secret text.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +84,24 @@ pub trait Keeper: fmt::Debug + Send + Sync {
 
     /// Keeps these secrets, unless there are some by now; gives those that are kept, durably.
     async fn keep(&self, worker: &Worker, made: Credentials) -> io::Result<Credentials>;
+
+    /// The worker's open session, if one is kept.
+    async fn session(&self, worker: &Worker) -> io::Result<Option<Session>>;
+
+    /// Keeps a session in place of the one before.
+    async fn keep_session(&self, worker: &Worker, session: &Session) -> io::Result<()>;
+}
+
+/// The fields of a session, as they are kept.
+#[must_use]
+pub fn session_fields(session: &Session) -> [(&'static str, &str); 2] {
+    [(MATRIX_USER, &session.user_id), (MATRIX_TOKEN, session.token())]
+}
+
+/// The session of these fields, if they are all there.
+#[must_use]
+pub fn session_of_fields(field: impl Fn(&str) -> Option<String>) -> Option<Session> {
+    Some(Session::of(field(MATRIX_USER)?, field(MATRIX_TOKEN)?))
 }
 
 /// The workers' secrets.
@@ -113,6 +135,30 @@ impl Vault {
             None => self.0.keep(worker, Credentials::generate()?).await,
         }
     }
+
+    /// Whether the worker has secrets: then it, or a namesake of it, has begun to use them.
+    ///
+    /// # Errors
+    /// As for [`credentials`](Self::credentials).
+    pub async fn knows(&self, worker: &Worker) -> io::Result<bool> {
+        Ok(self.0.load(worker).await?.is_some())
+    }
+
+    /// The worker's open session, if one is kept.
+    ///
+    /// # Errors
+    /// The keeper's.
+    pub async fn session(&self, worker: &Worker) -> io::Result<Option<Session>> {
+        self.0.session(worker).await
+    }
+
+    /// Keeps a session in place of the one before. When this returns, it is durable.
+    ///
+    /// # Errors
+    /// The keeper's.
+    pub async fn keep_session(&self, worker: &Worker, session: &Session) -> io::Result<()> {
+        self.0.keep_session(worker, session).await
+    }
 }
 
 #[derive(Debug)]
@@ -120,7 +166,12 @@ struct Directory(PathBuf);
 
 impl Directory {
     fn path(&self, worker: &Worker) -> PathBuf {
-        self.0.join(format!("{}.env", secret_file::harmless(&worker.name)))
+        self.0.join(format!("{}.env", names::of_worker(worker)))
+    }
+
+    fn session_path(&self, worker: &Worker) -> PathBuf {
+        // No name has a dot in it.
+        self.0.join(format!("{}.session.env", names::of_worker(worker)))
     }
 }
 
@@ -138,5 +189,13 @@ impl Keeper for Directory {
     async fn keep(&self, worker: &Worker, made: Credentials) -> io::Result<Credentials> {
         secret_file::write(&self.path(worker), made.fields().map(|(name, secret)| (name, secret.reveal())))?;
         Ok(made)
+    }
+    async fn session(&self, worker: &Worker) -> io::Result<Option<Session>> {
+        let Some(fields) = secret_file::read(&self.session_path(worker))? else { return Ok(None) };
+        Ok(session_of_fields(|name| fields.get(name).cloned()))
+    }
+
+    async fn keep_session(&self, worker: &Worker, session: &Session) -> io::Result<()> {
+        secret_file::write(&self.session_path(worker), session_fields(session))
     }
 }

@@ -7,8 +7,9 @@ mod show;
 mod stage;
 
 use crate::clients::{ClientError, Logins};
+use crate::office::Office;
 
-pub use kills::{Kills, at_every_crossing};
+pub use kills::{Kills, at_crossings, at_every_crossing};
 
 /// What to show, and on which servers.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,9 +46,9 @@ pub struct Servers {
     /// Who we are to them.
     #[command(flatten)]
     pub logins: Logins,
-    /// The token with which accounts are registered.
-    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token", hide_env_values = true)]
-    pub registration_token: String,
+    /// Who we are on the homeserver.
+    #[command(flatten)]
+    pub office: Office,
     /// The worker's image. A Docker Engine of one's own has to have it.
     #[arg(long, default_value = "hiclaw/worker:1.0")]
     pub image: String,
@@ -78,7 +79,7 @@ impl Demo {
     /// [`DemoError`].
     pub async fn run(self) -> Result<bool, DemoError> {
         if self.kill_all {
-            let kills = kills::every_crossing(&self.servers, self.at_once).await?;
+            let kills = kills::crossings_in(&self.servers, self.at_once, 1).await?;
             return Ok(kills.is_as_promised());
         }
         if let Some(crossing) = &self.kill_at {

@@ -10,6 +10,7 @@ mod verbs;
 
 use std::future::Future;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,13 +20,14 @@ use durable_fsm::controller::{Controller, Directory, Handle};
 use durable_fsm::store::FileStore;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clients::{Clients, Urls};
+use crate::clients::{Clients, Mail, Urls};
 use crate::credentials::Vault;
 use crate::human::passwords::Passwords;
 use crate::human::provision::HumanProvisioner;
 use crate::human::{HumanRunner, HumanState};
 use crate::kind::Kind;
 use crate::office::Office;
+use crate::pace::Pace;
 use crate::provision::Provisioner;
 use crate::roster::Roster;
 use crate::team::provision::TeamProvisioner;
@@ -51,9 +53,15 @@ pub struct Embedded {
     /// The directory of records and secrets; made if it is not there.
     #[arg(long, env = "HICLAW_STATE")]
     pub state: PathBuf,
+    /// Where mails go, and whom they come from.
+    #[command(flatten)]
+    pub post: Post,
     /// How many of one kind are reconciled at once.
     #[arg(long, default_value_t = 16)]
     pub concurrency: usize,
+    /// How many times faster than real time goes: for servers on the same machine that have nothing else to do.
+    #[arg(long, env = "HICLAW_HURRY", default_value_t = 1, hide = true)]
+    pub hurry: u32,
     /// Ends as soon as nothing is left to do. The exit code says how that went.
     #[arg(long)]
     pub once: bool,
@@ -94,8 +102,16 @@ pub enum EmbeddedError {
     Io(#[from] std::io::Error),
 }
 
-/// How long a request to a server may take. Each step gives its requests a little longer.
-const PATIENCE: Duration = Duration::from_millis(1500);
+/// Where mails go.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Post {
+    /// The mail relay.
+    #[arg(long, env = "HICLAW_SMTP", default_value = "127.0.0.1:25")]
+    pub smtp: SocketAddr,
+    /// Whom mails come from.
+    #[arg(long, env = "HICLAW_MAIL_FROM", default_value = "HiClaw <hiclaw@localhost>")]
+    pub mail_from: String,
+}
 
 type Running = Pin<Box<dyn Future<Output = Result<End, EmbeddedError>> + Send>>;
 
@@ -118,10 +134,11 @@ impl Embedded {
         let store = open(&self.state)?;
         let roster = Roster::new(store.clone());
         Switchboard::recall(&store, &roster).await?;
+        let clock = Pace::of(self.hurry).clock();
         let (worker, team, human) = self.provisioners(&roster)?;
-        let workers = WorkerRunner::builder(worker, store.clone()).build();
-        let teams = TeamRunner::builder(team, store.clone()).build();
-        let humans = HumanRunner::builder(human, store.clone()).build();
+        let workers = WorkerRunner::builder(worker, store.clone()).clock(clock.clone()).build();
+        let teams = TeamRunner::builder(team, store.clone()).clock(clock.clone()).build();
+        let humans = HumanRunner::builder(human, store.clone()).clock(clock.clone()).build();
         let operators = [workers.operator(), teams.operator(), humans.operator()];
 
         let (tell, heard) = mpsc::unbounded_channel();
@@ -179,26 +196,22 @@ impl Embedded {
     }
 
     fn provisioners(&self, roster: &Roster) -> Result<(Provisioner, TeamProvisioner, HumanProvisioner), EmbeddedError> {
-        let clients = Clients::new(&self.urls, PATIENCE)?;
+        let patience = Pace::of(self.hurry).patience();
+        let clients = Clients::new(&self.urls, patience)?;
         let administrator = self.office.administrator(&clients);
         let vault = Vault::open(self.state.join("vault"))?;
         let passwords = Passwords::open(self.state.join("passwords"))?;
-        let registration_token = self.office.registration_token.clone();
-        let worker = Provisioner {
-            clients: clients.clone(),
-            containers: Arc::new(clients.docker.clone()),
-            vault: vault.clone(),
-            registration_token: registration_token.clone(),
-        };
+        let docker = Arc::new(clients.docker.clone());
+        let worker = Provisioner::new(&clients, docker, vault, administrator.clone(), &self.office);
         let team = TeamProvisioner {
             administrator: administrator.clone(),
             oss: clients.oss.clone(),
-            vault: vault.clone(),
+            accounts: worker.accounts.clone(),
             roster: roster.clone(),
         };
-        let mail = self.office.mail(PATIENCE);
-        let roster = roster.clone();
-        let human = HumanProvisioner { clients, mail, administrator, passwords, vault, roster, registration_token };
+        let mail = Mail::new(self.post.smtp, &self.post.mail_from, patience);
+        let (roster, registration_token) = (roster.clone(), self.office.registration_token.clone());
+        let human = HumanProvisioner { clients, mail, administrator, passwords, roster, registration_token };
         Ok((worker, team, human))
     }
 }

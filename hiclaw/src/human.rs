@@ -115,51 +115,45 @@ impl Resource for Human {
     }
 }
 
-/// Provisions one person: account, display name, the mail with the initial password, access to teams and workers.
+/// Provisions one person: account, display name, access to teams and workers, the mail with the initial password.
 ///
 /// What needs our password comes before the mail that gives it away: from then on the person may change it.
 #[derive(Fsm)]
-#[fsm(name = "hiclaw.io/human", version = 1, resource = Human)]
+#[fsm(name = "hiclaw.io/human", version = 1, resource = Human, timeout = "30s", settle = "10s", retry = "1s..5m")]
 pub enum HumanFlow {
     /// Nothing exists yet. The account is looked up rather than made again, because the look-up tells three cases apart: our own
     /// password opens it; that of a deleted namesake does; or it is somebody else's. Whether a namesake is the same person is for a
     /// person to say, so such an account is held until its password is [handed over](passwords::Passwords::hand_over). A Matrix id is taken for ever, so the account is left behind, and listed.
     #[fsm(initial)]
-    #[transition(register_account -> AccountRegistered, in_doubt = lookup, undo = retain, predecessor = hold, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(register_account -> AccountRegistered, in_doubt = lookup, undo = retain, predecessor = hold)]
     Requested,
 
     /// The person has a Matrix account. The name that others see goes with it.
-    #[transition(set_display_name -> Named, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(set_display_name -> Ready, in_doubt = repeat, undo = none)]
     AccountRegistered {
         /// The full Matrix id.
         user_id: String,
     },
 
-    /// Others see who it is. The mail can be neither repeated nor called back nor looked up: whoever reads it a second time believes
-    /// that something is wrong, so a doubt about it waits for somebody who looks into the mail server's log.
-    #[transition(send_invitation -> Ready, when = has_address, in_doubt = hold, undo = none, timeout = "5s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(skip_invitation -> Ready, no_effect)]
-    Named {
-        /// The display name that was set last.
-        display_name: String,
-    },
-
     /// The person can work. Rests here, and follows the spec: what they may reach, and how they are called.
     ///
     /// Each access is a state of the world that may be made again, and has an abort, because a team or worker that is gone or never
-    /// ready again must not keep the person from being deleted.
+    /// ready again must not keep the person from being deleted. The mail comes after them: whoever reads it finds the rooms. It can be neither
+    /// repeated nor called back nor looked up: whoever reads it a second time believes that something is wrong, so a doubt about it waits for
+    /// somebody who looks into the mail server's log.
     #[fsm(resting)]
-    #[transition(grant_team, for_each = teams, in_doubt = repeat, undo = revoke_team, abort = withdraw_team, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(grant_worker, for_each = workers, in_doubt = repeat, undo = revoke_worker, abort = withdraw_worker, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(rename -> Ready, when = display_name_changed, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(grant_team, for_each = teams, in_doubt = repeat, undo = revoke_team, abort = withdraw_team)]
+    #[transition(grant_worker, for_each = workers, in_doubt = repeat, undo = revoke_worker, abort = withdraw_worker)]
+    #[transition(send_invitation, for_each = invitations, in_doubt = hold, undo = none)]
+    #[transition(rename -> Ready, when = display_name_changed, in_doubt = repeat, undo = none)]
     Ready {
-        /// The message id of the mail with the initial password, if there was an address to send it to.
-        invitation: Option<String>,
         /// The display name that was set last.
         display_name: String,
         /// The room of each team; none if the team went away before the access was given.
         teams: Each<String, Option<String>>,
         /// The room of each worker; none if the worker went away before the access was given.
         workers: Each<String, Option<String>>,
+        /// The message id of the mail with the initial password, by the address that it was sent to.
+        invitations: Each<String, String>,
     },
 }

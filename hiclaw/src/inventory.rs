@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::clients::{ClientError, Clients};
+use crate::names;
 use crate::worker::Worker;
 
 /// Everything at the servers that belongs to one worker by its name.
@@ -49,7 +50,7 @@ impl Inventory {
     /// # Errors
     /// The first server's that does not answer.
     pub async fn ask(clients: &Clients, worker: &Worker) -> Result<Self, ClientError> {
-        let name = &worker.name;
+        let name = &names::of_worker(worker);
         let (rooms, users) = clients.matrix.audit().await?;
         let (consumers, routes) = clients.higress.audit().await?;
         let texts = |value: &Value, list: &str, field: &str, wanted: &dyn Fn(&Value) -> bool| -> Vec<String> {
@@ -61,7 +62,7 @@ impl Inventory {
             move |it: &Value| it.get(field).and_then(Value::as_str) == Some(text.as_str())
         };
         let (user, room) = (format!("@{name}:"), is("name", format!("Worker: {name}")));
-        let consumer = format!("worker-{name}");
+        let consumer = names::consumer(worker);
         let mut found = Self {
             accounts: texts(&users, "/users", "name", &|it: &Value| {
                 it.get("name").and_then(Value::as_str).is_some_and(|it| it.starts_with(&user))
@@ -81,7 +82,7 @@ impl Inventory {
             let route = route.get("name").and_then(Value::as_str).unwrap_or_default();
             found.routes.extend(std::iter::repeat_n(route.to_owned(), times));
         }
-        found.objects = clients.oss.list(&format!("agents/{name}/")).await?;
+        found.objects = clients.oss.list(&names::prefix(worker)).await?;
         let container = format!("/hiclaw-worker-{name}");
         for it in clients.docker.all().await?.into_iter().filter(|it| it.names.contains(&container)) {
             let text = format!("{} ({}, {})", it.id, it.image, it.state);

@@ -5,7 +5,7 @@
 //! stand-ins of [`servers`], which misbehave as the real ones do. The Worker runs on its own ([`controller`]: records in files, containers in
 //! Docker) or, with the feature `cluster`, in a Kubernetes cluster (`cluster`: records in annotations, pods, secrets).
 
-#[cfg(feature = "embedded")]
+pub mod accounts;
 pub mod administrator;
 pub mod clients;
 #[cfg(feature = "cluster")]
@@ -24,8 +24,9 @@ pub mod inventory;
 #[cfg(feature = "embedded")]
 pub mod kind;
 pub mod naive;
-#[cfg(feature = "embedded")]
+pub mod names;
 pub mod office;
+pub mod pace;
 pub mod provision;
 #[cfg(feature = "embedded")]
 pub mod roster;

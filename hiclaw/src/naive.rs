@@ -55,7 +55,8 @@ pub async fn create(
     clients.docker.start(&id).await
 }
 
-/// Removes what it knows of, which is what goes by the worker's name, and the one room that stands in the configuration.
+/// Removes what it knows of, which is what goes by the worker's name, and leaves the one room that stands in the configuration, as the worker:
+/// whoever else has joined it stays.
 ///
 /// # Errors
 /// That of the first step that fails.
@@ -69,7 +70,7 @@ pub async fn delete(clients: &Clients, vault: &Vault, worker: &Worker) -> Result
     let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
     if let Some(room) = config.get("room").and_then(serde_json::Value::as_str) {
         let session = clients.matrix.login(name, credentials.matrix_password.reveal()).await?;
-        clients.matrix.empty_room(&session, room).await?;
+        clients.matrix.leave(&session, room).await?;
     }
     for object in clients.oss.list(&format!("agents/{name}/")).await? {
         clients.oss.delete(&object).await?;

@@ -1,12 +1,12 @@
-//! Who the controller is to the servers that every kind needs: the administrator's account, the mail server, the registration token.
-
-use std::net::SocketAddr;
-use std::time::Duration;
+//! Who the controller is to the servers that every kind needs.
 
 use crate::administrator::Administrator;
-use crate::clients::{Clients, Mail};
+use crate::clients::Clients;
 
-/// Who we are, beside the logins of the single servers.
+/// The administrator's password at the stand-in.
+pub const ADMIN_PASSWORD: &str = "admin-password";
+
+/// Who we are on the homeserver. The defaults are the stand-in's.
 #[derive(Clone, clap::Args)]
 pub struct Office {
     /// The token with which accounts are registered.
@@ -16,14 +16,22 @@ pub struct Office {
     #[arg(long, env = "HICLAW_MATRIX_ADMIN", default_value = "admin")]
     pub matrix_admin: String,
     /// Its password.
-    #[arg(long, env = "HICLAW_MATRIX_ADMIN_PASSWORD", hide_env_values = true)]
+    #[arg(long, env = "HICLAW_MATRIX_ADMIN_PASSWORD", default_value = ADMIN_PASSWORD, hide_env_values = true)]
     pub matrix_admin_password: String,
-    /// The mail relay.
-    #[arg(long, env = "HICLAW_SMTP", default_value = "127.0.0.1:25")]
-    pub smtp: SocketAddr,
-    /// Whom mails come from.
-    #[arg(long, env = "HICLAW_MAIL_FROM", default_value = "HiClaw <hiclaw@localhost>")]
-    pub mail_from: String,
+    /// The Matrix account that is invited into every worker's room.
+    #[arg(long, env = "HICLAW_MANAGER", default_value = "manager")]
+    pub manager: String,
+}
+
+impl Default for Office {
+    fn default() -> Self {
+        Self {
+            registration_token: "registration-token".to_owned(),
+            matrix_admin: "admin".to_owned(),
+            matrix_admin_password: ADMIN_PASSWORD.to_owned(),
+            manager: "manager".to_owned(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Office {
@@ -36,13 +44,6 @@ impl Office {
     /// The administrator, on the homeserver of these clients.
     #[must_use]
     pub fn administrator(&self, clients: &Clients) -> Administrator {
-        let password = self.matrix_admin_password.clone().into();
-        Administrator { matrix: clients.matrix.clone(), name: self.matrix_admin.clone(), password }
-    }
-
-    /// The mail server.
-    #[must_use]
-    pub fn mail(&self, timeout: Duration) -> Mail {
-        Mail::new(self.smtp, &self.mail_from, timeout)
+        Administrator::new(clients.matrix.clone(), &self.matrix_admin, self.matrix_admin_password.clone().into())
     }
 }

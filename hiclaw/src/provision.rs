@@ -7,12 +7,16 @@ use std::sync::Arc;
 use durable_fsm::{Class, Classify, Lookup, Undone};
 use serde_json::json;
 
-use crate::clients::{ClientError, Clients, NewRoom, Registered, Session};
+use crate::accounts::{AccountError, Accounts};
+use crate::administrator::{Administrator, Found, MarkedRoom};
+use crate::clients::{ClientError, Clients, Registered};
 use crate::containers::{Containers, Wanted};
 use crate::credentials::Vault;
+use crate::names;
+use crate::office::Office;
 use crate::worker::{
-    AccountRegistered, ConfigGenerated, ConfigPushed, ConsumerCreated, Ready, Requested, RoomCreated, RouteAuthorized,
-    Worker, WorkerAttempt, WorkerSpec, WorkerTransitions,
+    AccountRegistered, ConfigGenerated, ConfigPushed, ConsumerCreated, MembersAdmitted, Ready, Requested, RoomCreated,
+    RouteAuthorized, Worker, WorkerAttempt, WorkerSpec, WorkerTransitions,
 };
 
 /// The route that workers use.
@@ -25,10 +29,12 @@ pub struct Provisioner {
     pub clients: Clients,
     /// What runs the workers.
     pub containers: Arc<dyn Containers>,
-    /// The workers' secrets.
-    pub vault: Vault,
-    /// The token with which accounts are registered.
-    pub registration_token: String,
+    /// The workers' accounts and secrets.
+    pub accounts: Accounts,
+    /// Who makes the rooms.
+    pub administrator: Administrator,
+    /// Who we are on the homeserver.
+    pub office: Office,
 }
 
 /// What went wrong in a step.
@@ -44,6 +50,9 @@ pub enum ProvisionError {
     /// The container's name is taken by something that is not ours.
     #[error("the container {0} is not ours; remove or rename it")]
     ForeignContainer(String),
+    /// A step of several calls stopped between them.
+    #[error("part of it has happened, and then: {0}")]
+    Partly(#[source] Box<ProvisionError>),
     /// What is being removed is not gone yet.
     #[error("{0} is being removed and is not gone yet; it is asked for again")]
     Removing(String),
@@ -53,12 +62,22 @@ pub enum ProvisionError {
     Kubernetes(#[from] kube::Error),
 }
 
+impl From<AccountError> for ProvisionError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Client(error) => ProvisionError::Client(error),
+            AccountError::Vault(error) => ProvisionError::Vault(error),
+        }
+    }
+}
+
 impl Classify for ProvisionError {
     fn classify(&self) -> Class {
         match self {
             ProvisionError::Client(error) => error.classify(),
             ProvisionError::Vault(_) | ProvisionError::Removing(_) => Class::NOT_APPLIED,
             ProvisionError::ForeignContainer(_) => Class::NotOurs,
+            ProvisionError::Partly(_) => Class::Unknown,
             #[cfg(feature = "cluster")]
             ProvisionError::Kubernetes(error) => durable_fsm_kube::classify(error),
         }
@@ -70,25 +89,42 @@ fn digest(spec: &WorkerSpec) -> String {
     blake3::hash(format!("{}\n{}", spec.model, spec.image).as_bytes()).to_hex()[..16].to_owned()
 }
 
-fn consumer_name(worker: &Worker) -> String {
-    format!("worker-{}", worker.name)
+/// What a worker's room is called. With the key in the alias, a half-made one is certainly ours, and what still removes one of an earlier life
+/// misses this one.
+struct Names {
+    name: String,
+    alias: String,
 }
 
-fn alias(worker: &Worker, attempt: &WorkerAttempt) -> String {
-    // With the key in the name, a half-made alias is certainly ours, and what still removes one of an earlier life misses this one.
-    format!("hiclaw-worker-{}-{}", worker.name, &attempt.key()[..8])
+impl Names {
+    fn of(attempt: &WorkerAttempt) -> Self {
+        let worker = names::of_worker(attempt.resource());
+        Self { name: format!("Worker: {worker}"), alias: format!("hiclaw-worker-{worker}-{}", &attempt.key()[..8]) }
+    }
+
+    fn marked<'a>(&'a self, attempt: &'a WorkerAttempt) -> MarkedRoom<'a> {
+        MarkedRoom { name: &self.name, alias: &self.alias, mark: attempt.key() }
+    }
 }
 
 impl Provisioner {
-    async fn session(&self, worker: &Worker) -> Result<Session, ProvisionError> {
-        let credentials = self.vault.credentials(worker).await?;
-        Ok(self.clients.matrix.login(&worker.name, credentials.matrix_password.reveal()).await?)
+    /// The steps on these servers, with these containers and secrets.
+    #[must_use]
+    pub fn new(
+        clients: &Clients,
+        containers: Arc<dyn Containers>,
+        vault: Vault,
+        administrator: Administrator,
+        office: &Office,
+    ) -> Self {
+        let accounts = Accounts { matrix: clients.matrix.clone(), vault };
+        Self { clients: clients.clone(), containers, accounts, administrator, office: office.clone() }
     }
 
     async fn write_config(&self, worker: &Worker, spec: &WorkerSpec, room: &str) -> Result<String, ProvisionError> {
-        let prefix = format!("agents/{}/", worker.name);
-        let credentials = self.vault.credentials(worker).await?;
-        let session = self.session(worker).await?;
+        let prefix = names::prefix(worker);
+        let credentials = self.accounts.vault.credentials(worker).await?;
+        let session = self.accounts.session(worker).await?;
         let config = json!({
             "model": spec.model,
             "gateway": { "key": credentials.gateway_key.reveal(), "route": ROUTE },
@@ -107,13 +143,40 @@ impl WorkerTransitions for Provisioner {
         from: Requested,
         attempt: &WorkerAttempt,
     ) -> Result<AccountRegistered, ProvisionError> {
-        let name = &attempt.resource().name;
+        let (worker, vault) = (attempt.resource(), &self.accounts.vault);
+        let (name, token) = (names::of_worker(worker), &self.office.registration_token);
+        // Nobody's account is tried with a password of ours, unless a call of ours may have made it.
+        if !vault.knows(worker).await? && !self.clients.matrix.is_available(&name).await? {
+            return Err(ClientError::NotOurs(format!("the account {name}")).into());
+        }
         // The password is durable before the server hears it; whoever has it owns the account.
-        let credentials = self.vault.credentials(attempt.resource()).await?;
-        let password = credentials.matrix_password.reveal();
-        let registered = self.clients.matrix.register(name, password, &self.registration_token).await?;
+        let credentials = vault.credentials(worker).await?;
+        let registered = self.clients.matrix.register(&name, credentials.matrix_password.reveal(), token).await?;
         let (Registered::New(session) | Registered::Ours(session)) = registered;
+        let kept = vault.keep_session(worker, &session).await;
+        kept.map_err(|error| ProvisionError::Partly(Box::new(error.into())))?;
         Ok(from.account_registered(session.user_id))
+    }
+
+    /// Ends all its sessions: as the worker or, if somebody has changed its password, as the administrator.
+    async fn sign_out(&self, made: &AccountRegistered, attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
+        let matrix = &self.clients.matrix;
+        match self.accounts.session(attempt.resource()).await {
+            Ok(session) => matrix.sign_out(&session).await?,
+            Err(AccountError::Client(error)) if error.is(403, "M_FORBIDDEN") => {
+                let admin = self.administrator.session().await?;
+                match matrix.sign_out_other(&admin, &made.user_id).await {
+                    Err(ClientError::Refused { status, .. }) if matches!(status.as_u16(), 403 | 404) => {
+                        return Ok(Undone::Left(
+                            "its password was changed, and our account is no administrator's".into(),
+                        ));
+                    }
+                    answer => answer?,
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Undone::Done)
     }
 
     async fn create_room(
@@ -121,14 +184,8 @@ impl WorkerTransitions for Provisioner {
         from: AccountRegistered,
         attempt: &WorkerAttempt,
     ) -> Result<RoomCreated, ProvisionError> {
-        let worker = attempt.resource();
-        let session = self.session(worker).await?;
-        let (name, alias) = (format!("Worker: {}", worker.name), alias(worker, attempt));
-        let manager = session.user("manager");
-        let invite = [manager.as_str()];
-        let room = NewRoom { name: &name, alias: Some(&alias), owner: Some(attempt.key()), invite: &invite };
-        let room_id = self.clients.matrix.create_room(&session, &room).await?;
-        Ok(from.room_created(room_id))
+        let admin = self.administrator.session().await?;
+        Ok(from.room_created(self.administrator.open(&admin, &Names::of(attempt).marked(attempt)).await?))
     }
 
     async fn lookup_create_room(
@@ -136,50 +193,59 @@ impl WorkerTransitions for Provisioner {
         from: AccountRegistered,
         attempt: &WorkerAttempt,
     ) -> Result<Lookup<RoomCreated>, ProvisionError> {
-        let worker = attempt.resource();
-        let session = self.session(worker).await?;
-        let rooms = self.clients.matrix.rooms_of(&session, attempt.key()).await?;
-        let target = self.clients.matrix.resolve(&session, &session.alias(&alias(worker, attempt))).await?;
-        Ok(match (rooms.as_slice(), target) {
-            ([], None) => Lookup::Absent,
-            ([room], Some(target)) if *room == target => Lookup::Ours(from.room_created(target)),
+        let admin = self.administrator.session().await?;
+        Ok(match self.administrator.find(&admin, &Names::of(attempt).marked(attempt)).await? {
+            Found::Nothing => Lookup::Absent,
+            Found::Room(room) => Lookup::Ours(from.room_created(room)),
             // A crash of the server leaves a room without its alias, or an alias without its room.
-            _ => Lookup::Incomplete,
+            Found::Rubble => Lookup::Incomplete,
         })
     }
 
     async fn close_room(&self, made: &RoomCreated, attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
-        let worker = attempt.resource();
-        let session = self.session(worker).await?;
-        self.clients.matrix.empty_room(&session, &made.room_id).await?;
-        self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?;
+        let admin = self.administrator.session().await?;
+        self.administrator.close(&admin, &Names::of(attempt).marked(attempt), &made.room_id).await?;
         Ok(Undone::Done)
     }
 
     async fn clear_rooms(&self, _from: &AccountRegistered, attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
-        let worker = attempt.resource();
-        let session = self.session(worker).await?;
-        for room in self.clients.matrix.rooms_of(&session, attempt.key()).await? {
-            self.clients.matrix.empty_room(&session, &room).await?;
-        }
-        self.clients.matrix.delete_alias(&session, &session.alias(&alias(worker, attempt))).await?;
+        let admin = self.administrator.session().await?;
+        self.administrator.clear(&admin, &Names::of(attempt).marked(attempt)).await?;
         Ok(Undone::Done)
+    }
+
+    async fn admit_members(
+        &self,
+        from: RoomCreated,
+        attempt: &WorkerAttempt,
+    ) -> Result<MembersAdmitted, ProvisionError> {
+        let (matrix, room) = (&self.clients.matrix, &from.room_id);
+        let admin = self.administrator.session().await?;
+        matrix.invite(&admin, room, &from.user_id).await?;
+        let rest = async {
+            let session = self.accounts.session(attempt.resource()).await?;
+            matrix.join(&session, room).await?;
+            matrix.invite(&admin, room, &admin.user(&self.office.manager)).await?;
+            Ok::<_, ProvisionError>(())
+        };
+        rest.await.map_err(|error| ProvisionError::Partly(Box::new(error)))?;
+        Ok(from.members_admitted())
     }
 
     async fn create_consumer(
         &self,
-        from: RoomCreated,
+        from: MembersAdmitted,
         attempt: &WorkerAttempt,
     ) -> Result<ConsumerCreated, ProvisionError> {
         let worker = attempt.resource();
-        let credentials = self.vault.credentials(worker).await?;
-        let consumer = consumer_name(worker);
+        let credentials = self.accounts.vault.credentials(worker).await?;
+        let consumer = names::consumer(worker);
         self.clients.higress.ensure_consumer(&consumer, credentials.gateway_key.reveal()).await?;
         Ok(from.consumer_created(consumer))
     }
 
     async fn delete_consumer(&self, made: &ConsumerCreated, attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
-        let credentials = self.vault.credentials(attempt.resource()).await?;
+        let credentials = self.accounts.vault.credentials(attempt.resource()).await?;
         self.clients.higress.delete_consumer(&made.consumer, credentials.gateway_key.reveal()).await?;
         Ok(Undone::Done)
     }
@@ -219,8 +285,12 @@ impl WorkerTransitions for Provisioner {
         Ok(from.config_pushed(prefix))
     }
 
+    /// Removes all that is there: what the agent wrote is of no use without it.
     async fn remove_config(&self, made: &ConfigPushed, _attempt: &WorkerAttempt) -> Result<Undone, ProvisionError> {
-        self.clients.oss.delete(&format!("{}openclaw.json", made.prefix)).await?;
+        let config = format!("{}openclaw.json", made.prefix);
+        for object in self.clients.oss.list(&made.prefix).await?.iter().chain([&config]) {
+            self.clients.oss.delete(object).await?;
+        }
         Ok(Undone::Done)
     }
 

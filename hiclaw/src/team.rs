@@ -79,7 +79,7 @@ impl Resource for Team {
 /// Its members are Workers of their own. Their accounts, gateway consumers and files are theirs: a team neither makes nor removes them, so that
 /// another team with the same worker loses nothing when this one goes.
 #[derive(Fsm)]
-#[fsm(name = "hiclaw.io/team", version = 1, resource = Team)]
+#[fsm(name = "hiclaw.io/team", version = 1, resource = Team, timeout = "30s", settle = "10s", retry = "1s..5m")]
 pub enum TeamFlow {
     /// Nothing exists yet, and nothing is made before all members are ready.
     #[fsm(initial)]
@@ -88,11 +88,11 @@ pub enum TeamFlow {
 
     /// The leader and all workers run. A room has no name that the server would know again, so one whose making is in doubt is looked
     /// up by the mark that was made with it; and a crash leaves half of one, which is cleared.
-    #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, abort = clear_rooms, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, abort = clear_rooms)]
     MembersReady,
 
     /// The team has its room; so far, nobody but the administrator is in it.
-    #[transition(lay_out_storage -> StorageLaidOut, in_doubt = repeat, undo = clear_storage, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(lay_out_storage -> StorageLaidOut, in_doubt = repeat, undo = clear_storage)]
     RoomCreated {
         /// The room's id, which the server chose.
         room_id: String,
@@ -112,10 +112,10 @@ pub enum TeamFlow {
     /// To be a member is a state, so inviting and joining may be repeated, and so may be writing a brief. The leader's room is made
     /// like the team's, and another leader has another one.
     #[fsm(resting)]
-    #[transition(admit_member, for_each = members, in_doubt = repeat, undo = dismiss_member, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(brief_member, for_each = briefs, in_doubt = repeat, undo = withdraw_brief, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(open_leader_room, for_each = leader_rooms, in_doubt = lookup, undo = close_leader_room, abort = clear_leader_rooms, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    #[transition(admit_member, for_each = members, in_doubt = repeat, undo = dismiss_member)]
+    #[transition(brief_member, for_each = briefs, in_doubt = repeat, undo = withdraw_brief)]
+    #[transition(open_leader_room, for_each = leader_rooms, in_doubt = lookup, undo = close_leader_room, abort = clear_leader_rooms)]
+    #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none)]
     Ready {
         /// The digest of the description that was written last.
         applied: String,

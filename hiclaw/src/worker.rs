@@ -66,29 +66,33 @@ impl Resource for Worker {
 
 /// Provisions one worker: account, room, gateway access, configuration, skills, container.
 #[derive(Fsm)]
-#[fsm(name = "hiclaw.io/worker", version = 1, resource = Worker)]
+#[fsm(name = "hiclaw.io/worker", version = 1, resource = Worker, timeout = "30s", settle = "10s", retry = "1s..5m")]
 pub enum WorkerFlow {
     /// Nothing exists yet.
     #[fsm(initial)]
-    #[transition(register_account -> AccountRegistered, in_doubt = repeat, undo = retain, timeout = "2s", retry = "200ms..5m")]
+    #[transition(register_account -> AccountRegistered, in_doubt = repeat, undo = sign_out)]
     Requested,
 
-    /// The worker has a Matrix account. The id stays taken for ever, so the account is retained.
-    #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, abort = clear_rooms, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
+    /// The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.
+    #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, abort = clear_rooms)]
     AccountRegistered {
         /// The full Matrix id.
         user_id: String,
     },
 
-    /// The worker has its room.
-    #[transition(create_consumer -> ConsumerCreated, in_doubt = repeat, undo = delete_consumer, timeout = "2s", retry = "200ms..5m")]
+    /// The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.
+    #[transition(admit_members -> MembersAdmitted, in_doubt = repeat, undo = none)]
     RoomCreated {
         /// The room's id, which the server chose.
         room_id: String,
     },
 
+    /// The worker is in its room, and the manager is invited.
+    #[transition(create_consumer -> ConsumerCreated, in_doubt = repeat, undo = delete_consumer)]
+    MembersAdmitted,
+
     /// The gateway knows the worker's key.
-    #[transition(authorize_route -> RouteAuthorized, in_doubt = repeat, undo = deauthorize_route, timeout = "2s", retry = "200ms..5m")]
+    #[transition(authorize_route -> RouteAuthorized, in_doubt = repeat, undo = deauthorize_route)]
     ConsumerCreated {
         /// The consumer's name.
         consumer: String,
@@ -102,14 +106,14 @@ pub enum WorkerFlow {
     },
 
     /// The configuration is made; its secrets are added when it is pushed.
-    #[transition(push_config -> ConfigPushed, in_doubt = repeat, undo = remove_config, timeout = "2s", retry = "200ms..5m")]
+    #[transition(push_config -> ConfigPushed, in_doubt = repeat, undo = remove_config)]
     ConfigGenerated {
         /// A digest of what the configuration depends on.
         config: String,
     },
 
     /// The configuration is in the store; skills are pushed one by one.
-    #[transition(push_skill, for_each = skills, in_doubt = repeat, undo = remove_skill, timeout = "2s", retry = "200ms..5m")]
+    #[transition(push_skill, for_each = skills, in_doubt = repeat, undo = remove_skill)]
     #[transition(enter_service -> Ready, no_effect)]
     ConfigPushed {
         /// Where the worker's objects lie.
@@ -121,8 +125,8 @@ pub enum WorkerFlow {
     /// The container runs. Rests here until the spec changes.
     #[fsm(resting)]
     #[transition(push_skill)]
-    #[transition(run_container, for_each = containers, in_doubt = lookup, undo = stop_container, abort = clear_containers, order = undo_first, timeout = "2s", settle = "500ms", retry = "200ms..5m")]
-    #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none, timeout = "2s", retry = "200ms..5m")]
+    #[transition(run_container, for_each = containers, in_doubt = lookup, undo = stop_container, abort = clear_containers, order = undo_first)]
+    #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none)]
     Ready {
         /// The digest of the configuration that was pushed last.
         applied: String,

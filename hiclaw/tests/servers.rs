@@ -217,7 +217,33 @@ async fn inviting_and_expelling_may_be_repeated() {
     assert!(outside.is(403, "M_FORBIDDEN"), "{outside}");
     clients.matrix.set_display_name(&bob, "Bob").await.unwrap();
     let (_, users) = clients.matrix.audit().await.unwrap();
-    assert_eq!(users["users"][1]["displayname"], "Bob");
+    let shown = users["users"].as_array().unwrap().iter().find(|it| it["name"] == bob.user_id.as_str()).unwrap();
+    assert_eq!(shown["displayname"], "Bob");
+}
+
+#[tokio::test]
+async fn whoever_has_as_much_power_cannot_be_put_out() {
+    let (_world, clients) = world().await;
+    let alice = session(&clients).await;
+    let manager = alice.user("manager");
+    let invite = [manager.as_str()];
+    let room = |owner| NewRoom { name: "r", alias: None, owner, invite: &invite };
+    let theirs = clients.matrix.create_room(&alice, &room(None)).await.unwrap();
+    let refused = clients.matrix.empty_room(&alice, &theirs).await.unwrap_err();
+    assert!(refused.is(403, "M_FORBIDDEN"), "{refused}");
+    let ours = clients.matrix.create_room(&alice, &room(Some("mark"))).await.unwrap();
+    assert!(clients.matrix.is_marked_by(&alice, &ours).await.unwrap());
+    assert!(clients.matrix.is_whole(&alice, &ours, "r").await.unwrap());
+    assert!(!clients.matrix.is_whole(&alice, &ours, "another").await.unwrap());
+    clients.matrix.empty_room(&alice, &ours).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_says_nothing_of_a_signature() {
+    let (mut world, clients) = world().await;
+    world.oss.stop().await;
+    let error = clients.oss.put("a.json", b"{}".to_vec()).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("X-Amz"), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,8 +1,12 @@
 //! The Higress console's client.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use reqwest::header::COOKIE;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::{ClientError, Logins, Urls, checked};
 
@@ -12,6 +16,10 @@ pub struct Higress {
     http: Client,
     base: String,
     logins: Logins,
+    /// The cookie of the open session.
+    cookie: Arc<Mutex<Option<String>>>,
+    /// Whoever writes a route holds it, so that we never conflict with ourselves.
+    writer: Arc<Mutex<()>>,
 }
 
 /// How often a route is read and written again when others write it too.
@@ -19,21 +27,42 @@ const TRIES: usize = 5;
 
 impl Higress {
     pub(super) fn new(http: Client, urls: &Urls) -> Self {
-        Self { http, base: urls.higress.trim_end_matches('/').to_owned(), logins: urls.logins.clone() }
+        Self {
+            http,
+            base: urls.higress.trim_end_matches('/').to_owned(),
+            logins: urls.logins.clone(),
+            cookie: Arc::default(),
+            writer: Arc::default(),
+        }
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response, ClientError> {
+        let mut cookie = self.cookie.lock().await.clone();
+        loop {
+            let (session, is_new) = match cookie.take() {
+                Some(cookie) => (cookie, false),
+                None => (self.open().await?, true),
+            };
+            let mut request = self.http.request(method.clone(), format!("{}{path}", self.base)).header(COOKIE, session);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let response = request.send().await?;
+            if response.status() != StatusCode::UNAUTHORIZED || is_new {
+                return Ok(response);
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<String, ClientError> {
+        let mut open = self.cookie.lock().await;
         let login = json!({ "username": self.logins.higress_user, "password": self.logins.higress_password });
-        let opened =
-            checked("higress", self.http.post(format!("{}/session/login", self.base)).json(&login).send().await?)
-                .await?;
+        let opened = self.http.post(format!("{}/session/login", self.base)).json(&login).send().await?;
+        let opened = checked("higress", opened).await?;
         let cookie = opened.headers().get("set-cookie").and_then(|it| it.to_str().ok()).unwrap_or_default();
         let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).header(COOKIE, cookie);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        Ok(request.send().await?)
+        *open = Some(cookie.clone());
+        Ok(cookie)
     }
 
     async fn read(&self, path: &str) -> Result<Option<Value>, ClientError> {
@@ -88,7 +117,11 @@ impl Higress {
     /// [`ClientError::Contended`] if others change the route at every try.
     pub async fn set_allowed(&self, route: &str, consumer: &str, allowed: bool) -> Result<(), ClientError> {
         let path = format!("/v1/ai/routes/{route}");
-        for _ in 0..TRIES {
+        let _writing = self.writer.lock().await;
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(jitter()).await;
+            }
             let Some(mut body) = self.read(&path).await? else {
                 // What is not there allows nobody.
                 return if allowed { self.read_failed(route) } else { Ok(()) };
@@ -128,6 +161,14 @@ impl Higress {
         let routes = self.read("/v1/ai/routes").await?.unwrap_or_default();
         Ok((consumers, routes))
     }
+}
+
+/// Some while in which others may get their turn.
+fn jitter() -> Duration {
+    let mut random = [0];
+    // Without chance, everybody waits equally long.
+    let _ = getrandom::fill(&mut random);
+    Duration::from_millis(5 + u64::from(random[0]) / 4)
 }
 
 /// That a consumer has this key: whoever holds the key owns the consumer.

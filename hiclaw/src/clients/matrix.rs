@@ -24,6 +24,12 @@ pub struct Session {
     token: String,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
 /// How an account came to be ours.
 pub enum Registered {
     /// It was made now.
@@ -95,8 +101,19 @@ impl Matrix {
     /// # Errors
     /// The server's, 403 if the password is wrong.
     pub async fn login(&self, name: &str, password: &str) -> Result<Session, ClientError> {
+        self.login_as(name, password, None).await
+    }
+
+    /// Logs in with a password, as this device: one that is there is taken again.
+    ///
+    /// # Errors
+    /// As for [`login`](Self::login).
+    pub async fn login_as(&self, name: &str, password: &str, device: Option<&str>) -> Result<Session, ClientError> {
         let identifier = json!({ "type": "m.id.user", "user": name });
-        let body = json!({ "type": "m.login.password", "identifier": identifier, "password": password });
+        let mut body = json!({ "type": "m.login.password", "identifier": identifier, "password": password });
+        if let Some(device) = device {
+            body["device_id"] = json!(device);
+        }
         Ok(Session::from(&self.post("login", None, &body).await?))
     }
 
@@ -105,12 +122,21 @@ impl Matrix {
     /// # Errors
     /// The server's; 400 `M_ROOM_IN_USE` if the alias is taken.
     pub async fn create_room(&self, session: &Session, room: &NewRoom<'_>) -> Result<String, ClientError> {
+        // A room of which nothing is said gives its guests the power of its maker.
         let mut body = json!({ "name": room.name, "preset": "trusted_private_chat", "invite": room.invite });
         if let Some(alias) = room.alias {
             body["room_alias_name"] = json!(alias);
         }
         if let Some(owner) = room.owner {
             body["initial_state"] = json!([{ "type": MARKER, "state_key": "", "content": { "owner": owner } }]);
+            body["preset"] = json!("private_chat");
+            // In later versions the maker must not stand in the power levels.
+            body["room_version"] = json!("11");
+            let half = 50;
+            body["power_level_content_override"] = json!({
+                "users": { &session.user_id: 100 }, "users_default": 0, "events_default": 0, "state_default": half,
+                "invite": half, "kick": half, "ban": half, "redact": half,
+            });
         }
         let answer = self.post("createRoom", Some(session), &body).await?;
         Ok(answer.get("room_id").and_then(Value::as_str).unwrap_or_default().to_owned())
@@ -174,17 +200,21 @@ impl Matrix {
     /// Puts everybody out of a room, the caller last: nobody is left in it.
     ///
     /// # Errors
-    /// The server's.
+    /// The server's; 403 if somebody has no less power than we.
     pub async fn empty_room(&self, session: &Session, room: &str) -> Result<(), ClientError> {
         // We are not in it any more: an earlier call has done this.
         let Some(members) = self.members(session, room).await? else { return Ok(()) };
         for user in members.keys().filter(|it| **it != session.user_id) {
-            match self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await {
-                Ok(_) => {}
-                Err(error) if error.is(403, "M_FORBIDDEN") => {}
-                Err(error) => return Err(error),
-            }
+            self.expel(session, room, user).await?;
         }
+        self.leave(session, room).await
+    }
+
+    /// Leaves a room.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn leave(&self, session: &Session, room: &str) -> Result<(), ClientError> {
         self.post(&format!("rooms/{room}/leave"), Some(session), &json!({})).await.map(drop)
     }
 
@@ -233,7 +263,81 @@ impl Matrix {
         if there.is_none_or(|membership| membership == "ban") {
             return Ok(());
         }
-        self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await.map(drop)
+        match self.post(&format!("rooms/{room}/kick"), Some(session), &json!({ "user_id": user })).await {
+            // They have left by themselves meanwhile, or the refusal is one.
+            Err(error) if error.is(403, "M_FORBIDDEN") => {
+                let still = self.members(session, room).await?.is_some_and(|members| members.contains_key(user));
+                if still { Err(error) } else { Ok(()) }
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Whether the server knows the session.
+    ///
+    /// # Errors
+    /// The server's, but for the one that says that it does not.
+    pub async fn is_open(&self, session: &Session) -> Result<bool, ClientError> {
+        match self.get("account/whoami", session).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is(401, "M_UNKNOWN_TOKEN") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends all sessions of the user, this one too.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn sign_out(&self, session: &Session) -> Result<(), ClientError> {
+        self.post("logout/all", Some(session), &json!({})).await.map(drop)
+    }
+
+    /// Ends all sessions of another user, as the server's administrator.
+    ///
+    /// # Errors
+    /// The server's; 403 if the caller is no administrator of the server.
+    pub async fn sign_out_other(&self, session: &Session, user: &str) -> Result<(), ClientError> {
+        let devices = self.devices(session, user).await?;
+        let url = format!("{}/_synapse/admin/v2/users/{}/delete_devices", self.base, encoded(user));
+        let request = self.http.post(url).bearer_auth(&session.token).json(&json!({ "devices": devices }));
+        checked("matrix", request.send().await?).await.map(drop)
+    }
+
+    /// The devices of a user, as the server's administrator sees them.
+    ///
+    /// # Errors
+    /// As for [`sign_out_other`](Self::sign_out_other).
+    pub async fn devices(&self, session: &Session, user: &str) -> Result<Vec<String>, ClientError> {
+        let url = format!("{}/_synapse/admin/v2/users/{}/devices", self.base, encoded(user));
+        let answer: Value =
+            checked("matrix", self.http.get(url).bearer_auth(&session.token).send().await?).await?.json().await?;
+        let devices = answer.get("devices").and_then(Value::as_array).into_iter().flatten();
+        Ok(devices.filter_map(|it| it.get("device_id")?.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Whether this user has made the room, and set the mark in it.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn is_marked_by(&self, session: &Session, room: &str) -> Result<bool, ClientError> {
+        let state = self.state(session, room).await?;
+        Ok(["m.room.create", MARKER].iter().all(|kind| sender(&state, kind) == Some(session.user_id.as_str())))
+    }
+
+    /// Whether a room has its name and its power levels: a server that died while it made one may have left less.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn is_whole(&self, session: &Session, room: &str, name: &str) -> Result<bool, ClientError> {
+        let state = self.state(session, room).await?;
+        let named = event(&state, "m.room.name").and_then(|it| it.pointer("/content/name")?.as_str()) == Some(name);
+        Ok(named && event(&state, "m.room.power_levels").is_some())
+    }
+
+    async fn state(&self, session: &Session, room: &str) -> Result<Vec<Value>, ClientError> {
+        let events = self.get(&format!("rooms/{room}/state"), session).await?;
+        Ok(events.as_array().cloned().unwrap_or_default())
     }
 
     /// Whether nobody has, or ever had, an account of this name.
@@ -290,6 +394,12 @@ pub struct NewRoom<'a> {
 }
 
 impl Session {
+    /// The session of a user with this token.
+    #[must_use]
+    pub fn of(user_id: String, token: String) -> Self {
+        Self { user_id, token }
+    }
+
     fn from(answer: &Value) -> Self {
         let field = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self { user_id: field("user_id"), token: field("access_token") }
@@ -343,6 +453,16 @@ fn next_stage(asked: &Value, token: &str) -> Result<Value, ClientError> {
 fn refused(code: &str, message: String) -> ClientError {
     let (status, code) = (StatusCode::UNAUTHORIZED, code.to_owned());
     ClientError::Refused { server: "matrix", status, code, message, class: Class::Rejected }
+}
+
+/// The event of this type and an empty key.
+fn event<'s>(state: &'s [Value], kind: &str) -> Option<&'s Value> {
+    let is = |it: &&Value| it.get("type").and_then(Value::as_str) == Some(kind);
+    state.iter().find(|it| is(it) && it.get("state_key").and_then(Value::as_str) == Some(""))
+}
+
+fn sender<'s>(state: &'s [Value], kind: &str) -> Option<&'s str> {
+    event(state, kind)?.get("sender")?.as_str()
 }
 
 fn encoded(alias: &str) -> String {

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use durable_fsm_kube::{AnnotationStore, Reconciler, predicate};
 use futures::StreamExt as _;
@@ -14,6 +13,8 @@ use tokio::net::TcpListener;
 use super::{Pods, Secrets, WorkerObject, serving};
 use crate::clients::{Clients, Urls};
 use crate::credentials::Vault;
+use crate::office::Office;
+use crate::pace::Pace;
 use crate::provision::Provisioner;
 use crate::worker::WorkerFlow;
 
@@ -35,9 +36,9 @@ pub struct ClusterController {
     /// How many workers are reconciled at once.
     #[arg(long, default_value_t = 16)]
     pub concurrency: u16,
-    /// The token with which accounts are registered.
-    #[arg(long, env = "HICLAW_REGISTRATION_TOKEN", default_value = "registration-token", hide_env_values = true)]
-    pub registration_token: String,
+    /// Who we are on the homeserver.
+    #[command(flatten)]
+    pub office: Office,
 }
 
 /// Why the controller could not work.
@@ -83,12 +84,10 @@ impl ClusterController {
 
     async fn watch(self, client: Client, stop: Stop) -> Result<(), ClusterError> {
         let listener = TcpListener::bind(self.serve).await?;
-        let provisioner = Provisioner {
-            clients: Clients::new(&self.urls, Duration::from_millis(1500))?,
-            containers: Arc::new(Pods::new(client.clone())),
-            vault: Vault::new(Secrets::new(client.clone(), &self.namespace)),
-            registration_token: self.registration_token,
-        };
+        let clients = Clients::new(&self.urls, Pace::REAL.patience())?;
+        let vault = Vault::new(Secrets::new(client.clone(), &self.namespace));
+        let (pods, administrator) = (Arc::new(Pods::new(client.clone())), self.office.administrator(&clients));
+        let provisioner = Provisioner::new(&clients, pods, vault, administrator, &self.office);
         let store = AnnotationStore::of::<WorkerObject>(client.clone());
         let reconciler = Reconciler::<WorkerObject, WorkerFlow, _>::new(provisioner, store)?;
         let (reader, writer) = reflector::store();

@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions}
 use kube::{Api, Client, Resource as _};
 
 use super::WorkerObject;
-use crate::containers::{self, Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
+use crate::containers::{Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
 use crate::provision::ProvisionError;
 use crate::worker::Worker;
 
@@ -47,6 +47,11 @@ fn owner(worker: &Worker) -> OwnerReference {
     }
 }
 
+/// A pod has a namespace of its own.
+fn name(worker: &Worker) -> String {
+    format!("hiclaw-worker-{}", worker.name)
+}
+
 fn pod(wanted: &Wanted<'_>) -> Pod {
     let labels = [
         (OWNER_LABEL, wanted.owner_tag),
@@ -59,7 +64,7 @@ fn pod(wanted: &Wanted<'_>) -> Pod {
         Container { name: "worker".to_owned(), image: Some(wanted.image.to_owned()), ..Container::default() };
     Pod {
         metadata: ObjectMeta {
-            name: Some(containers::name(wanted.worker)),
+            name: Some(name(wanted.worker)),
             labels: Some(labels),
             owner_references: Some(vec![owner(wanted.worker)]),
             ..ObjectMeta::default()
@@ -82,7 +87,7 @@ fn carries(pod: &Pod, wanted: &Wanted<'_>) -> bool {
 #[async_trait]
 impl Containers for Pods {
     async fn run(&self, wanted: &Wanted<'_>) -> Result<String, ProvisionError> {
-        let (pods, pod, name) = (self.of(wanted.worker), pod(wanted), containers::name(wanted.worker));
+        let (pods, pod, name) = (self.of(wanted.worker), pod(wanted), name(wanted.worker));
         match pods.create(&PostParams::default(), &pod).await {
             Ok(made) => Ok(made.metadata.uid.unwrap_or_default()),
             // The client itself sends a request again after a time-out, and an earlier one may arrive late: then our own pod is in the way.
@@ -111,7 +116,7 @@ impl Containers for Pods {
     }
 
     async fn remove(&self, worker: &Worker, id: &str) -> Result<(), ProvisionError> {
-        let (pods, name) = (self.of(worker), containers::name(worker));
+        let (pods, name) = (self.of(worker), name(worker));
         let this = Preconditions { uid: Some(id.to_owned()), resource_version: None };
         let params = DeleteParams { preconditions: Some(this), ..DeleteParams::default() };
         match pods.delete(&name, &params).await {

@@ -6,10 +6,11 @@ use std::io;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 
-use crate::credentials::{Credentials, Keeper};
+use crate::clients::Session;
+use crate::credentials::{Credentials, Keeper, session_fields, session_of_fields};
 use crate::worker::Worker;
 
 /// The Secrets of a namespace.
@@ -67,5 +68,17 @@ impl Keeper for Secrets {
             }
             Err(error) => Err(io::Error::other(error)),
         }
+    }
+
+    async fn session(&self, worker: &Worker) -> io::Result<Option<Session>> {
+        let found = self.0.get_opt(&name(worker)).await.map_err(io::Error::other)?;
+        let data = found.and_then(|secret| secret.data).unwrap_or_default();
+        Ok(session_of_fields(|name| String::from_utf8(data.get(name)?.0.clone()).ok()))
+    }
+
+    async fn keep_session(&self, worker: &Worker, session: &Session) -> io::Result<()> {
+        let fields: BTreeMap<_, _> = session_fields(session).into();
+        let patch = Patch::Merge(serde_json::json!({ "stringData": fields }));
+        self.0.patch(&name(worker), &PatchParams::default(), &patch).await.map(drop).map_err(io::Error::other)
     }
 }

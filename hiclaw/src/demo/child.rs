@@ -8,6 +8,7 @@ use tokio::process::{ChildStdout, Command};
 
 use super::DemoError;
 use super::stage::Stage;
+use crate::pace::Pace;
 
 /// A controller process.
 pub(super) struct Child {
@@ -29,6 +30,7 @@ impl Child {
             .arg(directory.join("records"))
             .arg("--vault")
             .arg(directory.join("vault"))
+            .args(["--hurry", &Pace::HURRIED.times().to_string()])
             .args(["--worker", &serde_json::to_string(&stage.worker)?])
             .args(more)
             // Arguments can be read by everybody on the machine; the environment cannot.
@@ -36,7 +38,10 @@ impl Child {
             .env("HICLAW_HIGRESS_PASSWORD", &logins.higress_password)
             .env("HICLAW_S3_ACCESS_KEY", &logins.s3_access_key)
             .env("HICLAW_S3_SECRET_KEY", &logins.s3_secret_key)
-            .env("HICLAW_REGISTRATION_TOKEN", &stage.registration_token)
+            .env("HICLAW_REGISTRATION_TOKEN", &stage.office.registration_token)
+            .env("HICLAW_MATRIX_ADMIN", &stage.office.matrix_admin)
+            .env("HICLAW_MATRIX_ADMIN_PASSWORD", &stage.office.matrix_admin_password)
+            .env("HICLAW_MANAGER", &stage.office.manager)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);

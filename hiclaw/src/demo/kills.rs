@@ -58,13 +58,22 @@ impl Kills {
 /// [`DemoError`], if an undisturbed run fails.
 #[tokio::main]
 pub async fn at_every_crossing(servers: &Servers, at_once: usize) -> Result<Kills, DemoError> {
-    every_crossing(servers, at_once).await
+    crossings_in(servers, at_once, 1).await
 }
 
-pub(super) async fn every_crossing(servers: &Servers, at_once: usize) -> Result<Kills, DemoError> {
+/// As [`at_every_crossing`], at one crossing in so many.
+///
+/// # Errors
+/// As for `at_every_crossing`.
+#[tokio::main]
+pub async fn at_crossings(servers: &Servers, at_once: usize, stride: usize) -> Result<Kills, DemoError> {
+    crossings_in(servers, at_once, stride).await
+}
+
+pub(super) async fn crossings_in(servers: &Servers, at_once: usize, stride: usize) -> Result<Kills, DemoError> {
     let mut plan = Vec::new();
     for way in [Way::Forward, Way::Deletion] {
-        plan.extend(crossings(servers, way).await?.into_iter().map(|crossing| (way, crossing)));
+        plan.extend(crossings(servers, way).await?.into_iter().step_by(stride).map(|crossing| (way, crossing)));
     }
     let mut sum = Kills { crossings: plan.len(), ..Kills::default() };
     println!("{} crossings, one kill at each, {at_once} worlds at a time", sum.crossings);

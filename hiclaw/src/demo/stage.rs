@@ -10,6 +10,7 @@ use durable_fsm::{RecordId, Resource as _};
 use super::{DemoError, Servers};
 use crate::clients::{Clients, Urls};
 use crate::inventory::Inventory;
+use crate::office::Office;
 use crate::servers::World;
 use crate::worker::{Worker, WorkerFlow, WorkerSpec};
 
@@ -17,7 +18,7 @@ pub(super) struct Stage {
     /// The stand-ins.
     pub(super) world: World,
     pub(super) urls: Urls,
-    pub(super) registration_token: String,
+    pub(super) office: Office,
     pub(super) clients: Clients,
     pub(super) directory: tempfile::TempDir,
     pub(super) worker: Worker,
@@ -49,7 +50,7 @@ impl Stage {
             clients: Clients::new(&urls, Duration::from_secs(5))?,
             world,
             urls,
-            registration_token: servers.registration_token.clone(),
+            office: servers.office.clone(),
             directory: tempfile::tempdir()?,
             worker,
             gateway_is_ours: servers.higress.is_none(),

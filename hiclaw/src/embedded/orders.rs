@@ -24,6 +24,7 @@ pub(super) enum Wish {
     Retry,
     NotApplied,
     Applied { state: String, facts: Map<String, Value> },
+    AppliedMember(Value),
     RollBack,
     Waive,
     Pause,
@@ -63,6 +64,7 @@ impl Orders {
                 }
                 Resolution::Applied { state: state.clone(), facts: given }
             }
+            Wish::AppliedMember(value) => Resolution::AppliedMember { value: value.clone() },
             Wish::RollBack => Resolution::RollBack,
             Wish::Waive => Resolution::Waive,
             Wish::Pause => return self.ask(operator, at, &id, &Request::Pause).await,

@@ -51,7 +51,7 @@ impl News {
         let (phase, text) = match outcome {
             Outcome::Resting(_) => (Phase::Ready, format!("is {state}")),
             Outcome::Progressing { after, reason, .. } => {
-                (Phase::Progressing, format!("is {state}, and goes on in {after:?}: {reason}"))
+                (Phase::Progressing, format!("goes on from {state} in {after:?}: {reason}"))
             }
             Outcome::Blocked { message, .. } => (Phase::Blocked, format!("is blocked: {message}")),
             Outcome::Held { message, .. } => (Phase::Held, format!("is held: {message}")),

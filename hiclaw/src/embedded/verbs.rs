@@ -72,6 +72,11 @@ pub enum Answer {
         #[arg(long = "fact", value_parser = fact)]
         facts: Vec<(String, Value)>,
     },
+    /// It happened for the member of the set that the record names.
+    AppliedMember {
+        /// What it made: JSON, or a text.
+        value: String,
+    },
     /// Undo everything, and begin again.
     RollBack,
     /// Leave behind what the way back stands at.
@@ -104,7 +109,11 @@ pub enum VerbError {
 
 fn fact(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("give name=value")?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+    Ok((name.to_owned(), json_or_text(value)))
+}
+
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
 impl Verb {
@@ -133,6 +142,7 @@ impl Verb {
                 let wish = match answer {
                     Answer::NotApplied => Wish::NotApplied,
                     Answer::Applied { state, facts } => Wish::Applied { state, facts: Map::from_iter(facts) },
+                    Answer::AppliedMember { value } => Wish::AppliedMember(json_or_text(&value)),
                     Answer::RollBack => Wish::RollBack,
                     Answer::Waive => Wish::Waive,
                 };

@@ -6,12 +6,11 @@ use std::collections::BTreeSet;
 use durable_fsm::{Class, Classify, Lookup, ResourceId, Undone};
 
 use super::passwords::Passwords;
-use super::{AccountRegistered, Human, HumanAttempt, HumanTransitions, Level, Named, Ready, ReadyFacts, Requested};
+use super::{AccountRegistered, Human, HumanAttempt, HumanTransitions, Level, Ready, Requested};
 use crate::administrator::Administrator;
 use crate::clients::{ClientError, Clients, Letter, Mail, MailError, Registered, Session};
-use crate::credentials::Vault;
+use crate::names;
 use crate::roster::{Roster, RosterError};
-use crate::worker::Worker;
 
 /// The steps, against real or stand-in servers.
 #[derive(Debug, Clone)]
@@ -20,12 +19,10 @@ pub struct HumanProvisioner {
     pub clients: Clients,
     /// The mail server.
     pub mail: Mail,
-    /// Who invites to team rooms.
+    /// Who invites to the rooms.
     pub administrator: Administrator,
     /// The initial passwords.
     pub passwords: Passwords,
-    /// The workers' secrets, with which they invite to their rooms.
-    pub vault: Vault,
     /// The teams and workers.
     pub roster: Roster,
     /// The token with which accounts are registered.
@@ -88,6 +85,11 @@ impl Classify for HumanError {
     }
 }
 
+/// The name of a person at servers that know no namespaces.
+fn name_of(human: &Human) -> String {
+    names::external(&human.namespace, &human.name)
+}
+
 /// Who opened the account.
 enum Opened {
     Own(Session),
@@ -105,13 +107,13 @@ impl HumanProvisioner {
 
     /// Opens the account with our own password, or with one that was made for a namesake.
     async fn open(&self, human: &Human, owner_tag: &str) -> Result<Option<Opened>, HumanError> {
-        if let Some(password) = self.passwords.kept(&human.name, owner_tag)?
-            && let Some(session) = self.try_password(&human.name, password.reveal()).await?
+        if let Some(password) = self.passwords.kept(&name_of(human), owner_tag)?
+            && let Some(session) = self.try_password(&name_of(human), password.reveal()).await?
         {
             return Ok(Some(Opened::Own(session)));
         }
-        for password in self.passwords.of_namesakes(&human.name, owner_tag)? {
-            if let Some(session) = self.try_password(&human.name, password.reveal()).await? {
+        for password in self.passwords.of_namesakes(&name_of(human), owner_tag)? {
+            if let Some(session) = self.try_password(&name_of(human), password.reveal()).await? {
                 return Ok(Some(Opened::Namesakes(session)));
             }
         }
@@ -143,13 +145,9 @@ impl HumanProvisioner {
         join.await.map_err(HumanError::partly)
     }
 
-    async fn worker_session(&self, worker: &Worker) -> Result<Session, HumanError> {
-        let credentials = self.vault.credentials(worker).await?;
-        Ok(self.clients.matrix.login(&worker.name, credentials.matrix_password.reveal()).await?)
-    }
-
     /// The object that lets a worker's agent listen to the person. One for each person: its own configuration is the Worker's.
     fn permission(worker: &str, human: &Human) -> String {
+        let worker = names::external(&human.namespace, worker);
         format!("agents/{worker}/allow-from/{}.json", human.name)
     }
 
@@ -171,9 +169,9 @@ impl HumanProvisioner {
         let human = attempt.resource();
         self.clients.oss.delete(&Self::permission(name, human)).await?;
         let known = self.roster.worker(&ResourceId::new(&human.namespace, name)).await?;
-        let (Some(known), Some(room)) = (known, room) else { return Ok(()) };
-        let host = self.worker_session(&known.worker).await?;
-        Ok(self.clients.matrix.expel(&host, room, user).await?)
+        let (Some(_), Some(room)) = (known, room) else { return Ok(()) };
+        let admin = self.administrator.session().await?;
+        Ok(self.clients.matrix.expel(&admin, room, user).await?)
     }
 }
 
@@ -181,7 +179,7 @@ impl HumanTransitions for HumanProvisioner {
     type Error = HumanError;
 
     async fn register_account(&self, from: Requested, attempt: &HumanAttempt) -> Result<AccountRegistered, HumanError> {
-        let name = &attempt.resource().name;
+        let name = &name_of(attempt.resource());
         let password = self.passwords.own(name, attempt.owner_tag())?;
         let registered = self.clients.matrix.register(name, password.reveal(), &self.registration_token).await?;
         let (Registered::New(session) | Registered::Ours(session)) = registered;
@@ -197,28 +195,33 @@ impl HumanTransitions for HumanProvisioner {
         Ok(match self.open(human, attempt.owner_tag()).await? {
             Some(Opened::Own(session)) => Lookup::Ours(from.account_registered(session.user_id)),
             Some(Opened::Namesakes(session)) => Lookup::Predecessor(from.account_registered(session.user_id)),
-            None if self.clients.matrix.is_available(&human.name).await? => Lookup::Absent,
+            None if self.clients.matrix.is_available(&name_of(human)).await? => Lookup::Absent,
             None => Lookup::NotOurs,
         })
     }
 
-    async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Named, HumanError> {
+    async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Ready, HumanError> {
         let name = attempt.spec().display_name.clone();
         self.rename_to(&from.user_id, &name, attempt).await?;
-        Ok(from.named(name))
+        Ok(from.ready(name))
     }
 
-    fn has_address(&self, _at: &Named, resource: &Human) -> bool {
-        resource.spec.email.is_some()
+    fn invitations(&self, _at: &Ready, resource: &Human) -> BTreeSet<String> {
+        resource.spec.email.iter().cloned().collect()
     }
 
-    async fn send_invitation(&self, from: Named, attempt: &HumanAttempt) -> Result<Ready, HumanError> {
+    async fn send_invitation(
+        &self,
+        at: &Ready,
+        subject: &String,
+        attempt: &HumanAttempt,
+    ) -> Result<String, HumanError> {
         let human = attempt.resource();
         let before = async {
             // What is mailed opens the account, or is not mailed: the person may have the password of an earlier life.
-            let own = self.passwords.kept(&human.name, attempt.owner_tag())?;
+            let own = self.passwords.kept(&name_of(human), attempt.owner_tag())?;
             let Some(own) = own else { return Ok(None) };
-            Ok(self.try_password(&human.name, own.reveal()).await?.map(|_| own))
+            Ok(self.try_password(&name_of(human), own.reveal()).await?.map(|_| own))
         };
         let password = before.await.map_err(HumanError::unsent)?;
         let secret = match &password {
@@ -226,23 +229,16 @@ impl HumanTransitions for HumanProvisioner {
             Some(password) => format!("Your initial password:\n\n{}\n\nChange it.\n", password.reveal()),
             None => "Log in with the password that you have.\n".to_owned(),
         };
-        let spec = attempt.spec();
         // The id is that of the attempt's key, so that an operator in doubt finds the mail in the server's log.
         let message_id = format!("<{}@hiclaw>", attempt.key());
         let letter = Letter {
-            to: spec.email.as_deref().unwrap_or_default(),
+            to: subject,
             message_id: &message_id,
             subject: "Your account",
-            text: &format!("{},\n\nyour account:\n\n{}\n\n{secret}", spec.display_name, from.user_id),
+            text: &format!("{},\n\nyour account:\n\n{}\n\n{secret}", attempt.spec().display_name, at.user_id),
         };
         self.mail.send(&letter).await?;
-        let display_name = from.display_name.clone();
-        Ok(from.ready(ReadyFacts { invitation: Some(message_id), display_name }))
-    }
-
-    fn skip_invitation(&self, from: Named, _attempt: &HumanAttempt) -> Result<Ready, HumanError> {
-        let display_name = from.display_name.clone();
-        Ok(from.ready(ReadyFacts { invitation: None, display_name }))
+        Ok(message_id)
     }
 
     fn teams(&self, _at: &Ready, resource: &Human) -> BTreeSet<String> {
@@ -306,9 +302,9 @@ impl HumanTransitions for HumanProvisioner {
     ) -> Result<Option<String>, HumanError> {
         let human = attempt.resource();
         let found = self.roster.ready_worker(&ResourceId::new(&human.namespace, subject)).await?;
-        let Some((worker, room)) = found else { return Ok(None) };
-        let host = self.worker_session(&worker).await?;
-        self.let_in(&host, &room, &at.user_id, attempt).await?;
+        let Some((_, room)) = found else { return Ok(None) };
+        let admin = self.administrator.session().await?;
+        self.let_in(&admin, &room, &at.user_id, attempt).await?;
         let permission = serde_json::json!({ "allow": at.user_id }).to_string().into_bytes();
         let allowed = self.clients.oss.put(&Self::permission(subject, human), permission).await;
         allowed.map_err(|error| HumanError::from(error).partly())?;
@@ -343,7 +339,6 @@ impl HumanTransitions for HumanProvisioner {
     async fn rename(&self, from: Ready, attempt: &HumanAttempt) -> Result<Ready, HumanError> {
         let display_name = attempt.spec().display_name.clone();
         self.rename_to(&from.user_id, &display_name, attempt).await?;
-        let invitation = from.invitation.clone();
-        Ok(from.ready(ReadyFacts { invitation, display_name }))
+        Ok(from.ready(display_name))
     }
 }

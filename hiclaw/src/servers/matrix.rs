@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::listener::{Calls, Listener};
+use crate::office::ADMIN_PASSWORD;
 
 /// The half of a room that a crash leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +61,51 @@ struct Room {
     members: BTreeSet<String>,
     invited: BTreeSet<String>,
     state: BTreeMap<String, Value>,
+    /// Who has set what.
+    senders: BTreeMap<String, String>,
+    levels: BTreeMap<String, i64>,
+}
+
+impl Room {
+    fn level(&self, user: &str) -> i64 {
+        self.levels.get(user).copied().unwrap_or_default()
+    }
+
+    /// Invites somebody; the manager comes at once.
+    fn invite(&mut self, user: &str) {
+        if user.starts_with(&format!("@{MANAGER}:")) {
+            self.members.insert(user.to_owned())
+        } else {
+            self.invited.insert(user.to_owned())
+        };
+    }
+
+    fn set(&mut self, sender: &str, kind: &str, content: Value) {
+        self.state.insert(kind.to_owned(), content);
+        self.senders.insert(kind.to_owned(), sender.to_owned());
+    }
 }
 
 const TOKEN: &str = "registration-token";
+/// Joins every room to which it is invited.
+const MANAGER: &str = "manager";
+/// What it takes to kick somebody who has less.
+const MODERATOR: i64 = 50;
 
 impl Matrix {
     pub(super) async fn start(calls: &Calls, domain: &str) -> std::io::Result<Self> {
-        let state = Shared::new(Mutex::new(Homeserver { domain: domain.to_owned(), ..Homeserver::default() }));
+        let mut server = Homeserver { domain: domain.to_owned(), ..Homeserver::default() };
+        for (name, password) in [("admin", ADMIN_PASSWORD), (MANAGER, "manager-password")] {
+            let account = Account { password: password.to_owned(), ..Account::default() };
+            server.accounts.insert(format!("@{name}:{domain}"), account);
+        }
+        let state = Shared::new(Mutex::new(server));
         let router = Router::new()
             .route("/_matrix/client/v3/register", post(register))
             .route("/_matrix/client/v3/register/available", get(people::available))
             .route("/_matrix/client/v3/login", post(login))
+            .route("/_matrix/client/v3/account/whoami", get(people::whoami))
+            .route("/_matrix/client/v3/logout/all", post(people::sign_out))
             .route("/_matrix/client/v3/profile/{user}/displayname", put(people::set_display_name))
             .route("/_matrix/client/v3/createRoom", post(create_room))
             .route("/_matrix/client/v3/joined_rooms", get(joined_rooms))
@@ -80,11 +115,14 @@ impl Matrix {
             .route("/_matrix/client/v3/rooms/{room}/leave", post(leave))
             .route("/_matrix/client/v3/rooms/{room}/kick", post(kick))
             .route("/_matrix/client/v3/rooms/{room}/members", get(members))
+            .route("/_matrix/client/v3/rooms/{room}/state", get(all_state))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}/", get(read_state))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}", put(write_state).get(read_state))
             .route("/_synapse/admin/v1/rooms", get(admin_rooms))
             .route("/_synapse/admin/v1/rooms/{room}/members", get(people::members_of))
             .route("/_synapse/admin/v2/users", get(admin_users))
+            .route("/_synapse/admin/v2/users/{user}/devices", get(people::devices))
+            .route("/_synapse/admin/v2/users/{user}/delete_devices", post(people::delete_devices))
             .with_state(state.clone());
         Ok(Self { listener: Listener::start("matrix", calls, router).await?, state })
     }
@@ -209,11 +247,20 @@ async fn create_room(State(state): State<Shared>, headers: HeaderMap, Json(body)
     let crash = server.crash.take();
     if crash != Some(HalfRoom::AliasOnly) {
         let mut room = Room { creator: user.clone(), name: text(&body, "name").to_owned(), ..Room::default() };
-        room.members.insert(user);
+        room.members.insert(user.clone());
+        room.levels.insert(user.clone(), 100);
+        room.set(&user, "m.room.create", json!({ "creator": user }));
+        room.set(&user, "m.room.power_levels", json!({}));
+        room.set(&user, "m.room.name", json!({ "name": text(&body, "name") }));
         let invited = body.get("invite").and_then(Value::as_array).cloned().unwrap_or_default();
-        room.invited.extend(invited.iter().filter_map(Value::as_str).map(str::to_owned));
+        for guest in invited.iter().filter_map(Value::as_str) {
+            if text(&body, "preset") == "trusted_private_chat" {
+                room.levels.insert(guest.to_owned(), 100);
+            }
+            room.invite(guest);
+        }
         for event in body.get("initial_state").and_then(Value::as_array).into_iter().flatten() {
-            room.state.insert(text(event, "type").to_owned(), event.get("content").cloned().unwrap_or_default());
+            room.set(&user, text(event, "type"), event.get("content").cloned().unwrap_or_default());
         }
         server.rooms.insert(id.clone(), room);
     }
@@ -299,8 +346,11 @@ async fn kick(
     Path(room): Path<String>,
     Json(body): Json<Value>,
 ) -> Answer {
-    in_room(&state, &headers, &room, |it, _| {
+    in_room(&state, &headers, &room, |it, user| {
         let target = text(&body, "user_id");
+        if it.level(&user) < MODERATOR || it.level(&user) <= it.level(target) {
+            return error(403, "M_FORBIDDEN", &format!("You cannot kick user {target}."));
+        }
         if it.members.remove(target) || it.invited.remove(target) {
             ok(json!({}))
         } else {
@@ -325,6 +375,13 @@ async fn members(State(state): State<Shared>, headers: HeaderMap, Path(room): Pa
     })
 }
 
+async fn all_state(State(state): State<Shared>, headers: HeaderMap, Path(room): Path<String>) -> Answer {
+    in_room(&state, &headers, &room, |it, _| {
+        let event = |(kind, content): (&String, &Value)| json!({ "type": kind, "state_key": "", "sender": it.senders.get(kind), "content": content });
+        ok(it.state.iter().map(event).collect())
+    })
+}
+
 async fn read_state(
     State(state): State<Shared>,
     headers: HeaderMap,
@@ -342,8 +399,8 @@ async fn write_state(
     Path((room, kind)): Path<(String, String)>,
     Json(content): Json<Value>,
 ) -> Answer {
-    in_room(&state, &headers, &room, |it, _| {
-        it.state.insert(kind, content);
+    in_room(&state, &headers, &room, |it, user| {
+        it.set(&user, &kind, content);
         ok(json!({ "event_id": "$event" }))
     })
 }

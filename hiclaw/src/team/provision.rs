@@ -10,9 +10,10 @@ use super::{
     MembersReady, Ready, Requested, RoomCreated, StorageLaidOut, StorageLaidOutFacts, Team, TeamAttempt, TeamSpec,
     TeamTransitions,
 };
+use crate::accounts::{AccountError, Accounts};
 use crate::administrator::{Administrator, Found, MarkedRoom};
 use crate::clients::{ClientError, Oss, Session};
-use crate::credentials::Vault;
+use crate::names;
 use crate::roster::{Roster, RosterError};
 use crate::worker::Worker;
 
@@ -26,8 +27,8 @@ pub struct TeamProvisioner {
     pub administrator: Administrator,
     /// The object store.
     pub oss: Oss,
-    /// The workers' secrets, with which they join.
-    pub vault: Vault,
+    /// The workers' accounts, with which they join.
+    pub accounts: Accounts,
     /// The workers.
     pub roster: Roster,
 }
@@ -57,6 +58,15 @@ impl TeamError {
     }
 }
 
+impl From<AccountError> for TeamError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Client(error) => TeamError::Client(error),
+            AccountError::Vault(error) => TeamError::Vault(error),
+        }
+    }
+}
+
 impl Classify for TeamError {
     fn classify(&self) -> Class {
         match self {
@@ -82,6 +92,16 @@ fn keepers(prefix: &str) -> impl Iterator<Item = String> {
     SHARED.iter().map(move |it| format!("{prefix}shared/{it}/.keep")).chain([format!("{prefix}.keep")])
 }
 
+/// The name of a team at servers that know no namespaces.
+fn name_of(team: &Team) -> String {
+    names::external(&team.namespace, &team.name)
+}
+
+/// The Matrix name of a member.
+fn member(team: &Team, worker: &str) -> String {
+    names::external(&team.namespace, worker)
+}
+
 /// The names of the rooms of one team. With our mark in the alias, a half-made one is certainly ours.
 struct Names {
     name: String,
@@ -90,12 +110,12 @@ struct Names {
 
 impl Names {
     fn of_room(attempt: &TeamAttempt) -> Self {
-        let team = &attempt.resource().name;
+        let team = name_of(attempt.resource());
         Self { name: format!("Team: {team}"), alias: format!("hiclaw-team-{team}-{}", &attempt.owner_tag()[..8]) }
     }
 
     fn of_leader_room(leader: &str, attempt: &TeamAttempt) -> Self {
-        let team = &attempt.resource().name;
+        let team = name_of(attempt.resource());
         let alias = format!("hiclaw-leader-{team}-{leader}-{}", &attempt.owner_tag()[..8]);
         Self { name: format!("Leader: {leader} of {team}"), alias }
     }
@@ -115,10 +135,9 @@ impl TeamProvisioner {
     /// Lets a worker into a room.
     async fn admit(&self, admin: &Session, room: &str, worker: &Worker) -> Result<(), TeamError> {
         let matrix = &self.administrator.matrix;
-        matrix.invite(admin, room, &admin.user(&worker.name)).await?;
+        matrix.invite(admin, room, &admin.user(&names::of_worker(worker))).await?;
         let join = async {
-            let password = self.vault.credentials(worker).await?.matrix_password;
-            let session = matrix.login(&worker.name, password.reveal()).await?;
+            let session = self.accounts.session(worker).await?;
             Ok(matrix.join(&session, room).await?)
         };
         join.await.map_err(TeamError::partly)
@@ -183,7 +202,7 @@ impl TeamTransitions for TeamProvisioner {
     }
 
     async fn lay_out_storage(&self, from: RoomCreated, attempt: &TeamAttempt) -> Result<StorageLaidOut, TeamError> {
-        let prefix = format!("teams/{}/", attempt.resource().name);
+        let prefix = format!("teams/{}/", name_of(attempt.resource()));
         for object in keepers(&prefix) {
             self.oss.put(&object, Vec::new()).await?;
         }
@@ -215,7 +234,7 @@ impl TeamTransitions for TeamProvisioner {
         if let Some(worker) = self.ready(subject, attempt.resource()).await? {
             self.admit(&admin, &at.room_id, &worker).await?;
         }
-        Ok(admin.user(subject))
+        Ok(admin.user(&member(attempt.resource(), subject)))
     }
 
     async fn dismiss_member(
@@ -289,7 +308,7 @@ impl TeamTransitions for TeamProvisioner {
             Found::Nothing => return Ok(Lookup::Absent),
         };
         let members = self.administrator.matrix.members(&admin, &room).await?.unwrap_or_default();
-        let joined = members.get(&admin.user(subject)).is_some_and(|it| it == "join");
+        let joined = members.get(&admin.user(&member(attempt.resource(), subject))).is_some_and(|it| it == "join");
         Ok(if joined { Lookup::Ours(room) } else { Lookup::Incomplete })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hiclaw::clients::Clients;
 use hiclaw::cluster::{ClusterController, WorkerObject, WorkerObjectSpec};
 use hiclaw::inventory::Inventory;
+use hiclaw::office::Office;
 use hiclaw::servers::World;
 use hiclaw::worker::Worker;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -59,7 +60,7 @@ impl Stage {
                 workers_in: Some(self.namespace.clone()),
                 serve: address,
                 concurrency: 4,
-                registration_token: "registration-token".to_owned(),
+                office: Office::default(),
             };
             let mut stopped = controllers.stop.subscribe();
             let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
@@ -106,8 +107,9 @@ impl Stage {
 
     /// What the other servers have for a worker.
     pub async fn inventory(&self, name: &str) -> Inventory {
-        let object =
-            WorkerObject::new(name, WorkerObjectSpec { image: String::new(), model: String::new(), skills: [].into() });
+        let spec = WorkerObjectSpec { image: String::new(), model: String::new(), skills: [].into() };
+        let mut object = WorkerObject::new(name, spec);
+        object.metadata.namespace = Some(self.namespace.clone());
         Inventory::ask(&self.clients, &Worker::from(object)).await.unwrap()
     }
 }

@@ -21,10 +21,9 @@ pub struct Site {
 }
 
 impl Site {
-    pub async fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         let urls = world.urls();
         let clients = Clients::new(&urls, Duration::from_millis(1500)).unwrap();
-        clients.matrix.register("admin", "admin-password", "registration-token").await.unwrap();
         let place = tempfile::tempdir().unwrap();
         for kind in ["workers", "teams", "humans"] {
             std::fs::create_dir_all(place.path().join("config").join(kind)).unwrap();
@@ -49,7 +48,7 @@ impl Site {
             .env("HICLAW_DOCKER_URL", &self.urls.docker)
             .env("HICLAW_S3_URL", &self.urls.s3)
             .env("HICLAW_SMTP", &self.smtp)
-            .env("HICLAW_MATRIX_ADMIN_PASSWORD", "admin-password")
+            .env("HICLAW_HURRY", "15")
             .env("HICLAW_CONFIG", self.place.path().join("config"))
             .env("HICLAW_STATE", self.place.path().join("state"))
             .stdin(Stdio::null());

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use durable_fsm::testing::{Shelf, ShelfError, Shelved, Sim, Thing, World};
 use durable_fsm::{Lookup, Undone};
 use hiclaw::worker::{
-    AccountRegistered, ConfigGenerated, ConfigPushed, ConsumerCreated, Ready, Requested, RoomCreated, RouteAuthorized,
-    Worker, WorkerAttempt, WorkerFlow, WorkerSpec, WorkerTransitions,
+    AccountRegistered, ConfigGenerated, ConfigPushed, ConsumerCreated, MembersAdmitted, Ready, Requested, RoomCreated,
+    RouteAuthorized, Worker, WorkerAttempt, WorkerFlow, WorkerSpec, WorkerTransitions,
 };
 
 #[derive(Clone)]
@@ -81,7 +81,20 @@ impl WorkerTransitions for Cloud {
         Ok(Undone::Done)
     }
 
-    async fn create_consumer(&self, from: RoomCreated, attempt: &WorkerAttempt) -> Result<ConsumerCreated, ShelfError> {
+    /// What lasts is its id, which nobody could remove; what is counted here is that somebody is signed in.
+    async fn sign_out(&self, _: &AccountRegistered, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
+        self.accounts.remove_name("@alice", PASSWORD).await.map(Undone::from)
+    }
+
+    async fn admit_members(&self, from: RoomCreated, _: &WorkerAttempt) -> Result<MembersAdmitted, ShelfError> {
+        Ok(from.members_admitted())
+    }
+
+    async fn create_consumer(
+        &self,
+        from: MembersAdmitted,
+        attempt: &WorkerAttempt,
+    ) -> Result<ConsumerCreated, ShelfError> {
         self.consumers.claim("worker-alice", attempt.key(), attempt.owner_tag()).await?;
         Ok(from.consumer_created("worker-alice".to_owned()))
     }

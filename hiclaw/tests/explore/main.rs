@@ -11,6 +11,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 durable_fsm::survive! {
     mod worker for Cloud {
-        register_account, create_room, create_consumer, authorize_route, push_config, push_skill, run_container, apply_spec
+        register_account, create_room, admit_members, create_consumer, authorize_route, push_config, push_skill, run_container, apply_spec
     }
 }

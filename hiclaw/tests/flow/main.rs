@@ -80,6 +80,52 @@ async fn an_account_whose_answer_was_lost_is_opened_by_its_password() {
 }
 
 #[tokio::test]
+async fn nobodys_account_is_tried_with_a_password_of_ours() {
+    let mut stage = Stage::start().await;
+    stage.worker.name = "kim".to_owned();
+    stage.clients.matrix.register("kim", "a person's own", "registration-token").await.unwrap();
+    let outcome = stage.settle().await;
+    assert!(is_not_ours(&outcome), "{outcome:?}");
+    assert_eq!(stage.calls("POST", "/login", 403), 0);
+}
+
+#[tokio::test]
+async fn a_namesake_elsewhere_is_another_worker() {
+    let mut stage = Stage::start().await;
+    stage.until_ready().await;
+    let first = stage.worker.clone();
+    stage.worker.namespace = "lab".to_owned();
+    stage.worker.uid = "uid-2".to_owned();
+    stage.until_ready().await;
+    assert_eq!(stage.inventory().await.accounts, ["@lab_alice:hiclaw.test"]);
+    stage.delete().await;
+    stage.worker = first;
+    stage.until_ready().await;
+    stage.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_password_was_changed_goes_all_the_same() {
+    let stage = Stage::start().await;
+    stage.until_ready().await;
+    let admin = stage.admin().await;
+    stage.clients.matrix.sign_out_other(&admin, "@alice:hiclaw.test").await.unwrap();
+    assert!(stage.world.matrix.change_password("@alice:hiclaw.test", "another"));
+    stage.clients.matrix.login("alice", "another").await.unwrap();
+    let mut stage = stage;
+    stage.delete().await;
+    assert_eq!(stage.calls("POST", "/delete_devices", 200), 2, "once by us, once by the controller");
+}
+
+#[tokio::test]
+async fn what_an_agent_has_written_goes_with_it() {
+    let mut stage = Stage::start().await;
+    stage.until_ready().await;
+    stage.clients.oss.put("agents/alice/memory/1.md", b"notes".to_vec()).await.unwrap();
+    stage.delete().await;
+}
+
+#[tokio::test]
 async fn somebody_elses_consumer_keeps_its_key() {
     let mut stage = Stage::start().await;
     stage.clients.higress.overwrite_consumer("worker-alice", "theirs").await.unwrap();
@@ -134,7 +180,7 @@ async fn a_consumer_that_another_route_still_allows_is_deleted_when_it_does_not(
     stage.worker.deleting = true;
     while stage.calls("DELETE", "/v1/consumers/worker-alice", 500) < 2 {
         let Outcome::Progressing { after, .. } = stage.pass().await else { panic!("it gave up") };
-        tokio::time::sleep(after).await;
+        stage::sleep(after).await;
     }
     stage.clients.higress.set_allowed("other", "worker-alice", false).await.unwrap();
     stage.delete().await;
@@ -182,8 +228,8 @@ async fn an_outage_of_the_gateway_is_waited_out() {
     stage.world.higress.stop().await;
     for _ in 0..2 {
         let Outcome::Progressing { state, after, .. } = stage.pass().await else { panic!("it gave up") };
-        assert_eq!(state, "RoomCreated");
-        tokio::time::sleep(after).await;
+        assert_eq!(state, "MembersAdmitted");
+        stage::sleep(after).await;
     }
     stage.world.higress.resume().await.unwrap();
     stage.until_ready().await;
@@ -202,7 +248,7 @@ async fn an_outage_of_the_object_store_is_waited_out() {
     for _ in 0..2 {
         let Outcome::Progressing { state, after, .. } = stage.pass().await else { panic!("it gave up") };
         assert_eq!(state, "ConfigGenerated");
-        tokio::time::sleep(after).await;
+        stage::sleep(after).await;
     }
     stage.world.oss.resume().await.unwrap();
     stage.until_ready().await;

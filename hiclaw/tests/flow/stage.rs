@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use durable_fsm::store::FileStore;
-use durable_fsm::{Crossing, Outcome, Probe, Runner};
-use hiclaw::clients::Clients;
+use durable_fsm::{Clock as _, Crossing, Outcome, Probe, Runner};
+use hiclaw::clients::{Clients, Session};
 use hiclaw::credentials::{Credentials, Vault};
 use hiclaw::inventory::Inventory;
+use hiclaw::office::Office;
+use hiclaw::pace::Pace;
 use hiclaw::provision::Provisioner;
 use hiclaw::servers::{Call, World};
 use hiclaw::worker::{Worker, WorkerFlow, WorkerSpec};
@@ -33,7 +35,7 @@ impl Stage {
 
     pub async fn in_domain(domain: &str) -> Self {
         let world = World::with_domain(domain).await.unwrap();
-        let clients = Clients::new(&world.urls(), Duration::from_millis(1500)).unwrap();
+        let clients = Clients::new(&world.urls(), Pace::HURRIED.patience()).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let skills = ["mail", "search"].map(str::to_owned).into();
         let spec = WorkerSpec { image: "worker:1".to_owned(), model: "qwen".to_owned(), skills };
@@ -42,14 +44,11 @@ impl Stage {
         let vault = Vault::open(directory.path().join("vault")).unwrap();
         let secrets = vault.credentials(&worker).await.unwrap();
         let watch = Watch::new(directory.path().join("records"), &secrets);
-        let provisioner = Provisioner {
-            clients: clients.clone(),
-            containers: Arc::new(clients.docker.clone()),
-            vault,
-            registration_token: "registration-token".to_owned(),
-        };
+        let office = Office::default();
+        let (docker, administrator) = (Arc::new(clients.docker.clone()), office.administrator(&clients));
+        let provisioner = Provisioner::new(&clients, docker, vault, administrator, &office);
         let store = FileStore::open(directory.path().join("records")).unwrap();
-        let runner = Runner::builder(provisioner, store).probe(watch.clone()).build();
+        let runner = Runner::builder(provisioner, store).probe(watch.clone()).clock(Pace::HURRIED.clock()).build();
         Self { world, clients, worker, runner, watch, calls: Mutex::default(), _directory: directory }
     }
 
@@ -75,7 +74,7 @@ impl Stage {
     pub async fn settle(&self) -> Outcome<&'static str> {
         for _ in 0..100 {
             match self.pass().await {
-                Outcome::Progressing { after, .. } => tokio::time::sleep(after).await,
+                Outcome::Progressing { after, .. } => sleep(after).await,
                 outcome => return outcome,
             }
         }
@@ -100,6 +99,10 @@ impl Stage {
         let accounts = left.accounts.clone();
         assert_eq!(left, Inventory { accounts, ..Inventory::default() });
         assert!(left.accounts.len() <= 1, "{left:?}");
+        for account in left.accounts {
+            let devices = self.clients.matrix.devices(&self.admin().await, &account).await.unwrap();
+            assert_eq!(devices, Vec::<String>::new(), "{account} is signed out");
+        }
         self.watch.assert_silent();
     }
 
@@ -115,6 +118,12 @@ impl Stage {
         assert!(self.watch.reads.load(Ordering::Relaxed) > 20, "the record was hardly ever there");
     }
 
+    /// The administrator's session.
+    pub async fn admin(&self) -> Session {
+        let office = Office::default();
+        self.clients.matrix.login(&office.matrix_admin, &office.matrix_admin_password).await.unwrap()
+    }
+
     pub async fn inventory(&self) -> Inventory {
         Inventory::ask(&self.clients, &self.worker).await.unwrap()
     }
@@ -125,6 +134,11 @@ impl Stage {
         let like = |call: &&Call| call.method == method && call.path.ends_with(path_end) && call.status == status;
         calls.iter().filter(like).count()
     }
+}
+
+/// Sleeps as long as the controller's clock says.
+pub async fn sleep(time: Duration) {
+    Pace::HURRIED.clock().sleep(time).await;
 }
 
 /// How the stand-in's access tokens begin.

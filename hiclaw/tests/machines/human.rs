@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use durable_fsm::record::{BlockedReason, HeldReason, Resolution, owner_tag};
-use durable_fsm::{Class, Classify as _, Facts, Outcome, Resource as _};
+use durable_fsm::{Class, Classify as _, Outcome, Resource as _};
 use hiclaw::clients::Registered;
 use hiclaw::human::provision::HumanError;
 use hiclaw::human::{Human, HumanFlow, HumanState, Level};
@@ -119,16 +119,16 @@ async fn a_mail_in_doubt_is_not_sent_again_before_somebody_has_looked() {
             let mails = stage.world.mail.taken();
             mails[nth].1.lines().find_map(|line| line.strip_prefix("Message-ID: ")).unwrap().to_owned()
         };
-        let mut facts = Facts::default();
-        facts.put("invitation", &message_id(0)).unwrap();
-        facts.put("display_name", &"Kim".to_owned()).unwrap();
-        let applied = Resolution::Applied { state: "Ready".to_owned(), facts };
+        let applied = Resolution::AppliedMember { value: message_id(0).into() };
         let resolution = if arrived { applied } else { Resolution::NotApplied };
         stage.humans.resolve(&kim.id(), resolution).await.unwrap();
         let outcome = stage.settle_human(&kim).await;
         let Outcome::Resting(HumanState::Ready(ready)) = outcome else { panic!("it does not rest") };
         let mails = stage.world.mail.taken().len();
-        assert_eq!((mails, ready.invitation.as_deref()), (if arrived { 1 } else { 2 }, Some(&*message_id(mails - 1))));
+        assert_eq!(
+            (mails, ready.invitations.values().next()),
+            (if arrived { 1 } else { 2 }, Some(&message_id(mails - 1)))
+        );
     }
 }
 

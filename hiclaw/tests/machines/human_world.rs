@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World};
 use durable_fsm::{Lookup, Undone};
 use hiclaw::human::{
-    AccountRegistered, Human, HumanAttempt, HumanFlow, HumanSpec, HumanTransitions, Level, Named, Ready, ReadyFacts,
-    Requested,
+    AccountRegistered, Human, HumanAttempt, HumanFlow, HumanSpec, HumanTransitions, Level, Ready, Requested,
 };
 
 /// Accounts and accesses have names; every mail is another one.
@@ -45,20 +44,14 @@ impl HumanTransitions for Cloud {
             _ => Lookup::NotOurs,
         })
     }
-    async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Named, ShelfError> {
-        Ok(from.named(attempt.spec().display_name.clone()))
+    async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Ready, ShelfError> {
+        Ok(from.ready(attempt.spec().display_name.clone()))
     }
-    fn has_address(&self, _: &Named, human: &Human) -> bool {
-        human.spec.email.is_some()
+    fn invitations(&self, _: &Ready, human: &Human) -> BTreeSet<String> {
+        human.spec.email.iter().cloned().collect()
     }
-    async fn send_invitation(&self, from: Named, attempt: &HumanAttempt) -> Result<Ready, ShelfError> {
-        let mail = self.mails.add(attempt.key(), attempt.owner_tag()).await?;
-        let display_name = from.display_name.clone();
-        Ok(from.ready(ReadyFacts { invitation: Some(mail), display_name }))
-    }
-    fn skip_invitation(&self, from: Named, _: &HumanAttempt) -> Result<Ready, ShelfError> {
-        let display_name = from.display_name.clone();
-        Ok(from.ready(ReadyFacts { invitation: None, display_name }))
+    async fn send_invitation(&self, _: &Ready, _: &String, attempt: &HumanAttempt) -> Result<String, ShelfError> {
+        self.mails.add(attempt.key(), attempt.owner_tag()).await
     }
     fn teams(&self, _: &Ready, human: &Human) -> BTreeSet<String> {
         if human.spec.level == Level::Team { human.spec.accessible_teams.clone() } else { BTreeSet::new() }
@@ -110,8 +103,7 @@ impl HumanTransitions for Cloud {
         at.display_name != human.spec.display_name
     }
     async fn rename(&self, from: Ready, attempt: &HumanAttempt) -> Result<Ready, ShelfError> {
-        let invitation = from.invitation.clone();
-        Ok(from.ready(ReadyFacts { invitation, display_name: attempt.spec().display_name.clone() }))
+        Ok(from.ready(attempt.spec().display_name.clone()))
     }
 }
 

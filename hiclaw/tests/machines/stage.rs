@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Outcome, Resource as _, StoreError};
-use hiclaw::administrator::Administrator;
+use durable_fsm::{Clock as _, Outcome, Resource as _, StoreError};
 use hiclaw::clients::{Clients, Mail};
 use hiclaw::credentials::Vault;
 use hiclaw::human::passwords::Passwords;
 use hiclaw::human::provision::HumanProvisioner;
 use hiclaw::human::{Human, HumanRunner, HumanSpec, HumanState, Level};
 use hiclaw::inventory::Inventory;
+use hiclaw::office::Office;
+use hiclaw::pace::Pace;
 use hiclaw::provision::Provisioner;
 use hiclaw::roster::Roster;
 use hiclaw::servers::World;
@@ -23,7 +24,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub const ADMIN: &str = "@admin:hiclaw.test";
-const TOKEN: &str = "registration-token";
 
 pub struct Stage {
     pub world: World,
@@ -39,40 +39,34 @@ pub struct Stage {
 impl Stage {
     pub async fn new() -> Self {
         let world = World::start().await.unwrap();
-        let clients = Clients::new(&world.urls(), Duration::from_millis(1500)).unwrap();
-        clients.matrix.register("admin", "admin-password", TOKEN).await.unwrap();
-        let password = "admin-password".to_owned().into();
-        let administrator = Administrator { matrix: clients.matrix.clone(), name: "admin".to_owned(), password };
+        let clients = Clients::new(&world.urls(), Pace::HURRIED.patience()).unwrap();
+        let office = Office::default();
+        let administrator = office.administrator(&clients);
         let secrets = tempfile::tempdir().unwrap();
         let vault = Vault::open(secrets.path().join("workers")).unwrap();
         let passwords = Passwords::open(secrets.path().join("humans")).unwrap();
         let store = MemoryStore::new();
         let roster = Roster::new(store.clone());
-        let provisioner = Provisioner {
-            clients: clients.clone(),
-            containers: Arc::new(clients.docker.clone()),
-            vault: vault.clone(),
-            registration_token: TOKEN.to_owned(),
-        };
+        let docker = Arc::new(clients.docker.clone());
+        let provisioner = Provisioner::new(&clients, docker, vault, administrator.clone(), &office);
         let team = TeamProvisioner {
             administrator: administrator.clone(),
             oss: clients.oss.clone(),
-            vault: vault.clone(),
+            accounts: provisioner.accounts.clone(),
             roster: roster.clone(),
         };
         let human = HumanProvisioner {
             clients: clients.clone(),
-            mail: Mail::new(world.mail.address(), "HiClaw <hiclaw@example.com>", Duration::from_millis(1500)),
+            mail: Mail::new(world.mail.address(), "HiClaw <hiclaw@example.com>", Pace::HURRIED.patience()),
             administrator,
             passwords: passwords.clone(),
-            vault,
             roster: roster.clone(),
-            registration_token: TOKEN.to_owned(),
+            registration_token: office.registration_token,
         };
         Self {
-            workers: WorkerRunner::new(provisioner, store.clone()),
-            teams: TeamRunner::new(team, store.clone()),
-            humans: HumanRunner::new(human, store),
+            workers: WorkerRunner::builder(provisioner, store.clone()).clock(Pace::HURRIED.clock()).build(),
+            teams: TeamRunner::builder(team, store.clone()).clock(Pace::HURRIED.clock()).build(),
+            humans: HumanRunner::builder(human, store).clock(Pace::HURRIED.clock()).build(),
             world,
             clients,
             roster,
@@ -187,11 +181,16 @@ impl Stage {
     }
 }
 
+/// Sleeps as long as the controllers' clock says.
+pub async fn sleep(time: Duration) {
+    Pace::HURRIED.clock().sleep(time).await;
+}
+
 /// Passes until there is nothing to do but for others, on the real clock, as a controller does.
 async fn settle<S>(mut pass: impl AsyncFnMut() -> Result<Outcome<S>, StoreError>) -> Outcome<S> {
     for _ in 0..64 {
         match pass().await.unwrap() {
-            Outcome::Progressing { after, .. } => tokio::time::sleep(after).await,
+            Outcome::Progressing { after, .. } => sleep(after).await,
             other => return other,
         }
     }

@@ -6,7 +6,7 @@ use durable_fsm::Outcome;
 use hiclaw::servers::HalfRoom;
 use hiclaw::team::{Team, TeamState};
 
-use crate::stage::{ADMIN, Stage, ids, team};
+use crate::stage::{self, ADMIN, Stage, ids, team};
 
 fn is_ready(outcome: &Outcome<TeamState>) -> bool {
     matches!(outcome, Outcome::Resting(TeamState::Ready(_)))
@@ -133,7 +133,7 @@ async fn a_member_in_doubt_that_goes_holds_nothing_up() {
         if stage.world.calls.to_lose() == 0 {
             break;
         }
-        tokio::time::sleep(outcome.requeue_after().unwrap()).await;
+        stage::sleep(outcome.requeue_after().unwrap()).await;
     }
     for worker in &workers {
         let worker = stage.announce_dismissal(worker);

@@ -52,7 +52,7 @@ pub(super) async fn invite(
         if it.members.contains(target) {
             return error(403, "M_FORBIDDEN", &format!("{target} is already in the room."));
         }
-        it.invited.insert(target.to_owned());
+        it.invite(target);
         ok(json!({}))
     })
 }
@@ -63,4 +63,40 @@ pub(super) async fn members_of(State(state): State<Shared>, Path(room): Path<Str
         Some(it) => ok(json!({ "members": it.members, "total": it.members.len() })),
         None => error(404, "M_NOT_FOUND", "Room not found"),
     }
+}
+
+pub(super) async fn whoami(State(state): State<Shared>, headers: HeaderMap) -> Answer {
+    lock(&state).user(&headers).map_or_else(|answer| answer, |user| ok(json!({ "user_id": user })))
+}
+
+pub(super) async fn sign_out(State(state): State<Shared>, headers: HeaderMap) -> Answer {
+    let mut server = lock(&state);
+    match server.user(&headers) {
+        Ok(user) => {
+            server.tokens.retain(|_, its| *its != user);
+            ok(json!({}))
+        }
+        Err(answer) => answer,
+    }
+}
+
+/// Each token is a device.
+pub(super) async fn devices(State(state): State<Shared>, Path(user): Path<String>) -> Answer {
+    let server = lock(&state);
+    let devices = server.tokens.iter().filter(|(_, its)| **its == user);
+    let devices: Vec<_> = devices.map(|(token, _)| json!({ "device_id": token })).collect();
+    ok(json!({ "devices": devices, "total": devices.len() }))
+}
+
+pub(super) async fn delete_devices(
+    State(state): State<Shared>,
+    Path(user): Path<String>,
+    Json(body): Json<Value>,
+) -> Answer {
+    let named = |token: &String| {
+        let devices = body.get("devices").and_then(Value::as_array).into_iter().flatten();
+        devices.filter_map(Value::as_str).any(|it| it == token)
+    };
+    lock(&state).tokens.retain(|token, its| *its != user || !named(token));
+    ok(json!({}))
 }

@@ -28,8 +28,11 @@ pub(crate) struct Decoded {
 /// How many records a thread keeps: some megabytes.
 const KEPT: usize = 4096;
 
+/// Decoded records, by their bytes.
+type ByBytes = HashMap<Rc<[u8]>, Arc<Decoded>, BuildHasherDefault<Words>>;
+
 thread_local! {
-    static DECODED: RefCell<HashMap<Rc<[u8]>, Arc<Decoded>, BuildHasherDefault<Words>>> = RefCell::default();
+    static DECODED: RefCell<ByBytes> = RefCell::default();
 }
 
 impl Decoded {

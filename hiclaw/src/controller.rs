@@ -1,16 +1,15 @@
 //! The controller as a process of its own, so that it can be killed. Invariant: it keeps nothing but what is in its two directories.
 
-use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use durable_fsm::store::FileStore;
-use durable_fsm::{Clock as _, Crossing, Outcome, Probe};
+use durable_fsm::{Clock as _, Outcome};
 
 use crate::clients::{Clients, Urls};
 use crate::credentials::Vault;
+use crate::crossings::{Crossings, say};
 use crate::naive;
 use crate::office::Office;
 use crate::pace::Pace;
@@ -67,41 +66,6 @@ pub enum ControllerError {
     Io(#[from] std::io::Error),
 }
 
-/// Says each crossing, and stands still at one of them.
-struct Crossings {
-    stop_at: Option<String>,
-    seen: Mutex<BTreeMap<String, u32>>,
-}
-
-impl Crossings {
-    async fn pass(&self, label: String) {
-        let count = {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = seen.entry(label.clone()).or_default();
-            *count += 1;
-            *count
-        };
-        let label = format!("{label}#{count}");
-        if self.stop_at.as_deref() == Some(&label) {
-            say(&format!("at {label}"));
-            std::future::pending::<()>().await;
-        }
-        say(&format!("cross {label}"));
-    }
-}
-
-impl Probe for Crossings {
-    async fn cross(&self, crossing: &Crossing<'_>) {
-        self.pass(crossing.to_string()).await;
-    }
-}
-
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    // Whoever listened is gone: so is the reason to speak.
-    drop(writeln!(out, "{line}").and_then(|()| out.flush()));
-}
-
 impl Controller {
     /// Runs until the worker is ready or gone, is held, or is blocked.
     ///
@@ -112,7 +76,7 @@ impl Controller {
         let pace = Pace::of(self.hurry);
         let clients = Clients::new(&self.urls, pace.patience())?;
         let vault = Vault::open(&self.vault)?;
-        let crossings = Crossings { stop_at: self.stop_at, seen: Mutex::default() };
+        let crossings = Crossings::new("", self.stop_at, true);
         if self.naive {
             return run_naive(&clients, &vault, &self.office.registration_token, &worker, &crossings).await;
         }

@@ -14,6 +14,9 @@ pub use kills::{Kills, at_crossings, at_every_crossing};
 /// What to show, and on which servers.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Demo {
+    /// Shows each call as it is made.
+    #[arg(long)]
+    pub calls: bool,
     /// Kills a controller at this crossing, such as `create_room/effect:after#1`, and shows how the next one goes on.
     #[arg(long)]
     pub kill_at: Option<String>,
@@ -85,6 +88,6 @@ impl Demo {
         if let Some(crossing) = &self.kill_at {
             return kills::at_one_crossing(&self.servers, crossing).await;
         }
-        show::both(&self.servers).await
+        show::both(&self.servers, self.calls).await
     }
 }

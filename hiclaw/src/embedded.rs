@@ -9,7 +9,6 @@ mod switchboard;
 mod verbs;
 
 use std::future::Future;
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -22,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clients::{Clients, Mail, Urls};
 use crate::credentials::Vault;
+use crate::crossings::{Crossings, say};
 use crate::human::passwords::Passwords;
 use crate::human::provision::HumanProvisioner;
 use crate::human::{HumanRunner, HumanState};
@@ -62,6 +62,12 @@ pub struct Embedded {
     /// How many times faster than real time goes: for servers on the same machine that have nothing else to do.
     #[arg(long, env = "HICLAW_HURRY", default_value_t = 1, hide = true)]
     pub hurry: u32,
+    /// Says each crossing of the flows.
+    #[arg(long, hide = true)]
+    pub crossings: bool,
+    /// Lets one resource stand still at this crossing, such as `team create_room/effect:after#1`.
+    #[arg(long, hide = true)]
+    pub stop_at: Option<String>,
     /// Ends as soon as nothing is left to do. The exit code says how that went.
     #[arg(long)]
     pub once: bool,
@@ -136,9 +142,10 @@ impl Embedded {
         Switchboard::recall(&store, &roster).await?;
         let clock = Pace::of(self.hurry).clock();
         let (worker, team, human) = self.provisioners(&roster)?;
-        let workers = WorkerRunner::builder(worker, store.clone()).clock(clock.clone()).build();
-        let teams = TeamRunner::builder(team, store.clone()).clock(clock.clone()).build();
-        let humans = HumanRunner::builder(human, store.clone()).clock(clock.clone()).build();
+        let probe = |prefix| Crossings::new(prefix, self.stop_at.clone(), self.crossings);
+        let workers = WorkerRunner::builder(worker, store.clone()).clock(clock.clone()).probe(probe("worker ")).build();
+        let teams = TeamRunner::builder(team, store.clone()).clock(clock.clone()).probe(probe("team ")).build();
+        let humans = HumanRunner::builder(human, store.clone()).clock(clock.clone()).probe(probe("human ")).build();
         let operators = [workers.operator(), teams.operator(), humans.operator()];
 
         let (tell, heard) = mpsc::unbounded_channel();
@@ -262,10 +269,4 @@ fn terminated() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-/// Says a line on standard output.
-fn say(line: &str) {
-    // Whoever listened is gone: so is the reason to speak.
-    drop(writeln!(std::io::stdout().lock(), "{line}"));
 }

@@ -137,20 +137,6 @@ impl Inventory {
     pub fn missing(&self, worker: &Worker) -> usize {
         self.rows(worker).iter().map(|row| row.wanted - row.live).sum()
     }
-
-    /// A table for people.
-    #[must_use]
-    pub fn table(&self, worker: &Worker) -> String {
-        let heading = ["kind", "live", "duplicate", "orphaned", "retained"];
-        let mut text = format!(
-            "    {:<12} {:>5} {:>10} {:>10} {:>10}\n",
-            heading[0], heading[1], heading[2], heading[3], heading[4]
-        );
-        for Row { kind, live, duplicate, orphaned, retained, .. } in self.rows(worker) {
-            text.push_str(&format!("    {kind:<12} {live:>5} {duplicate:>10} {orphaned:>10} {retained:>10}\n"));
-        }
-        text
-    }
 }
 
 impl fmt::Display for Inventory {

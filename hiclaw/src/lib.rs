@@ -14,6 +14,7 @@ pub mod command;
 pub mod containers;
 pub mod controller;
 pub mod credentials;
+mod crossings;
 pub mod demo;
 mod document;
 #[cfg(feature = "embedded")]
@@ -32,6 +33,8 @@ pub mod provision;
 pub mod roster;
 mod secret_file;
 pub mod servers;
+#[cfg(feature = "embedded")]
+pub mod sweep;
 #[cfg(feature = "embedded")]
 pub mod team;
 pub mod worker;

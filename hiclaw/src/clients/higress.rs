@@ -111,6 +111,14 @@ impl Higress {
         }
     }
 
+    /// Removes a consumer, whatever its key.
+    ///
+    /// # Errors
+    /// The console's; 500 while it is in an allow list.
+    pub async fn remove_consumer(&self, name: &str) -> Result<(), ClientError> {
+        checked("higress", self.send(Method::DELETE, &format!("/v1/consumers/{name}"), None).await?).await.map(drop)
+    }
+
     /// Puts a consumer on the allow list of a route, or takes it off.
     ///
     /// # Errors

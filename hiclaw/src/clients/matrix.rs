@@ -142,25 +142,44 @@ impl Matrix {
         Ok(answer.get("room_id").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
-    /// The rooms of this user that carry our mark.
+    /// The rooms of this user that carry this mark.
     ///
     /// # Errors
     /// The server's.
     pub async fn rooms_of(&self, session: &Session, owner: &str) -> Result<Vec<String>, ClientError> {
+        let marked = self.marked_rooms(session).await?.into_iter();
+        Ok(marked.filter(|(_, mark)| mark == owner).map(|(room, _)| room).collect())
+    }
+
+    /// The rooms of this user that carry a mark of ours, each with it.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn marked_rooms(&self, session: &Session) -> Result<Vec<(String, String)>, ClientError> {
         let joined = self.get("joined_rooms", session).await?;
-        let mut ours = Vec::new();
+        let mut marked = Vec::new();
         for room in joined.get("joined_rooms").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
         {
             match self.get(&format!("rooms/{room}/state/{MARKER}"), session).await {
-                Ok(content) if content.get("owner").and_then(Value::as_str) == Some(owner) => {
-                    ours.push(room.to_owned());
+                Ok(content) => {
+                    let mark = content.get("owner").and_then(Value::as_str).map(str::to_owned);
+                    marked.extend(mark.map(|mark| (room.to_owned(), mark)));
                 }
-                Ok(_) => {}
                 Err(error) if error.is(404, "M_NOT_FOUND") => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(ours)
+        Ok(marked)
+    }
+
+    /// The aliases of a room.
+    ///
+    /// # Errors
+    /// The server's.
+    pub async fn aliases(&self, session: &Session, room: &str) -> Result<Vec<String>, ClientError> {
+        let answer = self.get(&format!("rooms/{room}/aliases"), session).await?;
+        let aliases = answer.get("aliases").and_then(Value::as_array).into_iter().flatten();
+        Ok(aliases.filter_map(Value::as_str).map(str::to_owned).collect())
     }
 
     /// The room behind an alias.

@@ -1,6 +1,8 @@
 //! A kill at every crossing. Invariant: each kill is a real SIGKILL of a real process, and it is counted only if the process stood at the
 //! crossing and died of it.
 
+use std::io::{IsTerminal as _, Write as _};
+
 use durable_fsm::record::Record;
 use tokio::task::JoinSet;
 
@@ -77,6 +79,7 @@ pub(super) async fn crossings_in(servers: &Servers, at_once: usize, stride: usiz
     }
     let mut sum = Kills { crossings: plan.len(), ..Kills::default() };
     println!("{} crossings, one kill at each, {at_once} worlds at a time", sum.crossings);
+    let mut done_so_far = 0;
     let (mut running, mut plan) = (JoinSet::new(), plan.into_iter());
     loop {
         while running.len() < at_once.max(1)
@@ -103,8 +106,10 @@ pub(super) async fn crossings_in(servers: &Servers, at_once: usize, stride: usiz
             Err(error) => format!("  NOT KILLED: {error}"),
         };
         sum.kills += usize::from(result.is_ok());
-        println!("  {:>3}/{}  {}  {crossing}{what}", sum.kills, sum.crossings, way.name());
+        done_so_far += 1;
+        show_progress(done_so_far, sum.crossings);
         if !what.is_empty() {
+            println!("  {}  {crossing}{what}", way.name());
             sum.failures.push(format!("{} {crossing}{what}", way.name()));
         }
     }
@@ -116,6 +121,18 @@ pub(super) async fn crossings_in(servers: &Servers, at_once: usize, stride: usiz
         sum.failures.len()
     );
     Ok(sum)
+}
+
+/// A bar, where somebody looks at it.
+fn show_progress(done: usize, all: usize) {
+    let mut out = std::io::stderr();
+    if out.is_terminal() {
+        const WIDTH: usize = 50;
+        let full = done * WIDTH / all.max(1);
+        let end = if done == all { "\n" } else { "" };
+        // Whoever looked is gone: so is the reason to draw.
+        drop(write!(out, "\r  {:━<full$}{:╌<rest$} {done}/{all}{end}", "", "", rest = WIDTH - full));
+    }
 }
 
 /// Kills a controller at one crossing, wherever it comes.

@@ -1,133 +1,164 @@
-//! The linear create next to the durable machine, both with the same fault: the gateway goes down at step 4, and the controller is killed.
+//! The linear create beside the durable machine, with the same fault: the gateway goes down before step 4, and the controller is killed. Invariant:
+//! one function does it to both, and what it counts are the calls that the servers have seen.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use durable_fsm::diagram::{Live, terminal};
 
 use super::child::Child;
-use super::resume::first_crossing;
 use super::stage::Stage;
 use super::{DemoError, Servers};
+use crate::servers::Call;
+use crate::worker::WorkerFlow;
 
-/// What one of them has left.
-struct Left {
-    /// Beyond what a ready worker has, or missing.
-    while_ready: usize,
-    /// Of nobody, once the worker is deleted.
-    after_deletion: usize,
+/// A step, and the call that makes something in it.
+struct Step {
+    name: &'static str,
+    /// Method, and what the path ends with or contains.
+    call: Option<(&'static str, &'static str)>,
+}
+
+const STEPS: [Step; 8] = [
+    Step { name: "1  Matrix account", call: Some(("POST", "/register")) },
+    Step { name: "2  room", call: Some(("POST", "/createRoom")) },
+    Step { name: "3  gateway consumer", call: Some(("POST", "/v1/consumers")) },
+    Step { name: "4  AI route", call: Some(("PUT", "/v1/ai/routes/default")) },
+    Step { name: "5  configuration", call: None },
+    Step { name: "6  its upload", call: Some(("PUT", "/openclaw.json")) },
+    Step { name: "7  skills", call: Some(("PUT", "/SKILL.md")) },
+    Step { name: "8  container", call: Some(("POST", "/containers/create")) },
+];
+
+/// How often the next controller meets the gateway down.
+const TRIES: usize = 3;
+
+/// Who makes the worker.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Linear,
+    Durable,
+}
+
+impl Way {
+    /// Where it is killed: before step 4 is done.
+    const fn stops_at(self) -> &'static str {
+        match self {
+            Way::Linear => "step-4#1",
+            Way::Durable => "authorize_route/effect:before#1",
+        }
+    }
+
+    /// What it says when a try has failed.
+    const fn failed(self) -> &'static str {
+        match self {
+            Way::Linear => "failed",
+            Way::Durable => "waits",
+        }
+    }
+
+    const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Way::Linear => &["--naive"],
+            Way::Durable => &[],
+        }
+    }
+}
+
+/// What came of it.
+struct Told {
+    /// The calls that made something, by step.
+    made: [usize; 8],
+    /// How much is there twice, or missing, or of no use, while the worker is ready.
+    wrong: usize,
+    /// How much is left of the worker, once it is deleted, that nobody wants.
+    orphans: usize,
+    /// The record that the killed controller left, drawn.
+    drawing: Option<String>,
 }
 
 /// Shows both. True if ours was complete, made nothing twice and left nothing behind.
-pub(super) async fn both(servers: &Servers) -> Result<bool, DemoError> {
+pub(super) async fn both(servers: &Servers, show_calls: bool) -> Result<bool, DemoError> {
     println!(
-        "HiClaw provisions a worker in eight steps: Matrix account, room, gateway consumer, AI route, configuration, its upload,"
+        "A worker is made in eight steps at four servers. Before step 4 is done, the gateway goes down and the controller is killed"
     );
     println!(
-        "skills, container. A controller is a process of its own here, and wherever it is killed, it is with SIGKILL.\n"
+        "with SIGKILL. The next one meets the gateway down {TRIES} times. Counted are the calls that made something.\n"
     );
-    let stand_ins_alone =
-        [&servers.matrix, &servers.higress, &servers.docker, &servers.s3].iter().all(|it| it.is_none());
-    let naive = match stand_ins_alone {
-        true => Some(naive(servers).await?),
-        false => {
-            println!("1. The linear create is left out: it would leave orphans on your servers\n");
-            None
-        }
+    let own = [&servers.matrix, &servers.higress, &servers.docker, &servers.s3].iter().any(|it| it.is_some());
+    // It would leave orphans on somebody's servers.
+    let linear = if own { None } else { Some(run(Way::Linear, servers, show_calls).await?) };
+    let durable = run(Way::Durable, servers, show_calls).await?;
+    let row = |name: &str, of: &dyn Fn(&Told) -> String| {
+        let linear = linear.as_ref().map_or_else(|| "left out".to_owned(), of);
+        println!("  {name:<26} {linear:>14} {:>16}", of(&durable));
     };
-    let ours = ours(servers).await?;
-    println!("{:<36} {:>24} {:>24}", "", "wrong while it is ready", "orphans once deleted");
-    if let Some(naive) = naive {
-        println!("{:<36} {:>24} {:>24}", "the linear create", naive.while_ready, naive.after_deletion);
+    println!("  {:<26} {:>14} {:>16}", "step", "linear create", "durable machine");
+    for (index, step) in STEPS.iter().enumerate() {
+        let count = |told: &Told| told.made.get(index).copied().unwrap_or_default().to_string();
+        row(step.name, &|told| if step.call.is_some() { count(told) } else { "-".to_owned() });
     }
-    println!("{:<36} {:>24} {:>24}", "the durable machine", ours.while_ready, ours.after_deletion);
-    Ok(ours.while_ready + ours.after_deletion == 0)
+    row("wrong while it is ready", &|told| told.wrong.to_string());
+    row("orphans once it is deleted", &|told| told.orphans.to_string());
+    if let Some(drawing) = &durable.drawing {
+        println!("\nWhat the killed controller left, and the next one went on from:\n{}", drawing.trim_end());
+    }
+    Ok(durable.wrong + durable.orphans == 0)
 }
 
-async fn naive(servers: &Servers) -> Result<Left, DemoError> {
-    println!("1. The linear create, without a record of steps");
-    let mut stage = begin(servers).await?;
-    let mut child = Child::start(&stage, &["--naive", "--stop-at", "step-4#1"])?;
-    watch(&stage, &mut child, "at ").await?;
-    println!("   It stands before step 4. The gateway goes down, and the controller is killed.");
-    stage.world.higress.stop().await;
-    child.kill().await?;
-    println!("   The next controller begins at step 1, each time that it tries:");
-    let mut child = Child::start(&stage, &["--naive"])?;
-    for _ in 0..3 {
-        println!("   -> {}", watch(&stage, &mut child, "failed").await?);
-    }
-    println!("   The gateway is up again:");
-    stage.world.higress.resume().await?;
-    watch(&stage, &mut child, "ready").await?;
-    println!("   -> ready. What the servers say is there:");
-    let ready = stage.inventory().await?;
-    print!("{}", ready.table(&stage.worker));
-    let while_ready = ready.duplicates(&stage.worker) + ready.missing(&stage.worker) + ready.orphans(&stage.worker);
-    println!("   The worker is deleted, as well as a controller can that knows only the last room:");
-    stage.worker.deleting = true;
-    let mut child = Child::start(&stage, &["--naive"])?;
-    watch(&stage, &mut child, "gone").await?;
-    println!("   -> gone. What the servers say is left:");
-    let gone = stage.inventory().await?;
-    println!("{}", gone.table(&stage.worker));
-    Ok(Left { while_ready, after_deletion: gone.orphans(&stage.worker) })
-}
-
-async fn ours(servers: &Servers) -> Result<Left, DemoError> {
-    println!("2. The same flow as a durable machine");
-    let mut stage = begin(servers).await?;
-    let mut child = Child::start(&stage, &["--stop-at", "authorize_route/effect:before#1"])?;
-    watch(&stage, &mut child, "at ").await?;
+async fn run(way: Way, servers: &Servers, show_calls: bool) -> Result<Told, DemoError> {
+    let mut stage = Stage::new(servers).await?;
+    let mut calls = Vec::new();
+    let start = |stage: &Stage, more: &[&str]| Child::start(stage, &[way.arguments(), more].concat());
+    let mut child = start(&stage, &["--stop-at", way.stops_at()])?;
+    watch(&stage, &mut child, "at ", &mut calls, show_calls).await?;
     if stage.gateway_is_ours {
-        println!("   It stands before step 4, authorize_route. The gateway goes down, and the controller is killed.");
         stage.world.higress.stop().await;
-    } else {
-        println!("   It stands before step 4, authorize_route, and is killed. The gateway is yours, and stays up.");
     }
     child.kill().await?;
-    println!("   The record, in {}:", stage.record_path().display());
-    let record = stage.record()?;
-    println!("   {}", serde_json::to_string(&record)?);
-    let first = first_crossing(record.as_ref(), false).unwrap_or_default();
-    println!("   The next controller has to go on at {first}:");
-    let mut child = Child::start(&stage, &[])?;
-    println!("   -> it does: {}", watch(&stage, &mut child, &format!("cross {first}")).await?);
+    let drawing = match way {
+        Way::Linear => None,
+        Way::Durable => stage.record()?.map(|record| {
+            let live =
+                Live::of(&WorkerFlow::GRAPH, format!("worker/{}", stage.worker.name), &record, SystemTime::now());
+            terminal::write(&WorkerFlow::GRAPH, Some(&live.overlay()), &terminal::Options::from_env())
+        }),
+    };
+    let mut child = start(&stage, &[])?;
     if stage.gateway_is_ours {
-        println!("   -> {} ms, for the gateway does not answer", watch(&stage, &mut child, "waits ").await?);
-        println!("   The gateway is up again:");
+        for _ in 0..TRIES {
+            watch(&stage, &mut child, way.failed(), &mut calls, show_calls).await?;
+        }
         stage.world.higress.resume().await?;
     }
-    watch(&stage, &mut child, "ready").await?;
-    println!("   -> ready. What the servers say is there:");
-    let ready = stage.inventory().await?;
-    print!("{}", ready.table(&stage.worker));
-    let while_ready = ready.duplicates(&stage.worker) + ready.missing(&stage.worker) + ready.orphans(&stage.worker);
-    println!("   The worker is deleted: everything is undone, the last first.");
-    stage.worker.deleting = true;
+    watch(&stage, &mut child, "ready", &mut calls, show_calls).await?;
     child.ended().await?;
-    let mut child = Child::start(&stage, &[])?;
-    watch(&stage, &mut child, "gone").await?;
-    println!(
-        "   -> gone. What the servers say is left (the account is declared `retain`, for its name stays taken for ever):"
-    );
-    let gone = stage.inventory().await?;
-    println!("{}", gone.table(&stage.worker));
+    let ready = stage.inventory().await?;
+    let wrong = ready.duplicates(&stage.worker) + ready.missing(&stage.worker) + ready.orphans(&stage.worker);
+    stage.worker.deleting = true;
+    let mut child = start(&stage, &[])?;
+    watch(&stage, &mut child, "gone", &mut Vec::new(), show_calls).await?;
+    child.ended().await?;
     if stage.record_path().exists() {
         return Err(DemoError::Controller("left its record behind".to_owned()));
     }
-    Ok(Left { while_ready, after_deletion: gone.orphans(&stage.worker) })
+    let orphans = stage.inventory().await?.orphans(&stage.worker);
+    Ok(Told { made: STEPS.map(|step| count(&step, &calls)), wrong, orphans, drawing })
 }
 
-async fn begin(servers: &Servers) -> Result<Stage, DemoError> {
-    let stage = Stage::new(servers).await?;
-    let of = |url: &str, given: bool| format!("{url}{}", if given { "" } else { " (stand-in)" });
-    println!("   matrix   {}", of(&stage.urls.matrix, servers.matrix.is_some()));
-    println!("   higress  {}", of(&stage.urls.higress, servers.higress.is_some()));
-    println!("   docker   {}", of(&stage.urls.docker, servers.docker.is_some()));
-    println!("   s3       {}", of(&stage.urls.s3, servers.s3.is_some()));
-    Ok(stage)
+fn count(step: &Step, calls: &[Call]) -> usize {
+    let Some((method, end)) = step.call else { return 0 };
+    let made = |call: &&Call| call.method == method && call.path.ends_with(end) && (200..300).contains(&call.status);
+    calls.iter().filter(made).count()
 }
 
-/// Waits for a line of the controller, and shows each call that the stand-ins see as it is made.
-async fn watch(stage: &Stage, child: &mut Child, beginning: &str) -> Result<String, DemoError> {
+/// Waits for a line of the controller, and takes down each call that the stand-ins see meanwhile.
+async fn watch(
+    stage: &Stage,
+    child: &mut Child,
+    beginning: &str,
+    calls: &mut Vec<Call>,
+    show: bool,
+) -> Result<String, DemoError> {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
     let waiting = child.until(beginning);
     tokio::pin!(waiting);
@@ -136,8 +167,11 @@ async fn watch(stage: &Stage, child: &mut Child, beginning: &str) -> Result<Stri
             line = &mut waiting => Some(line?),
             _ = tick.tick() => None,
         };
-        for call in stage.world.calls.take().iter().filter(|call| call.path != "/session/login") {
-            println!("      {:<8} {:<7} {} -> {}", call.server, call.method, call.path, call.status);
+        for call in stage.world.calls.take() {
+            if show {
+                println!("      {:<8} {:<7} {} -> {}", call.server, call.method, call.path, call.status);
+            }
+            calls.push(call);
         }
         if let Some(line) = line {
             return Ok(line);

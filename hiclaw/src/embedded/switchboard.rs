@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::crossings::say;
 use crate::kind::Kind;
 use crate::roster::Roster;
 use crate::team::Team;
@@ -111,7 +112,7 @@ impl Switchboard {
             };
             passes += 1;
             let deleting = self.refresh(kind, &id, phase).await;
-            super::say(&format!("{} {id} {text}", kind.name()));
+            say(&format!("{} {id} {text}", kind.name()));
             let now = (phase, state, deleting);
             if phase == Phase::Gone {
                 seen.remove(&(kind, id));

@@ -10,7 +10,11 @@ use serde_json::{Map, Value};
 
 use super::orders::{Order, Orders, Wish};
 use super::{EmbeddedError, control, describe, open};
+use crate::clients::{Clients, Urls};
 use crate::kind::Kind;
+use crate::office::Office;
+use crate::pace::Pace;
+use crate::sweep::{self, SweepError};
 
 /// Which resource.
 #[derive(Debug, Clone, Args)]
@@ -57,6 +61,41 @@ pub enum Verb {
     Resume(Subject),
     /// Removes the record, leaves everything at the servers, and lists it.
     Release(Subject),
+    /// Lists what is at the servers and no record knows of.
+    Sweep(Box<Sweep>),
+}
+
+/// What to sweep.
+#[derive(Debug, Clone, Args)]
+pub struct Sweep {
+    /// Where the servers are.
+    #[command(flatten)]
+    pub urls: Urls,
+    /// Who we are to them.
+    #[command(flatten)]
+    pub office: Office,
+    /// The state directory of the controller. It has to be the only controller on these servers: what another one has made looks like an orphan.
+    #[arg(long, env = "HICLAW_STATE")]
+    pub state: PathBuf,
+    /// Removes it, too.
+    #[arg(long)]
+    pub delete: bool,
+}
+
+impl Sweep {
+    async fn run(self) -> Result<(), VerbError> {
+        let clients = Clients::new(&self.urls, Pace::REAL.patience()).map_err(SweepError::from)?;
+        let administrator = self.office.administrator(&clients);
+        let orphans = sweep::orphans(&clients, &administrator, &reader(&self.state)?).await?;
+        for orphan in &orphans {
+            println!("{orphan}");
+        }
+        if self.delete {
+            sweep::remove(&clients, &administrator, &orphans).await?;
+        }
+        println!("{} orphans{}", orphans.len(), if self.delete { ", removed" } else { "; nothing was removed" });
+        Ok(())
+    }
 }
 
 /// What became of an effect.
@@ -96,6 +135,9 @@ pub enum VerbError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It could not be swept.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
     /// The running controller could not be asked.
     #[error("the controller cannot be asked: {0}")]
     Control(std::io::Error),
@@ -134,6 +176,7 @@ impl Verb {
                 print!("{}", drawing.ok_or(VerbError::Unknown(id))?);
                 return Ok(());
             }
+            Verb::Sweep(sweep) => return sweep.run().await,
             Verb::Retry(of) => (of, Wish::Retry),
             Verb::Pause(of) => (of, Wish::Pause),
             Verb::Resume(of) => (of, Wish::Resume),

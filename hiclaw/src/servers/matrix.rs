@@ -115,6 +115,7 @@ impl Matrix {
             .route("/_matrix/client/v3/rooms/{room}/leave", post(leave))
             .route("/_matrix/client/v3/rooms/{room}/kick", post(kick))
             .route("/_matrix/client/v3/rooms/{room}/members", get(members))
+            .route("/_matrix/client/v3/rooms/{room}/aliases", get(people::aliases))
             .route("/_matrix/client/v3/rooms/{room}/state", get(all_state))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}/", get(read_state))
             .route("/_matrix/client/v3/rooms/{room}/state/{kind}", put(write_state).get(read_state))

@@ -1,5 +1,6 @@
 //! The embedded controller as a process: documents that come, change and go, signals, and what is asked beside it.
 
+mod kills;
 mod program;
 
 use std::collections::BTreeSet;
@@ -130,4 +131,27 @@ async fn a_person_asks_beside_the_controller_and_without_it() {
     let (code, text) = site.run(&["release", "worker", "ann"]);
     assert!(code == 0 && text.contains("create_room"), "{text}");
     assert_eq!(site.run(&["describe", "worker", "ann"]).0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_finds_what_no_record_knows_of_and_nothing_else() {
+    let (_world, site) = begin().await;
+    write_all(&site);
+    assert_eq!(site.run(&["embedded", "--once"]).0, 0);
+    let (code, text) = site.run(&["sweep"]);
+    assert_eq!((code, text.as_str()), (0, "0 orphans; nothing was removed\n"));
+
+    assert_eq!(site.run(&["release", "worker", "bob"]).0, 0);
+    let (_, text) = site.run(&["sweep"]);
+    for part in
+        ["room ", "consumer   worker-bob", "allow list worker-bob on default", "agents/bob/openclaw.json", "container "]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("ann"), "{text}");
+    assert_eq!(site.run(&["sweep"]).1, text, "looking changes nothing");
+    let (_, removed) = site.run(&["sweep", "--delete"]);
+    assert!(removed.contains("removed"), "{removed}");
+    assert!(site.run(&["sweep"]).1.starts_with("0 orphans"));
+    assert_eq!(site.rooms().await, set(&["Team: alpha", "Leader: ann of alpha", "Worker: ann"]));
 }

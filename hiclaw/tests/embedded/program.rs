@@ -78,6 +78,15 @@ impl Site {
         rooms.map(|it| it["name"].as_str().unwrap().to_owned()).collect()
     }
 
+    /// The names of all rooms with members, one for each room.
+    pub async fn room_names(&self) -> Vec<String> {
+        let (rooms, _) = self.clients.matrix.audit().await.unwrap();
+        let rooms = rooms["rooms"].as_array().unwrap().iter();
+        let mut names: Vec<_> = rooms.map(|it| it["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
     /// The rooms in which somebody is, by name.
     pub async fn rooms_with(&self, user: &str) -> BTreeSet<String> {
         let user = format!("@{user}:{DOMAIN}");
@@ -143,10 +152,16 @@ impl Daemon {
         }
     }
 
-    /// SIGKILL.
+    /// Reads what it says until it stands at this crossing; false if it ends without.
+    pub fn stands_at(&mut self, crossing: &str) -> bool {
+        let wanted = format!("at {crossing}");
+        self.lines.by_ref().map_while(Result::ok).any(|line| line == wanted)
+    }
+
+    /// SIGKILL, of one that may have ended by itself.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
-        assert!(!self.child.wait().unwrap().success());
+        self.child.wait().unwrap();
     }
 
     /// SIGTERM; gives the exit code.

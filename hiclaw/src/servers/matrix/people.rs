@@ -100,3 +100,12 @@ pub(super) async fn delete_devices(
     lock(&state).tokens.retain(|token, its| *its != user || !named(token));
     ok(json!({}))
 }
+
+pub(super) async fn aliases(State(state): State<Shared>, headers: HeaderMap, Path(room): Path<String>) -> Answer {
+    let server = lock(&state);
+    if let Err(answer) = server.user(&headers) {
+        return answer;
+    }
+    let aliases: Vec<_> = server.aliases.iter().filter(|(_, its)| **its == room).map(|(alias, _)| alias).collect();
+    ok(json!({ "aliases": aliases }))
+}

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clients::{Clients, Mail, Urls};
 use crate::credentials::Vault;
 use crate::crossings::{Crossings, say};
+use crate::documents::Documents;
 use crate::human::passwords::Passwords;
 use crate::human::provision::HumanProvisioner;
 use crate::human::{HumanRunner, HumanState};
@@ -215,6 +216,7 @@ impl Embedded {
             oss: clients.oss.clone(),
             accounts: worker.accounts.clone(),
             roster: roster.clone(),
+            workforce: Arc::new(Documents::new(self.config.join(Kind::Worker.directory()), roster.clone())),
         };
         let mail = Mail::new(self.post.smtp, &self.post.mail_from, patience);
         let (roster, registration_token) = (roster.clone(), self.office.registration_token.clone());

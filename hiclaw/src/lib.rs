@@ -18,6 +18,8 @@ mod crossings;
 pub mod demo;
 mod document;
 #[cfg(feature = "embedded")]
+pub mod documents;
+#[cfg(feature = "embedded")]
 pub mod embedded;
 #[cfg(feature = "embedded")]
 pub mod human;

@@ -101,6 +101,12 @@ impl Roster {
         self.wanted.write().unwrap_or_else(PoisonError::into_inner).teams.remove(id);
     }
 
+    /// Whether there is such a worker, also one that is to be deleted.
+    #[must_use]
+    pub fn knows_worker(&self, id: &ResourceId) -> bool {
+        self.wanted.read().unwrap_or_else(PoisonError::into_inner).workers.contains_key(id)
+    }
+
     /// The workers of a namespace that are to stay.
     #[must_use]
     pub fn workers(&self, namespace: &str) -> BTreeSet<String> {

@@ -32,6 +32,7 @@ pub(crate) fn write<'a>(path: &Path, fields: impl IntoIterator<Item = (&'a str, 
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
+#[cfg(feature = "embedded")]
 /// A name as a file's: it is one of a Kubernetes object; anything else is made harmless.
 pub(crate) fn harmless(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()

@@ -2,12 +2,13 @@
 
 pub mod provision;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use durable_fsm::{Each, Fsm, Resource, ResourceId};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Checked, Document, DocumentError};
+use crate::worker::WorkerSpec;
 
 /// A team that somebody wants.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,14 +28,54 @@ pub struct Team {
 
 /// What is wanted of a team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
 pub struct TeamSpec {
     /// What it is for.
-    #[serde(default)]
     pub description: String,
     /// The worker that leads it.
     pub leader: String,
     /// The workers that it leads. A worker may be in several teams.
     pub workers: BTreeSet<String>,
+    /// Those of the members whom the team makes, and removes when it goes. The others are there without it.
+    pub employees: BTreeMap<String, WorkerSpec>,
+}
+
+/// A specification as it is written: a member is named or, where the team is to make it, defined.
+#[derive(Deserialize)]
+struct Written {
+    #[serde(default)]
+    description: String,
+    leader: Member,
+    #[serde(default)]
+    workers: Vec<Member>,
+    #[serde(default)]
+    employees: BTreeMap<String, WorkerSpec>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Member {
+    Named(String),
+    Defined {
+        name: String,
+        #[serde(flatten)]
+        spec: WorkerSpec,
+    },
+}
+
+impl From<Written> for TeamSpec {
+    fn from(written: Written) -> Self {
+        let Written { description, leader, workers, mut employees } = written;
+        let mut name = |member| match member {
+            Member::Named(name) => name,
+            Member::Defined { name, spec } => {
+                employees.insert(name.clone(), spec);
+                name
+            }
+        };
+        let (leader, workers) = (name(leader), workers.into_iter().map(&mut name).collect());
+        Self { description, leader, workers, employees }
+    }
 }
 
 impl TeamSpec {
@@ -76,15 +117,23 @@ impl Resource for Team {
 
 /// Provisions one team: room, storage, members, briefs, the leader's own room.
 ///
-/// Its members are Workers of their own. Their accounts, gateway consumers and files are theirs: a team neither makes nor removes them, so that
-/// another team with the same worker loses nothing when this one goes.
+/// Its members are Workers of their own. Their accounts, gateway consumers and files are theirs. A team makes those whom its specification defines, and
+/// removes them when it goes. A member that is only named is never made or removed, so that another team with the same worker loses nothing.
 #[derive(Fsm)]
 #[fsm(name = "hiclaw.io/team", version = 1, resource = Team, timeout = "30s", settle = "10s", retry = "1s..5m")]
 pub enum TeamFlow {
-    /// Nothing exists yet, and nothing is made before all members are ready.
+    /// Nothing exists yet.
     #[fsm(initial)]
-    #[transition(await_members -> MembersReady, waits, within = "10m")]
+    #[transition(begin -> Staffing, no_effect)]
     Requested,
+
+    /// The workers whom the team defines are made, each as a resource of its own. Nothing else is made before all members are ready.
+    #[transition(employ, for_each = employees, in_doubt = repeat, undo = let_go)]
+    #[transition(await_members -> MembersReady, waits, within = "10m")]
+    Staffing {
+        /// Each worker's document.
+        employees: Each<String, String>,
+    },
 
     /// The leader and all workers run. A room has no name that the server would know again, so one whose making is in doubt is looked
     /// up by the mark that was made with it; and a crash leaves half of one, which is cleared.
@@ -112,6 +161,7 @@ pub enum TeamFlow {
     /// To be a member is a state, so inviting and joining may be repeated, and so may be writing a brief. The leader's room is made
     /// like the team's, and another leader has another one.
     #[fsm(resting)]
+    #[transition(employ)]
     #[transition(admit_member, for_each = members, in_doubt = repeat, undo = dismiss_member)]
     #[transition(brief_member, for_each = briefs, in_doubt = repeat, undo = withdraw_brief)]
     #[transition(open_leader_room, for_each = leader_rooms, in_doubt = lookup, undo = close_leader_room, abort = clear_leader_rooms)]

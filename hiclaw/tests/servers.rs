@@ -118,11 +118,16 @@ async fn a_stale_route_takes_effect_before_its_conflict() {
     let answer = send(reqwest::Method::PUT, Some(&stale)).await;
     assert_eq!(answer.status().as_u16(), 409);
     let read: serde_json::Value = send(reqwest::Method::GET, None).await.json().await.unwrap();
-    assert_eq!(read["data"]["authConfig"]["allowedConsumers"], serde_json::json!(["worker-alice"]), "bob is gone");
-    // Ours reads it again at every try, and both are there in the end.
+    // What is told is not what counts: bob is shut out, and a reader does not see it.
+    assert_eq!(read["data"]["authConfig"]["allowedConsumers"], serde_json::json!(["worker-bob"]));
+    assert_eq!(world.higress.lets_through("default"), ["worker-alice"]);
+    // Ours reads it again at every try, writes also what it would not change, and whoever came in between is there in the end.
+    world.higress.come_before_writes(1);
     clients.higress.set_allowed("default", "worker-bob", true).await.unwrap();
     let (_, routes) = clients.higress.audit().await.unwrap();
-    assert_eq!(routes[0]["authConfig"]["allowedConsumers"].as_array().unwrap().len(), 2);
+    let told = &routes[0]["authConfig"]["allowedConsumers"];
+    assert_eq!(*told, serde_json::json!(["rival-0", "worker-bob"]));
+    assert_eq!(world.higress.lets_through("default"), ["rival-0", "worker-bob"]);
 }
 
 #[tokio::test]

@@ -96,6 +96,9 @@ impl Switchboard {
 
     /// Listens until nobody speaks any more.
     pub(super) async fn listen(self, mut heard: mpsc::UnboundedReceiver<News>) {
+        // A controller that has not read its directory yet would take what is woken for removed.
+        self.teams.settled().await;
+        self.humans.settled().await;
         let mut seen: BTreeMap<(Kind, ResourceId), Seen> = BTreeMap::new();
         let mut passes = 0;
         while let Some(news) = heard.recv().await {

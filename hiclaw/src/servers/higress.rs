@@ -25,6 +25,8 @@ type Shared = Arc<Mutex<Console>>;
 struct Console {
     consumers: BTreeMap<String, Value>,
     routes: BTreeMap<String, (u64, Value)>,
+    /// Whom each route lets through: written before a conflict is seen, and not what a reader is told.
+    effective: BTreeMap<String, Vec<String>>,
     replaced: u32,
     /// How many writes of a route somebody else still comes before.
     rivals: u32,
@@ -64,6 +66,12 @@ impl Higress {
     /// Lets somebody else change the route just before each of the next writes of it.
     pub fn come_before_writes(&self, writes: u32) {
         lock(&self.state).rivals = writes;
+    }
+
+    /// Whom a route lets through, whatever it tells.
+    #[must_use]
+    pub fn lets_through(&self, route: &str) -> Vec<String> {
+        lock(&self.state).effective.get(route).cloned().unwrap_or_default()
     }
 
     /// How often a consumer's key was silently replaced.
@@ -184,13 +192,14 @@ async fn create_route(State(state): State<Shared>, headers: HeaderMap, Json(body
     }
     let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut console = lock(&state);
-    match console.routes.get_mut(&name) {
-        Some((_, route)) => {
+    match console.routes.contains_key(&name) {
+        true => {
             // The ingress and the allow list are written before the conflict is seen.
-            route["authConfig"] = body.get("authConfig").cloned().unwrap_or_default();
+            console.effective.insert(name, allowed(&body).map(str::to_owned).collect());
             failure(StatusCode::CONFLICT, "the route exists")
         }
-        None => {
+        false => {
+            console.effective.insert(name.clone(), allowed(&body).map(str::to_owned).collect());
             console.routes.insert(name, (1, body.clone()));
             (StatusCode::CREATED, Json(body)).into_response()
         }
@@ -214,11 +223,13 @@ async fn replace_route(
     if console.rivals > 0 {
         console.rivals -= 1;
         *version += 1;
+        let list = route.pointer_mut("/authConfig/allowedConsumers").and_then(Value::as_array_mut);
+        list.into_iter().for_each(|list| list.push(json!(format!("rival-{}", console.rivals))));
     }
+    console.effective.insert(name, allowed(&body).map(str::to_owned).collect());
     let stale = body.get("version").and_then(Value::as_str).is_some_and(|it| it != version.to_string());
     if stale {
         // As above: half of it has happened when it answers.
-        route["authConfig"] = body.get("authConfig").cloned().unwrap_or_default();
         return failure(StatusCode::CONFLICT, "the route was changed by somebody else");
     }
     *version += 1;

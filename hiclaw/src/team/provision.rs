@@ -2,20 +2,43 @@
 //! and nothing of a member's Worker is ever touched.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use durable_fsm::{Class, Classify, Lookup, ResourceId, Undone, Wait};
 use serde_json::json;
 
 use super::{
-    MembersReady, Ready, Requested, RoomCreated, StorageLaidOut, StorageLaidOutFacts, Team, TeamAttempt, TeamSpec,
-    TeamTransitions,
+    MembersReady, Ready, Requested, RoomCreated, Staffing, StorageLaidOut, StorageLaidOutFacts, Team, TeamAttempt,
+    TeamSpec, TeamTransitions,
 };
 use crate::accounts::{AccountError, Accounts};
 use crate::administrator::{Administrator, Found, MarkedRoom};
 use crate::clients::{ClientError, Oss, Session};
 use crate::names;
 use crate::roster::{Roster, RosterError};
-use crate::worker::Worker;
+use crate::worker::{Worker, WorkerSpec};
+
+/// A worker that a team has made, or is to make.
+#[derive(Debug, Clone, Copy)]
+pub struct Employment<'a> {
+    /// The namespace of both.
+    pub namespace: &'a str,
+    /// The worker's name.
+    pub worker: &'a str,
+    /// The team's mark.
+    pub employer: &'a str,
+}
+
+/// Where workers are made as resources: a directory of documents, or a cluster.
+#[async_trait]
+pub trait Workforce: std::fmt::Debug + Send + Sync {
+    /// Makes a worker, or changes the one that this team has made. Gives what it is kept under.
+    async fn employ(&self, employment: &Employment<'_>, spec: &WorkerSpec) -> Result<String, TeamError>;
+
+    /// Has a worker removed that this team has made. Whatever else goes by its name stays.
+    async fn let_go(&self, employment: &Employment<'_>) -> Result<(), TeamError>;
+}
 
 /// The directories in which a team's members share their work.
 const SHARED: [&str; 3] = ["tasks", "projects", "knowledge"];
@@ -31,6 +54,8 @@ pub struct TeamProvisioner {
     pub accounts: Accounts,
     /// The workers.
     pub roster: Roster,
+    /// Where workers are made.
+    pub workforce: Arc<dyn Workforce>,
 }
 
 /// What went wrong in a step.
@@ -46,6 +71,17 @@ pub enum TeamError {
     /// The vault.
     #[error("the vault cannot be used: {0}; nothing was sent")]
     Vault(#[from] std::io::Error),
+    /// A worker of that name is there that is not the team's.
+    #[error(
+        "there is a worker {0} already that this team has not made; name it as a member without defining it, or call yours otherwise"
+    )]
+    Foreign(String),
+    /// It is to be made, and is not defined.
+    #[error("the worker {0} is not defined; define it, or name it as a member")]
+    Undefined(String),
+    /// The document of a worker cannot be written.
+    #[error("the worker {0} cannot be written: {1}")]
+    Unwritten(String, #[source] std::io::Error),
     /// A step of several calls stopped between them.
     #[error("part of it has happened, and then: {0}")]
     Partly(#[source] Box<TeamError>),
@@ -73,6 +109,9 @@ impl Classify for TeamError {
             TeamError::Client(error) => error.classify(),
             TeamError::Roster(error) => error.classify(),
             TeamError::Vault(_) => Class::NOT_APPLIED,
+            TeamError::Foreign(_) => Class::NotOurs,
+            TeamError::Undefined(_) => Class::Rejected,
+            TeamError::Unwritten(..) => Class::Unknown,
             TeamError::Partly(_) => Class::Unknown,
         }
     }
@@ -84,7 +123,7 @@ fn digest(spec: &TeamSpec) -> String {
 }
 
 fn description(spec: &TeamSpec) -> serde_json::Value {
-    json!({ "description": spec.description, "leader": spec.leader, "workers": spec.workers })
+    json!({ "description": spec.description, "leader": spec.leader, "workers": spec.workers, "employees": spec.employees })
 }
 
 /// What the team's place in the store consists of, besides the description.
@@ -95,6 +134,10 @@ fn keepers(prefix: &str) -> impl Iterator<Item = String> {
 /// The name of a team at servers that know no namespaces.
 fn name_of(team: &Team) -> String {
     names::external(&team.namespace, &team.name)
+}
+
+fn employment<'a>(team: &'a Team, worker: &'a str, owner_tag: &'a str) -> Employment<'a> {
+    Employment { namespace: &team.namespace, worker, employer: owner_tag }
 }
 
 /// The Matrix name of a member.
@@ -157,7 +200,34 @@ impl TeamProvisioner {
 impl TeamTransitions for TeamProvisioner {
     type Error = TeamError;
 
-    async fn await_members(&self, from: Requested, attempt: &TeamAttempt) -> Result<Wait<MembersReady>, TeamError> {
+    fn begin(&self, from: Requested, _attempt: &TeamAttempt) -> Result<Staffing, TeamError> {
+        Ok(from.staffing())
+    }
+
+    fn employees(&self, _at: &Staffing, resource: &Team) -> BTreeSet<String> {
+        resource.spec.employees.keys().cloned().collect()
+    }
+
+    async fn employ(&self, _at: &Staffing, subject: &String, attempt: &TeamAttempt) -> Result<String, TeamError> {
+        let team = attempt.resource();
+        let Some(spec) = attempt.spec().employees.get(subject) else {
+            return Err(TeamError::Undefined(subject.clone()));
+        };
+        self.workforce.employ(&employment(team, subject, attempt.owner_tag()), spec).await
+    }
+
+    async fn let_go(
+        &self,
+        _at: &Staffing,
+        subject: &String,
+        _made: &String,
+        attempt: &TeamAttempt,
+    ) -> Result<Undone, TeamError> {
+        self.workforce.let_go(&employment(attempt.resource(), subject, attempt.owner_tag())).await?;
+        Ok(Undone::Done)
+    }
+
+    async fn await_members(&self, from: Staffing, attempt: &TeamAttempt) -> Result<Wait<MembersReady>, TeamError> {
         let team = attempt.resource();
         for member in team.spec.members() {
             let known = self.roster.worker(&ResourceId::new(&team.namespace, &member)).await?;
@@ -342,6 +412,9 @@ impl TeamTransitions for TeamProvisioner {
     }
 
     async fn apply_spec(&self, from: Ready, attempt: &TeamAttempt) -> Result<Ready, TeamError> {
+        for (name, spec) in &attempt.spec().employees {
+            self.workforce.employ(&employment(attempt.resource(), name, attempt.owner_tag()), spec).await?;
+        }
         let applied = self.write_description(&from.prefix, attempt.spec()).await?;
         Ok(from.ready(applied))
     }

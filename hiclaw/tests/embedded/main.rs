@@ -155,3 +155,30 @@ async fn a_sweep_finds_what_no_record_knows_of_and_nothing_else() {
     assert!(site.run(&["sweep"]).1.starts_with("0 orphans"));
     assert_eq!(site.rooms().await, set(&["Team: alpha", "Leader: ann of alpha", "Worker: ann"]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_team_makes_whom_it_defines_and_leaves_whom_it_names() {
+    let (_world, site) = begin().await;
+    let team = |model: &str| {
+        let ann = format!("{{ name: ann, image: 'img:1', model: {model}, skills: [] }}");
+        document("alpha", &format!("spec: {{ leader: {ann}, workers: [bob] }}\n"))
+    };
+    site.write("teams/alpha.yaml", &team("qwen"));
+    site.write("workers/bob.yaml", &document("bob", WORKER));
+    assert_eq!(site.run(&["embedded", "--once"]).0, 0);
+    let all = ["Leader: ann of alpha", "Team: alpha", "Worker: ann", "Worker: bob"];
+    assert_eq!(site.room_names().await, all);
+
+    site.write("teams/alpha.yaml", &team("qwen-max"));
+    assert_eq!(site.run(&["embedded", "--once"]).0, 0);
+    let config = site.clients.oss.get("agents/ann/openclaw.json").await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&config).contains("qwen-max"));
+
+    // Another team may name her, and may not define her.
+    site.write("teams/beta.yaml", &team("qwen").replace("alpha", "beta"));
+    assert_eq!(site.run(&["embedded", "--once"]).0, 5, "not beta's");
+    site.remove("teams/beta.yaml");
+    site.remove("teams/alpha.yaml");
+    assert_eq!(site.run(&["embedded", "--once"]).0, 0);
+    assert_eq!(site.room_names().await, ["Worker: bob"]);
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use hiclaw::clients::{Clients, Urls};
 use hiclaw::servers::World;
 use tempfile::TempDir;
+use tokio::task::block_in_place;
 
 /// What the stand-in says of itself.
 const DOMAIN: &str = "hiclaw.test";
@@ -57,7 +58,7 @@ impl Site {
 
     /// Runs a command to its end: its code, and all that it said.
     pub fn run(&self, arguments: &[&str]) -> (i32, String) {
-        let done = self.command(arguments).output().unwrap();
+        let done = block_in_place(|| self.command(arguments).output()).unwrap();
         let text = String::from_utf8_lossy(&done.stdout).into_owned() + &String::from_utf8_lossy(&done.stderr);
         (done.status.code().unwrap(), text)
     }
@@ -66,7 +67,7 @@ impl Site {
         let mut command = self.command(&[&["embedded"], more].concat());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
+        let first = block_in_place(|| lines.next()).unwrap().unwrap();
         assert!(first.starts_with("at work"), "{first}");
         Daemon { child, lines, said: Vec::new() }
     }
@@ -137,7 +138,8 @@ impl Daemon {
     /// Reads what it says until it has said this.
     pub fn until(&mut self, beginning: &str) {
         while !self.said.iter().any(|line| line.starts_with(beginning)) {
-            let line = self.lines.next().unwrap_or_else(|| panic!("it ended: {:#?}", self.said)).unwrap();
+            let line =
+                block_in_place(|| self.lines.next()).unwrap_or_else(|| panic!("it ended: {:#?}", self.said)).unwrap();
             self.said.push(line);
         }
         // What it says next of this is news.
@@ -147,7 +149,8 @@ impl Daemon {
     /// Reads what it says until this is true.
     pub async fn until_async(&mut self, is_true: impl AsyncFn() -> bool) {
         while !is_true().await {
-            let line = self.lines.next().unwrap_or_else(|| panic!("it ended: {:#?}", self.said)).unwrap();
+            let line =
+                block_in_place(|| self.lines.next()).unwrap_or_else(|| panic!("it ended: {:#?}", self.said)).unwrap();
             self.said.push(line);
         }
     }
@@ -155,7 +158,7 @@ impl Daemon {
     /// Reads what it says until it stands at this crossing; false if it ends without.
     pub fn stands_at(&mut self, crossing: &str) -> bool {
         let wanted = format!("at {crossing}");
-        self.lines.by_ref().map_while(Result::ok).any(|line| line == wanted)
+        block_in_place(|| self.lines.by_ref().map_while(Result::ok).any(|line| line == wanted))
     }
 
     /// SIGKILL, of one that may have ended by itself.
@@ -169,7 +172,7 @@ impl Daemon {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         // It may say more before it ends, and must not wait for a reader.
-        let rest: Vec<_> = self.lines.by_ref().map_while(Result::ok).collect();
+        let rest: Vec<_> = block_in_place(|| self.lines.by_ref().map_while(Result::ok).collect());
         assert!(rest.iter().any(|line| line == "drained"), "{rest:?}");
         self.child.wait().unwrap().code()
     }

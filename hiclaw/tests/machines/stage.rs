@@ -8,6 +8,7 @@ use durable_fsm::store::MemoryStore;
 use durable_fsm::{Clock as _, Outcome, Resource as _, StoreError};
 use hiclaw::clients::{Clients, Mail};
 use hiclaw::credentials::Vault;
+use hiclaw::documents::Documents;
 use hiclaw::human::passwords::Passwords;
 use hiclaw::human::provision::HumanProvisioner;
 use hiclaw::human::{Human, HumanRunner, HumanSpec, HumanState, Level};
@@ -54,6 +55,7 @@ impl Stage {
             oss: clients.oss.clone(),
             accounts: provisioner.accounts.clone(),
             roster: roster.clone(),
+            workforce: Arc::new(Documents::new(secrets.path(), roster.clone())),
         };
         let human = HumanProvisioner {
             clients: clients.clone(),
@@ -202,6 +204,7 @@ pub fn team(name: &str, leader: &str, workers: &[&str]) -> Team {
         description: format!("{name}, led by {leader}"),
         leader: leader.to_owned(),
         workers: workers.iter().map(ToString::to_string).collect(),
+        employees: BTreeMap::new(),
     };
     Team { namespace: "default".to_owned(), name: name.to_owned(), uid: format!("team-{name}"), spec, deleting: false }
 }

@@ -1,14 +1,15 @@
 //! The Team's machine against a world in memory, under every fault and every pair of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use durable_fsm::testing::{AssertOk, At, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Lookup, Undone, Wait};
 use hiclaw::team::{
-    MembersReady, Ready, Requested, RoomCreated, StorageLaidOut, StorageLaidOutFacts, Team, TeamAttempt, TeamFlow,
-    TeamSpec, TeamTransitions,
+    MembersReady, Ready, Requested, RoomCreated, Staffing, StorageLaidOut, StorageLaidOutFacts, Team, TeamAttempt,
+    TeamFlow, TeamSpec, TeamTransitions,
 };
+use hiclaw::worker::WorkerSpec;
 
 /// Rooms have no name that a repeat would find again, and the leader's is made in two calls; members and objects have names.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ struct Cloud {
     leader_rooms: Shelf,
     members: Shelf,
     objects: Shelf,
+    /// Workers that the team makes.
+    workers: Shelf,
 }
 
 /// When the last worker is ready.
@@ -26,7 +29,25 @@ const READY_AT: Duration = Duration::from_secs(4);
 impl TeamTransitions for Cloud {
     type Error = ShelfError;
 
-    async fn await_members(&self, from: Requested, _: &TeamAttempt) -> Result<Wait<MembersReady>, ShelfError> {
+    fn begin(&self, from: Requested, _: &TeamAttempt) -> Result<Staffing, ShelfError> {
+        Ok(from.staffing())
+    }
+    fn employees(&self, _: &Staffing, team: &Team) -> BTreeSet<String> {
+        team.spec.employees.keys().cloned().collect()
+    }
+    async fn employ(&self, _: &Staffing, subject: &String, attempt: &TeamAttempt) -> Result<String, ShelfError> {
+        self.workers.claim(subject, attempt.key(), attempt.owner_tag()).await
+    }
+    async fn let_go(
+        &self,
+        _: &Staffing,
+        subject: &String,
+        _: &String,
+        attempt: &TeamAttempt,
+    ) -> Result<Undone, ShelfError> {
+        self.workers.remove_name(subject, attempt.owner_tag()).await.map(Undone::from)
+    }
+    async fn await_members(&self, from: Staffing, _: &TeamAttempt) -> Result<Wait<MembersReady>, ShelfError> {
         Ok(if self.sim.now() >= READY_AT { Wait::Done(from.members_ready()) } else { Wait::NotYet })
     }
     async fn create_room(&self, from: MembersReady, attempt: &TeamAttempt) -> Result<RoomCreated, ShelfError> {
@@ -134,11 +155,17 @@ impl TeamTransitions for Cloud {
     }
 }
 
+fn employee() -> WorkerSpec {
+    WorkerSpec { image: "img:1".to_owned(), model: "m".to_owned(), skills: BTreeSet::new() }
+}
+
+/// A team that makes its leader.
 fn team(leader: &str, workers: &[&str]) -> Team {
     let spec = TeamSpec {
         description: format!("led by {leader}"),
         leader: leader.to_owned(),
         workers: workers.iter().map(ToString::to_string).collect(),
+        employees: BTreeMap::from([(leader.to_owned(), employee())]),
     };
     Team { namespace: "default".to_owned(), name: "alpha".to_owned(), uid: "uid-1".to_owned(), spec, deleting: false }
 }
@@ -153,6 +180,7 @@ impl World for Cloud {
             leader_rooms: Shelf::new(sim, "leader room"),
             members: Shelf::new(sim, "member"),
             objects: Shelf::new(sim, "object"),
+            workers: Shelf::new(sim, "worker"),
         }
     }
     fn transitions(&self) -> Self {
@@ -166,7 +194,7 @@ impl World for Cloud {
         vec![team("bob", &[])]
     }
     fn inventory(&self) -> Vec<Thing> {
-        let shelves = [&self.rooms, &self.leader_rooms, &self.members, &self.objects];
+        let shelves = [&self.rooms, &self.leader_rooms, &self.members, &self.objects, &self.workers];
         shelves.into_iter().flat_map(Shelf::inventory).collect()
     }
     fn check_final(&self, _: &At<'_, Team>) -> Result<(), String> {
@@ -178,7 +206,7 @@ impl World for Cloud {
 
 durable_fsm::survive! {
     mod survives for Cloud {
-        create_room, lay_out_storage, admit_member, brief_member, open_leader_room, apply_spec
+        employ, create_room, lay_out_storage, admit_member, brief_member, open_leader_room, apply_spec
     }
     waits { await_members }
 }

@@ -66,7 +66,7 @@ impl<'r> Live<'r> {
         let here = graph.state(&record.state).map_or(usize::MAX, |(index, _)| index);
         let Way { visited, walked } = Way::of(graph, record);
         let (undone, pending) = back::of(graph, record, &walked);
-        let at = record.blocked.as_ref().map(|blocked| blocked.at).or(record.retry.as_ref().map(|retry| retry.at));
+        let at = record.blocked.as_ref().map(|blocked| blocked.at).or(record.next_retry().map(|retry| retry.at));
         Self {
             resource: resource.into(),
             here,
@@ -95,7 +95,7 @@ impl<'r> Live<'r> {
             walked: &self.walked,
             since: Some(self.since),
             attempt: attempt(record),
-            last_error: record.retry.as_ref().map(|retry| retry.error.as_str()),
+            last_error: record.next_retry().map(|retry| retry.error.as_str()),
             next_retry: self.next_retry,
             under_way: self.under_way,
             in_doubt: record.intent.as_ref().is_some_and(|intent| intent.in_doubt),
@@ -110,7 +110,7 @@ impl<'r> Live<'r> {
 
 /// The attempt under way, or the last one that failed: what is known not to have happened leaves no intent, and is counted elsewhere.
 fn attempt(record: &Record) -> u32 {
-    let failed = record.retry.as_ref().map(|retry| {
+    let failed = record.next_retry().map(|retry| {
         let sent = record.unconfirmed.last().map_or(0, |unconfirmed| unconfirmed.attempt);
         retry.count.max(sent)
     });

@@ -6,12 +6,14 @@
 mod attempt;
 mod backoff;
 mod base;
+mod begin;
 mod brake;
 mod decide;
 mod decision;
 mod incarnation;
 mod load;
 mod lost;
+mod members;
 mod pass;
 mod seen;
 mod sets;

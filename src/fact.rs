@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use serde_json::Value;
 
 use crate::each::subject_value;
-use crate::{Each, canonical};
+use crate::{Each, Kept, canonical};
 use read::Lineage;
 pub(crate) use read::{Mark, Watch};
 
@@ -155,6 +155,17 @@ impl Facts {
         };
         self.lineage.keep(name, Arc::clone(&members));
         Ok(Each::shared(members, sign))
+    }
+
+    /// Reads a `Kept` fact; one that was never written is unset.
+    ///
+    /// # Errors
+    /// [`FactError::Decode`].
+    pub fn kept<T: DeserializeOwned>(&self, name: &str) -> Result<Kept<T>, FactError> {
+        if let Some(watch) = &self.watch {
+            watch.sign(name).store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        if self.values.contains_key(name) { self.get(name) } else { Ok(Kept::new()) }
     }
 
     /// Reads one fact; one that was never written is the default of its type.

@@ -26,6 +26,7 @@ mod each;
 mod fact;
 #[cfg(feature = "reqwest")]
 pub mod http;
+mod kept;
 mod machine;
 mod operator;
 mod outcome;
@@ -46,10 +47,12 @@ pub use classify::{Class, Classify};
 pub use clock::{Clock, SystemClock};
 pub use each::Each;
 pub use fact::{FactError, Facts};
+pub use kept::Kept;
 pub use machine::Machine;
 pub use operator::{Left, OperateError, Operator, Released, Request};
 pub use outcome::{Outcome, Plan};
 pub use probe::{Crossing, Probe, Side, Silent, Site};
+pub use record::Failure;
 pub use resource::{Resource, ResourceId};
 pub use runner::{Runner, RunnerBuilder};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
@@ -67,7 +70,7 @@ pub mod __private {
         pub use crate::machine::{
             Answer as __Answer, Call as __Call, Dispatch as __Dispatch, Machine as __Machine, Read as __Read,
             Reply as __Reply, Sealed as __Sealed, State as __State, absent as __absent, decode as __decode,
-            foreign as __foreign, subjects as __subjects,
+            foreign as __foreign, subjects as __subjects, value as __value,
         };
         pub use crate::{Each as __Each, Facts as __Facts, Lookup as __Lookup, Undone as __Undone};
         pub use core::convert::From as __From;

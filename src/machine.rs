@@ -387,6 +387,11 @@ pub fn decode<S: State>(facts: &Facts) -> Result<S, FactError> {
 }
 
 #[doc(hidden)]
+pub fn value<S: Serialize>(wanted: S) -> Result<BTreeSet<String>, FactError> {
+    subject_text(&wanted).map(|text| BTreeSet::from([text]))
+}
+
+#[doc(hidden)]
 pub fn subjects<S: Serialize>(wanted: BTreeSet<S>) -> Result<BTreeSet<String>, FactError> {
     wanted.iter().map(subject_text).collect()
 }

@@ -11,12 +11,16 @@
 
 mod decode;
 mod event;
+mod failure;
 mod key;
 mod life;
 mod lives;
 mod next;
+mod retained;
+mod retry;
 mod spec;
 mod stamp;
+mod stop;
 mod weight;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +29,7 @@ use crate::Facts;
 
 pub use decode::Unreadable;
 pub use event::{Event, Expected, Illegal, Resolution};
+pub use failure::Failure;
 pub(crate) use key::fingerprint_of;
 pub use key::{fingerprint, idempotency_key, owner_tag};
 pub(crate) use lives::{Change, Life};
@@ -34,8 +39,11 @@ pub use next::next;
 pub(crate) use next::{
     MOST_UNSETTLED, begins_leaving, is_certainly_absent, is_on_the_way, is_retained, may_remove, unsettled,
 };
+pub use retained::{MOST_RETAINED, Retained, RetainedBy};
+pub use retry::{MOST_RETRYING, Retry, Retrying};
 pub use spec::Spec;
 pub use stamp::Stamp;
+pub use stop::{Blocked, BlockedReason, Held, HeldReason, Refused};
 pub use weight::{Part, PartKind, RESERVE};
 
 /// The format that this version of the library writes.
@@ -109,6 +117,9 @@ pub struct Record {
     /// The failures of the current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// The failures of steps that were put aside so that others can go on: at most [`MOST_RETRYING`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retrying: Vec<Retrying>,
     /// An operator has paused the resource.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
@@ -200,6 +211,9 @@ pub struct Effect {
     /// Its undo has begun and is not done yet: it is asked again until it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmaking: bool,
+    /// A digest of the spec that it was made with, where nothing undoes it: after a roll-back it is sent again under its key for that spec alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<String>,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
@@ -306,149 +320,9 @@ pub struct Ended {
     pub life: u64,
 }
 
-/// How many entries [`Record::retained`] has at most.
-pub const MOST_RETAINED: usize = 32;
-
-/// Something that stays outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Retained {
-    /// The transition that made it.
-    pub transition: String,
-    /// The subject, for a member of a set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// The life under which it was made. With the record's origin and machine it gives the idempotency key.
-    pub life: u64,
-    /// What was recorded of it: the handles by which a person finds it.
-    #[serde(default, skip_serializing_if = "Facts::is_empty")]
-    pub made: Facts,
-    /// Whether it may not exist: it was sent, and its outcome was not known.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub in_doubt: bool,
-    /// Who said so.
-    pub by: RetainedBy,
-    /// Why.
-    pub why: String,
-    /// When.
-    pub at: Stamp,
-}
-
-/// Who says that something stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RetainedBy {
-    /// The machine, by `retain_when`.
-    Machine,
-    /// The provider, by [`Undone::Left`](crate::Undone::Left).
-    Provider,
-    /// An operator, by [`Resolution::Waive`].
-    Operator,
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
-}
-
-/// The failures of the current step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Retry {
-    /// How many there were.
-    pub count: u32,
-    /// When the last one was.
-    pub since: Stamp,
-    /// When it is tried again.
-    pub at: Stamp,
-    /// The class of the last error.
-    pub class: String,
-    /// The text of the last error.
-    pub error: String,
-}
-
-/// A person has to look.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Held {
-    /// Why.
-    pub reason: HeldReason,
-    /// What to look for, and what to do then.
-    pub message: String,
-    /// Since when.
-    pub since: Stamp,
-}
-
-/// Why a person has to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum HeldReason {
-    /// An effect under `in_doubt = hold` may or may not have happened.
-    InDoubt,
-    /// Something of that name exists and is not provably ours.
-    NotOurs,
-    /// The thing is half-built, and there is no `abort` to remove it.
-    Incomplete,
-    /// A fact or spec does not decode, or cannot be written.
-    Unreadable,
-    /// The record does not fit into the store.
-    TooLarge,
-    /// A rewind would go back to a state of which the record has no mark.
-    NoMark,
-    /// A step was refused under several specs, and each of them may still be carried out late.
-    Unsettled,
-    /// There was a record, and it is gone or has gone back.
-    RecordLost,
-    /// The store answers, but does not keep what is written.
-    NotKept,
-    /// The machine does not come to rest: a guard stays true after its own transition.
-    Restless,
-    /// A guard, a wanted set or the resource itself panicked, and nothing was sent. It is not recorded: the next pass tries again.
-    Panicked,
-}
-
-/// Something has to change, and then it goes on by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Blocked {
-    /// Why.
-    pub reason: BlockedReason,
-    /// What would release it.
-    pub message: String,
-    /// Since when.
-    pub since: Stamp,
-    /// The resource's generation then; another one releases it.
-    pub generation: u64,
-    /// When it is tried again all the same.
-    pub at: Stamp,
-}
-
-/// Who was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Refused {
-    /// The resource's generation then.
-    pub generation: u64,
-    /// The highest version of the machine that was refused for this generation, or has ended a block of it.
-    pub version: u32,
-}
-
-/// Why it is blocked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum BlockedReason {
-    /// The provider will not do it as things stand.
-    Rejected,
-    /// An effect was rejected, and everything is undone for it, because the machine says `on_rejected = undo`. Undoing goes on; it begins
-    /// again when the block ends.
-    RolledBack,
-    /// A transition that waits has waited longer than it may.
-    Overdue,
-    /// It is to be deleted, and the resource refuses that ([`Resource::keeps`](crate::Resource::keeps)). No record says so: it is asked anew at
-    /// every pass.
-    DeletionRefused,
 }
 
 impl Record {
@@ -477,6 +351,7 @@ impl Record {
             retained: Vec::new(),
             retained_before: 0,
             retry: None,
+            retrying: Vec::new(),
             paused: false,
             held: None,
             blocked: None,
@@ -518,6 +393,18 @@ impl Record {
         let mut bytes = Vec::with_capacity(room);
         serde_json::to_writer(&mut bytes, self)?;
         Ok(bytes)
+    }
+
+    /// The failures of this step, if it was put aside.
+    #[must_use]
+    pub fn retrying(&self, transition: &str, subject: Option<&str>) -> Option<&Retrying> {
+        self.retrying.iter().find(|it| it.is_of(transition, subject))
+    }
+
+    /// The failure that is tried again first, of the current step or of one that was put aside.
+    #[must_use]
+    pub fn next_retry(&self) -> Option<&Retry> {
+        self.retry.iter().chain(self.retrying.iter().map(|it| &it.retry)).min_by_key(|it| it.at)
     }
 
     /// The mark of the state with this name.

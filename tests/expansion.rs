@@ -29,6 +29,7 @@ mod written {
         Requested,
         AccountRegistered { user_id: String },
         RoomCreated { room_id: String },
+        MembersAdmitted,
         ConsumerCreated { consumer: String },
         RouteAuthorized { route: String },
         ConfigGenerated { config: String },
@@ -48,6 +49,7 @@ fn a_chain_of_constructors_carries_the_facts() {
     let ready = Requested::start()
         .account_registered("@a".to_owned())
         .room_created("!r".to_owned())
+        .members_admitted()
         .consumer_created("c".to_owned())
         .route_authorized("default".to_owned())
         .config_generated("d".to_owned())
@@ -66,7 +68,7 @@ fn a_state_is_a_projection_of_the_facts() {
     assert_eq!(state.name(), "RoomCreated");
     let WorkerState::RoomCreated(room) = state else { panic!("it is another state") };
     assert_eq!(room.room_id, "!r");
-    let missing = WorkerFlow::state(3, &facts).map(|state| state.name()).unwrap_err();
+    let missing = WorkerFlow::state(4, &facts).map(|state| state.name()).unwrap_err();
     assert_eq!(missing, durable_fsm::FactError::Missing("consumer".to_owned()));
-    assert!(WorkerFlow::state(8, &facts).is_err());
+    assert!(WorkerFlow::state(9, &facts).is_err());
 }

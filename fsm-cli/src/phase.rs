@@ -47,7 +47,7 @@ pub(crate) fn of(record: &Record, graph: Option<&Graph<'_>>) -> (Phase, String, 
     if let Some(held) = &record.held {
         return said(Phase::Held, &word(held.reason), &held.message);
     }
-    let retry = record.retry.as_ref().map(|retry| retry.error.as_str());
+    let retry = record.next_retry().map(|retry| retry.error.as_str());
     if let Some(blocked) = &record.blocked {
         return said(Phase::Blocked, &word(blocked.reason), &blocked.message);
     }

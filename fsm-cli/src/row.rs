@@ -109,6 +109,6 @@ impl Row {
 
 /// The attempt under way, or how often the current step has failed.
 fn attempt(record: &Record) -> u32 {
-    let failed = record.retry.as_ref().map_or(0, |retry| retry.count);
+    let failed = record.next_retry().map_or(0, |retry| retry.count);
     record.intent.as_ref().map_or(failed, |intent| intent.attempt)
 }

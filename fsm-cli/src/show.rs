@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use durable_fsm::diagram::{Live, terminal};
 use durable_fsm::graph::{Graph, Kind, Transition, Undo};
-use durable_fsm::record::{Action, Direction, HeldReason, Record, Stamp, idempotency_key};
+use durable_fsm::record::{Action, Direction, HeldReason, Record, Retrying, Stamp, idempotency_key};
 use serde_json::json;
 
 use crate::args::Select;
@@ -125,6 +125,15 @@ fn waits(record: &Record) -> Vec<String> {
     if let Some(retry) = &record.retry {
         waits.push(format!("the next attempt ({} failed so far), at {}: {}", retry.count, at(retry.at), retry.error));
     }
+    for Retrying { transition, subject, retry, rejected } in &record.retrying {
+        let of = subject.as_ref().map_or_else(String::new, |subject| format!(" for {subject}"));
+        let change = if rejected.is_some() { "a change of the spec, or " } else { "" };
+        let (count, error) = (retry.count, &retry.error);
+        waits.push(format!(
+            "{change}the next attempt at {transition}{of} after {count} failures, at {}: {error}",
+            at(retry.at)
+        ));
+    }
     waits
 }
 
@@ -179,13 +188,13 @@ fn remedies(fleet: &Fleet, row: &Row) -> Vec<Remedy> {
         let words = ["resolve", "--transition", transition, "--not-applied"];
         may("if it did not happen, and can no longer happen".to_owned(), &words);
     }
-    if !in_doubt && (record.held.is_some() || record.blocked.is_some() || record.retry.is_some()) {
+    if !in_doubt && (record.held.is_some() || record.blocked.is_some() || record.next_retry().is_some()) {
         may("try again now".to_owned(), &["retry"]);
     }
     if record.direction == Direction::Leaving {
         may("undo what was made, without what the deletion began with".to_owned(), &["waive"]);
     } else if record.direction.is_forward()
-        && (record.held.is_some() || record.blocked.is_some() || record.retry.is_some())
+        && (record.held.is_some() || record.blocked.is_some() || record.next_retry().is_some())
     {
         may("undo everything and begin again".to_owned(), &["resolve", "--roll-back"]);
     }
@@ -260,7 +269,7 @@ fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
         lines.push(format!("nothing until a person decides: {}", held.message));
     } else if !record.direction.is_forward()
         || record.intent.is_some()
-        || record.retry.is_some()
+        || record.next_retry().is_some()
         || record.blocked.is_some()
     {
         lines.extend(waits(record).into_iter().map(|wait| format!("waits for {wait}")));
@@ -286,6 +295,8 @@ fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
             Kind::NoEffect | Kind::Deferred(_) => "computes",
             Kind::Waits { .. } => "looks at",
             Kind::Rewind => "goes back with",
+            Kind::End(end) if end.back => "may be given up, and goes back with",
+            Kind::End(_) => "may be given up with",
         };
         let when = if step.on_delete { format!("{when}, once deletion is wanted") } else { when };
         lines.push(format!("in {}: {what} {}{when}", state.name, step.name));

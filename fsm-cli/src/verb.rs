@@ -231,7 +231,7 @@ fn parsed(text: &str, ty: Option<&str>) -> Value {
 /// What a request will do, for people.
 fn will(request: &Request, before: &Record, after: &Record, graph: &Graph<'_>) -> String {
     let under_way = before.intent.as_ref().map(|intent| intent.transition.as_str()).unwrap_or_default();
-    let ended = match (&before.held, &before.blocked, &before.retry) {
+    let ended = match (&before.held, &before.blocked, before.next_retry()) {
         (Some(_), ..) => "ends the hold",
         (None, Some(_), _) => "ends the block",
         (None, None, Some(_)) => "ends the wait",

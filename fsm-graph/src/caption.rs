@@ -1,7 +1,7 @@
 //! Writes the caption beside an edge.
 
 use crate::edges::Edge;
-use crate::model::{Graph, Kind, Undo};
+use crate::model::{Cause, Graph, Kind, Undo};
 use crate::overlay::{Back, Overlay};
 use crate::text;
 
@@ -21,7 +21,7 @@ pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge
         notes.push(format!("if {guard}"));
     }
     if let Some(set) = transition.for_each() {
-        notes.push(format!("each of {}", set.fact));
+        notes.push(format!("{} {}", if set.kept { "keeps" } else { "each of" }, set.fact));
     }
     match transition.kind {
         Kind::Effect(contract) | Kind::Deferred(contract) => match contract.undo {
@@ -36,6 +36,7 @@ pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge
         },
         Kind::Waits { .. } => notes.push("waits".to_owned()),
         Kind::Rewind => notes.push("rewind".to_owned()),
+        Kind::End(end) => notes.extend(cause(end.cause).into_iter().chain(end.back.then(|| "rewind".to_owned()))),
         Kind::NoEffect => {}
     }
     if let Some(live) = live.filter(|live| live.under_way == Some(index)) {
@@ -43,4 +44,15 @@ pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge
         notes.extend((!live.undoing).then(|| what.to_owned()));
     }
     Caption { name: text::line(transition.name, 48), note: text::line(&notes.join(", "), 64) }
+}
+
+/// When a bad end is taken, where its name does not say it.
+fn cause(cause: Cause) -> Option<String> {
+    match cause {
+        Cause::Rejected | Cause::Overdue => None,
+        Cause::Exhausted { attempts, give_up_after } => {
+            let attempts = attempts.map(|attempts| format!("after {attempts} attempts"));
+            attempts.or(give_up_after.map(|time| format!("after {} s", time.as_secs())))
+        }
+    }
 }

@@ -43,6 +43,7 @@ pub mod written;
 
 pub use golden::assert_current;
 pub use model::{
-    Contract, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
+    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition,
+    Transport, Undo,
 };
 pub use overlay::{Overlay, Step, Stopped};

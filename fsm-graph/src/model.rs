@@ -74,7 +74,7 @@ pub struct Fact<'a> {
     pub ty: &'a str,
     /// The field's doc comment.
     pub doc: &'a str,
-    /// Whether this is an `Each` fact, which begins empty and is filled by its `for_each` transition.
+    /// Whether this is an `Each` or `Kept` fact, which begins empty and is filled by its `for_each` or `keep` transition.
     pub each: bool,
     /// Whether the fact has the default of its type where it was never recorded.
     pub default: bool,
@@ -93,6 +93,8 @@ pub struct Transition<'a> {
     pub guard: Option<&'a str>,
     /// Whether it is considered only once deletion is wanted.
     pub on_delete: bool,
+    /// Whether it runs although a step listed below it is in doubt, or waits to be tried again: that step is put aside.
+    pub preempts: bool,
     /// What it does to the world.
     pub kind: Kind<'a>,
 }
@@ -113,8 +115,37 @@ pub enum Kind<'a> {
     },
     /// It has no method: everything that was made since the mark of its target is undone, and the machine is there again.
     Rewind,
+    /// It has no method: it is where another transition ends that cannot go on.
+    End(End),
     /// It touches nothing outside the record when it runs (`no_effect`), and has an undo that runs at its place on the way back.
     Deferred(Contract<'a>),
+}
+
+/// The bad end of a transition: `rejected`, `exhausted` or `overdue`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The transition that ends, an index into [`Graph::transitions`].
+    pub of: usize,
+    /// Why.
+    pub cause: Cause,
+    /// Whether the machine goes back to the mark of the target, as by a rewind.
+    pub back: bool,
+}
+
+/// Why a transition cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The provider has rejected it.
+    Rejected,
+    /// It has failed so often, or for so long.
+    Exhausted {
+        /// After this many failures in a row.
+        attempts: Option<u32>,
+        /// When it fails this long after its first failure.
+        give_up_after: Option<Duration>,
+    },
+    /// It has waited for longer than its `within`.
+    Overdue,
 }
 
 /// What is declared about an effect.
@@ -140,15 +171,17 @@ pub struct Contract<'a> {
     pub look_first: bool,
     /// What to do with a thing that a deleted namesake left behind.
     pub predecessor: Predecessor,
-    /// Set when the transition runs once for each member of a wanted set.
+    /// Set when the transition runs once for each member of a wanted set, or keeps a value.
     pub for_each: Option<ForEach<'a>>,
 }
 
-/// The set that a `for_each` transition keeps true.
+/// The set that a `for_each` transition keeps true, or the value that a `keep` transition does: a set of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForEach<'a> {
-    /// The `Each` fact, and the name of the method that gives the wanted set.
+    /// The `Each` or `Kept` fact, and the name of the method that gives the wanted set or value.
     pub fact: &'a str,
+    /// Whether it is one value (`keep = …`): it is sent whenever it is to be another, under a fresh key each time.
+    pub kept: bool,
     /// What goes first when a member is replaced by another.
     pub order: Order,
 }
@@ -243,6 +276,17 @@ impl<'a> Graph<'a> {
         states.filter(move |(_, state)| state.transitions.contains(&transition)).map(|(index, _)| index)
     }
 
+    /// The bad end of a transition for a cause, on a state that lists the transition.
+    #[must_use]
+    pub fn end(&self, state: usize, of: usize, is_it: impl Fn(Cause) -> bool) -> Option<(&'a Transition<'a>, End)> {
+        let listed = self.states.get(state).map_or(&[][..], |state| state.transitions);
+        let steps = listed.iter().filter_map(|index| self.transitions.get(*index));
+        steps.into_iter().find_map(|step| match step.kind {
+            Kind::End(end) if end.of == of && is_it(end.cause) => Some((step, end)),
+            _ => None,
+        })
+    }
+
     /// The initial state's index.
     ///
     /// A graph that the derive emitted has exactly one; for one built by hand without any, this is the first state.
@@ -261,18 +305,30 @@ impl Contract<'_> {
 }
 
 impl<'a> Transition<'a> {
+    /// Whether it goes back to the mark of its target.
+    #[must_use]
+    pub fn goes_back(&self) -> bool {
+        matches!(self.kind, Kind::Rewind | Kind::End(End { back: true, .. }))
+    }
+
     /// The contract, if this transition makes something that can be undone.
     #[must_use]
     pub fn contract(&self) -> Option<&Contract<'a>> {
         match &self.kind {
             Kind::Effect(contract) | Kind::Deferred(contract) => Some(contract),
-            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind => None,
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind | Kind::End(_) => None,
         }
     }
 
-    /// The set it keeps true, if it is a `for_each` transition.
+    /// The set or value it keeps true, if it is a `for_each` or `keep` transition.
     #[must_use]
     pub fn for_each(&self) -> Option<&ForEach<'a>> {
         self.contract().and_then(|contract| contract.for_each.as_ref())
+    }
+
+    /// Whether it keeps one value (`keep = …`).
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.for_each().is_some_and(|set| set.kept)
     }
 }

@@ -8,7 +8,8 @@ pub use std::option::Option::{self, None, Some};
 
 pub use crate::model::Graph;
 use crate::model::{
-    Contract, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
+    Cause, Contract, End, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport,
+    Undo,
 };
 
 /// Marks of a state, to be added up.
@@ -67,11 +68,35 @@ const fn step<'a>(
     guard: Option<&'a str>,
     kind: Kind<'a>,
 ) -> Transition<'a> {
-    Transition { name, from, to, guard, on_delete: false, kind }
+    Transition { name, from, to, guard, on_delete: false, preempts: false, kind }
 }
 
 pub const fn rewind<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
     step(name, from, to, guard, Kind::Rewind)
+}
+
+/// Where the transition `of` ends when it is rejected.
+pub const fn rejected<'a>(name: &'a str, from: usize, to: &'a [usize], of: usize, back: bool) -> Transition<'a> {
+    step(name, from, to, None, Kind::End(End { of, cause: Cause::Rejected, back }))
+}
+
+/// Where it ends when it has failed so often, or for so many milliseconds.
+pub const fn exhausted<'a>(
+    name: &'a str,
+    from: usize,
+    to: &'a [usize],
+    of: usize,
+    back: bool,
+    attempts: Option<u32>,
+    give_up_after: Option<u64>,
+) -> Transition<'a> {
+    let cause = Cause::Exhausted { attempts, give_up_after: millis(give_up_after) };
+    step(name, from, to, None, Kind::End(End { of, cause, back }))
+}
+
+/// Where it ends when it has waited for too long.
+pub const fn overdue<'a>(name: &'a str, from: usize, to: &'a [usize], of: usize, back: bool) -> Transition<'a> {
+    step(name, from, to, None, Kind::End(End { of, cause: Cause::Overdue, back }))
 }
 
 /// `no_effect` with an undo.
@@ -161,6 +186,12 @@ impl Transition<'_> {
     pub const fn on_delete(self) -> Self {
         Self { on_delete: true, ..self }
     }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn preempts(self) -> Self {
+        Self { preempts: true, ..self }
+    }
 }
 
 /// The contract with what few contracts say.
@@ -192,12 +223,18 @@ impl<'a> Contract<'a> {
     #[doc(hidden)]
     #[must_use]
     pub const fn make_first(self, fact: &'a str) -> Self {
-        Self { for_each: Some(ForEach { fact, order: Order::MakeFirst }), ..self }
+        Self { for_each: Some(ForEach { fact, kept: false, order: Order::MakeFirst }), ..self }
     }
 
     #[doc(hidden)]
     #[must_use]
     pub const fn undo_first(self, fact: &'a str) -> Self {
-        Self { for_each: Some(ForEach { fact, order: Order::UndoFirst }), ..self }
+        Self { for_each: Some(ForEach { fact, kept: false, order: Order::UndoFirst }), ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn keep(self, fact: &'a str) -> Self {
+        Self { for_each: Some(ForEach { fact, kept: true, order: Order::MakeFirst }), ..self }
     }
 }

@@ -115,7 +115,7 @@ impl Summary {
 /// A resource that is neither stopped nor gone.
 fn going(graph: &Graph<'_>, record: &Record, rests: bool) -> (Reason, String) {
     let state = &record.state;
-    match (record.direction, &record.intent, &record.retry) {
+    match (record.direction, &record.intent, record.next_retry()) {
         (direction, _, Some(retry)) => {
             let step = record.intent.as_ref().map_or("the next step".to_owned(), |it| format!("`{}`", it.transition));
             let message =

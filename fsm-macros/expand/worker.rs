@@ -7,7 +7,7 @@ pub struct Requested {
 ///What is known in [`Requested`]; read through it.
 #[allow(dead_code)]
 pub struct RequestedData {}
-///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
+///The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.
 pub struct AccountRegistered {
     made_by_from_account_registered: ::durable_fsm::__private::Sealed<
         AccountRegisteredData,
@@ -19,13 +19,25 @@ pub struct AccountRegisteredData {
     ///The full Matrix id.
     pub user_id: String,
 }
-///The worker has its room.
+///The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.
 pub struct RoomCreated {
     made_by_from_room_created: ::durable_fsm::__private::Sealed<RoomCreatedData>,
 }
 ///What is known in [`RoomCreated`]; read through it.
 #[allow(dead_code)]
 pub struct RoomCreatedData {
+    ///The full Matrix id.
+    pub user_id: String,
+    ///The room's id, which the server chose.
+    pub room_id: String,
+}
+///The worker is in its room, and the manager is invited.
+pub struct MembersAdmitted {
+    made_by_from_members_admitted: ::durable_fsm::__private::Sealed<MembersAdmittedData>,
+}
+///What is known in [`MembersAdmitted`]; read through it.
+#[allow(dead_code)]
+pub struct MembersAdmittedData {
     ///The full Matrix id.
     pub user_id: String,
     ///The room's id, which the server chose.
@@ -132,10 +144,12 @@ pub struct ReadyData {
 pub enum WorkerState {
     ///Nothing exists yet.
     Requested(Requested),
-    ///The worker has a Matrix account. The id stays taken for ever, so the account is retained.
+    ///The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.
     AccountRegistered(AccountRegistered),
-    ///The worker has its room.
+    ///The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.
     RoomCreated(RoomCreated),
+    ///The worker is in its room, and the manager is invited.
+    MembersAdmitted(MembersAdmitted),
     ///The gateway knows the worker's key.
     ConsumerCreated(ConsumerCreated),
     ///The worker may use the AI route.
@@ -156,6 +170,7 @@ impl WorkerState {
             Self::Requested(_) => "Requested",
             Self::AccountRegistered(_) => "AccountRegistered",
             Self::RoomCreated(_) => "RoomCreated",
+            Self::MembersAdmitted(_) => "MembersAdmitted",
             Self::ConsumerCreated(_) => "ConsumerCreated",
             Self::RouteAuthorized(_) => "RouteAuthorized",
             Self::ConfigGenerated(_) => "ConfigGenerated",
@@ -182,6 +197,14 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<AccountRegistered, Self::Error>,
+    > + ::core::marker::Send;
+    ///Undoes what `register_account` made. Finding nothing is success.
+    fn sign_out(
+        &self,
+        made: &AccountRegistered,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///The step from AccountRegistered.
     fn create_room(
@@ -219,9 +242,17 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
     > + ::core::marker::Send;
     ///The step from RoomCreated.
-    fn create_consumer(
+    fn admit_members(
         &self,
         from: RoomCreated,
+        attempt: &WorkerAttempt,
+    ) -> impl ::core::future::Future<
+        Output = ::core::result::Result<MembersAdmitted, Self::Error>,
+    > + ::core::marker::Send;
+    ///The step from MembersAdmitted.
+    fn create_consumer(
+        &self,
+        from: MembersAdmitted,
         attempt: &WorkerAttempt,
     ) -> impl ::core::future::Future<
         Output = ::core::result::Result<ConsumerCreated, Self::Error>,
@@ -387,7 +418,8 @@ const _: () = {
                     room_id: loop {},
                 }
             }
-            WorkerFlow::RoomCreated { room_id } => {
+            WorkerFlow::RoomCreated { room_id } => WorkerFlow::MembersAdmitted {},
+            WorkerFlow::MembersAdmitted {} => {
                 WorkerFlow::ConsumerCreated {
                     consumer: loop {},
                 }
@@ -484,13 +516,12 @@ const _: () = {
         }
     }
     impl RoomCreated {
-        ///The step to [`ConsumerCreated`].
+        ///The step to [`MembersAdmitted`].
         #[must_use]
-        pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
+        pub fn members_admitted(self) -> MembersAdmitted {
             let __from = self.made_by_from_room_created.into_inner();
-            ConsumerCreated {
-                made_by_from_consumer_created: __Sealed::new(ConsumerCreatedData {
-                    consumer,
+            MembersAdmitted {
+                made_by_from_members_admitted: __Sealed::new(MembersAdmittedData {
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                 }),
@@ -513,6 +544,34 @@ const _: () = {
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("room_id", &self.made_by_from_room_created.room_id)?;
             __Ok(2usize)
+        }
+    }
+    impl MembersAdmitted {
+        ///The step to [`ConsumerCreated`].
+        #[must_use]
+        pub fn consumer_created(self, consumer: String) -> ConsumerCreated {
+            let __from = self.made_by_from_members_admitted.into_inner();
+            ConsumerCreated {
+                made_by_from_consumer_created: __Sealed::new(ConsumerCreatedData {
+                    consumer,
+                    user_id: __from.user_id,
+                    room_id: __from.room_id,
+                }),
+            }
+        }
+    }
+    impl __Deref for MembersAdmitted {
+        type Target = MembersAdmittedData;
+        fn deref(&self) -> &MembersAdmittedData {
+            &self.made_by_from_members_admitted
+        }
+    }
+    impl __State for MembersAdmitted {
+        fn decode(facts: &__Facts) -> __Read<Self> {
+            __Ok(__decode::<RoomCreated>(facts)?.members_admitted())
+        }
+        fn add(&self, facts: &mut __Facts) -> __Read<usize> {
+            __Ok(3usize)
         }
     }
     impl ConsumerCreated {
@@ -539,13 +598,13 @@ const _: () = {
     impl __State for ConsumerCreated {
         fn decode(facts: &__Facts) -> __Read<Self> {
             __Ok(
-                __decode::<RoomCreated>(facts)?
+                __decode::<MembersAdmitted>(facts)?
                     .consumer_created(__Facts::fact::<String>(facts, "consumer")?),
             )
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("consumer", &self.made_by_from_consumer_created.consumer)?;
-            __Ok(3usize)
+            __Ok(4usize)
         }
     }
     impl RouteAuthorized {
@@ -579,7 +638,7 @@ const _: () = {
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("route", &self.made_by_from_route_authorized.route)?;
-            __Ok(4usize)
+            __Ok(5usize)
         }
     }
     impl ConfigGenerated {
@@ -615,7 +674,7 @@ const _: () = {
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("config", &self.made_by_from_config_generated.config)?;
-            __Ok(5usize)
+            __Ok(6usize)
         }
     }
     impl ConfigPushed {
@@ -663,7 +722,7 @@ const _: () = {
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("prefix", &self.made_by_from_config_pushed.prefix)?;
-            __Ok(6usize)
+            __Ok(7usize)
         }
     }
     impl Ready {
@@ -731,7 +790,7 @@ const _: () = {
         }
         fn add(&self, facts: &mut __Facts) -> __Read<usize> {
             facts.put("applied", &self.made_by_from_ready.applied)?;
-            __Ok(7usize)
+            __Ok(8usize)
         }
     }
     impl __Machine for WorkerFlow {
@@ -744,11 +803,12 @@ const _: () = {
                     0usize => WorkerState::Requested(__decode(facts)?),
                     1usize => WorkerState::AccountRegistered(__decode(facts)?),
                     2usize => WorkerState::RoomCreated(__decode(facts)?),
-                    3usize => WorkerState::ConsumerCreated(__decode(facts)?),
-                    4usize => WorkerState::RouteAuthorized(__decode(facts)?),
-                    5usize => WorkerState::ConfigGenerated(__decode(facts)?),
-                    6usize => WorkerState::ConfigPushed(__decode(facts)?),
-                    7usize => WorkerState::Ready(__decode(facts)?),
+                    3usize => WorkerState::MembersAdmitted(__decode(facts)?),
+                    4usize => WorkerState::ConsumerCreated(__decode(facts)?),
+                    5usize => WorkerState::RouteAuthorized(__decode(facts)?),
+                    6usize => WorkerState::ConfigGenerated(__decode(facts)?),
+                    7usize => WorkerState::ConfigPushed(__decode(facts)?),
+                    8usize => WorkerState::Ready(__decode(facts)?),
                     _ => return __foreign(),
                 },
             )
@@ -763,14 +823,15 @@ const _: () = {
             match transition {
                 0usize => call.effect(t, T::register_account),
                 1usize => call.effect(t, T::create_room),
-                2usize => call.effect(t, T::create_consumer),
-                3usize => call.effect(t, T::authorize_route),
-                4usize => call.derive(t, T::generate_config),
-                5usize => call.effect(t, T::push_config),
-                6usize => call.member(t, T::push_skill),
-                7usize => call.derive(t, T::enter_service),
-                8usize => call.member(t, T::run_container),
-                9usize => call.effect(t, T::apply_spec),
+                2usize => call.effect(t, T::admit_members),
+                3usize => call.effect(t, T::create_consumer),
+                4usize => call.effect(t, T::authorize_route),
+                5usize => call.derive(t, T::generate_config),
+                6usize => call.effect(t, T::push_config),
+                7usize => call.member(t, T::push_skill),
+                8usize => call.derive(t, T::enter_service),
+                9usize => call.member(t, T::run_container),
+                10usize => call.effect(t, T::apply_spec),
                 _ => __absent("the transition"),
             }
         }
@@ -781,7 +842,7 @@ const _: () = {
         ) -> __Answer<__Lookup<__Reply>> {
             match transition {
                 1usize => call.find(t, T::lookup_create_room),
-                8usize => call.find_member(t, T::lookup_run_container),
+                9usize => call.find_member(t, T::lookup_run_container),
                 _ => __absent("the look-up"),
             }
         }
@@ -791,12 +852,13 @@ const _: () = {
             call: __Call<Worker>,
         ) -> __Answer<__Undone> {
             match transition {
+                0usize => call.undo(t, T::sign_out),
                 1usize => call.undo(t, T::close_room),
-                2usize => call.undo(t, T::delete_consumer),
-                3usize => call.undo(t, T::deauthorize_route),
-                5usize => call.undo(t, T::remove_config),
-                6usize => call.undo_member(t, T::remove_skill),
-                8usize => call.undo_member(t, T::stop_container),
+                3usize => call.undo(t, T::delete_consumer),
+                4usize => call.undo(t, T::deauthorize_route),
+                6usize => call.undo(t, T::remove_config),
+                7usize => call.undo_member(t, T::remove_skill),
+                9usize => call.undo_member(t, T::stop_container),
                 _ => __absent("the undo"),
             }
         }
@@ -807,7 +869,7 @@ const _: () = {
         ) -> __Answer<__Undone> {
             match transition {
                 1usize => call.undo(t, T::clear_rooms),
-                8usize => call.abort_member(t, T::clear_containers),
+                9usize => call.abort_member(t, T::clear_containers),
                 _ => __absent("the abort"),
             }
         }
@@ -820,7 +882,7 @@ const _: () = {
         ) -> __Read<bool> {
             __Ok(
                 match transition {
-                    9usize => t.spec_changed(&__decode(facts)?, resource),
+                    10usize => t.spec_changed(&__decode(facts)?, resource),
                     _ => true,
                 },
             )
@@ -832,8 +894,8 @@ const _: () = {
             resource: &Worker,
         ) -> __Read<__BTreeSet<__String>> {
             match transition {
-                6usize => __subjects(t.skills(&__decode(facts)?, resource)),
-                8usize => __subjects(t.containers(&__decode(facts)?, resource)),
+                7usize => __subjects(t.skills(&__decode(facts)?, resource)),
+                9usize => __subjects(t.containers(&__decode(facts)?, resource)),
                 _ => __Ok(__BTreeSet::new()),
             }
         }
@@ -861,7 +923,7 @@ impl WorkerFlow {
                 ),
                 state(
                     "AccountRegistered",
-                    "The worker has a Matrix account. The id stays taken for ever, so the account is retained.",
+                    "The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.",
                     PASSING,
                     &[fact("user_id", "String", "The full Matrix id.")],
                     &["user_id"],
@@ -869,7 +931,7 @@ impl WorkerFlow {
                 ),
                 state(
                     "RoomCreated",
-                    "The worker has its room.",
+                    "The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.",
                     PASSING,
                     &[
                         fact(
@@ -882,12 +944,20 @@ impl WorkerFlow {
                     &[2usize],
                 ),
                 state(
+                    "MembersAdmitted",
+                    "The worker is in its room, and the manager is invited.",
+                    PASSING,
+                    &[],
+                    &["user_id", "room_id"],
+                    &[3usize],
+                ),
+                state(
                     "ConsumerCreated",
                     "The gateway knows the worker's key.",
                     PASSING,
                     &[fact("consumer", "String", "The consumer's name.")],
                     &["user_id", "room_id", "consumer"],
-                    &[3usize],
+                    &[4usize],
                 ),
                 state(
                     "RouteAuthorized",
@@ -895,7 +965,7 @@ impl WorkerFlow {
                     PASSING,
                     &[fact("route", "String", "The route that allows it.")],
                     &["user_id", "room_id", "consumer", "route"],
-                    &[4usize],
+                    &[5usize],
                 ),
                 state(
                     "ConfigGenerated",
@@ -909,7 +979,7 @@ impl WorkerFlow {
                         ),
                     ],
                     &["user_id", "room_id", "consumer", "route", "config"],
-                    &[5usize],
+                    &[6usize],
                 ),
                 state(
                     "ConfigPushed",
@@ -928,7 +998,7 @@ impl WorkerFlow {
                         "prefix",
                         "skills",
                     ],
-                    &[6usize, 7usize],
+                    &[7usize, 8usize],
                 ),
                 state(
                     "Ready",
@@ -957,7 +1027,7 @@ impl WorkerFlow {
                         "applied",
                         "containers",
                     ],
-                    &[6usize, 8usize, 9usize],
+                    &[7usize, 9usize, 10usize],
                 ),
             ],
             transitions: &[
@@ -966,7 +1036,7 @@ impl WorkerFlow {
                     0usize,
                     &[1usize],
                     None,
-                    contract(REPEAT, RETAIN, None, [2000, 0, 200, 300000]),
+                    contract(REPEAT, by("sign_out"), None, [30000, 10000, 1000, 300000]),
                 ),
                 effect(
                     "create_room",
@@ -977,64 +1047,86 @@ impl WorkerFlow {
                         LOOKUP,
                         by("close_room"),
                         Some("clear_rooms"),
-                        [2000, 500, 200, 300000],
+                        [30000, 10000, 1000, 300000],
                     ),
                 ),
                 effect(
-                    "create_consumer",
+                    "admit_members",
                     2usize,
                     &[3usize],
                     None,
-                    contract(REPEAT, by("delete_consumer"), None, [2000, 0, 200, 300000]),
+                    contract(REPEAT, NOTHING, None, [30000, 10000, 1000, 300000]),
                 ),
                 effect(
-                    "authorize_route",
+                    "create_consumer",
                     3usize,
                     &[4usize],
                     None,
                     contract(
                         REPEAT,
-                        by("deauthorize_route"),
+                        by("delete_consumer"),
                         None,
-                        [2000, 0, 200, 300000],
+                        [30000, 10000, 1000, 300000],
                     ),
                 ),
-                no_effect("generate_config", 4usize, &[5usize], None),
+                effect(
+                    "authorize_route",
+                    4usize,
+                    &[5usize],
+                    None,
+                    contract(
+                        REPEAT,
+                        by("deauthorize_route"),
+                        None,
+                        [30000, 10000, 1000, 300000],
+                    ),
+                ),
+                no_effect("generate_config", 5usize, &[6usize], None),
                 effect(
                     "push_config",
-                    5usize,
-                    &[6usize],
+                    6usize,
+                    &[7usize],
                     None,
-                    contract(REPEAT, by("remove_config"), None, [2000, 0, 200, 300000]),
+                    contract(
+                        REPEAT,
+                        by("remove_config"),
+                        None,
+                        [30000, 10000, 1000, 300000],
+                    ),
                 ),
                 effect(
                     "push_skill",
-                    6usize,
+                    7usize,
                     &[],
                     None,
-                    contract(REPEAT, by("remove_skill"), None, [2000, 0, 200, 300000])
+                    contract(
+                            REPEAT,
+                            by("remove_skill"),
+                            None,
+                            [30000, 10000, 1000, 300000],
+                        )
                         .make_first("skills"),
                 ),
-                no_effect("enter_service", 6usize, &[7usize], None),
+                no_effect("enter_service", 7usize, &[8usize], None),
                 effect(
                     "run_container",
-                    7usize,
+                    8usize,
                     &[],
                     None,
                     contract(
                             LOOKUP,
                             by("stop_container"),
                             Some("clear_containers"),
-                            [2000, 500, 200, 300000],
+                            [30000, 10000, 1000, 300000],
                         )
                         .undo_first("containers"),
                 ),
                 effect(
                     "apply_spec",
-                    7usize,
-                    &[7usize],
+                    8usize,
+                    &[8usize],
                     Some("spec_changed"),
-                    contract(REPEAT, NOTHING, None, [2000, 0, 200, 300000]),
+                    contract(REPEAT, NOTHING, None, [30000, 10000, 1000, 300000]),
                 ),
             ],
         }

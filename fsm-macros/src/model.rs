@@ -2,6 +2,7 @@
 //! whatever could not be resolved was reported and replaced by something that expands.
 
 mod contract;
+mod ends;
 mod listing;
 mod paths;
 mod view;
@@ -54,6 +55,8 @@ pub(crate) struct Transition {
     pub(crate) guard: Option<Ident>,
     /// It is a step of a deletion.
     pub(crate) on_delete: bool,
+    /// It runs although a step listed below it is in doubt, or waits to be tried again.
+    pub(crate) preempts: bool,
     pub(crate) kind: Kind,
     /// It contradicts itself or leads nowhere, so nothing is known of what its method gives.
     pub(crate) loose: bool,
@@ -63,12 +66,17 @@ impl Transition {
     pub(crate) fn contract(&self) -> Option<&Contract> {
         match &self.kind {
             Kind::Effect(contract) | Kind::Deferred(contract) => Some(contract),
-            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind => None,
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind | Kind::End { .. } => None,
         }
     }
 
     pub(crate) fn for_each(&self) -> Option<&ForEach> {
         self.contract().and_then(|contract| contract.for_each.as_ref())
+    }
+
+    /// Whether it keeps one value.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.for_each().is_some_and(|set| set.kept)
     }
 
     pub(crate) fn undo(&self) -> Option<&Ident> {
@@ -98,6 +106,7 @@ impl Model {
         let (ahead, missing) = (Vec::new(), Vec::new());
         let mut model = Self { known, names, declaration, transitions, listed, guards, ahead, missing };
         model.list_again(errors);
+        model.end(errors);
         model.ahead = model.edges();
         (model.known, model.names) = model.follow();
         model.missing = model.missing();
@@ -290,7 +299,11 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
     if is_set && !to.is_empty() {
         errors.at(
             typed.targets[0].span(),
-            format!("`{}` keeps a set and stays in its state: leave the target out", typed.name),
+            format!(
+                "`{}` keeps a {} and stays in its state: leave the target out",
+                typed.name,
+                if typed.keep.is_some() { "value" } else { "set" }
+            ),
         );
         to.clear();
     }
@@ -302,13 +315,19 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
         to.push((from + 1).min(declaration.states.len() - 1));
     }
     if is_set && let Some(guard) = &typed.when {
-        errors.at(guard.span(), "a `for_each` transition has no guard: its wanted set says when it runs");
+        errors.at(guard.span(), contract::no_guard(typed.keep.is_some()));
     }
     let guard = typed.when.clone().filter(|_| !is_set);
     let is_rewind = matches!(kind, Kind::Rewind);
     let back = if is_rewind { std::mem::take(&mut to) } else { Vec::new() };
-    let on_delete = typed.on_delete.is_some();
-    Transition { name: typed.name.clone(), from, places: vec![from], to, back, guard, on_delete, kind, loose }
+    let (on_delete, preempts) = (typed.on_delete.is_some(), typed.preempts.is_some());
+    if let (Some(preempts), true) = (typed.preempts, guard.is_none() || on_delete) {
+        errors.at(
+            preempts,
+            format!("`preempts` lets a guarded step run before a step below it is settled, and `{}` is none: add a guard (`when = …`), or remove this", typed.name),
+        );
+    }
+    Transition { name: typed.name.clone(), from, places: vec![from], to, back, guard, on_delete, preempts, kind, loose }
 }
 
 /// The state of this name, or the one that was probably meant.

@@ -13,7 +13,7 @@ use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, LitSt
 
 use self::keys::{flag, once};
 use self::transition::Parsed;
-pub(crate) use self::transition::TransitionDecl;
+pub(crate) use self::transition::{EndDecl, TransitionDecl};
 use crate::errors::Errors;
 use crate::span;
 
@@ -67,8 +67,10 @@ pub(crate) struct FactDecl {
     /// The type as it is written, to compare and to show.
     pub(crate) written: String,
     pub(crate) doc: String,
-    /// Subject and member, for `Each<Subject, Member>`.
+    /// Subject and member, for `Each<Subject, Member>`; the value and nothing, for `Kept<Value>`.
     pub(crate) each: Option<(Type, Type)>,
+    /// It is a `Kept<Value>`.
+    pub(crate) kept: bool,
     /// Where it was never recorded, it is the default of its type.
     pub(crate) default: bool,
     /// Its type cannot be used.
@@ -343,7 +345,8 @@ fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
         ident: ident.clone(),
         written,
         doc: doc(&field.attrs),
-        each: each(&ty),
+        each: each(&ty).or_else(|| Some((kept(&ty)?, syn::parse_quote!(())))),
+        kept: kept(&ty).is_some(),
         default: default.is_some(),
         ty,
         broken,
@@ -372,16 +375,27 @@ fn reference(ty: &Type) -> Option<Span> {
     }
 }
 
+/// The value of `Kept<Value>`.
+fn kept(ty: &Type) -> Option<Type> {
+    arguments(ty, "Kept")?.into_iter().next()
+}
+
 /// Subject and member of `Each<Subject, Member>`.
 fn each(ty: &Type) -> Option<(Type, Type)> {
+    let mut types = arguments(ty, "Each")?.into_iter();
+    Some((types.next()?, types.next()?))
+}
+
+/// The types that a generic type of this name is given.
+fn arguments(ty: &Type, name: &str) -> Option<Vec<Type>> {
     let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Each")?;
+    let last = path.path.segments.last().filter(|segment| segment.ident == name)?;
     let syn::PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-    let mut types = arguments.args.iter().filter_map(|argument| match argument {
+    let types = arguments.args.iter().filter_map(|argument| match argument {
         syn::GenericArgument::Type(ty) => Some(ty.clone()),
         _ => None,
     });
-    Some((types.next()?, types.next()?))
+    Some(types.collect())
 }
 
 /// The doc comment, without the blank that follows the slashes.

@@ -1,6 +1,7 @@
 //! What must hold of a whole machine. Invariant: each check reports on the token that has to change.
 
 mod defaults;
+mod ends;
 mod leaving;
 mod sets;
 mod ways;
@@ -30,6 +31,7 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) {
         leaving::validate(model, errors);
     }
     if errors.is_empty() {
+        ends::validate(model, errors);
         sets::validate(model, errors);
         ways::validate(model, errors);
     }
@@ -77,10 +79,23 @@ fn facts(model: &Model, errors: &mut Errors) {
             let kept = model.transitions.iter().any(|it| it.for_each().is_some_and(|set| set.fact == fact.ident));
             // A `for_each` that names no fact of this state probably meant this one.
             let astray = state.transitions.iter().any(|it| {
-                it.broken || it.for_each.as_ref().is_some_and(|name| state.facts.iter().all(|fact| fact.ident != *name))
+                it.broken
+                    || it.keep.is_some() && it.for_each.is_some()
+                    || it.kept_fact().is_some_and(|name| state.facts.iter().all(|fact| fact.ident != *name))
             });
             if fact.each.is_some() && !kept && !astray {
-                errors.at(fact.ident.span(), format!("nothing keeps the set `{name}`: add `#[transition(…, for_each = {name}, in_doubt = …, undo = …)]` to {}", state.ident));
+                let text = if fact.kept {
+                    format!(
+                        "nothing keeps the value `{name}`: add `#[transition(…, keep = {name}, in_doubt = repeat, undo = none)]` to {}",
+                        state.ident
+                    )
+                } else {
+                    format!(
+                        "nothing keeps the set `{name}`: add `#[transition(…, for_each = {name}, in_doubt = …, undo = …)]` to {}",
+                        state.ident
+                    )
+                };
+                errors.at(fact.ident.span(), text);
             }
         }
     }
@@ -141,7 +156,7 @@ fn choices(model: &Model, errors: &mut Errors) {
         let deletion = listed().filter(|(_, it)| it.on_delete);
         for (listed, transition) in deletion.chain(listed().filter(|(_, it)| !it.on_delete)) {
             let guard = model.guard(index, listed);
-            if transition.for_each().is_some() {
+            if transition.for_each().is_some() || matches!(transition.kind, Kind::End { .. }) {
                 continue;
             }
             if !transition.on_delete && unguarded.is_some_and(begins) {
@@ -165,7 +180,7 @@ fn choices(model: &Model, errors: &mut Errors) {
             }
         }
         unguarded = unguarded.filter(|first| !begins(*first));
-        let leads_on = listed().map(|(_, it)| it).find(|it| !it.on_delete);
+        let leads_on = listed().map(|(_, it)| it).find(|it| !it.on_delete && !matches!(it.kind, Kind::End { .. }));
         if let (Some(span), Some(first)) = (state.terminal, leads_on) {
             errors.at(
                 span,
@@ -176,7 +191,7 @@ fn choices(model: &Model, errors: &mut Errors) {
             );
         }
         if let (true, Some(first)) = (state.resting, unguarded)
-            && !state.transitions.iter().any(|it| it.broken)
+            && !state.transitions.iter().any(|it| it.broken || it.preempts.is_some())
         {
             let name = &model.transitions[first].name;
             errors.at(
@@ -204,6 +219,9 @@ fn methods(model: &Model, errors: &mut Errors) {
     let mut declared: BTreeMap<String, &syn::Ident> = BTreeMap::new();
     let mut again = Vec::new();
     for transition in &model.transitions {
+        if matches!(transition.kind, Kind::End { .. }) {
+            continue;
+        }
         let (name, state) = (&transition.name, &model.states()[transition.from].ident);
         match declared.get(&name.unraw().to_string()) {
             Some(first) if *first == state => again.push((name, format!("`{name}` is declared twice on {state}: give one another name, or remove it"))),
@@ -216,6 +234,9 @@ fn methods(model: &Model, errors: &mut Errors) {
     }
     for (index, transition) in model.transitions.iter().enumerate() {
         let name = transition.name.unraw();
+        if matches!(transition.kind, Kind::End { .. }) {
+            continue;
+        }
         if let Some(undo) = transition.undo() {
             claim(undo, undo.unraw().to_string(), format!("the undo of `{name}`"), false);
         }
@@ -227,7 +248,12 @@ fn methods(model: &Model, errors: &mut Errors) {
                 claim(abort, abort.unraw().to_string(), format!("the abort of `{name}`"), false);
             }
             if let Some(set) = &contract.for_each {
-                claim(&set.fact, set.fact.unraw().to_string(), format!("the wanted set `{}`", set.fact), false);
+                claim(
+                    &set.fact,
+                    set.fact.unraw().to_string(),
+                    format!("the wanted {} `{}`", if set.kept { "value" } else { "set" }, set.fact),
+                    false,
+                );
             }
         }
         if let Some(retain_when) = transition.contract().and_then(|contract| contract.retain_when.as_ref()) {

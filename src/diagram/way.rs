@@ -132,7 +132,7 @@ impl Found<'_> {
             .transitions
             .iter()
             .enumerate()
-            .filter(|(_, step)| step.kind != Kind::Rewind)
+            .filter(|(_, step)| !matches!(step.kind, Kind::Rewind | Kind::End(_)))
             .flat_map(|(index, step)| {
                 let places = self.graph.places(index);
                 places.flat_map(move |from| step.to.iter().map(move |&to| (index, from, to)))

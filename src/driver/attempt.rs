@@ -97,6 +97,8 @@ impl<P: Probe> Pass<'_, P> {
         if asks_first && !self.look(&intent, contract, until).await? {
             return Ok(());
         }
+        // A life that was not found has its spec with its intent alone.
+        let Some(intent) = self.record.intent.clone() else { return Ok(()) };
         // A look-up and a slow store take time. Past the deadline others may already act on our silence.
         if self.driver.clock.monotonic() >= until || self.is_interrupted() {
             return self.withdraw(&intent);
@@ -231,10 +233,22 @@ impl<P: Probe> Pass<'_, P> {
             Ok(spec) => spec,
             Err(error) => return Err(self.unwritten(HeldReason::Unreadable, error.to_string())),
         };
-        if self.record.spec_of(intent) == Some(&spec) {
+        let sent = self.record.intent.as_ref().and_then(|open| self.record.spec_of(open));
+        if sent == Some(&spec) && self.is_member_wanted(intent)? {
             return Ok(true);
         }
         self.learn(Event::Withdrawn).map(|()| false)
+    }
+
+    /// Whether the subject of this intent is in the wanted set by now; true for what is no member.
+    fn is_member_wanted(&self, intent: &Intent) -> Result<bool, Halt> {
+        let (Some(subject), Some((index, _))) = (&intent.subject, self.steps.graph().transition(&intent.transition))
+        else {
+            return Ok(true);
+        };
+        let wanted = self.steps.wanted(index, &self.record.facts);
+        let wanted = wanted.map_err(|error| self.unwritten(HeldReason::Unreadable, error.to_string()))?;
+        Ok(wanted.contains(subject))
     }
 
     fn reached(&mut self, reply: Reply, found: bool) -> Result<(), Halt> {

@@ -1,16 +1,17 @@
 //! What a pass does next. Invariant: [`decide()`] is pure: it reads the record and what surrounds it, and writes, calls and waits for
 //! nothing, so that planning and doing cannot differ.
 
-use durable_fsm_graph::{Contract, ForEach, Graph, InDoubt, Kind, Order, Transition, Undo};
+use durable_fsm_graph::{Graph, InDoubt, Kind, Transition};
 
+use super::begin::{begin, settle};
 use super::decision::{Decision, Ending, Surroundings, find};
-use super::sets::{Difference, Sets};
+use super::members;
+use super::sets::Sets;
 use super::sightings::OpenEnd;
-use super::undoing::{backward, undo_live};
+use super::undoing::backward;
 use crate::FactError;
 use crate::record::{
-    Action, BlockedReason, Direction, Effect, HeldReason, Intent, MOST_UNSETTLED, Record, Spec, Unconfirmed,
-    begins_leaving, is_certainly_absent, is_on_the_way, unsettled,
+    Action, BlockedReason, Direction, HeldReason, Intent, Record, Unconfirmed, begins_leaving, is_on_the_way,
 };
 
 /// What to do next with this record.
@@ -53,6 +54,9 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
         }
     }
     if let Some(intent) = &record.intent {
+        if is_preempted(record, intent, around)? {
+            return Ok(Decision::SetAside);
+        }
         return resolve(record, intent, around);
     }
     match record.direction {
@@ -118,6 +122,28 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     Ok(waits.unwrap_or(Decision::TakeOver))
 }
 
+/// Whether a step above the one that is under way runs although that one is not settled, and its guard holds.
+fn is_preempted(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Result<bool, FactError> {
+    if record.direction != Direction::Forward || intent.action != Action::Run {
+        return Ok(false);
+    }
+    // A holder that may still be at it is not overtaken: it would send what no intent stands for.
+    let (_, _, contract) = find(around, &intent.transition)?;
+    let is_over = intent.in_doubt && record.retry.is_some() || (around.is_gone)(&intent.holder);
+    if !is_over && around.until_quiet(OpenEnd::Intent(intent), contract).is_some() {
+        return Ok(false);
+    }
+    let graph = around.steps.graph();
+    let Some((at, state)) = graph.state(&record.state) else { return Ok(false) };
+    let steps = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
+    for (index, _) in steps.take_while(|(_, step)| step.name != intent.transition).filter(|(_, step)| step.preempts) {
+        if around.steps.guard(at, index, &record.facts)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether an effect in doubt was refused, and has an abort.
 fn is_refused_in_doubt(record: &Record, around: &Surroundings<'_>) -> Result<bool, FactError> {
     let is_refused = record.blocked.as_ref().is_some_and(|blocked| blocked.reason == BlockedReason::Rejected);
@@ -144,18 +170,45 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
     // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it.
     for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
         if let (Some(contract), Some(for_each)) = (step.contract(), step.for_each()) {
-            match keep_set(record, around, sets, index, step, contract, for_each)? {
+            match members::next(record, around, sets, index, step, contract, for_each)? {
                 Some(decision) => return Ok(decision),
                 None => continue,
             }
+        }
+        if matches!(step.kind, Kind::End(_)) {
+            continue;
         }
         let is_asked = graph.guard(at, index).is_some();
         if step.on_delete || is_asked && !around.steps.guard(at, index, &record.facts)? {
             continue;
         }
-        return take(record, around, index, step);
+        return match left_in_doubt(record, graph, step) {
+            Some(sent) => settle(record, around, sent),
+            None => take(record, around, index, step),
+        };
+    }
+    let aside = record.unconfirmed.iter().filter(|sent| sent.in_doubt && may_abort(graph, sent));
+    if let Some(sent) = aside.max_by_key(|sent| sent.order()) {
+        return settle(record, around, sent);
     }
     Ok(Decision::Stop(around.kept.map_or(Ending::Resting, |why| Ending::Kept(why.to_owned()))))
+}
+
+fn may_abort(graph: &Graph<'_>, sent: &Unconfirmed) -> bool {
+    let contract = graph.transition(&sent.transition).and_then(|(_, step)| step.contract());
+    contract.is_some_and(|contract| contract.abort.is_some())
+}
+
+/// What was set aside in doubt, and that this step would leave behind: where it leads, that is not listed, and only the way back could settle
+/// what nothing aborts.
+fn left_in_doubt<'r>(record: &'r Record, graph: &Graph<'_>, step: &Transition<'_>) -> Option<&'r Unconfirmed> {
+    let is_kept = |sent: &Unconfirmed| {
+        let places = graph.transition(&sent.transition).map(|(index, _)| graph.places(index).collect::<Vec<_>>());
+        step.to.iter().all(|to| places.as_ref().is_some_and(|places| places.contains(to)))
+    };
+    let doubted = record.unconfirmed.iter().filter(|sent| sent.in_doubt && sent.transition != step.name);
+    let stays = step.kind == Kind::Rewind || step.preempts;
+    doubted.filter(|sent| !stays && !may_abort(graph, sent) && !is_kept(sent)).max_by_key(|sent| sent.order())
 }
 
 fn take(
@@ -166,7 +219,7 @@ fn take(
 ) -> Result<Decision, FactError> {
     match &step.kind {
         Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) => Ok(Decision::Compute { transition: index }),
-        Kind::Rewind => Ok(rewind(record, around.steps.graph(), step)),
+        Kind::Rewind | Kind::End(_) => Ok(rewind(record, around.steps.graph(), step)),
         Kind::Effect(contract) => begin(record, around, index, None, contract),
     }
 }
@@ -187,7 +240,8 @@ fn way_out(
     let graph = around.steps.graph();
     let (at, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
     for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
-        let is_one = is_on_the_way(graph, &record.state, step, Direction::Leaving);
+        let is_one =
+            is_on_the_way(graph, &record.state, step, Direction::Leaving) && !matches!(step.kind, Kind::End(_));
         if is_one && (graph.guard(at, index).is_none() || around.steps.guard(at, index, &record.facts)?) {
             return Ok(Some((index, step)));
         }
@@ -214,107 +268,6 @@ fn rewind(record: &Record, graph: &Graph<'_>, step: &Transition<'_>) -> Decision
     Decision::Hold { reason: HeldReason::NoMark, message }
 }
 
-fn begin(
-    record: &Record,
-    around: &Surroundings<'_>,
-    transition: usize,
-    subject: Option<String>,
-    contract: &Contract<'_>,
-) -> Result<Decision, FactError> {
-    let step = &around.steps.graph().transitions[transition];
-    let name = subject.as_deref();
-    if let Some(left) = around.until_free(record, step.name, name, contract) {
-        let why = format!("a late undo of `{}` may still be carried out, until {}", step.name, around.wall.later(left));
-        return Ok(Decision::Wait(left, why));
-    }
-    if let Some(wait) = around.retry(record) {
-        return Ok(wait);
-    }
-    let begin = || Decision::Begin { transition, subject: subject.clone(), action: Action::Run, set_aside: false };
-    if record.unconfirmed.is_empty() {
-        return Ok(begin());
-    }
-    let sent = || {
-        record
-            .unconfirmed
-            .iter()
-            .filter(|sent| sent.transition == step.name && sent.subject.as_deref() == subject.as_deref())
-    };
-    let spec = around.steps.spec()?;
-    if let Some(doubted) = sent().find(|sent| sent.in_doubt) {
-        return Ok(take_up(around, doubted, transition, step, contract, &spec));
-    }
-    if unsettled(around.steps.graph(), record, step.name, subject.as_deref()) >= MOST_UNSETTLED
-        && sent().max_by_key(|sent| sent.order()).is_none_or(|last| last.spec.as_ref() != Some(&spec))
-    {
-        return Ok(make_room(around, record, transition, subject, contract));
-    }
-    // The thing may be known by name: a late duplicate of another life of it would write over what is sent now.
-    let last = sent().max_by_key(|sent| sent.order());
-    let others =
-        sent().filter(|sent| last.is_none_or(|last| last.life != sent.life) || sent.spec.as_ref() != Some(&spec));
-    let late = others.filter(|sent| !is_certainly_absent(around.steps.graph(), sent));
-    let left = late.filter_map(|sent| around.until_quiet(OpenEnd::Unconfirmed(sent), contract)).max();
-    Ok(left.map_or_else(begin, |left| around.late(left, step.name, name)))
-}
-
-/// A life that was set aside in doubt comes before any other life of its transition and subject.
-fn take_up(
-    around: &Surroundings<'_>,
-    doubted: &Unconfirmed,
-    transition: usize,
-    step: &Transition<'_>,
-    contract: &Contract<'_>,
-    spec: &Spec,
-) -> Decision {
-    let is_same = doubted.spec.as_ref() == Some(spec);
-    let action = match contract.in_doubt {
-        // The same request continues; another spec follows only once this one is out of the way, where it can be.
-        InDoubt::Repeat if is_same || contract.abort.is_none() => {
-            let subject = doubted.subject.clone();
-            return Decision::Begin { transition, subject, action: Action::Run, set_aside: false };
-        }
-        InDoubt::Lookup => Action::Run,
-        InDoubt::Hold if contract.abort.is_none() => {
-            let message = format!(
-                "`{}` may or may not have happened (attempt {}); look at the provider, then resolve with `applied` or `not-applied`",
-                step.name, doubted.attempt
-            );
-            return Decision::Hold { reason: HeldReason::InDoubt, message };
-        }
-        InDoubt::Repeat | InDoubt::Hold => Action::Abort,
-    };
-    let subject = doubted.subject.clone();
-    around
-        .until_quiet(OpenEnd::Unconfirmed(doubted), contract)
-        .map(|left| around.late(left, step.name, doubted.subject.as_deref()))
-        .unwrap_or(Decision::Begin { transition, subject, action, set_aside: false })
-}
-
-/// Too many lives of one step were refused and may exist all the same: one goes before another begins.
-fn make_room(
-    around: &Surroundings<'_>,
-    record: &Record,
-    transition: usize,
-    subject: Option<String>,
-    contract: &Contract<'_>,
-) -> Decision {
-    let name = around.steps.graph().transitions[transition].name;
-    let is_it = |sent: &&Unconfirmed| sent.transition == name && sent.subject == subject;
-    match record.unconfirmed.iter().filter(is_it).min_by_key(|sent| sent.order()) {
-        Some(oldest) if contract.abort.is_some() => around
-            .until_quiet(OpenEnd::Unconfirmed(oldest), contract)
-            .map(|left| around.late(left, name, oldest.subject.as_deref()))
-            .unwrap_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false }),
-        _ => {
-            let message = format!(
-                "`{name}` was refused under {MOST_UNSETTLED} specs, and a late duplicate of each may still be carried out; look at the provider, then resolve with `not-applied` if none of them exists"
-            );
-            Decision::Hold { reason: HeldReason::Unsettled, message }
-        }
-    }
-}
-
 /// A step whose abort was begun and not finished goes before everything else.
 fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<Decision>, FactError> {
     let Some(unconfirmed) = record.unconfirmed.iter().rev().find(|unconfirmed| unconfirmed.aborting) else {
@@ -325,47 +278,4 @@ fn abort_doubted(record: &Record, around: &Surroundings<'_>) -> Result<Option<De
     let subject = unconfirmed.subject.clone();
     let waits = around.pause(record, quiet, &unconfirmed.transition, subject.as_deref());
     Ok(Some(waits.unwrap_or(Decision::Begin { transition, subject, action: Action::Abort, set_aside: false })))
-}
-
-/// The next thing to do so that the recorded set becomes the wanted one.
-fn keep_set(
-    record: &Record,
-    around: &Surroundings<'_>,
-    sets: &mut Sets,
-    transition: usize,
-    step: &Transition<'_>,
-    contract: &Contract<'_>,
-    for_each: &ForEach<'_>,
-) -> Result<Option<Decision>, FactError> {
-    let Difference { missing, surplus } = sets.difference(record, around.steps, transition, for_each.fact)?;
-    let missing = around.free_first(record, step.name, missing, contract);
-    // One whose undo has begun goes, whatever is wanted by now.
-    let is_unmade = |it: &&Effect| it.unmaking && it.transition == step.name;
-    let unmade = record.undo.has_unmaking().then(|| record.undo.iter().find(is_unmade)).flatten();
-    let surplus = unmade.and_then(|it| it.subject.as_ref()).or(surplus.first());
-    let surplus_first = for_each.order == Order::UndoFirst || missing.is_none();
-    match (missing, surplus) {
-        (_, Some(surplus)) if surplus_first => unmake(record, around, transition, step, contract, surplus).map(Some),
-        (Some(missing), _) => begin(record, around, transition, Some(missing.clone()), contract).map(Some),
-        (None, _) => Ok(None),
-    }
-}
-
-fn unmake(
-    record: &Record,
-    around: &Surroundings<'_>,
-    transition: usize,
-    step: &Transition<'_>,
-    contract: &Contract<'_>,
-    subject: &str,
-) -> Result<Decision, FactError> {
-    match contract.undo {
-        Undo::None | Undo::Retain => Ok(Decision::Drop { transition, subject: subject.to_owned() }),
-        Undo::Method(_) => {
-            let Some(live) = record.effect(step.name, Some(subject)) else {
-                return Err(FactError::Missing(format!("{} (the live effect of {subject})", step.name)));
-            };
-            undo_live(record, around, transition, contract, live)
-        }
-    }
 }

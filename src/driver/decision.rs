@@ -1,7 +1,6 @@
 //! What a pass may do next, and what that depends on besides the record. Invariant: nothing here writes, calls or waits; how long something lasts is
 //! read from sightings and clocks that the pass has looked at.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use durable_fsm_graph::{Contract, InDoubt, Transition, Transport, Undo};
@@ -32,6 +31,8 @@ pub(crate) enum Decision {
     TakeOver,
     /// The outcome of the open intent stays in doubt; it is settled at its place on the way back.
     SetAside,
+    /// Nothing but steps that were rejected is left to do.
+    Block { message: String, after: Duration },
     /// A person has to look.
     Hold { reason: HeldReason, message: String },
     /// Run a transition without effect, or let one that waits look.
@@ -115,29 +116,6 @@ impl Surroundings<'_> {
         ended.filter_map(|undone| self.until_quiet(OpenEnd::Undone(undone), contract)).max()
     }
 
-    /// Which of these members is made first: the first one in place of which nothing was undone that may be carried out once more, or else the one
-    /// that waits the shortest.
-    pub(super) fn free_first<'m>(
-        &self,
-        record: &Record,
-        transition: &str,
-        missing: &'m BTreeSet<String>,
-        contract: &Contract<'_>,
-    ) -> Option<&'m String> {
-        let ended = record.undone.iter().filter(|it| it.transition == transition);
-        let ended: BTreeSet<&str> = ended.filter_map(|it| it.subject.as_deref()).collect();
-        let mut shortest = None;
-        for subject in missing {
-            let ended = ended.contains(subject.as_str()).then_some(subject.as_str());
-            match ended.and_then(|subject| self.until_free(record, transition, Some(subject), contract)) {
-                None => return Some(subject),
-                Some(left) if shortest.is_none_or(|(other, _)| left < other) => shortest = Some((left, subject)),
-                Some(_) => {}
-            }
-        }
-        shortest.map(|(_, subject)| subject)
-    }
-
     /// Waits for a request that may still land, or else for the back-off after the last failure.
     pub(super) fn pause(
         &self,
@@ -146,7 +124,7 @@ impl Surroundings<'_> {
         step: &str,
         subject: Option<&str>,
     ) -> Option<Decision> {
-        quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry(record))
+        quiet.map(|left| self.late(left, step, subject)).or_else(|| self.retry_of(record, step, subject))
     }
 
     pub(super) fn late(&self, left: Duration, step: &str, subject: Option<&str>) -> Decision {
@@ -164,6 +142,27 @@ impl Surroundings<'_> {
             left,
             format!("{step} failed {times} times, last {class}: {error}; it is tried again at {at}"),
         ))
+    }
+
+    /// Waits until this step is tried again. One that was put aside has a wait of its own.
+    pub(super) fn retry_of(&self, record: &Record, step: &str, subject: Option<&str>) -> Option<Decision> {
+        let Some(aside) = record.retrying(step, subject) else { return self.retry(record) };
+        let retry = &aside.retry;
+        let left = self.until_due(OpenEnd::Retry(retry), retry.since, retry.at)?;
+        let of = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
+        let (times, class, error, at) = (retry.count, &retry.class, &retry.error, self.wall.later(left));
+        let Some(generation) = aside.rejected else {
+            let what = if record.effect(step, subject).is_some() { "the undo of " } else { "" };
+            let why =
+                format!("{what}`{step}`{of} failed {times} times, last {class}: {error}; it is tried again at {at}");
+            return Some(Decision::Wait(left, why));
+        };
+        // As for the block of a whole resource: a changed spec ends it, and so does a version that is newer than what was refused.
+        let refused_by = record.refused.map_or(record.version, |refused| refused.version);
+        let changed = generation != self.generation && !self.behind || self.steps.graph().version > refused_by;
+        let message =
+            format!("`{step}`{of} was rejected: {error}; it is tried again when the spec or the version changes");
+        (!changed).then_some(Decision::Block { message, after: left })
     }
 
     /// How long the record wants to be left alone after its last failure.

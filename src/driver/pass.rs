@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use durable_fsm_graph::{Kind, Retry as Backoff};
+use durable_fsm_graph::{Cause, Kind, Retry as Backoff};
 
 use super::base::Base;
 use super::brake::Brake;
@@ -180,6 +180,11 @@ impl<'d, P: Probe> Pass<'d, P> {
             }
             Decision::TakeOver => self.take_over().await,
             Decision::SetAside => self.apply(Event::SetAside { aborting: false }),
+            Decision::Block { message, after } => {
+                let (reason, at, generation) = (BlockedReason::Rejected, self.now(), self.generation());
+                self.apply(Event::Blocked { reason, message, at, after, generation })?;
+                self.stop(Ending::Blocked(after)).await
+            }
             Decision::Hold { reason, message } => self.hold(reason, message).await,
             Decision::Compute { transition } => self.compute(transition).await,
             Decision::Retain { transition, subject, life } => {
@@ -248,7 +253,9 @@ impl<'d, P: Probe> Pass<'d, P> {
                 self.cross(Site::Wait, Side::After).await;
                 reply
             }
-            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind => self.steps.run(ask).await,
+            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind | Kind::End(_) => {
+                self.steps.run(ask).await
+            }
         };
         match reply {
             Ok(Reply::Made(made)) => {
@@ -284,7 +291,7 @@ impl<'d, P: Probe> Pass<'d, P> {
     async fn not_yet(&mut self, name: &str, kind: Kind<'_>, after: Option<Duration>) -> Result<(), Halt> {
         let every = match kind {
             Kind::Waits { every, .. } => every,
-            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind => None,
+            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind | Kind::End(_) => None,
         };
         let next = || every.map(|every| waits::until_next(every, self.id, self.driver.clock.monotonic()));
         let after = after.or_else(next).unwrap_or(DEFAULT_BACKOFF.base * 5).min(LONGEST_WAIT);
@@ -294,6 +301,13 @@ impl<'d, P: Probe> Pass<'d, P> {
             let left = self.driver.sightings().left(self.whose, here, within, monotonic);
             let waited = within - left.unwrap_or_default();
             let reported = self.record.blocked.is_some();
+            if waited >= within && self.ends_overdue(name) {
+                let (transition, generation) = (name.to_owned(), self.generation());
+                return match self.steps.spec() {
+                    Ok(spec) => self.apply(Event::Overdue { transition, waited, at: now, generation, spec }),
+                    Err(error) => self.stuck(error).await,
+                };
+            }
             if waited >= within && !reported {
                 let message = format!(
                     "`{name}` has waited for {} s; it goes on as soon as what it waits for is there",
@@ -309,6 +323,14 @@ impl<'d, P: Probe> Pass<'d, P> {
             return self.wait(after.min(within - waited), why).await;
         }
         self.wait(after, format!("`{name}` is not done yet")).await
+    }
+
+    /// Whether this step has an end for a wait that takes too long.
+    fn ends_overdue(&self, name: &str) -> bool {
+        let graph = self.steps.graph();
+        let here = graph.state(&self.record.state).zip(graph.transition(name));
+        let end = here.and_then(|((state, _), (of, _))| graph.end(state, of, |cause| cause == Cause::Overdue));
+        end.is_some() && self.record.direction == Direction::Forward
     }
 
     /// Removes the record: nothing is left.

@@ -373,7 +373,8 @@ fn others<'r>(graph: &Graph<'_>, record: &'r Record) -> impl Iterator<Item = Ope
     let open = open.chain(record.unconfirmed.iter().map(OpenEnd::Unconfirmed));
     let open = open.chain(record.undone.iter().map(OpenEnd::Undone));
     let open = open.chain((record.direction == Direction::RollingBack).then(|| OpenEnd::roll_back(record)));
-    let open = open.chain(record.retry.iter().map(OpenEnd::Retry)).chain(record.blocked.iter().map(OpenEnd::Blocked));
+    let retrying = record.retry.iter().chain(record.retrying.iter().map(|it| &it.retry));
+    let open = open.chain(retrying.map(OpenEnd::Retry)).chain(record.blocked.iter().map(OpenEnd::Blocked));
     open.chain(may_be_overdue(graph, record).then_some(OpenEnd::Here(record)))
 }
 

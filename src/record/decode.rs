@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use durable_fsm_graph::{Graph, Kind, Transition, Undo};
 use serde_json::Value;
 
-use super::{Action, FORMAT, HISTORY, Intent, MOST_RETAINED, Record, Retained};
+use super::{Action, FORMAT, HISTORY, Intent, MOST_RETAINED, MOST_RETRYING, Record, Retained};
 use crate::FactError;
 
 /// Why a record cannot be honoured. The resource is held, and the bytes stay as they are.
@@ -201,6 +201,16 @@ impl Record {
         }
         if self.retained.len() > MOST_RETAINED {
             return inconsistent(format!("it retains {} things, and {MOST_RETAINED} are listed", self.retained.len()));
+        }
+        for (index, it) in self.retrying.iter().enumerate() {
+            self.check_step(graph, &it.transition, it.subject.as_deref(), self.seq)?;
+            if self.retrying[..index].iter().any(|other| other.is_of(&it.transition, it.subject.as_deref())) {
+                return inconsistent(format!("`{}` stands twice among what is tried again", it.transition));
+            }
+        }
+        if self.retrying.len() > MOST_RETRYING {
+            let count = self.retrying.len();
+            return inconsistent(format!("it has put {count} steps aside, and {MOST_RETRYING} may be"));
         }
         if self.history.len() > HISTORY {
             return inconsistent(format!("it has {} lines of history, and {HISTORY} are kept", self.history.len()));

@@ -94,6 +94,19 @@ pub enum Event {
         /// The resource's generation.
         generation: u64,
     },
+    /// A transition has waited for longer than it may, and has an end for that.
+    Overdue {
+        /// The transition.
+        transition: String,
+        /// For how long.
+        waited: Duration,
+        /// When that was noticed.
+        at: Stamp,
+        /// The resource's generation.
+        generation: u64,
+        /// The resource's spec.
+        spec: Spec,
+    },
     /// The effect of the intent stays in doubt, and the machine does something else first.
     SetAside {
         /// Whether its abort is that something else.
@@ -261,6 +274,7 @@ impl Event {
             Event::Derived { .. } => "a transition without effect",
             Event::Failed { .. } => "a failure",
             Event::NotAsked { .. } => "a failed look-up",
+            Event::Overdue { .. } => "the end of a wait",
             Event::SetAside { .. } => "setting an effect aside",
             Event::Turned { .. } => "turning back",
             Event::Undone { .. } => "an undo",

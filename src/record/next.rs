@@ -2,10 +2,13 @@
 //! the record that follows or with why it cannot be, and it never looks at a clock.
 
 mod ahead;
+mod aside;
 mod back;
 mod direction;
 mod effects;
 mod end;
+mod ends;
+mod kept;
 #[cfg(test)]
 mod legality;
 
@@ -51,6 +54,9 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::NotAsked { transition, class, error, at, after, generation } => {
             change.not_asked(&transition, class, error, at, after, generation)?;
         }
+        Event::Overdue { transition, waited, at, generation, spec } => {
+            change.overdue(&transition, waited, at, generation, &spec)?;
+        }
         Event::SetAside { aborting } => change.set_aside(aborting)?,
         Event::Turned { direction, to, at } => change.turn(direction, to, at)?,
         Event::Undone { at } => change.undone(at)?,
@@ -78,6 +84,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
                 change.refuse(blocked.generation);
             }
             change.record.retry = None;
+            change.record.retrying.retain(|it| it.rejected.is_none());
         }
         Event::Resolved { resolution, expected, at } => change.resolve(resolution, &expected, at)?,
         Event::Paused(paused) => change.record.paused = paused,
@@ -135,7 +142,9 @@ impl<'g> Change<'g, '_> {
     pub(super) fn contract(&self, name: &str) -> Result<&'g Contract<'g>, Illegal> {
         match &self.transition(name)?.kind {
             Kind::Effect(contract) | Kind::Deferred(contract) => Ok(contract),
-            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind => self.illegal(format!("`{name}` has no effect")),
+            Kind::NoEffect | Kind::Waits { .. } | Kind::Rewind | Kind::End(_) => {
+                self.illegal(format!("`{name}` has no effect"))
+            }
         }
     }
 

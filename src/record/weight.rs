@@ -90,6 +90,7 @@ impl Record {
         };
         let texts = self.history.iter().map(String::as_str);
         let texts = texts.chain(self.retry.iter().map(|it| it.error.as_str()));
+        let texts = texts.chain(self.retrying.iter().map(|it| it.retry.error.as_str()));
         let texts = texts.chain(self.held.iter().map(|it| it.message.as_str()));
         let texts: Vec<&str> = texts.chain(self.blocked.iter().map(|it| it.message.as_str())).collect();
         let unconfirmed = self.unconfirmed.len() + usize::from(self.intent.is_some());
@@ -113,6 +114,7 @@ impl Record {
     pub(crate) fn thin(&mut self) -> bool {
         let mut texts: Vec<&mut String> = Vec::new();
         texts.extend(self.retry.iter_mut().map(|it| &mut it.error));
+        texts.extend(self.retrying.iter_mut().map(|it| &mut it.retry.error));
         texts.extend(self.held.iter_mut().map(|it| &mut it.message));
         texts.extend(self.blocked.iter_mut().map(|it| &mut it.message));
         let mut thinner = !self.history.is_empty();

@@ -76,9 +76,10 @@ impl fmt::Display for Violation {
 }
 
 /// An attempt of a controller has failed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Failed {
     transition: usize,
+    subject: Option<String>,
     /// The record's number then.
     seq: u64,
     /// An effect was refused for its input, and nothing about it is in doubt.
@@ -100,8 +101,8 @@ pub(crate) struct Books {
     forgotten: BTreeSet<String>,
     /// An attempt of a controller has failed, and its next write has to say so.
     failed: [Option<Failed>; 2],
-    /// A failure is recorded: until when its transition is to be left alone.
-    due: Option<(usize, Duration)>,
+    /// Failures that are recorded: until when their step is to be left alone.
+    due: BTreeMap<(usize, Option<String>), Duration>,
     /// What is undone was refused: under which generation, and when it may begin again with the same one, by the time of day and by the time that
     /// passes.
     pub(crate) refused: Option<(u64, Stamp, Duration)>,
@@ -132,8 +133,8 @@ impl Books {
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
             forgotten: BTreeSet::new(),
-            failed: [None; 2],
-            due: None,
+            failed: [None, None],
+            due: BTreeMap::new(),
             refused: None,
             decided: false,
             certain: [None; 2],
@@ -184,10 +185,20 @@ impl Books {
         let edge = |message: String| Some(Violation::new(Oracle::Edge, message));
         let (failed, certain) = (self.failed[actor].take(), self.certain[actor].take());
         let decided = std::mem::take(&mut self.decided);
-        self.due = match (failed, self.due) {
-            (Some(failed), _) if new.retry.is_some() => Some((failed.transition, failed.due)),
-            (_, due) => due.filter(|_| new.retry.is_some() && !decided),
+        if decided {
+            self.due.clear();
+        }
+        let graph = self.graph;
+        let is_counted = |transition: usize, subject: Option<&str>| {
+            let name = graph.transitions.get(transition).map_or("", |step| step.name);
+            new.retry.is_some() || new.retrying(name, subject).is_some()
         };
+        self.due.retain(|(transition, subject), _| is_counted(*transition, subject.as_deref()));
+        if let Some(Failed { transition, subject, due, .. }) = &failed
+            && is_counted(*transition, subject.as_deref())
+        {
+            self.due.insert((*transition, subject.clone()), *due);
+        }
         let expected = old.map_or(0, |old| old.seq) + 1;
         if new.seq != expected {
             return history(format!("seq {} was written where {expected} was due", new.seq));
@@ -240,6 +251,7 @@ impl Books {
         if old.state != new.state && !self.leads(old, new) {
             return edge(format!("from {} to {} by no declared transition", old.state, new.state));
         }
+        self.edges.extend(self.bad_end(old, new));
         for effect in &old.undo {
             let kept = new.undo.iter().any(|it| it.of() == effect.of());
             let is_undone = |intent: &Intent| intent.action == Action::Undo && intent.of() == effect.of();
@@ -252,14 +264,15 @@ impl Books {
                 return edge(format!("`{}` of life {} is live, and was forgotten", effect.transition, effect.life));
             }
         }
-        if let Some(Failed { transition, seq, rejected, .. }) = failed {
+        if let Some(Failed { transition, subject, seq, rejected, .. }) = failed {
             let stays = new.direction.is_forward() && new.held.is_none();
             if rejected && seq == old.seq && stays && old.direction.is_forward() && self.graph.undo_on_rejected {
                 return edge("an effect was rejected, and what the machine has made is not undone".to_owned());
             }
             let name = self.graph.transitions.get(transition).map_or("", |step| step.name);
             let goes_on = new.direction == old.direction && old.direction.is_forward() && new.held.is_none();
-            let lost = seq == old.seq && goes_on && new.state == old.state && new.retry.is_none();
+            let lost =
+                seq == old.seq && goes_on && new.state == old.state && !is_counted(transition, subject.as_deref());
             if lost {
                 return history(format!("an attempt at `{name}` failed, and the record does not count it"));
             }
@@ -320,9 +333,22 @@ impl Books {
         let from: BTreeSet<usize> = from.map(|(index, _)| index).chain(reached.iter().copied()).collect();
         let to = new.to.as_deref().and_then(|to| self.graph.state(to)).map(|(index, _)| index);
         let to = to.unwrap_or_else(|| self.graph.initial());
-        let mut rewinds = self.graph.transitions.iter().enumerate().filter(|(_, step)| step.kind == Kind::Rewind);
+        let mut rewinds = self.graph.transitions.iter().enumerate().filter(|(_, step)| step.goes_back());
         let stands = |index| self.graph.places(index).any(|place| from.contains(&place));
         rewinds.find(|(index, step)| step.to.contains(&to) && stands(*index)).map(|(index, _)| (index, Some(to)))
+    }
+
+    /// The bad end that the machine has gone to.
+    fn bad_end(&self, old: &Record, new: &Record) -> Option<(usize, Option<usize>)> {
+        let (from, to) = (self.graph.state(&old.state)?.0, self.graph.state(&new.state)?.0);
+        let open = old.intent.as_ref().and_then(|intent| self.graph.transition(&intent.transition)).map(|(of, _)| of);
+        let listed = self.graph.states[from].transitions.iter().copied();
+        let is_it = |index: &usize| match self.graph.transitions[*index].kind {
+            Kind::End(end) => !end.back && open.is_none_or(|of| of == end.of),
+            _ => false,
+        };
+        let mut ends = listed.filter(is_it).filter(|index| self.graph.transitions[*index].to.contains(&to));
+        ends.next().filter(|_| from != to).map(|index| (index, Some(to)))
     }
 
     /// Whether an intent to undo is for anything but the entry of the highest order.
@@ -368,6 +394,7 @@ impl Books {
             // A rewind that has nothing to undo arrives in the write that turns back.
             let is_free = |step: &&Transition<'_>| match step.kind {
                 Kind::Effect(_) => false,
+                Kind::End(end) => !end.back,
                 Kind::Rewind => old.undo.len() == new.undo.len() && new.marks.iter().any(|mark| mark.seq == old.seq),
                 Kind::NoEffect | Kind::Waits { .. } | Kind::Deferred(_) => true,
             };
@@ -429,7 +456,7 @@ impl Books {
     /// A record has gone without a trace, and an older one is there. Only the one that has gone knew of these keys.
     pub(crate) fn forget_keys(&mut self, keys: impl IntoIterator<Item = String>) {
         self.forgotten.extend(keys);
-        self.due = None;
+        self.due.clear();
         self.refused = None;
         (0..2).for_each(|actor| self.forget(actor));
     }
@@ -516,8 +543,7 @@ impl Core {
             let message = format!("{site_name} of `{name}` is called on a record that cannot be honoured");
             self.violate(Violation::new(Oracle::IntentFirst, message));
         }
-        if let Some((transition, due)) = self.books.due
-            && transition == ask.transition
+        if let Some(due) = self.books.due.get(&(ask.transition, ask.subject.clone())).copied()
             && self.now < due
             && self.skew == 0
         {
@@ -622,7 +648,8 @@ impl Core {
                 Class::Rejected | Class::NotOurs => Duration::ZERO,
             };
             let due = self.now + wait;
-            self.books.failed[self.actor] = Some(Failed { transition: ask.transition, seq, rejected, due });
+            self.books.failed[self.actor] =
+                Some(Failed { transition: ask.transition, subject: ask.subject.clone(), seq, rejected, due });
             self.failed(site, ask, failure);
         }
     }

@@ -482,7 +482,7 @@ impl<W: World> Runner<'_, W> {
             if !core.stored.exclusive && core.made_again.is_none() {
                 menu |= Fault::Rebound.bit();
             }
-            let is_stuck = record.retry.is_some() || record.blocked.is_some();
+            let is_stuck = record.next_retry().is_some() || record.blocked.is_some();
             if is_stuck && record.held.is_none() && record.direction.is_forward() && !core.deleting {
                 menu |= Fault::RollBack.bit();
             }

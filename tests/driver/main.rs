@@ -15,6 +15,7 @@ mod lookups;
 mod lost;
 mod machine;
 mod many;
+mod members;
 mod operators;
 mod order;
 mod panics;

@@ -142,7 +142,8 @@ async fn a_deletion_without_room_goes_on_when_there_is_some() {
 #[tokio::test]
 async fn a_deletion_that_makes_what_does_not_fit_is_not_held_in_the_record() {
     let bench = Bench::new();
-    let thing = Thing::new(&"i".repeat(8000), &[]);
+    let thing = Thing::new("web:1", &[]);
+    bench.provider.name_at_length("i".repeat(8000));
     bench.provider.will("make_account", &[Fault::Applied(Refusal::Unknown)]);
     let outcome = bench.pass(&thing).await;
     bench.clock.advance(outcome.requeue_after().unwrap());

@@ -40,6 +40,8 @@ struct Things {
     rolled_out: bool,
     /// What it says when it fails, beside how.
     words: String,
+    /// What stands behind the ids that it gives.
+    suffix: String,
     /// When the last look at what is rolled out was to be given up.
     deadline: Option<SystemTime>,
     /// The call that waits before it sends.
@@ -62,6 +64,11 @@ impl Provider {
     /// What it says from here on when it fails.
     pub fn fail_at_length(&self, words: String) {
         self.things().words = words;
+    }
+
+    /// What stands from here on behind the ids of what it makes under a key.
+    pub fn name_at_length(&self, suffix: String) {
+        self.things().suffix = suffix;
     }
 
     pub fn set_rolled_out(&self, rolled_out: bool) {
@@ -136,7 +143,7 @@ impl Provider {
                 return id;
             }
             things.made += 1;
-            let id = format!("{name}:{label}#{}", things.made);
+            let id = format!("{name}:{label}#{}{}", things.made, things.suffix);
             things.live.insert(id.clone(), key);
             id
         })

@@ -25,7 +25,11 @@ const LEFT: [(&str, &[&str], &str); 6] = [
         &["driver.rs", "driver/pass.rs"],
         "the driver plans by running a pass, and a pass works on the driver's parts",
     ),
-    ("src/lib.rs", &["each.rs", "fact.rs"], "a set is a fact, and facts are read one by one or as sets"),
+    (
+        "src/lib.rs",
+        &["each.rs", "fact.rs", "kept.rs"],
+        "sets and kept values are facts, and facts are read one by one, as sets or as kept values",
+    ),
     (
         "src/lib.rs",
         &["record.rs", "record/decode.rs"],

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::error::{FORMAT, ReadError};
 use super::time;
 use crate::model::{
-    Contract, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
+    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition,
+    Transport, Undo,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -97,6 +98,8 @@ pub(super) struct TransitionFile {
     when: Option<String>,
     #[serde(default, skip_serializing_if = "is_false")]
     on_delete: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    preempts: bool,
     kind: KindFile,
 }
 
@@ -106,8 +109,30 @@ enum KindFile {
     NoEffect,
     Waits(WaitsFile),
     Rewind,
+    End(EndFile),
     Effect(ContractFile),
     Deferred(ContractFile),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct EndFile {
+    of: String,
+    cause: CauseFile,
+    #[serde(default, skip_serializing_if = "is_false")]
+    back: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempts: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    give_up_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum CauseFile {
+    Rejected,
+    Exhausted,
+    Overdue,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -124,6 +149,8 @@ struct WaitsFile {
 struct ContractFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     for_each: Option<String>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    kept: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order: Option<OrderFile>,
     in_doubt: InDoubtFile,
@@ -246,7 +273,7 @@ impl File {
         }
         let mut kept_steps = Vec::with_capacity(steps.len());
         for (index, step) in self.transitions.into_iter().enumerate() {
-            let TransitionFile { name: _, from, to, when, on_delete, kind } = step;
+            let TransitionFile { name: _, from, to, when, on_delete, preempts, kind } = step;
             let place = format!("transition `{}`", steps[index]);
             let to = to.iter().map(|name| find("state", &states, name, &place)).collect::<Result<Vec<_>, _>>()?;
             if let KindFile::Effect(ContractFile { for_each: Some(name), .. })
@@ -260,7 +287,8 @@ impl File {
                 to: to.leak(),
                 guard: when.map(keep),
                 on_delete,
-                kind: kind.kind(),
+                preempts,
+                kind: kind.kind(|of| find("transition", &steps, of, &place))?,
             });
         }
         Ok(Graph {
@@ -307,7 +335,7 @@ fn state_file(graph: &Graph<'_>, state: &State<'_>) -> StateFile {
 }
 
 fn transition_file(graph: &Graph<'_>, step: &Transition<'_>) -> TransitionFile {
-    let &Transition { name, from, to, guard, on_delete, ref kind } = step;
+    let &Transition { name, from, to, guard, on_delete, preempts, ref kind } = step;
     let named = |index: usize| graph.states.get(index).map_or_else(String::new, |state| state.name.to_owned());
     TransitionFile {
         name: name.to_owned(),
@@ -315,10 +343,12 @@ fn transition_file(graph: &Graph<'_>, step: &Transition<'_>) -> TransitionFile {
         to: to.iter().copied().map(named).collect(),
         when: guard.map(str::to_owned),
         on_delete,
+        preempts,
         kind: match kind {
             Kind::NoEffect => KindFile::NoEffect,
             Kind::Waits { every, within } => KindFile::Waits(WaitsFile { every: *every, within: *within }),
             Kind::Rewind => KindFile::Rewind,
+            Kind::End(end) => KindFile::End(EndFile::of(graph, *end)),
             Kind::Effect(contract) => KindFile::Effect(ContractFile::of(contract)),
             Kind::Deferred(contract) => KindFile::Deferred(ContractFile::of(contract)),
         },
@@ -348,14 +378,34 @@ impl FactFile {
 }
 
 impl KindFile {
-    fn kind(self) -> Kind<'static> {
-        match self {
+    fn kind<E>(self, step: impl Fn(&str) -> Result<usize, E>) -> Result<Kind<'static>, E> {
+        Ok(match self {
             KindFile::NoEffect => Kind::NoEffect,
             KindFile::Waits(WaitsFile { every, within }) => Kind::Waits { every, within },
             KindFile::Rewind => Kind::Rewind,
+            KindFile::End(EndFile { of, cause, back, attempts, give_up_after }) => {
+                let cause = match cause {
+                    CauseFile::Rejected => Cause::Rejected,
+                    CauseFile::Exhausted => Cause::Exhausted { attempts, give_up_after },
+                    CauseFile::Overdue => Cause::Overdue,
+                };
+                Kind::End(End { of: step(&of)?, cause, back })
+            }
             KindFile::Effect(contract) => Kind::Effect(contract.contract()),
             KindFile::Deferred(contract) => Kind::Deferred(contract.contract()),
-        }
+        })
+    }
+}
+
+impl EndFile {
+    fn of(graph: &Graph<'_>, End { of, cause, back }: End) -> Self {
+        let of = graph.transitions.get(of).map_or_else(String::new, |step| step.name.to_owned());
+        let (cause, attempts, give_up_after) = match cause {
+            Cause::Rejected => (CauseFile::Rejected, None, None),
+            Cause::Exhausted { attempts, give_up_after } => (CauseFile::Exhausted, attempts, give_up_after),
+            Cause::Overdue => (CauseFile::Overdue, None, None),
+        };
+        Self { of, cause, back, attempts, give_up_after }
     }
 }
 
@@ -375,12 +425,13 @@ impl ContractFile {
             for_each,
         } = contract;
         let Retry { base, max } = retry;
-        let (for_each, order) = match for_each {
-            Some(ForEach { fact, order }) => (Some(fact.to_owned()), Some(order)),
-            None => (None, None),
+        let (for_each, kept, order) = match for_each {
+            Some(ForEach { fact, kept, order }) => (Some(fact.to_owned()), kept, Some(order).filter(|_| !kept)),
+            None => (None, false, None),
         };
         Self {
             for_each,
+            kept,
             order: order.map(|order| match order {
                 Order::MakeFirst => OrderFile::MakeFirst,
                 Order::UndoFirst => OrderFile::UndoFirst,
@@ -415,6 +466,7 @@ impl ContractFile {
     fn contract(self) -> Contract<'static> {
         let Self {
             for_each,
+            kept,
             order,
             in_doubt,
             undo,
@@ -456,7 +508,7 @@ impl ContractFile {
                 PredecessorFile::Hold => Predecessor::Hold,
                 PredecessorFile::Adopt => Predecessor::Adopt,
             },
-            for_each: for_each.map(|fact| ForEach { fact: keep(fact), order }),
+            for_each: for_each.map(|fact| ForEach { fact: keep(fact), kept, order }),
         }
     }
 }

@@ -154,7 +154,7 @@ fn transition(new: &Move) -> Transition<'_> {
         retry: Retry { base: Duration::from_secs(1), max: Duration::from_secs(300) },
         look_first: true,
         predecessor: Predecessor::Hold,
-        for_each: new.each.as_ref().map(|(fact, _)| ForEach { fact, order: Order::MakeFirst }),
+        for_each: new.each.as_ref().map(|(fact, _)| ForEach { fact, kept: false, order: Order::MakeFirst }),
     };
     Transition {
         name: &new.name,
@@ -162,6 +162,7 @@ fn transition(new: &Move) -> Transition<'_> {
         to: &new.to,
         guard: new.guard.as_deref(),
         on_delete: false,
+        preempts: false,
         kind: match new.sort {
             Sort::Effect => Kind::Effect(contract),
             Sort::NoEffect => Kind::NoEffect,

@@ -66,7 +66,7 @@ impl Expansion<'_> {
     fn runs(&self) -> TokenStream {
         self.arms(|transition| {
             let how = match &transition.kind {
-                Kind::Rewind => return None,
+                Kind::Rewind | Kind::End { .. } => return None,
                 Kind::NoEffect | Kind::Deferred(_) => "derive",
                 Kind::Waits { .. } => "wait",
                 Kind::Effect(_) if transition.for_each().is_some() => "member",
@@ -142,9 +142,13 @@ impl Expansion<'_> {
 
     fn wanted(&self) -> TokenStream {
         let sets = self.model.transitions.iter().enumerate();
-        let (indices, wanted): (Vec<usize>, Vec<&Ident>) =
-            sets.filter_map(|(index, transition)| Some((index, &transition.for_each()?.fact))).unzip();
-        quote!(#(#indices => __subjects(t.#wanted(&__decode(facts)?, resource)),)*)
+        let sets = sets.filter_map(|(index, transition)| Some((index, transition.for_each()?)));
+        let arms = sets.map(|(index, set)| {
+            let (wanted, subjects) = (&set.fact, if set.kept { "__value" } else { "__subjects" });
+            let subjects = Ident::new(subjects, Span::call_site());
+            quote!(#index => #subjects(t.#wanted(&__decode(facts)?, resource)),)
+        });
+        quote!(#(#arms)*)
     }
 
     /// One arm for each transition that has such a method: how it is called, and its name.

@@ -1,7 +1,7 @@
 //! The state diagram for the type's page. Invariant: it is drawn from the same model that the code is written from.
 
 use durable_fsm_graph::{
-    Contract, Fact, ForEach, Graph, Kind as GraphKind, Rest, Retry, State, Transition, Undo as GraphUndo, svg,
+    Contract, End, Fact, ForEach, Graph, Kind as GraphKind, Rest, Retry, State, Transition, Undo as GraphUndo, svg,
 };
 use syn::ext::IdentExt as _;
 
@@ -85,14 +85,18 @@ impl Expansion<'_> {
             .map(|(it, (name, guard, text))| Transition {
                 name,
                 from: it.from,
-                to: if matches!(it.kind, Kind::Rewind) { &it.back } else { &it.to },
+                to: if it.back.is_empty() { &it.to } else { &it.back },
                 guard: guard.as_deref(),
                 on_delete: false,
+                preempts: false,
                 kind: match &it.kind {
                     Kind::Effect(contract) => GraphKind::Effect(drawn(contract, text)),
                     Kind::NoEffect => GraphKind::NoEffect,
                     Kind::Deferred(contract) => GraphKind::Deferred(drawn(contract, text)),
                     Kind::Rewind => GraphKind::Rewind,
+                    Kind::End { of, cause } => {
+                        GraphKind::End(End { of: *of, cause: *cause, back: !it.back.is_empty() })
+                    }
                     Kind::Waits { within, every } => GraphKind::Waits { every: *every, within: *within },
                 },
             })
@@ -128,10 +132,10 @@ fn drawn<'a>(contract: &'a Declared, text: &'a ContractText) -> Contract<'a> {
         retry: Retry { base: contract.retry.0, max: contract.retry.1 },
         look_first: contract.look_first,
         predecessor: contract.predecessor,
-        for_each: contract
-            .for_each
-            .as_ref()
-            .zip(text.set.as_deref())
-            .map(|(set, fact)| ForEach { fact, order: set.order }),
+        for_each: contract.for_each.as_ref().zip(text.set.as_deref()).map(|(set, fact)| ForEach {
+            fact,
+            kept: set.kept,
+            order: set.order,
+        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{InDoubt, Order, Predecessor, Transport};
+use durable_fsm_graph::{Cause, InDoubt, Order, Predecessor, Transport};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
@@ -78,14 +78,15 @@ impl Expansion<'_> {
 
     fn graph_transition(&self, transition: &Transition) -> TokenStream {
         let name = transition.name.unraw().to_string();
-        let is_rewind = matches!(transition.kind, Kind::Rewind);
-        let (from, to) = (transition.from, if is_rewind { &transition.back } else { &transition.to });
+        let is_back = !transition.back.is_empty();
+        let (from, to) = (transition.from, if is_back { &transition.back } else { &transition.to });
         let guard = option(transition.guard.as_ref().map(|guard| guard.unraw().to_string()));
         let (kind, last) = match &transition.kind {
             Kind::Effect(contract) => (word("effect"), Some(graph_contract(contract))),
             Kind::NoEffect => (word("no_effect"), None),
             Kind::Deferred(contract) => (word("deferred"), Some(graph_contract(contract))),
             Kind::Rewind => (word("rewind"), None),
+            Kind::End { of, cause } => return graph_end(&name, from, to, *of, is_back, *cause),
             Kind::Waits { within, every } => {
                 let [within, every] = [within, every].map(|time| match time.map(millis) {
                     Some(time) => quote!(Some(#time)),
@@ -96,8 +97,23 @@ impl Expansion<'_> {
         };
         let last = last.map(|last| quote!(, #last));
         let on_delete = transition.on_delete.then(|| quote!(.on_delete()));
-        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #on_delete)
+        let preempts = transition.preempts.then(|| quote!(.preempts()));
+        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #on_delete #preempts)
     }
+}
+
+fn graph_end(name: &str, from: usize, to: &[usize], of: usize, back: bool, cause: Cause) -> TokenStream {
+    let (kind, limits) = match cause {
+        Cause::Rejected => ("rejected", None),
+        Cause::Overdue => ("overdue", None),
+        Cause::Exhausted { attempts, give_up_after } => {
+            let attempts = attempts.map_or_else(|| quote!(None), |attempts| quote!(Some(#attempts)));
+            let after = give_up_after.map(millis).map_or_else(|| quote!(None), |after| quote!(Some(#after)));
+            ("exhausted", Some(quote!(, #attempts, #after)))
+        }
+    };
+    let kind = word(kind);
+    quote!(#kind(#name, #from, &[#(#to),*], #of, #back #limits))
 }
 
 fn graph_contract(contract: &Contract) -> TokenStream {
@@ -125,7 +141,11 @@ fn graph_contract(contract: &Contract) -> TokenStream {
     });
     let set = contract.for_each.as_ref().map(|set| {
         let fact = set.fact.unraw().to_string();
-        let order = word(if set.order == Order::UndoFirst { "undo_first" } else { "make_first" });
+        let order = word(match set.order {
+            _ if set.kept => "keep",
+            Order::UndoFirst => "undo_first",
+            Order::MakeFirst => "make_first",
+        });
         quote!(.#order(#fact))
     });
     quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #once #retained #set)

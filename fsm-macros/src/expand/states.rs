@@ -8,6 +8,7 @@ use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::Expansion;
+use crate::model::Kind;
 use crate::names::{pascal, snake};
 use crate::parse::{FactDecl, StateDecl};
 
@@ -150,6 +151,7 @@ impl Expansion<'_> {
     pub(super) fn read(&self, fact: &FactDecl) -> TokenStream {
         let (ty, key) = (&fact.ty, fact.ident.unraw().to_string());
         match &fact.each {
+            Some((value, _)) if fact.kept => quote_spanned!(ty.span()=> __Facts::kept::<#value>(facts, #key)?),
             Some((subject, member)) => quote_spanned!(ty.span()=> __Facts::each::<#subject, #member>(facts, #key)?),
             None if self.model.has_default(&key) => {
                 quote_spanned!(ty.span()=> __Facts::or_default::<#ty>(facts, #key)?)
@@ -207,7 +209,9 @@ impl Expansion<'_> {
         let mut targets: Vec<usize> =
             if self.stub.is_some() { (0..self.model.states().len()).collect() } else { Vec::new() };
         targets.retain(|to| !self.begins(from) || snake(&self.model.states()[*to].ident) != "start");
-        for transition in self.model.transitions.iter().filter(|it| it.places.contains(&from)) {
+        // What leads to a bad end is no method of the author's.
+        let steps = self.model.transitions.iter().filter(|it| !matches!(it.kind, Kind::End { .. }));
+        for transition in steps.filter(|it| it.places.contains(&from)) {
             for to in &transition.to {
                 if !targets.contains(to) {
                     targets.push(*to);
@@ -244,7 +248,7 @@ impl Expansion<'_> {
             let from = (!carried.is_empty()).then(|| quote!(let __from = self.#made.into_inner();));
             // A set begins empty, and what has a default with that.
             let begun = begun.into_iter().map(|fact| {
-                let (ident, is_set) = (&fact.ident, fact.each.is_some());
+                let (ident, is_set) = (&fact.ident, fact.each.is_some() && !fact.kept);
                 if is_set { quote!(#ident: __Each::new()) } else { quote!(#ident: __Default::default()) }
             });
             let doc = format!("The step to [`{}`].", ident.unraw());

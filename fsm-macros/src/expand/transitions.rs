@@ -84,6 +84,9 @@ impl Expansion<'_> {
         let starts = self.starts(&transition.places);
         let attempt = self.item("Attempt");
         let unknown = &self.stub;
+        if matches!(transition.kind, Kind::End { .. }) {
+            return Vec::new();
+        }
         if matches!(transition.kind, Kind::Rewind) {
             let mut methods = Vec::new();
             self.guards_of(index, &mut methods);
@@ -97,12 +100,13 @@ impl Expansion<'_> {
         };
         let subject = transition.for_each().map(|set| {
             let subject = &set.subject;
-            quote!(at: &#from, subject: &#subject, attempt: &#attempt)
+            let name = format_ident!("{}", if set.kept { "value" } else { "subject" });
+            quote!(at: &#from, #name: &#subject, attempt: &#attempt)
         });
         let start = subject.clone().unwrap_or_else(|| quote!(from: #from, attempt: &#attempt));
         let (output, answer) = match &transition.kind {
             _ if transition.loose => (quote!(#unknown), Answer::Value),
-            Kind::Effect(_) | Kind::Rewind => (next.clone(), Answer::Future),
+            Kind::Effect(_) | Kind::Rewind | Kind::End { .. } => (next.clone(), Answer::Future),
             Kind::NoEffect | Kind::Deferred(_) => (next.clone(), Answer::Result(self.without_effect(transition))),
             Kind::Waits { .. } => (quote!(#fsm::Wait<#next>), Answer::Future),
         };
@@ -112,8 +116,9 @@ impl Expansion<'_> {
             Kind::Deferred(_) => {
                 format!("The step from {starts}; it touches nothing outside the record until it is undone.")
             }
+            Kind::Effect(_) if transition.is_kept() => format!("Makes this the value, in {starts}."),
             Kind::Effect(_) if transition.for_each().is_some() => format!("Makes one member of the set, in {starts}."),
-            Kind::Effect(_) | Kind::Rewind => format!("The step from {starts}."),
+            Kind::Effect(_) | Kind::Rewind | Kind::End { .. } => format!("The step from {starts}."),
         };
         add(transition.name.clone(), Role::Run, start.clone(), output, answer, doc);
         let Some(contract) = transition.contract() else {
@@ -160,13 +165,20 @@ impl Expansion<'_> {
         if let Some(set) = &contract.for_each {
             let resource = &self.model.declaration.resource;
             let subject = &set.subject;
+            let (output, doc) = if set.kept {
+                (quote!(#subject), format!("What the value is to be; `{name}` runs when it is another."))
+            } else {
+                let doc = format!("The members that the set is to have; `{name}` runs for those that are missing.");
+                (quote!(::std::collections::BTreeSet<#subject>), doc)
+            };
+            let arguments = quote!(at: &#from, resource: &#resource);
             methods.push(Method {
                 name: set.fact.clone(),
                 role: Role::Wanted,
-                arguments: quote!(at: &#from, resource: &#resource),
-                output: quote!(::std::collections::BTreeSet<#subject>),
+                arguments,
+                output,
                 answer: Answer::Value,
-                doc: format!("The members that the set is to have; `{name}` runs for those that are missing."),
+                doc,
             });
         }
         methods

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{InDoubt, Order, Predecessor, Transport};
+use durable_fsm_graph::{Cause, InDoubt, Order, Predecessor, Transport};
 use syn::ext::IdentExt as _;
 use syn::{Ident, Type};
 
@@ -22,6 +22,11 @@ pub(crate) enum Kind {
     },
     /// Back to the mark of a state, without a method.
     Rewind,
+    /// Where another transition ends that cannot go on.
+    End {
+        of: usize,
+        cause: Cause,
+    },
 }
 
 /// What is declared about an effect.
@@ -53,6 +58,8 @@ pub(crate) struct ForEach {
     pub(crate) subject: Type,
     pub(crate) member: Type,
     pub(crate) order: Order,
+    /// It is one value.
+    pub(crate) kept: bool,
     /// The fact is not a set of this state, so the types are unknown.
     pub(crate) broken: bool,
 }
@@ -93,6 +100,7 @@ pub(super) fn kind(
             &typed.retain_when,
             &typed.abort,
             &typed.for_each,
+            &typed.keep,
             &typed.order,
             &typed.predecessor,
             &typed.transport,
@@ -204,7 +212,8 @@ pub(super) fn kind(
             format!("`retain_when` says when what `{name}` made is left behind instead of being undone, and it has no undo method: remove this, or say `undo = method_name`"),
         );
     }
-    let for_each = typed.for_each.as_ref().and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
+    keeps(name, in_doubt, typed, errors);
+    let for_each = typed.kept_fact().and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
     let defaults = &declaration.defaults;
     let contract = Contract {
         in_doubt,
@@ -240,7 +249,7 @@ pub(super) fn kind(
 /// `no_effect` with an undo.
 fn deferred(undo: &Ident, declaration: &Declaration, typed: &TransitionDecl, errors: &mut Errors) -> (Kind, bool) {
     let name = &typed.name;
-    let words = [&typed.abort, &typed.for_each, &typed.order, &typed.predecessor];
+    let words = [&typed.abort, &typed.for_each, &typed.keep, &typed.order, &typed.predecessor];
     let other = words.into_iter().flatten().map(Ident::span).chain(typed.look_first.as_ref().map(syn::LitBool::span));
     if let Some(span) = other.chain(typed.within.map(|(_, span)| span)).next() {
         errors.at(
@@ -272,6 +281,7 @@ fn rewinds(name: &Ident, rewind: proc_macro2::Span, typed: &TransitionDecl, erro
         &typed.retain_when,
         &typed.abort,
         &typed.for_each,
+        &typed.keep,
         &typed.order,
         &typed.predecessor,
         &typed.transport,
@@ -294,6 +304,32 @@ fn rewinds(name: &Ident, rewind: proc_macro2::Span, typed: &TransitionDecl, erro
         );
     }
     (Kind::Rewind, false)
+}
+
+/// What a kept value cannot say.
+fn keeps(name: &Ident, in_doubt: InDoubt, typed: &TransitionDecl, errors: &mut Errors) {
+    let Some(keep) = &typed.keep else { return };
+    if let Some(for_each) = &typed.for_each {
+        errors.at(
+            for_each.span(),
+            format!("`{name}` keeps the value `{keep}` already; a set needs a transition of its own: remove one"),
+        );
+    }
+    if let (Some(value), false) = (&typed.in_doubt, in_doubt == InDoubt::Repeat) {
+        errors.at(
+            value.span(),
+            format!("the value `{keep}` is sent again until it is confirmed, so it can only say `in_doubt = repeat`; what must not be sent twice is a step of its own"),
+        );
+    }
+    if let Some(abort) = &typed.abort {
+        errors.at(abort.span(), format!("the value `{keep}` makes nothing that could be removed: remove this"));
+    }
+    if let Some(undo) = typed.undo.as_ref().filter(|undo| *undo != "none") {
+        errors.at(
+            undo.span(),
+            format!("the value `{keep}` makes nothing, so say `undo = none`; if something has to happen to it on deletion, list a step `-> …, no_effect, undo = {undo}` before it"),
+        );
+    }
 }
 
 fn in_doubt(typed: &TransitionDecl, loose: bool, errors: &mut Errors) -> InDoubt {
@@ -326,22 +362,36 @@ fn for_each(state: &StateDecl, fact: &Ident, typed: &TransitionDecl, errors: &mu
         }
         None => Order::MakeFirst,
     };
+    let (kept, ty) = if typed.for_each.is_none() { (true, "Kept<Value>") } else { (false, "Each<Subject, Made>") };
     let found = state.facts.iter().find(|it| it.ident == *fact).or_else(|| {
         let names: Vec<String> = state.facts.iter().map(|it| it.ident.unraw().to_string()).collect();
         let meant = suggest::nearest(&fact.to_string(), names.iter().map(String::as_str));
         let hint = match meant {
             Some(meant) => format!(": did you mean `{meant}`?"),
-            None => format!("; declare `{fact}: Each<Subject, Made>` on this state"),
+            None => format!("; declare `{fact}: {ty}` on this state"),
         };
         errors.at(fact.span(), format!("{} has no fact `{fact}`{hint}", state.ident));
         state.facts.iter().find(|it| meant.is_some_and(|meant| it.ident.unraw() == meant))
     });
     if let Some(found) = found.filter(|it| it.each.is_none()) {
-        errors.at(fact.span(), format!("`{}` is not a set; give it the type `Each<Subject, Made>`", found.ident));
+        let what = if kept { "no kept value" } else { "not a set" };
+        errors.at(fact.span(), format!("`{}` is {what}; give it the type `{ty}`", found.ident));
+    } else if let Some(found) = found.filter(|it| it.kept != kept) {
+        let (is, key) = if found.kept { ("one value", "keep") } else { ("a set", "for_each") };
+        errors.at(fact.span(), format!("`{0}` is {is}: write `{key} = {0}`", found.ident));
     }
     let fact = found.map_or(fact, |it| &it.ident).clone();
     let types = found.and_then(|it| it.each.clone());
     let broken = types.is_none();
     let (subject, member) = types.unwrap_or_else(|| (syn::parse_quote!(()), syn::parse_quote!(())));
-    Some(ForEach { fact, subject, member, order, broken })
+    Some(ForEach { fact, subject, member, order, kept, broken })
+}
+
+/// Why what keeps a set or a value has no guard.
+pub(super) fn no_guard(kept: bool) -> &'static str {
+    if kept {
+        "a `keep` transition has no guard: its wanted value says when it runs"
+    } else {
+        "a `for_each` transition has no guard: its wanted set says when it runs"
+    }
 }

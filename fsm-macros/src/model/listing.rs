@@ -3,7 +3,7 @@
 
 use syn::Ident;
 
-use super::{Kind, Model, Transition};
+use super::{Kind, Model, Transition, contract};
 use crate::errors::Errors;
 use crate::suggest;
 
@@ -43,6 +43,7 @@ impl Model {
                 back: Vec::new(),
                 guard: when,
                 on_delete: false,
+                preempts: false,
                 kind: Kind::NoEffect,
                 loose: true,
             });
@@ -64,7 +65,7 @@ impl Model {
         }
         if let Some(guard) = when {
             if self.transitions[index].for_each().is_some() {
-                errors.at(guard.span(), "a `for_each` transition has no guard: its wanted set says when it runs");
+                errors.at(guard.span(), contract::no_guard(self.transitions[index].is_kept()));
             } else {
                 self.guards.insert((place, index), guard);
             }

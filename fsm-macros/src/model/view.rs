@@ -35,7 +35,7 @@ impl Model {
 
     /// Whether some method is given the view. A rewind has a guard alone.
     fn is_seen(&self, transition: usize) -> bool {
-        let is_rewind = matches!(self.transitions[transition].kind, Kind::Rewind);
+        let is_rewind = matches!(self.transitions[transition].kind, Kind::Rewind | Kind::End { .. });
         !is_rewind || self.guards_of(transition).iter().any(|(_, places)| places.len() > 1)
     }
 

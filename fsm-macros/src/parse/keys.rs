@@ -117,6 +117,19 @@ pub(super) fn text(key: &Ident, value: Option<ParseStream<'_>>, example: &str) -
     }
 }
 
+/// How many times, at least once.
+pub(super) fn count(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<(u32, proc_macro2::Span)> {
+    let value = self::value(key, value)?;
+    let number = match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse::<u32>().ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| *number > 0)
+        .map(|number| (number, key.span()))
+        .ok_or_else(|| syn::Error::new(value.span(), format!("`{key}` takes a whole number from 1")))
+}
+
 /// A version.
 pub(super) fn number(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<(u32, proc_macro2::Span)> {
     let value = self::value(key, value)?;

@@ -21,6 +21,7 @@ pub(crate) struct TransitionDecl {
     pub(crate) abort: Option<Ident>,
     pub(crate) when: Option<Ident>,
     pub(crate) for_each: Option<Ident>,
+    pub(crate) keep: Option<Ident>,
     pub(crate) order: Option<Ident>,
     pub(crate) predecessor: Option<Ident>,
     pub(crate) transport: Option<Ident>,
@@ -29,24 +30,31 @@ pub(crate) struct TransitionDecl {
     pub(crate) within: Option<(Duration, Span)>,
     pub(crate) every: Option<(Duration, Span)>,
     pub(crate) retry: Option<(Duration, Duration)>,
+    pub(crate) rejected: Option<EndDecl>,
+    pub(crate) exhausted: Option<EndDecl>,
+    pub(crate) overdue: Option<EndDecl>,
+    pub(crate) attempts: Option<(u32, Span)>,
+    pub(crate) give_up_after: Option<(Duration, Span)>,
     pub(crate) look_first: Option<LitBool>,
     pub(crate) no_effect: Option<Span>,
     pub(crate) waits: Option<Span>,
     pub(crate) rewind: Option<Span>,
     pub(crate) on_delete: Option<Span>,
+    pub(crate) preempts: Option<Span>,
     /// A key was not understood; what it stands for is not missed too.
     pub(crate) broken: bool,
     /// The keys, as they were typed.
     pub(crate) keys: Vec<Ident>,
 }
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 26] = [
     "in_doubt",
     "undo",
     "retain_when",
     "abort",
     "when",
     "for_each",
+    "keep",
     "order",
     "predecessor",
     "transport",
@@ -55,12 +63,48 @@ const KEYS: [&str; 19] = [
     "within",
     "every",
     "retry",
+    "rejected",
+    "exhausted",
+    "overdue",
+    "attempts",
+    "give_up_after",
     "look_first",
     "no_effect",
     "waits",
     "rewind",
     "on_delete",
+    "preempts",
 ];
+
+/// Where a transition ends that cannot go on: a state, or the mark of one.
+pub(crate) struct EndDecl {
+    pub(crate) key: Ident,
+    pub(crate) target: Ident,
+    pub(crate) back: bool,
+}
+
+impl EndDecl {
+    fn read(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Self> {
+        let value = keys::value(key, value)?;
+        let name = |value: &Expr| match value {
+            Expr::Path(path) => path.path.get_ident().cloned(),
+            _ => None,
+        };
+        let (target, back) = match &value {
+            Expr::Call(call) if name(&call.func).is_some_and(|name| name == "rewind") => {
+                (call.args.first().filter(|_| call.args.len() == 1).and_then(name), true)
+            }
+            value => (name(value), false),
+        };
+        let wrong = || {
+            let text = format!(
+                "`{key}` takes a state, as in `{key} = Failed`, or the mark of one, as in `{key} = rewind(Requested)`"
+            );
+            syn::Error::new(syn::spanned::Spanned::span(&value), text)
+        };
+        Ok(Self { key: key.clone(), target: target.ok_or_else(wrong)?, back })
+    }
+}
 
 /// A transition with the mistakes in its keys.
 pub(super) struct Parsed {
@@ -102,6 +146,7 @@ impl TransitionDecl {
             abort: None,
             when: None,
             for_each: None,
+            keep: None,
             order: None,
             predecessor: None,
             transport: None,
@@ -110,18 +155,29 @@ impl TransitionDecl {
             within: None,
             every: None,
             retry: None,
+            rejected: None,
+            exhausted: None,
+            overdue: None,
+            attempts: None,
+            give_up_after: None,
             look_first: None,
             no_effect: None,
             waits: None,
             rewind: None,
             on_delete: None,
+            preempts: None,
             broken: false,
         }
     }
 
     /// Whether it says where it leads or what it keeps, so that other states can list it by its name.
     pub(crate) fn declares(&self) -> bool {
-        !self.targets.is_empty() || self.for_each.is_some()
+        !self.targets.is_empty() || self.kept_fact().is_some()
+    }
+
+    /// The set or the value that it keeps.
+    pub(crate) fn kept_fact(&self) -> Option<&Ident> {
+        self.for_each.as_ref().or(self.keep.as_ref())
     }
 
     /// Whether it says nothing but its name and a guard.
@@ -148,12 +204,14 @@ impl TransitionDecl {
             "waits" => flag(key, value).and_then(|()| once(key, &mut self.waits, key.span())),
             "rewind" => flag(key, value).and_then(|()| once(key, &mut self.rewind, key.span())),
             "on_delete" => flag(key, value).and_then(|()| once(key, &mut self.on_delete, key.span())),
+            "preempts" => flag(key, value).and_then(|()| once(key, &mut self.preempts, key.span())),
             "in_doubt" => once(key, &mut self.in_doubt, word(key, value)?),
             "undo" => once(key, &mut self.undo, word(key, value)?),
             "retain_when" => once(key, &mut self.retain_when, word(key, value)?),
             "abort" => once(key, &mut self.abort, word(key, value)?),
             "when" => once(key, &mut self.when, word(key, value)?),
             "for_each" => once(key, &mut self.for_each, word(key, value)?),
+            "keep" => once(key, &mut self.keep, word(key, value)?),
             "order" => once(key, &mut self.order, word(key, value)?),
             "predecessor" => once(key, &mut self.predecessor, word(key, value)?),
             "transport" => once(key, &mut self.transport, keys::transport(word(key, value)?)?),
@@ -161,6 +219,13 @@ impl TransitionDecl {
             "settle" => once(key, &mut self.settle, span::duration(&text(key, value, "30s")?)?),
             "within" => once(key, &mut self.within, (span::duration(&text(key, value, "10m")?)?, key.span())),
             "every" => once(key, &mut self.every, (span::interval(&text(key, value, "30s")?)?, key.span())),
+            "rejected" => once(key, &mut self.rejected, EndDecl::read(key, value)?),
+            "exhausted" => once(key, &mut self.exhausted, EndDecl::read(key, value)?),
+            "overdue" => once(key, &mut self.overdue, EndDecl::read(key, value)?),
+            "attempts" => once(key, &mut self.attempts, keys::count(key, value)?),
+            "give_up_after" => {
+                once(key, &mut self.give_up_after, (span::duration(&text(key, value, "30m")?)?, key.span()))
+            }
             "retry" => once(key, &mut self.retry, span::range(&text(key, value, "1s..5m")?)?),
             "look_first" => match keys::value(key, value)? {
                 Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => once(key, &mut self.look_first, value),

@@ -71,7 +71,7 @@ fn edges(model: &Model, errors: &mut Errors) {
                     "{} is a leaving state, and all its steps are those of a deletion: remove `on_delete`",
                     from.ident
                 )
-            } else if matches!(transition.kind, Kind::Rewind) {
+            } else if !transition.back.is_empty() {
                 format!("`{name}` would go back from {}: a deletion is not taken back; remove this", from.ident)
             } else if let Some(other) = to.find(|state| state.leaving.is_none()) {
                 format!(

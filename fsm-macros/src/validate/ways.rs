@@ -5,12 +5,12 @@ use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 
 use crate::errors::Errors;
-use crate::model::{Kind, Model, Transition, Undo};
+use crate::model::{Model, Transition, Undo};
 
 pub(super) fn validate(model: &Model, errors: &mut Errors) {
     for (index, transition) in model.transitions.iter().enumerate() {
         sent_again(model, transition, errors);
-        if matches!(transition.kind, Kind::Rewind) {
+        if !transition.back.is_empty() {
             for from in &transition.places {
                 goes_back(model, transition, *from, model.span(*from, index), errors);
             }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::effects::{MOST_UNSETTLED, unsettled};
 use super::{Change, Made};
 use crate::record::event::Illegal;
+use crate::record::failure::digest_of;
 use crate::record::life::written_order;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Spec, Stamp, Unconfirmed};
 use crate::{Class, Facts};
@@ -47,14 +48,22 @@ impl Change<'_, '_> {
         let live = self.record.effect(&transition, subject.as_deref());
         let forward = self.record.direction.is_forward();
         let now = self.record.seq + 1;
+        // Its spec stands with the unconfirmed step, and is not written twice.
         let continued = |step: &Unconfirmed, order| Sent {
             life: step.life,
             order,
             attempt: step.attempt.saturating_add(1),
             in_doubt: step.in_doubt,
-            spec: step.spec.clone(),
+            spec: None,
         };
         let sent = match action {
+            Action::Run if forward && contract.for_each.is_some_and(|set| set.kept) => {
+                if !self.stands_here(&transition) {
+                    return self.illegal(format!("`{transition}` does not start at {}", self.record.state));
+                }
+                let (attempt, in_doubt) = self.next_round(&transition);
+                Sent { life: now, order: now, attempt, in_doubt, spec }
+            }
             Action::Run if forward => {
                 if !self.stands_here(&transition) {
                     return self.illegal(format!(
@@ -68,8 +77,9 @@ impl Change<'_, '_> {
                     return self
                         .illegal(format!("what `{transition}` made lives, and is undone before it is made again"));
                 }
-                match live.filter(|_| contract.undo == Undo::Retain) {
-                    // What is left behind is still there after a roll-back: it is the same thing.
+                let digest = spec.as_ref().map(|spec| digest_of(spec));
+                match live.filter(|live| contract.undo == Undo::Retain && live.spec == digest) {
+                    // What is left behind is still there after a roll-back: for the same spec it is the same thing.
                     Some(live) => Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec },
                     // What is in doubt is taken up again, with its own spec. Otherwise the same spec continues the last life, and no older one: a
                     // provider that remembers keys would answer for that from memory, whatever it has now.
@@ -99,13 +109,17 @@ impl Change<'_, '_> {
             }
             Action::Undo => match live {
                 Some(live) if !forward || contract.for_each.is_some() => {
-                    Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec: None }
+                    // One that was put aside may have been carried out.
+                    let failed = self.record.retrying(&transition, subject.as_deref()).map(|it| it.retry.count);
+                    let attempt = failed.unwrap_or_default().saturating_add(1);
+                    Sent { life: live.life, order: live.order(), attempt, in_doubt: failed.is_some(), spec: None }
                 }
                 Some(_) => return self.illegal("the machine goes forward"),
                 None => return self.illegal(format!("`{transition}` is not live")),
             },
         };
         self.unblock();
+        self.take_up(&transition, subject.as_deref());
         if action == Action::Run {
             self.record.undone.retain(|undone| !is_it(&undone.transition, &undone.subject));
         }
@@ -138,7 +152,9 @@ impl Change<'_, '_> {
         if intent.in_doubt {
             return self.illegal("an earlier attempt may have taken effect");
         }
-        self.record.intent = None;
+        if let Some(intent) = self.record.intent.take() {
+            self.put_back(&intent);
+        }
         self.end_doubt();
         Ok(())
     }
@@ -150,7 +166,11 @@ impl Change<'_, '_> {
             Action::Run if forward => {
                 intent.in_doubt = false;
                 let intent = intent.clone();
+                let spec = self.record.spec_of(&intent).cloned();
                 self.forget_unconfirmed(intent.of());
+                if let Some(open) = &mut self.record.intent {
+                    open.spec = spec;
+                }
             }
             Action::Run => {
                 let intent = self.take_intent(Action::Run)?;
@@ -195,6 +215,9 @@ impl Change<'_, '_> {
         };
         let mut made = Facts::default();
         if self.record.direction.is_forward() {
+            if for_each.kept {
+                self.end_round(&intent, !found && !intent.in_doubt && contract.is_delivered_once());
+            }
             self.record.facts.set_member(for_each.fact, &subject, value);
         } else {
             // The set may hold what another life has made for this subject: what is made now is known to its undo alone.
@@ -245,11 +268,17 @@ impl Change<'_, '_> {
             intent.in_doubt |= class == Class::Unknown;
             (intent.transition.clone(), intent.action, doubted)
         };
+        let spec = self.record.intent.as_ref().and_then(|intent| self.record.spec_of(intent)).cloned();
         let what = match action {
             Action::Run => format!("`{name}`"),
             Action::Undo => format!("the undo of `{name}`"),
             Action::Abort => format!("the abort of `{name}`"),
         };
+        let makes_way = self.record.intent.as_ref().is_some_and(|intent| self.makes_way(intent, class));
+        if makes_way {
+            self.count_failure(class, error, at, after);
+            return self.put_aside(true, class, at, generation);
+        }
         // What did not happen leaves no intent, unless an earlier attempt left a doubt: that is not for a later one to say.
         let certain = class != Class::Unknown && !doubted;
         match action {
@@ -272,6 +301,12 @@ impl Change<'_, '_> {
             Action::Run | Action::Undo | Action::Abort => {}
         }
         self.count_failure(class, error.clone(), at, after);
+        if action == Action::Run
+            && let Some(end) = self.end_of(&name, class, at)
+        {
+            let failure = self.failure(&name, class, at, generation, spec.as_ref());
+            return self.give_up(end, failure, after);
+        }
         self.stop_at(class, &what, &error, at, after, generation);
         if class == Class::Rejected && certain && action == Action::Run {
             self.go_back_if_declared(&name, &error);
@@ -346,6 +381,12 @@ impl Change<'_, '_> {
         after: std::time::Duration,
         generation: u64,
     ) -> Result<(), Illegal> {
+        let spec = self.record.intent.as_ref().and_then(|intent| self.record.spec_of(intent)).cloned();
+        let open = self.record.intent.as_ref().filter(|intent| intent.transition == transition);
+        if open.is_some_and(|intent| intent.action == Action::Run && self.makes_way(intent, class)) {
+            self.count_failure(class, error, at, after);
+            return self.put_aside(false, class, at, generation);
+        }
         if self.record.intent.as_ref().is_some_and(|intent| !intent.in_doubt && intent.action == Action::Run) {
             let intent = self.take_intent(Action::Run)?;
             // An attempt that continues a life which was sent before stays unconfirmed.
@@ -353,6 +394,11 @@ impl Change<'_, '_> {
             debug_assert!(intent.attempt == 1 || self.record.unconfirmed.iter().any(is_it), "{intent:?}");
         }
         self.count_failure(class, error.clone(), at, after);
+        let is_undo = self.record.intent.as_ref().is_some_and(|intent| intent.action != Action::Run);
+        if let Some(end) = self.end_of(transition, class, at).filter(|_| !is_undo) {
+            let failure = self.failure(transition, class, at, generation, spec.as_ref());
+            return self.give_up(end, failure, after);
+        }
         self.stop_at(class, &format!("`{transition}`"), &error, at, after, generation);
         if class == Class::Rejected && self.record.intent.is_none() {
             self.go_back_if_declared(transition, &error);

@@ -1,12 +1,13 @@
 //! Going back, and what operators decide. Invariant: nothing leaves the list of live effects but what was undone.
 
-use durable_fsm_graph::{Kind, Undo};
+use durable_fsm_graph::Undo;
 
 use super::direction::begins_leaving;
 use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
 use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
+use crate::record::failure::digest_of;
 use crate::record::{Action, Direction, Effect, Held, HeldReason, Life, Stamp, Unconfirmed};
 
 impl Change<'_, '_> {
@@ -14,6 +15,7 @@ impl Change<'_, '_> {
     pub(super) fn set_aside(&mut self, aborting: bool) -> Result<(), Illegal> {
         let mut intent = self.take_intent(Action::Run)?;
         intent.in_doubt = true;
+        self.put_back(&intent);
         self.keep_unconfirmed(intent);
         if let Some(step) = self.record.unconfirmed.last_mut() {
             step.aborting = aborting;
@@ -44,6 +46,7 @@ impl Change<'_, '_> {
         self.record.held = None;
         self.record.blocked = None;
         self.record.retry = None;
+        self.record.retrying.clear();
         self.forget_refused();
         let line = match direction {
             Direction::Leaving => "leaving",
@@ -63,6 +66,7 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{transition}` has an undo"));
         }
         self.record.facts.remove_member(for_each.fact, subject);
+        self.forget_retrying(transition, Some(subject));
         Ok(())
     }
 
@@ -77,9 +81,10 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{}` has an undo, and has to be resolved", life.transition));
         }
         let sent = found.is_some();
+        let spec = found.and_then(|step| step.spec.as_ref()).map(|spec| digest_of(spec));
         // What is left behind on purpose is listed, also when nobody knows whether it is there: a duplicate of what was refused may make it.
         if sent && *undo == Undo::Retain {
-            self.retain_doubted(life);
+            self.retain_doubted(life, spec);
         }
         self.forget_unconfirmed(life);
         Ok(())
@@ -108,6 +113,7 @@ impl Change<'_, '_> {
         self.record.facts = Facts::default();
         self.record.marks.clear();
         self.record.undone.clear();
+        self.record.retrying.clear();
         self.note(at, "rolled back");
         Ok(())
     }
@@ -117,7 +123,7 @@ impl Change<'_, '_> {
         let here = self.graph.state(&self.record.state).map(|(_, state)| state.transitions).unwrap_or_default();
         let rewinds = here.iter().filter_map(|index| self.graph.transitions.get(*index));
         let names = |state: &usize| self.graph.states.get(*state).is_some_and(|state| state.name == to);
-        rewinds.into_iter().any(|step| step.kind == Kind::Rewind && step.to.iter().any(names))
+        rewinds.into_iter().any(|step| step.goes_back() && step.to.iter().any(names))
     }
 
     /// The machine is at a mark again: what was recorded since is forgotten, what was overwritten has its old value.
@@ -162,7 +168,8 @@ impl Change<'_, '_> {
             return self.illegal(format!("it is meant for `{transition}`, and {found} is under way"));
         }
         let in_doubt = self.record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
-        let is_stopped = self.record.held.is_some() || self.record.blocked.is_some() || self.record.retry.is_some();
+        let is_stopped =
+            self.record.held.is_some() || self.record.blocked.is_some() || self.record.next_retry().is_some();
         if !is_stopped && resolution != Resolution::Waive {
             return self.illegal("nothing is held, blocked or waiting to be tried again");
         }
@@ -176,6 +183,7 @@ impl Change<'_, '_> {
         }
         let held = held.map(|held| held.reason);
         self.record.retry = None;
+        self.hurry();
         self.note(at, "resolved by an operator");
         match resolution {
             Resolution::Retry => Ok(()),

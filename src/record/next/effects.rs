@@ -1,9 +1,10 @@
 //! The lists that a record keeps: live effects, unconfirmed steps, failures, history. Invariant: the undo of a live effect can read every fact as
 //! it was when the effect was made.
 
-use durable_fsm_graph::{Contract, Graph, Kind, Rest, Undo};
+use durable_fsm_graph::{Cause, Contract, End, Graph, Kind, Rest, Transition, Undo};
 
 use super::Change;
+use crate::record::failure::digest_of;
 use crate::record::{Effect, HISTORY, HeldReason, Intent, Life, Mark, Record, Refused, Retry, Stamp, Unconfirmed};
 use crate::{Class, Facts};
 
@@ -24,6 +25,7 @@ impl Change<'_, '_> {
         }
         let forward = self.record.direction.is_forward();
         let saved = self.saved_for(intent.of());
+        let spec = self.record.spec_of(intent).filter(|_| contract.undo == Undo::Retain).map(|spec| digest_of(spec));
         let live = self.record.undo.position(intent.of());
         let index = live.unwrap_or_else(|| {
             self.record.undo.insert(Effect {
@@ -33,12 +35,14 @@ impl Change<'_, '_> {
                 order: intent.order,
                 clean: true,
                 unmaking: false,
+                spec: None,
                 state: None,
                 saved,
             })
         });
         let Some(live) = self.record.undo.amend_at(index) else { return };
         live.state = state;
+        live.spec = spec;
         live.clean &= clean;
         for (name, value) in made.iter() {
             if forward {
@@ -59,13 +63,14 @@ impl Change<'_, '_> {
             order: None,
             clean: true,
             unmaking: false,
+            spec: None,
             state: branch,
             saved: Facts::default(),
         });
     }
 
     /// Lists an effect that is left behind and that may not be there.
-    pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
+    pub(super) fn retain_doubted(&mut self, life: Life<'_>, spec: Option<String>) {
         if self.record.undo.position(life).is_none() {
             let (transition, subject) = (life.transition.to_owned(), life.subject.map(str::to_owned));
             self.record.undo.insert(Effect {
@@ -75,6 +80,7 @@ impl Change<'_, '_> {
                 order: None,
                 clean: false,
                 unmaking: false,
+                spec,
                 state: None,
                 saved: Facts::default(),
             });
@@ -141,7 +147,7 @@ impl Change<'_, '_> {
     /// intent share a write, so the mark is the `seq` before that write.
     fn leave_mark(&mut self, state: &str) {
         let Some((index, _)) = self.graph.state(state) else { return };
-        let mut rewinds = self.graph.transitions.iter().filter(|step| step.kind == Kind::Rewind);
+        let mut rewinds = self.graph.transitions.iter().filter(|step| step.goes_back());
         if rewinds.any(|step| step.to.contains(&index)) {
             self.record.marks.retain(|mark| mark.state != state);
             let (seq, saved, added) = (self.record.seq, Facts::default(), Vec::new());
@@ -215,9 +221,15 @@ impl Change<'_, '_> {
     }
 
     pub(super) fn count_failure(&mut self, class: Class, error: String, at: Stamp, after: std::time::Duration) {
-        let count = self.record.retry.as_ref().map_or(0, |retry| retry.count).saturating_add(1);
-        self.record.retry =
-            Some(Retry { count, since: at, at: at.later(after), class: class.name().to_owned(), error });
+        let before = self.record.retry.as_ref();
+        let count = before.map_or(0, |retry| retry.count).saturating_add(1);
+        let gives_up = |step: &Transition<'_>| {
+            matches!(step.kind, Kind::End(End { cause: Cause::Exhausted { give_up_after: Some(_), .. }, .. }))
+        };
+        let first =
+            before.and_then(|retry| retry.first).or(Some(at)).filter(|_| self.graph.transitions.iter().any(gives_up));
+        let class = class.name().to_owned();
+        self.record.retry = Some(Retry { count, first, since: at, at: at.later(after), class, error });
     }
 
     pub(super) fn note(&mut self, at: Stamp, line: &str) {

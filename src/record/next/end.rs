@@ -1,13 +1,13 @@
 //! How a life ends: it is undone or aborted, at once or after a while, or it stays. Invariant: an entry leaves the record's lists only by the word of
 //! the provider, the machine or an operator, and what stays is listed.
 
-use durable_fsm_graph::{InDoubt, Transport};
+use durable_fsm_graph::{InDoubt, Transport, Undo};
 
 use super::{Change, is_retained};
 use crate::Facts;
 use crate::record::event::Illegal;
 use crate::record::{
-    Action, Effect, Ended, Life, MOST_RETAINED, Retained, RetainedBy, Stamp, Unconfirmed, is_certainly_absent,
+    Action, Effect, Ended, Life, MOST_RETAINED, Retained, RetainedBy, Retrying, Stamp, Unconfirmed, is_certainly_absent,
 };
 
 impl Change<'_, '_> {
@@ -65,6 +65,7 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{}` is not there to be retained", life.transition));
         };
         let (transition, subject) = (life.transition.to_owned(), life.subject.map(str::to_owned));
+        self.forget_retrying(&transition, subject.as_deref());
         self.record.retained.push(Retained { transition, subject, life: life.number, made, in_doubt, by, why, at });
         let surplus = self.record.retained.len().saturating_sub(MOST_RETAINED);
         self.record.retained.drain(..surplus);
@@ -102,6 +103,7 @@ impl Change<'_, '_> {
                 .map(Effect::of)
                 .next()
                 .or_else(|| sent.next())
+                .or_else(|| record.retrying.iter().find_map(|it| self.undone_again(it)))
                 .map(named);
         }
         let goes = |transition: &str, order| record.is_above_mark(graph, transition, order);
@@ -112,6 +114,13 @@ impl Change<'_, '_> {
             (Some(sent), live) if live.is_none_or(|live| sent.order() >= live.order()) => Some(named(sent.of())),
             (_, live) => live.map(|live| named(live.of())),
         }
+    }
+
+    /// The live effect whose undo was put aside.
+    fn undone_again(&self, it: &Retrying) -> Option<Life<'_>> {
+        let live = self.record.effect(&it.transition, it.subject.as_deref())?;
+        let contract = self.contract(&live.transition).ok()?;
+        matches!(contract.undo, Undo::Method(_)).then(|| live.of())
     }
 
     /// What this life has recorded: the own facts of the state that it reached, or what was made for its subject.
@@ -160,6 +169,7 @@ impl Change<'_, '_> {
             self.record.undone.push(Ended { transition, subject, life: life.number });
         }
         self.record.retry = None;
+        self.forget_retrying(life.transition, life.subject);
         self.unblock();
         self.note(at, &format!("undone {}{}", life.transition, of(life.subject)));
     }

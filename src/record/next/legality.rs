@@ -167,6 +167,7 @@ fn a_life_goes_on_only_for_the_same_step_and_spec() {
     assert_eq!(life(&doubted), (5, 3, true), "no other life begins beside one in doubt");
     let open = doubted.intent.as_ref().unwrap();
     assert_eq!(doubted.spec_of(open), Some(&json!(2).into()), "and it is sent with its own spec");
+    assert_eq!(open.spec, None, "which stands with the unconfirmed step, and only there");
     assert_eq!(life(&after(&sent(unconfirmed("keep", 5, false, json!(2))), run("keep"))), (10, 1, false));
     assert_eq!(life(&after(&sent(unconfirmed("make", 5, true, json!(1))), run("keep"))), (10, 1, false));
     let again = refused(&with_member(), intent("add", Some("ann"), Action::Run));
@@ -322,7 +323,8 @@ fn what_a_reply_has_confirmed_is_clean_and_nothing_else_is() {
     };
     assert!(made(&begun(), false));
     assert!(!made(&begun(), true), "it was found, so another request has made it");
-    assert!(!made(&after(&begun(), failed(Class::Unknown)), false), "an earlier request may still land");
+    let again = after(&after(&begun(), failed(Class::Unknown)), intent("add", Some("ann"), Action::Run));
+    assert!(!made(&again, false), "an earlier request may still land");
     let taken = after(&begun(), Event::TakenOver { holder: "h/1.1".to_owned(), deadline: at() });
     assert!(!made(&taken, false));
 }
@@ -426,6 +428,20 @@ fn a_member_is_dropped_only_where_nothing_undoes_it() {
     let listed = after(&begun, Event::Member { value: json!("a"), found: false, at: at() });
     assert_eq!(listed.facts.subjects("names"), ["ann"]);
     assert!(after(&listed, dropped("list")).facts.subjects("names").is_empty());
+}
+
+#[test]
+fn what_is_retained_is_sent_again_under_its_key_for_the_same_spec_alone() {
+    let kept = after(&after(&made(), run("keep")), reached("Kept", "k"));
+    let back = Record { state: "Made1".to_owned(), seq: kept.seq + 5, ..kept };
+    let life = back.undo.iter().find(|it| it.transition == "keep").unwrap().life;
+    let sent = |spec: Value| {
+        let Event::Intended { transition, subject, action, holder, deadline, .. } = run("keep") else { unreachable!() };
+        let spec = Some(spec.into());
+        after(&back, Event::Intended { transition, subject, action, holder, deadline, spec }).intent.unwrap().life
+    };
+    assert_eq!(sent(json!(1)), life, "it is the same thing");
+    assert_eq!(sent(json!(2)), back.seq + 1, "a key that a provider remembers stands for one spec");
 }
 
 #[test]

@@ -146,7 +146,8 @@ impl Covered {
         }
         for to in step.to {
             let edge = format!("{} -> {}", step.name, name(*to));
-            want(edge, self.edges.contains(&(index, Some(*to))), true);
+            // Which faults lead to a bad end depends on its limits.
+            want(edge, self.edges.contains(&(index, Some(*to))), !matches!(step.kind, Kind::End(_)));
         }
         let taken = self.edges.iter().any(|(transition, _)| *transition == index);
         let crossed = |site: Site| self.crossed.get(index).is_some_and(|sites| sites & (1 << site as u16) != 0);

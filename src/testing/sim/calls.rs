@@ -240,7 +240,10 @@ impl SimSteps {
         }
         let (_, state) = graph.state(&record.state)?;
         let sets = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
-        sets.filter_map(|(index, step)| Some((step.name, differs(index, step.for_each()?.fact)?)))
+        // An incomplete set stops what stands below it.
+        let above = sets.take_while(|(index, _)| *index != ask.transition);
+        above
+            .filter_map(|(index, step)| Some((step.name, differs(index, step.for_each()?.fact)?)))
             .find(|(_, (missing, surplus))| missing.is_some() || surplus.is_some())
             .map(|(set, _)| format!("`{name}` is called before the set of `{set}` is complete"))
     }

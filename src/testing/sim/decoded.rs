@@ -137,6 +137,9 @@ fn outline(record: &Record) -> u64 {
     if let Some(it) = &record.retry {
         (it.count, &it.class).hash(&mut hasher);
     }
+    for it in &record.retrying {
+        (&it.transition, &it.subject, it.retry.count, &it.retry.class, it.rejected).hash(&mut hasher);
+    }
     record.held.as_ref().map(|it| it.reason).hash(&mut hasher);
     record.blocked.as_ref().map(|it| (it.reason, it.generation)).hash(&mut hasher);
     hasher.finish()

@@ -46,7 +46,7 @@ impl Core {
         for shelf in &self.shelves {
             shelf(&decoded.known, self.now, &mut hasher);
         }
-        if decoded.record.retry.is_some() || decoded.record.blocked.is_some() {
+        if decoded.record.next_retry().is_some() || decoded.record.blocked.is_some() {
             // Only then does the time of day decide anything.
             self.skew.hash(&mut hasher);
         }

@@ -1,0 +1,140 @@
+//! What a set needs next. Invariant: a member that has to wait lets the others go on, and a set is complete only when nothing of it is left in doubt.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use durable_fsm_graph::{Contract, ForEach, Order, Transition, Undo};
+
+use super::begin::{begin, settle};
+use super::decision::{Decision, Surroundings};
+use super::sets::{Difference, Sets};
+use super::undoing::undo_live;
+use crate::FactError;
+use crate::record::{Effect, Record};
+
+/// The set of one transition, and the record that it is kept in.
+struct Set<'a, 'g> {
+    record: &'a Record,
+    around: &'a Surroundings<'a>,
+    transition: usize,
+    step: &'g Transition<'g>,
+    contract: &'g Contract<'g>,
+}
+
+/// The next thing to do so that the recorded set becomes the wanted one; none if it is complete.
+pub(super) fn next(
+    record: &Record,
+    around: &Surroundings<'_>,
+    sets: &mut Sets,
+    transition: usize,
+    step: &Transition<'_>,
+    contract: &Contract<'_>,
+    for_each: &ForEach<'_>,
+) -> Result<Option<Decision>, FactError> {
+    let Difference { missing, surplus } = sets.difference(record, around.steps, transition, for_each.fact)?;
+    let set = Set { record, around, transition, step, contract };
+    if for_each.order == Order::UndoFirst
+        && let Some(removed) = set.removed(surplus)?
+    {
+        return Ok(Some(removed));
+    }
+    // What is there is taken away only when all that is to take its place has come.
+    if let Some(added) = set.added(missing)? {
+        return Ok(Some(added));
+    }
+    if for_each.kept {
+        return Ok(None);
+    }
+    let removed = if for_each.order == Order::UndoFirst { None } else { set.removed(surplus)? };
+    Ok(first(removed.into_iter().chain(set.settled(missing)?)))
+}
+
+impl Set<'_, '_> {
+    /// What is done next about members that are missing.
+    fn added(&self, missing: &BTreeSet<String>) -> Result<Option<Decision>, FactError> {
+        let Self { record, around, transition, contract, .. } = *self;
+        let waits = self.waiting();
+        let mut found = None;
+        for subject in missing {
+            let is_free = !waits.contains(subject.as_str());
+            let decision = begin(record, around, transition, Some(subject.clone()), contract)?;
+            if is_free || is_act(&decision) {
+                return Ok(Some(decision));
+            }
+            found = first(found.into_iter().chain([decision]));
+        }
+        Ok(found)
+    }
+
+    /// What is done next about members that may exist and are neither there nor missing: each is aborted, or looked for, or made in order to be
+    /// removed.
+    fn settled(&self, missing: &BTreeSet<String>) -> Result<Option<Decision>, FactError> {
+        let Self { record, around, step, .. } = *self;
+        let (name, mut found) = (step.name, None);
+        let doubted = record.unconfirmed.iter().filter(|sent| sent.in_doubt && sent.transition == name);
+        for sent in doubted.filter(|sent| sent.subject.as_ref().is_some_and(|subject| !missing.contains(subject))) {
+            let decision = settle(record, around, sent)?;
+            if is_act(&decision) {
+                return Ok(Some(decision));
+            }
+            found = first(found.into_iter().chain([decision]));
+        }
+        Ok(found)
+    }
+
+    /// What is done next about members that are not wanted.
+    fn removed(&self, surplus: &BTreeSet<String>) -> Result<Option<Decision>, FactError> {
+        // One whose undo has begun goes, whatever is wanted by now.
+        let is_unmade = |it: &&Effect| it.unmaking && it.transition == self.step.name;
+        let unmade = self.record.undo.has_unmaking().then(|| self.record.undo.iter().filter(is_unmade));
+        let unmade = unmade.into_iter().flatten().filter_map(|it| it.subject.as_deref());
+        let mut found = None;
+        for subject in unmade.chain(surplus.iter().map(String::as_str)) {
+            let decision = self.unmake(subject)?;
+            if is_act(&decision) || self.record.retry.is_some() {
+                return Ok(Some(decision));
+            }
+            found = first(found.into_iter().chain([decision]));
+        }
+        Ok(found)
+    }
+
+    fn unmake(&self, subject: &str) -> Result<Decision, FactError> {
+        let Self { record, around, transition, contract, step } = *self;
+        match contract.undo {
+            Undo::None | Undo::Retain => Ok(Decision::Drop { transition, subject: subject.to_owned() }),
+            Undo::Method(_) => {
+                let Some(live) = record.effect(step.name, Some(subject)) else {
+                    return Err(FactError::Missing(format!("{} (the live effect of {subject})", step.name)));
+                };
+                undo_live(record, around, transition, contract, live)
+            }
+        }
+    }
+
+    /// The subjects that may have to wait for something of their own.
+    fn waiting(&self) -> BTreeSet<&str> {
+        let (record, name) = (self.record, self.step.name);
+        let undone = record.undone.iter().filter(|it| it.transition == name).map(|it| &it.subject);
+        let sent = record.unconfirmed.iter().filter(|it| it.transition == name).map(|it| &it.subject);
+        let retrying = record.retrying.iter().filter(|it| it.transition == name).map(|it| &it.subject);
+        undone.chain(sent).chain(retrying).filter_map(Option::as_deref).collect()
+    }
+}
+
+/// Whether something is done, and not waited for.
+fn is_act(decision: &Decision) -> bool {
+    !matches!(decision, Decision::Wait(..) | Decision::Block { .. } | Decision::Hold { .. })
+}
+
+/// What comes first of what several members need: what can be done, then what a person has to look at, then the shortest wait. Blocked is only a set of
+/// which nothing else is left.
+fn first(decisions: impl Iterator<Item = Decision>) -> Option<Decision> {
+    let rank = |decision: &Decision| match decision {
+        Decision::Hold { .. } => (1, Duration::ZERO),
+        Decision::Wait(left, _) => (2, *left),
+        Decision::Block { after, .. } => (3, *after),
+        _ => (0, Duration::ZERO),
+    };
+    decisions.min_by_key(rank)
+}

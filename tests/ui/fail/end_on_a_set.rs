@@ -1,0 +1,19 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::{Each, Fsm};
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    #[transition(add, for_each = members, in_doubt = repeat, undo = remove, rejected = Failed)]
+    Made { members: Each<String, String> },
+    #[fsm(resting, failed)]
+    Failed,
+}
+
+fn main() {}

@@ -211,9 +211,6 @@ pub struct Effect {
     /// Its undo has begun and is not done yet: it is asked again until it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmaking: bool,
-    /// A digest of the spec that it was made with, where nothing undoes it: after a roll-back it is sent again under its key for that spec alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spec: Option<String>,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,

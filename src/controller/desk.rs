@@ -61,6 +61,8 @@ struct Entry<R> {
     file: Option<String>,
     /// Its copy in the store.
     kept: Option<Kept<R>>,
+    /// Whether the source has said if it is wanted. Until then no pass runs: one for a resource that nobody wants would undo it.
+    is_told: bool,
     /// Whether `kept` is what the store has.
     is_known: bool,
     is_running: bool,
@@ -80,6 +82,7 @@ impl<R> Entry<R> {
             wanted: None,
             file: kept.as_ref().and_then(|kept| kept.file.clone()),
             kept,
+            is_told: false,
             is_known: true,
             is_running: false,
             again: false,
@@ -129,7 +132,7 @@ where
             let deleting = kept.deleting;
             let wanted = (!is_listed && !deleting).then(|| kept.resource.clone());
             let goes_on = deleting || wanted.is_some();
-            desk.entries.insert(id.clone(), Entry { wanted, ..Entry::new(Some(kept)) });
+            desk.entries.insert(id.clone(), Entry { wanted, is_told: goes_on, ..Entry::new(Some(kept)) });
             if goes_on {
                 desk.due(&id);
             }
@@ -168,7 +171,7 @@ where
     }
 
     fn begin(&mut self, id: ResourceId) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.is_told) else { return };
         if entry.is_running {
             entry.again = true;
             return;
@@ -277,6 +280,7 @@ where
     fn unwant(&mut self, id: &ResourceId) {
         if let Some(entry) = self.entries.get_mut(id) {
             entry.wanted = None;
+            entry.is_told = true;
             self.due(id);
         }
     }
@@ -285,6 +289,7 @@ where
         let id = resource.id();
         let entry = self.entries.entry(id.clone()).or_insert_with(|| Entry::new(None));
         entry.missing = 0;
+        entry.is_told = true;
         let is_same = |before: &M::Resource| {
             serde_json::to_value(before).ok() == serde_json::to_value(&resource).ok() && entry.file == file
         };
@@ -395,6 +400,7 @@ where
         let kept = entry.kept.as_ref().filter(|kept| !kept.deleting);
         if let (None, Some(kept)) = (&entry.wanted, kept) {
             entry.wanted = Some(kept.resource.clone());
+            entry.is_told = true;
             self.due(id);
         }
     }

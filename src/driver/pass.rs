@@ -348,6 +348,8 @@ impl<'d, P: Probe> Pass<'d, P> {
         match removed {
             Ok(()) | Err(StoreError::Gone) => {
                 self.untold.tell(self.id, self.driver.incarnation(), &self.record);
+                // What was learnt last went with the record.
+                self.learnt.clear();
                 for kept in &self.record.retained {
                     let (transition, subject, why) = (&kept.transition, kept.subject.as_deref(), &kept.why);
                     tracing::info!(machine = %self.id.machine, resource = %self.id.resource, transition, subject, why, "left behind");

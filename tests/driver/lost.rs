@@ -100,3 +100,17 @@ async fn what_is_recorded_is_not_said_to_be_lost() {
     let lines = lines.await;
     assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains("is not recorded")), "{lines:#?}");
 }
+
+/// The last outcome of a deletion is not written: it goes with the record.
+#[tokio::test]
+async fn a_deletion_that_ends_well_says_nothing_of_lost_outcomes() {
+    let lines = logged(async {
+        let bench = Bench::new();
+        assert!(matches!(bench.settle(&thing()).await, Outcome::Resting(_)));
+        let gone = Thing { deleting: true, ..thing() };
+        assert!(matches!(bench.settle(&gone).await, Outcome::Gone));
+    });
+    let lines = lines.await;
+    assert!(lines.iter().any(|line| line.contains("removed")), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains("is not recorded")), "{lines:#?}");
+}

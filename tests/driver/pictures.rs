@@ -168,7 +168,6 @@ fn only_the_arm_of_a_branch_that_is_known_to_be_taken_is_shown() {
         order: None,
         clean: false,
         unmaking: false,
-        spec: None,
         state,
         saved: Facts::default(),
     };

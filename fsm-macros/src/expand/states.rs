@@ -247,10 +247,13 @@ impl Expansion<'_> {
             let carried: Vec<&Ident> = carried.into_iter().map(|fact| &fact.ident).collect();
             let from = (!carried.is_empty()).then(|| quote!(let __from = self.#made.into_inner();));
             // A set begins empty, and what has a default with that.
-            let begun = begun.into_iter().map(|fact| {
-                let (ident, is_set) = (&fact.ident, fact.each.is_some() && !fact.kept);
-                if is_set { quote!(#ident: __Each::new()) } else { quote!(#ident: __Default::default()) }
-            });
+            let begun: Vec<TokenStream> = begun
+                .into_iter()
+                .map(|fact| {
+                    let (ident, is_set) = (&fact.ident, fact.each.is_some() && !fact.kept);
+                    if is_set { quote!(#ident: __Each::new()) } else { quote!(#ident: __Default::default()) }
+                })
+                .collect();
             let doc = format!("The step to [`{}`].", ident.unraw());
             let body = if self.stub.is_some() {
                 quote!(::core::panic!())
@@ -261,7 +264,14 @@ impl Expansion<'_> {
             let again = format_ident!("{}_again", method.unraw(), span = method.span());
             let is_free = targets.iter().all(|other| snake(&self.model.states()[*other].ident) != again);
             let again = (!taken.is_empty() && is_free && self.stub.is_none() && names.iter().all(|it| is_known(it)))
-                .then(|| self.again(&again, to, made));
+                .then(|| {
+                    self.again(
+                        &again,
+                        to,
+                        made,
+                        &quote!(#(#names: __from.#names,)* #(#carried: __from.#carried,)* #(#begun,)*),
+                    )
+                });
             quote! {
                 #[doc = #doc]
                 #[must_use]
@@ -273,11 +283,10 @@ impl Expansion<'_> {
     }
 
     /// The step to a state all of whose facts are known already, and stay as they are.
-    fn again(&self, method: &Ident, to: usize, made: &Ident) -> TokenStream {
+    fn again(&self, method: &Ident, to: usize, made: &Ident, facts: &TokenStream) -> TokenStream {
         let ident = &self.model.states()[to].ident;
-        let known = self.model.known[to].iter().map(|fact| &self.model.fact(*fact).ident);
         let doc = format!("The step to [`{}`], with the facts as they are.", ident.unraw());
-        let built = self.build(to, &quote!(#(#known: __from.#known,)*));
+        let built = self.build(to, facts);
         quote! {
             #[doc = #doc]
             #[must_use]

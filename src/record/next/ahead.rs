@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::effects::{MOST_UNSETTLED, unsettled};
 use super::{Change, Made};
 use crate::record::event::Illegal;
-use crate::record::failure::digest_of;
 use crate::record::life::written_order;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Spec, Stamp, Unconfirmed};
 use crate::{Class, Facts};
@@ -77,9 +76,8 @@ impl Change<'_, '_> {
                     return self
                         .illegal(format!("what `{transition}` made lives, and is undone before it is made again"));
                 }
-                let digest = spec.as_ref().map(|spec| digest_of(spec));
-                match live.filter(|live| contract.undo == Undo::Retain && live.spec == digest) {
-                    // What is left behind is still there after a roll-back: for the same spec it is the same thing.
+                match live.filter(|_| contract.undo == Undo::Retain) {
+                    // What is left behind is still there after a roll-back: it is the same thing.
                     Some(live) => Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec },
                     // What is in doubt is taken up again, with its own spec. Otherwise the same spec continues the last life, and no older one: a
                     // provider that remembers keys would answer for that from memory, whatever it has now.

@@ -7,7 +7,6 @@ use super::effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
 use super::{Change, Made, is_retained};
 use crate::Facts;
 use crate::record::event::{Expected, Illegal, Resolution};
-use crate::record::failure::digest_of;
 use crate::record::{Action, Direction, Effect, Held, HeldReason, Life, Stamp, Unconfirmed};
 
 impl Change<'_, '_> {
@@ -81,10 +80,9 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{}` has an undo, and has to be resolved", life.transition));
         }
         let sent = found.is_some();
-        let spec = found.and_then(|step| step.spec.as_ref()).map(|spec| digest_of(spec));
         // What is left behind on purpose is listed, also when nobody knows whether it is there: a duplicate of what was refused may make it.
         if sent && *undo == Undo::Retain {
-            self.retain_doubted(life, spec);
+            self.retain_doubted(life);
         }
         self.forget_unconfirmed(life);
         Ok(())

@@ -4,7 +4,6 @@
 use durable_fsm_graph::{Cause, Contract, End, Graph, Kind, Rest, Transition, Undo};
 
 use super::Change;
-use crate::record::failure::digest_of;
 use crate::record::{Effect, HISTORY, HeldReason, Intent, Life, Mark, Record, Refused, Retry, Stamp, Unconfirmed};
 use crate::{Class, Facts};
 
@@ -25,7 +24,6 @@ impl Change<'_, '_> {
         }
         let forward = self.record.direction.is_forward();
         let saved = self.saved_for(intent.of());
-        let spec = self.record.spec_of(intent).filter(|_| contract.undo == Undo::Retain).map(|spec| digest_of(spec));
         let live = self.record.undo.position(intent.of());
         let index = live.unwrap_or_else(|| {
             self.record.undo.insert(Effect {
@@ -35,14 +33,12 @@ impl Change<'_, '_> {
                 order: intent.order,
                 clean: true,
                 unmaking: false,
-                spec: None,
                 state: None,
                 saved,
             })
         });
         let Some(live) = self.record.undo.amend_at(index) else { return };
         live.state = state;
-        live.spec = spec;
         live.clean &= clean;
         for (name, value) in made.iter() {
             if forward {
@@ -63,14 +59,13 @@ impl Change<'_, '_> {
             order: None,
             clean: true,
             unmaking: false,
-            spec: None,
             state: branch,
             saved: Facts::default(),
         });
     }
 
     /// Lists an effect that is left behind and that may not be there.
-    pub(super) fn retain_doubted(&mut self, life: Life<'_>, spec: Option<String>) {
+    pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
         if self.record.undo.position(life).is_none() {
             let (transition, subject) = (life.transition.to_owned(), life.subject.map(str::to_owned));
             self.record.undo.insert(Effect {
@@ -80,7 +75,6 @@ impl Change<'_, '_> {
                 order: None,
                 clean: false,
                 unmaking: false,
-                spec,
                 state: None,
                 saved: Facts::default(),
             });

@@ -431,20 +431,6 @@ fn a_member_is_dropped_only_where_nothing_undoes_it() {
 }
 
 #[test]
-fn what_is_retained_is_sent_again_under_its_key_for_the_same_spec_alone() {
-    let kept = after(&after(&made(), run("keep")), reached("Kept", "k"));
-    let back = Record { state: "Made1".to_owned(), seq: kept.seq + 5, ..kept };
-    let life = back.undo.iter().find(|it| it.transition == "keep").unwrap().life;
-    let sent = |spec: Value| {
-        let Event::Intended { transition, subject, action, holder, deadline, .. } = run("keep") else { unreachable!() };
-        let spec = Some(spec.into());
-        after(&back, Event::Intended { transition, subject, action, holder, deadline, spec }).intent.unwrap().life
-    };
-    assert_eq!(sent(json!(1)), life, "it is the same thing");
-    assert_eq!(sent(json!(2)), back.seq + 1, "a key that a provider remembers stands for one spec");
-}
-
-#[test]
 fn what_is_retained_in_doubt_stays_listed() {
     let cleared = |life| Event::Cleared { transition: "keep".to_owned(), subject: None, life };
     let marks = vec![unconfirmed("keep", 3, false, json!(1)), unconfirmed("keep", 4, true, json!(2))];

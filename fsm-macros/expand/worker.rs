@@ -750,6 +750,7 @@ const _: () = {
             let __from = self.made_by_from_ready.into_inner();
             Ready {
                 made_by_from_ready: __Sealed::new(ReadyData {
+                    applied: __from.applied,
                     user_id: __from.user_id,
                     room_id: __from.room_id,
                     consumer: __from.consumer,
@@ -757,7 +758,6 @@ const _: () = {
                     config: __from.config,
                     prefix: __from.prefix,
                     skills: __from.skills,
-                    applied: __from.applied,
                     containers: __from.containers,
                 }),
             }

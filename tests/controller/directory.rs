@@ -51,15 +51,15 @@ impl Place {
 async fn what_no_listing_has_told_of_yet_is_woken_in_vain_and_not_undone() {
     let place = Place::new();
     place.write("a.yaml", "name: a\n");
-    let mut running = place.run();
+    let running = place.run();
     running.settle().await;
     running.drain().await;
     let uid = place.uid("a").await;
     place.cloud.calls();
-    let mut running = place.run();
+    let running = place.run();
     running.handle.wake_all();
     running.handle.wake(&id("a"));
-    running.settle().await;
+    running.settle_in_time().await;
     assert_eq!((place.cloud.accounts(), place.uid("a").await), (vec!["a".to_owned()], uid));
     assert!(place.cloud.calls().iter().all(|call| !call.starts_with("close")), "it is not undone");
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Stamp;
 use crate::Facts;
 
-/// How many entries [`Record::retained`] has at most.
+/// How many entries [`Record::retained`](super::Record::retained) has at most.
 pub const MOST_RETAINED: usize = 32;
 
 /// Something that stays outside.
@@ -41,6 +41,6 @@ pub enum RetainedBy {
     Machine,
     /// The provider, by [`Undone::Left`](crate::Undone::Left).
     Provider,
-    /// An operator, by [`Resolution::Waive`].
+    /// An operator, by [`Resolution::Waive`](super::Resolution::Waive).
     Operator,
 }

@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const golden = join(here, "../tests/golden");
 const gallery = join(here, "../../docs/gallery");
-const machines = ["worker", "team", "human", "branch", "diamonds", "failures", "parallel", "loops", "forty", "no-spine", "names", "hostile"];
+const machines = ["worker", "team", "human", "database", "host", "branch", "diamonds", "failures", "parallel", "loops", "forty", "no-spine", "names", "hostile"];
 mkdirSync(gallery, { recursive: true });
 
 for (const name of machines) {

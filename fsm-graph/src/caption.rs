@@ -1,58 +1,135 @@
 //! Writes the caption beside an edge.
 
 use crate::edges::Edge;
-use crate::model::{Cause, Graph, Kind, Undo};
-use crate::overlay::{Back, Overlay};
+use crate::model::{Cause, Contract, Graph, InDoubt, Kind, Order, Transition, Transport, Undo};
+use crate::overlay::{Back, Overlay, span};
 use crate::text;
 
-/// The transition's name, and in a muted tone its guard, set and undo.
+/// The transition's name, its contract in single words, and in a muted tone its guard, set, times and undo.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Caption {
     pub(crate) name: String,
+    pub(crate) badges: Vec<&'static str>,
     pub(crate) note: String,
+}
+
+impl Caption {
+    /// Badges and note in one text, for pictures that draw no badges.
+    pub(crate) fn terms(&self) -> String {
+        let note = (!self.note.is_empty()).then_some(self.note.as_str());
+        self.badges.iter().copied().chain(note).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// The caption of an edge, and how the undo of its transition stands to a live resource.
 pub(crate) fn caption(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Caption {
+    let notes = notes(graph, live, edge);
+    let Some(transition) = graph.transitions.get(edge.transition) else { return Caption::default() };
+    Caption {
+        name: text::line(transition.name, 48),
+        badges: badges(transition),
+        note: text::line(&notes.join(", "), 64),
+    }
+}
+
+/// As [`caption`], for pictures in which an edge to a failed state has no caption of its own: says here when that edge is taken.
+pub(crate) fn caption_with_ends(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Caption {
+    let mut notes = notes(graph, live, edge);
+    for transition in graph.transitions {
+        let fails = || transition.to.iter().any(|to| graph.states.get(*to).is_some_and(|state| state.failed));
+        if let Kind::End(end) = transition.kind
+            && end.of == edge.transition
+            && !end.back
+            && fails()
+        {
+            notes.push(match end.cause {
+                Cause::Rejected => "✘ rejected".to_owned(),
+                Cause::Exhausted { .. } => format!("✘ {}", given_up(end.cause).unwrap_or_default()),
+                Cause::Overdue => "✘ overdue".to_owned(),
+            });
+        }
+    }
+    Caption { note: text::line(&notes.join(", "), 80), ..caption(graph, live, edge) }
+}
+
+/// The contract, each part of it in a word or two.
+fn badges(transition: &Transition<'_>) -> Vec<&'static str> {
+    let mut badges = vec![];
+    let mut say = |when: bool, what| badges.extend(when.then_some(what));
+    say(transition.on_delete, "on delete");
+    match transition.kind {
+        Kind::Effect(contract) => {
+            say(
+                true,
+                match contract.in_doubt {
+                    InDoubt::Repeat => "repeat",
+                    InDoubt::Lookup => "lookup",
+                    InDoubt::Hold => "hold",
+                },
+            );
+            say(contract.in_doubt == InDoubt::Repeat && contract.transport == Transport::Once, "once");
+            say(contract.abort.is_some(), "abort");
+            say(contract.undo == Undo::Retain, "retained");
+            say(transition.is_kept(), "kept");
+        }
+        Kind::Waits { .. } => say(true, "waits"),
+        Kind::Rewind => say(true, "rewind"),
+        Kind::End(end) => say(end.back, "rewind"),
+        Kind::NoEffect | Kind::Deferred(_) => {}
+    }
+    say(transition.preempts, "preempts");
+    badges
+}
+
+fn notes(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Vec<String> {
     let index = edge.transition;
-    let Some(transition) = graph.transitions.get(index) else { return Caption::default() };
+    let Some(transition) = graph.transitions.get(index) else { return vec![] };
     let mut notes = vec![];
     if let Some(guard) = graph.guard(edge.from, index) {
         notes.push(format!("if {guard}"));
     }
     if let Some(set) = transition.for_each() {
-        notes.push(format!("{} {}", if set.kept { "keeps" } else { "each of" }, set.fact));
+        notes.push(format!("{} {}", if set.kept { "value" } else { "each of" }, set.fact));
+        notes.extend((set.order == Order::UndoFirst).then(|| "undo first".to_owned()));
     }
-    match transition.kind {
-        Kind::Effect(contract) | Kind::Deferred(contract) => match contract.undo {
-            Undo::Method(undo) => notes.push(match live.and_then(|live| live.back(index)) {
-                None => format!("⟲ {undo}"),
-                Some(Back::Undone) => format!("⟲ {undo}: undone"),
-                Some(Back::UnderWay) => format!("◀ {undo}: under way"),
-                Some(Back::Pending) => format!("⟲ {undo}: to undo"),
-            }),
-            Undo::Retain => notes.push("retained".to_owned()),
-            Undo::None => {}
-        },
-        Kind::Waits { .. } => notes.push("waits".to_owned()),
-        Kind::Rewind => notes.push("rewind".to_owned()),
-        Kind::End(end) => notes.extend(cause(end.cause).into_iter().chain(end.back.then(|| "rewind".to_owned()))),
-        Kind::NoEffect => {}
+    match &transition.kind {
+        Kind::Effect(contract) | Kind::Deferred(contract) => notes.extend(undo(contract, live, index)),
+        Kind::Waits { every, within } => {
+            notes.extend(every.map(|time| format!("every {}", span(time))));
+            notes.extend(within.map(|time| format!("within {}", span(time))));
+        }
+        Kind::End(end) => notes.extend(given_up(end.cause)),
+        Kind::Rewind | Kind::NoEffect => {}
     }
     if let Some(live) = live.filter(|live| live.under_way == Some(index)) {
         let what = if live.in_doubt { "in doubt" } else { "under way" };
         notes.extend((!live.undoing).then(|| what.to_owned()));
     }
-    Caption { name: text::line(transition.name, 48), note: text::line(&notes.join(", "), 64) }
+    notes
+}
+
+/// How the effect is undone, and when it is not.
+fn undo(contract: &Contract<'_>, live: Option<&Overlay<'_>>, index: usize) -> Vec<String> {
+    let mut notes = vec![];
+    if let Undo::Method(undo) = contract.undo {
+        notes.push(match live.and_then(|live| live.back(index)) {
+            None => format!("⟲ {undo}"),
+            Some(Back::Undone) => format!("⟲ {undo}: undone"),
+            Some(Back::UnderWay) => format!("◀ {undo}: under way"),
+            Some(Back::Pending) => format!("⟲ {undo}: to undo"),
+        });
+    }
+    notes.extend(contract.retain_when.map(|method| format!("retained if {method}")));
+    notes
 }
 
 /// When a bad end is taken, where its name does not say it.
-fn cause(cause: Cause) -> Option<String> {
+fn given_up(cause: Cause) -> Option<String> {
     match cause {
         Cause::Rejected | Cause::Overdue => None,
         Cause::Exhausted { attempts, give_up_after } => {
             let attempts = attempts.map(|attempts| format!("after {attempts} attempts"));
-            attempts.or(give_up_after.map(|time| format!("after {} s", time.as_secs())))
+            attempts.or(give_up_after.map(|time| format!("after {}", span(time))))
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::caption::{self, Caption};
-use crate::edges::{self, Way};
+use crate::caption;
+use crate::edges::{self, Tone, Way};
 use crate::model::{Graph, Rest};
 use crate::overlay::{Back, Overlay, Standing, Stopped};
 use crate::text;
@@ -41,6 +41,8 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
         }
         if state.failed {
             attributes.push("color=\"#cf222e\"".to_owned());
+        } else if state.leaving {
+            attributes.push("color=\"#9a6700\"".to_owned());
         } else if state.rest != Rest::Passing {
             attributes.push("color=\"#1a7f37\"".to_owned());
         }
@@ -76,13 +78,19 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
     }
     let on_spine: Vec<(usize, usize)> = spine.iter().copied().zip(spine.iter().copied().skip(1)).collect();
     for edge in &edges {
-        let Caption { name, note } = caption::caption(graph, overlay, edge);
-        let label = quote(format!("{name}\n{note}").trim());
+        let caption = caption::caption_with_ends(graph, overlay, edge);
+        let label = quote(format!("{}\n{}", caption.name, caption.terms()).trim());
         let hints = match edge.way {
             Way::Forward if on_spine.contains(&(edge.from, edge.to)) => ", weight=100",
-            Way::Forward | Way::Loop => "",
-            Way::Back => ", constraint=false, style=dashed, color=\"#9a6700\"",
-            Way::Failure => ", color=\"#cf222e\"",
+            Way::Forward | Way::Failure => "",
+            Way::Loop if edge.tone == Tone::Plain => "",
+            Way::Loop => ", style=dashed",
+            Way::Back => ", constraint=false, style=dashed",
+        };
+        let tone = match edge.tone {
+            Tone::Plain => "",
+            Tone::Back | Tone::Leaving => ", color=\"#9a6700\"",
+            Tone::Bad => ", color=\"#cf222e\"",
         };
         let walked = match edge.way {
             _ if !overlay.is_some_and(|overlay| overlay.came_along(edge)) => "",
@@ -95,10 +103,14 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
         };
         // One failure label for each edge would cover the picture.
         let what = if edge.way == Way::Failure { "tooltip" } else { "label" };
-        let _ = writeln!(out, "    s{} -> s{} [{what}={label}{hints}{walked}];", edge.from, edge.to);
+        let _ = writeln!(out, "    s{} -> s{} [{what}={label}{hints}{tone}{walked}];", edge.from, edge.to);
     }
     if edges::undoes(graph) {
-        out.push_str("    deletion [shape=plaintext, style=\"\", fontsize=9, fontcolor=\"#9a6700\", label=\"◎ deletion, from any state: ⟲ in reverse order\"];\n");
+        let what = edges::deletion(graph);
+        let _ = writeln!(
+            out,
+            "    deletion [shape=plaintext, style=\"\", fontsize=9, fontcolor=\"#9a6700\", label=\"◎ deletion, from any state: {what}\"];"
+        );
         if let Some(last) = spine.last() {
             let _ = writeln!(out, "    s{last} -> deletion [style=invis];");
         }

@@ -1,6 +1,6 @@
 //! Sorts the edges of a graph into kinds, and finds the spine.
 
-use crate::model::{Graph, Undo};
+use crate::model::{Graph, Kind, Transition, Undo};
 
 /// What an edge means to the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,19 @@ pub(crate) enum Way {
     Failure,
 }
 
+/// What the colour of an edge says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// The ordinary path.
+    Plain,
+    /// Back to where something was undone or is done again.
+    Back,
+    /// The step went wrong.
+    Bad,
+    /// On the way out of a resource that is to be deleted.
+    Leaving,
+}
+
 /// One transition to one of its targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Edge {
@@ -22,6 +35,7 @@ pub(crate) struct Edge {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) way: Way,
+    pub(crate) tone: Tone,
     /// Whether it closes a cycle, so that rows cannot count along it.
     pub(crate) closes: bool,
     /// Whether the transition stands on other states too.
@@ -34,12 +48,22 @@ pub(crate) fn edges(graph: &Graph<'_>) -> Vec<Edge> {
     let mut edges = vec![];
     let mut push = |transition, from: usize, to: usize, shared| {
         if from < count && to < count {
+            let step = graph.transitions.get(transition);
+            let goes_back = step.is_some_and(Transition::goes_back);
             let way = match () {
                 () if from == to => Way::Loop,
+                () if goes_back => Way::Back,
                 () if graph.states[to].failed => Way::Failure,
                 () => Way::Forward,
             };
-            edges.push(Edge { transition, from, to, way, closes: from == to, shared });
+            let tone = match way {
+                _ if step.is_some_and(|step| matches!(step.kind, Kind::End(_))) => Tone::Bad,
+                Way::Failure => Tone::Bad,
+                _ if goes_back => Tone::Back,
+                _ if graph.states[to].leaving => Tone::Leaving,
+                Way::Forward | Way::Back | Way::Loop => Tone::Plain,
+            };
+            edges.push(Edge { transition, from, to, way, tone, closes: from == to || goes_back, shared });
         }
     };
     let mut listed = vec![vec![]; graph.transitions.len()];
@@ -87,10 +111,16 @@ fn close_cycles(graph: &Graph<'_>, edges: &mut [Edge]) {
             };
             *next += 1;
             let to = edges[edge].to;
+            if edges[edge].closes {
+                continue;
+            }
             if walking[to] {
                 edges[edge].closes = true;
                 if edges[edge].way == Way::Forward {
                     edges[edge].way = Way::Back;
+                    if edges[edge].tone == Tone::Plain {
+                        edges[edge].tone = Tone::Back;
+                    }
                 }
             } else if !seen[to] {
                 seen[to] = true;
@@ -134,7 +164,7 @@ pub(crate) fn order(count: usize, edges: &[Edge]) -> Vec<usize> {
     order
 }
 
-/// The longest forward path from the initial state; of equally long ones, the one declared first.
+/// The longest forward path from the initial state, without leaving states; of equally long ones, the one declared first.
 pub(crate) fn spine(graph: &Graph<'_>, edges: &[Edge]) -> Vec<usize> {
     let count = graph.states.len();
     if count == 0 {
@@ -145,7 +175,8 @@ pub(crate) fn spine(graph: &Graph<'_>, edges: &[Edge]) -> Vec<usize> {
     for &state in order(count, edges).iter().rev() {
         for &edge in &out[state] {
             let edge = edges[edge];
-            if edge.way == Way::Forward && best[edge.to].0 + 1 > best[state].0 {
+            let onwards = edge.way == Way::Forward && !graph.states[edge.to].leaving;
+            if onwards && best[edge.to].0 + 1 > best[state].0 {
                 best[state] = (best[edge.to].0 + 1, Some(edge.to));
             }
         }
@@ -157,6 +188,15 @@ pub(crate) fn spine(graph: &Graph<'_>, edges: &[Edge]) -> Vec<usize> {
         at = next;
     }
     spine
+}
+
+/// What deletion does, from any state.
+pub(crate) fn deletion(graph: &Graph<'_>) -> &'static str {
+    if graph.states.iter().any(|state| state.leaving) {
+        "leaving states first, then ⟲ in reverse order"
+    } else {
+        "⟲ in reverse order"
+    }
 }
 
 /// Whether deletion has anything to undo.

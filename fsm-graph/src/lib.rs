@@ -13,6 +13,8 @@
 //! | [`dot::write`] | Graphviz |
 //! | [`terminal::write`] | terminals and logs |
 //!
+//! The README explains every sign in a picture.
+//!
 //! The feature `png` adds `png::write`. The feature `json` adds the module `json`, which writes a graph to a lock file and reads it back. In a test, [`assert_current`] keeps a
 //! checked-in picture current.
 //!

@@ -4,13 +4,13 @@
 
 use std::fmt::Write as _;
 
-use crate::caption::{self, Caption};
+use crate::caption;
 use crate::edges::{self, Edge, Way};
-use crate::model::{Graph, Rest};
+use crate::model::{Graph, Rest, State};
 use crate::overlay::{Overlay, Standing, Stopped};
 use crate::text;
 
-/// Writes the diagram with one edge to each failed state. The states that lead there are grouped into a composite state.
+/// Writes the diagram with one edge to each failed state. The states that lead there are grouped into a composite state, and leaving states into another.
 ///
 /// If many states share a target, Mermaid bends the forward path. The grouping keeps it straight.
 #[must_use]
@@ -26,7 +26,9 @@ pub fn flat(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>) -> String {
 
 fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String {
     let edges = edges::edges(graph);
-    let group = if fold { groups(graph, &edges) } else { vec![None; graph.states.len()] };
+    let count = graph.states.len();
+    let group = if fold { groups(graph, &edges) } else { vec![None; count] };
+    let leaves = |state: usize| fold && graph.states[state].leaving;
     let mut out = String::from("stateDiagram-v2\n");
     let _ = writeln!(out, "    accTitle: State diagram of {}", escape(graph.title));
     let headline = overlay.map_or_else(String::new, |overlay| overlay.lines(graph).join(", "));
@@ -47,7 +49,15 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
             out.push_str("    }\n");
         }
     }
-    for state in (0..graph.states.len()).filter(|&state| group[state].is_none()) {
+    if (0..count).any(leaves) {
+        out.push_str("    state \"on deletion\" as leaving {\n");
+        for state in (0..count).filter(|&state| leaves(state)) {
+            declare(&mut out, graph, overlay, state, "        ");
+        }
+        inner(&mut out, graph, overlay, &edges, |edge| leaves(edge.from) && leaves(edge.to));
+        out.push_str("    }\n");
+    }
+    for state in (0..count).filter(|&state| group[state].is_none() && !leaves(state)) {
         declare(&mut out, graph, overlay, state, "    ");
     }
     if !graph.states.is_empty() {
@@ -56,7 +66,7 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
     inner(&mut out, graph, overlay, &edges, |edge| {
         let folded = edge.way == Way::Failure && group[edge.from] == Some(edge.to);
         let inside = group[edge.from].is_some() && group[edge.from] == group[edge.to];
-        !folded && !inside
+        !folded && !inside && !(leaves(edge.from) && leaves(edge.to))
     });
     for target in 0..graph.states.len() {
         if group.contains(&Some(target)) {
@@ -67,13 +77,27 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
         let _ = writeln!(out, "    s{state} --> [*]");
     }
     if let Some(last) = edges::spine(graph, &edges).last().filter(|_| edges::undoes(graph)) {
-        let _ = writeln!(out, "    note right of s{last} : On deletion, from any state, ⟲ runs in reverse order");
+        let _ = writeln!(out, "    note right of s{last} : Deletion, from any state, {}", edges::deletion(graph));
     }
     if let Some(overlay) = overlay {
         if graph.states.get(overlay.here).is_some() {
             let _ = writeln!(out, "    note right of s{} : {}", overlay.here, escape(&headline));
         }
         classes(&mut out, graph, overlay);
+    } else {
+        // Only strokes, so that the page's theme still applies.
+        let sorts: [(_, _, fn(&State<'_>) -> bool); 2] = [
+            ("failed", "stroke:#cf222e", |state| state.failed),
+            ("leaving", "stroke:#9a6700", |state| state.leaving && !state.failed),
+        ];
+        for (class, style, is_it) in sorts {
+            for (place, state) in (0..count).filter(|&state| is_it(&graph.states[state])).enumerate() {
+                if place == 0 {
+                    let _ = writeln!(out, "    classDef {class} {style}");
+                }
+                let _ = writeln!(out, "    class s{state} {class}");
+            }
+        }
     }
     out
 }
@@ -88,7 +112,9 @@ fn groups(graph: &Graph<'_>, edges: &[Edge]) -> Vec<Option<usize>> {
         sources.dedup();
         let used = group.contains(&Some(target));
         // A state can stand in one composite only, and a composite with an edge into itself would hold its own target.
-        let free = sources.iter().all(|&s| group[s].is_none() && !group.contains(&Some(s)) && !graph.states[s].failed);
+        let free = sources.iter().all(|&s| {
+            group[s].is_none() && !group.contains(&Some(s)) && !graph.states[s].failed && !graph.states[s].leaving
+        });
         if sources.len() > 1 && free && !used && group[target].is_none() {
             for source in sources {
                 group[source] = Some(target);
@@ -111,10 +137,10 @@ fn inner(
     wanted: impl Fn(&Edge) -> bool,
 ) {
     for edge in edges.iter().filter(|edge| wanted(edge)) {
-        let Caption { name, note } = caption::caption(graph, overlay, edge);
+        let caption = caption::caption(graph, overlay, edge);
         // Links of a state diagram take no style of their own.
         let mark = if overlay.is_some_and(|overlay| overlay.came_along(edge)) { "✔ " } else { "" };
-        let label = escape(format!("{mark}{name} {note}").trim());
+        let label = escape(format!("{mark}{} {}", caption.name, caption.terms()).trim());
         let label = if label.is_empty() { label } else { format!(" : {label}") };
         let _ = writeln!(out, "    s{} --> s{}{label}", edge.from, edge.to);
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use palette::{Colour, Kind, Palette};
 
-use crate::edges::Way;
+use crate::edges::{Tone, Way};
 use crate::layout::{self, Frame, Label, Layout, Line, Point};
 use crate::model::{Graph, Rest};
 use crate::overlay::{Back, Overlay, Standing, Stopped};
@@ -196,19 +196,20 @@ impl Picture<'_> {
         let edge = line.edge;
         let walked = self.overlay.is_some_and(|overlay| overlay.came_along(&edge));
         let back = self.overlay.filter(|_| walked).and_then(|overlay| overlay.back(edge.transition));
-        let colour = match (edge.way, back) {
-            (_, Some(_)) | (Way::Back, None) => Colour::Back,
-            (Way::Failure, None) => Colour::Bad,
-            (Way::Forward | Way::Loop, None) if walked => Colour::Good,
-            (Way::Forward | Way::Loop, None) => Colour::Line,
+        let colour = match (edge.tone, back) {
+            (_, Some(_)) | (Tone::Back | Tone::Leaving, None) => Colour::Back,
+            (Tone::Bad, None) => Colour::Bad,
+            (Tone::Plain, None) if walked => Colour::Good,
+            (Tone::Plain, None) => Colour::Line,
         };
+        let returns = edge.way == Way::Back || (edge.way == Way::Loop && edge.tone != Tone::Plain);
         let (width, dashes) = match (edge.way, back) {
             (_, Some(Back::Undone)) => ("1.3", " stroke-dasharray=\"2 4\""),
-            (Way::Back, _) if walked => ("2.4", " stroke-dasharray=\"5 3\""),
-            (Way::Back, _) => ("1.3", " stroke-dasharray=\"5 3\""),
+            _ if returns && walked => ("2.4", " stroke-dasharray=\"5 3\""),
+            _ if returns => ("1.3", " stroke-dasharray=\"5 3\""),
             _ if walked => ("2.4", ""),
             (Way::Failure, _) => ("1", ""),
-            (Way::Forward | Way::Loop, _) => ("1.3", ""),
+            _ => ("1.3", ""),
         };
         let marker = if line.head { format!(" marker-end=\"url(#{p}-{})\"", mark(colour)) } else { String::new() };
         let name = self.graph.transitions.get(edge.transition).map_or("", |transition| transition.name);
@@ -227,6 +228,7 @@ impl Picture<'_> {
         let standing = self.overlay.map(|overlay| overlay.standing(state));
         let (border, width) = match (model.failed, model.rest) {
             (true, _) => (Colour::Bad, "1.5"),
+            (false, _) if model.leaving => (Colour::Back, "1.5"),
             (false, Rest::Passing) => (Colour::Edge, "1"),
             (false, Rest::Resting | Rest::Terminal) => (Colour::Good, "1.5"),
         };
@@ -286,16 +288,62 @@ impl Picture<'_> {
     }
 
     fn label(&mut self, label: &Label) {
-        let frame = label.frame;
-        let (x, anchor) = if label.end { (frame.x + frame.width, " text-anchor=\"end\"") } else { (frame.x, "") };
-        let y = frame.y + if label.stacked { 10 } else { 11 };
-        let place = if label.stacked { format!(" x=\"{x}\" dy=\"12\"") } else { " dx=\"8\"".to_owned() };
-        let note = match label.note.as_str() {
-            "" => String::new(),
-            note => format!("<tspan{}{place}>{}</tspan>", self.fill(Colour::Dim), xml(note)),
-        };
-        let name = xml(&label.name);
-        let _ = writeln!(self.out, "<text x=\"{x}\" y=\"{y}\"{anchor}>{name}{note}</text>");
+        let Label { caption, frame, end, stacked } = label;
+        let y = frame.y + if *stacked { 10 } else { 11 };
+        let anchor = if *end { " text-anchor=\"end\"" } else { "" };
+        let edge = frame.x + if *end { frame.width } else { 0 };
+        let dim = self.fill(Colour::Dim);
+        let (name, note) = (xml(&caption.name), xml(&caption.note));
+        if caption.badges.is_empty() {
+            let place = if *stacked { format!(" x=\"{edge}\" dy=\"12\"") } else { " dx=\"8\"".to_owned() };
+            let note = if note.is_empty() { note } else { format!("<tspan{dim}{place}>{note}</tspan>") };
+            let _ = writeln!(self.out, "<text x=\"{edge}\" y=\"{y}\"{anchor}>{name}{note}</text>");
+            return;
+        }
+        // From the edge on which the label leans, part after part.
+        let sign = if *end { -1 } else { 1 };
+        let mut at = edge;
+        let wide = |text: &str| text::width(text, layout::LABEL_SIZE);
+        let note_beside = !*stacked && !note.is_empty();
+        if *end && note_beside {
+            let _ = writeln!(self.out, "<text{dim} x=\"{at}\" y=\"{y}\"{anchor}>{note}</text>");
+            at -= wide(&caption.note) + layout::NOTE_GAP;
+        }
+        if !*end {
+            let _ = writeln!(self.out, "<text x=\"{at}\" y=\"{y}\">{name}</text>");
+            at += wide(&caption.name);
+        }
+        let badges: Vec<&str> = caption.badges.clone();
+        for place in 0..badges.len() {
+            let badge = badges[if *end { badges.len() - 1 - place } else { place }];
+            let width = layout::badge_width(badge);
+            at += if *end { 0 } else { layout::BADGE_GAP };
+            self.badge(badge, if *end { at - width } else { at }, frame.y + i32::from(!*stacked), width);
+            at += sign * width - if *end { layout::BADGE_GAP } else { 0 };
+        }
+        if *end {
+            let _ = writeln!(self.out, "<text x=\"{at}\" y=\"{y}\"{anchor}>{name}</text>");
+        } else if note_beside {
+            at += layout::NOTE_GAP;
+            let _ = writeln!(self.out, "<text{dim} x=\"{at}\" y=\"{y}\">{note}</text>");
+        }
+        if *stacked {
+            let y = y + 12;
+            let _ = writeln!(self.out, "<text{dim} x=\"{edge}\" y=\"{y}\"{anchor}>{note}</text>");
+        }
+    }
+
+    /// One word of the contract, in a frame.
+    fn badge(&mut self, badge: &str, x: i32, y: i32, width: i32) {
+        let frame = self.palette.paint(&self.prefix, Kind::Part, Some(Colour::Fill), Some(Colour::Edge));
+        let ink = self.fill(Colour::Dim);
+        let _ = writeln!(
+            self.out,
+            "<rect{frame}{THIN} x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"12\" rx=\"6\"/><text{ink} font-size=\"{}\" text-anchor=\"middle\" x=\"{}\" y=\"{}\">{badge}</text>",
+            layout::BADGE_SIZE,
+            x + width / 2,
+            y + 9,
+        );
     }
 }
 

@@ -48,7 +48,7 @@ pub fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, options: &Options
         out.push('\n');
     }
     if edges::undoes(graph) {
-        let note = plain("⟲ runs on deletion, from any state, in reverse order", options);
+        let note = plain(&format!("deletion, from any state: {}", edges::deletion(graph)), options);
         out.push_str(&format!("\n{}\n", text::cut(&note, options.width)));
     }
     out
@@ -69,6 +69,7 @@ fn plain(text: &str, options: &Options) -> String {
         '○' => 'o',
         '●' => '*',
         '◎' => '@',
+        '◇' => '%',
         '✘' => 'x',
         '│' | '┃' => '|',
         '┆' => ':',
@@ -92,6 +93,7 @@ fn paint(text: &str, row: &Row, options: &Options) -> String {
         (Some(_), Some(Standing::Undone)) => "33",
         (None, _) if row.walked => "32",
         (Some(_), _) if row.failed => "31",
+        (Some(_), _) if row.leaving => "33",
         (Some(_), Some(Standing::ToCome)) | (None, _) => "2",
         (Some(_), None) => "1",
     };

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::plan::Plan;
 use super::plane::{Deletion, Frame, Label, Line, Rail};
 use super::routing::Route;
-use super::texts::{LABEL_SIZE, label_width};
+use super::texts::{LABEL_SIZE, head_width, label_width};
+use crate::caption::Caption;
+use crate::edges;
 use crate::text;
 
 /// The height of a label of one line, and of one with its note below its name.
@@ -25,7 +27,7 @@ impl Plan<'_> {
             Route::Lane { .. } | Route::Around { .. } | Route::Loop { .. } => true,
             Route::Straight | Route::SideThenDown | Route::DownThenSide => {
                 let alone = self.placement.columns == self.placement.spine + 1;
-                label_width(&caption.name, &caption.note) > LONG[usize::from(alone)]
+                !caption.badges.is_empty() || label_width(caption) > LONG[usize::from(alone)]
             }
             Route::Rail | Route::RailAround => false,
         };
@@ -35,9 +37,9 @@ impl Plan<'_> {
     pub(super) fn caption_width(&self, edge: usize) -> i32 {
         let caption = &self.captions[edge];
         if self.stacked(edge) {
-            text::width(&caption.name, LABEL_SIZE).max(text::width(&caption.note, LABEL_SIZE))
+            head_width(caption).max(text::width(&caption.note, LABEL_SIZE))
         } else {
-            label_width(&caption.name, &caption.note)
+            label_width(caption)
         }
     }
 
@@ -74,7 +76,7 @@ impl Plan<'_> {
         let end = channel.is_some_and(|channel| self.placement.mirrored(channel));
         let x = if end { line - BESIDE - width } else { line + BESIDE };
         let frame = Frame { x, y, width, height };
-        Some(Label { name: caption.name, note: caption.note, frame, end, stacked: height == STACKED })
+        Some(Label { caption, frame, end, stacked: height == STACKED })
     }
 
     /// The rails of the failed states, each as long as the lines that join it need.
@@ -91,7 +93,8 @@ impl Plan<'_> {
             let width = text::width(ON_ERROR, LABEL_SIZE);
             let y_label = self.gap_y[self.placement.row[state]] + 8;
             let frame = Frame { x: end.0 + BESIDE, y: y_label, width, height: LABEL };
-            let label = Label { name: ON_ERROR.to_owned(), frame, ..Label::default() };
+            let caption = Caption { name: ON_ERROR.to_owned(), ..Caption::default() };
+            let label = Label { caption, frame, ..Label::default() };
             Rail { state, points: vec![(end.0, y), end], label }
         };
         tops.into_iter().map(rail).collect()
@@ -102,11 +105,12 @@ impl Plan<'_> {
         let top = self.row_y.first().copied().unwrap_or(0);
         let end = (x, self.height + 20);
         let name = "deletion, from any state".to_owned();
-        let note = "⟲ in reverse order".to_owned();
-        let frame = Frame { x: x + 16, y: end.1 - LABEL / 2, width: label_width(&name, &note), height: LABEL };
+        let note = edges::deletion(self.graph).to_owned();
+        let caption = Caption { name, note, ..Caption::default() };
+        let frame = Frame { x: x + 16, y: end.1 - LABEL / 2, width: label_width(&caption), height: LABEL };
         self.height += 40;
         let ticks = self.row_y.iter().map(|&y| (x, y)).collect();
         let points = vec![(x, top), (x, end.1 - 9)];
-        Deletion { points, ticks, end, label: Label { name, note, frame, ..Label::default() } }
+        Deletion { points, ticks, end, label: Label { caption, frame, ..Label::default() } }
     }
 }

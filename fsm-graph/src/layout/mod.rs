@@ -16,7 +16,7 @@ mod tracks;
 mod widths;
 
 pub(crate) use plane::{Frame, Label, Layout, Line, Point};
-pub(crate) use texts::{LABEL_SIZE, NAME_SIZE, name_lines};
+pub(crate) use texts::{BADGE_GAP, BADGE_SIZE, LABEL_SIZE, NAME_SIZE, NOTE_GAP, badge_width, name_lines};
 
 use crate::edges;
 use crate::model::Graph;

@@ -59,7 +59,9 @@ pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
     let rows = row.iter().max().map_or(0, |last| last + 1);
 
     let mut column = vec![0; count];
-    let mut taken = Taken { columns: vec![], rows };
+    // Leaving states have columns of their own, beyond those of the other states.
+    let mut shares = [Taken { columns: vec![], rows }, Taken { columns: vec![], rows }];
+    let share = |state: usize| usize::from(graph.states[state].leaving);
     let out = edges::outgoing(count, edges);
     let failing_only = |state: usize| {
         let from = &before[state];
@@ -82,14 +84,21 @@ pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
             .map(|&edge| edges[edge])
             .find(|edge| edge.way == Way::Forward && fixed[edge.to].is_some_and(|to| to > at))
             .map_or(2 * at + 1, |edge| 2 * row[edge.to]);
+        let taken = &mut shares[share(state)];
         let follow = from
-            .filter(|&f| fixed[f].is_none() && column[f] > 0 && taken.free(column[f], 2 * row[f] + 2, last))
+            .filter(|&f| fixed[f].is_none() && share(f) == share(state) && column[f] > 0)
+            .filter(|&f| taken.free(column[f], 2 * row[f] + 2, last))
             .map(|from| (column[from], 2 * row[from] + 2));
         column[state] = match (follow, from) {
             (Some((column, first)), _) => taken.take(column, first, last),
             (None, Some(from)) => taken.first(2 * row[from] + 1, last),
             (None, None) => taken.first(2 * at, last),
         };
+    }
+
+    let (ordinary, leaving) = (shares[0].columns.len(), shares[1].columns.len());
+    for (state, column) in column.iter_mut().enumerate().filter(|(_, column)| **column > 0) {
+        *column += ordinary * share(state);
     }
 
     let mut failing: Vec<usize> = (0..count).filter(|&s| fixed[s].is_none() && graph.states[s].failed).collect();
@@ -102,7 +111,7 @@ pub(super) fn place(graph: &Graph<'_>, edges: &[Edge]) -> Placement {
         if other { left.push(state) } else { right.push(state) }
     }
     let spine = left.len();
-    let failed = spine + taken.columns.len() + 1;
+    let failed = spine + ordinary + leaving + 1;
     for column in &mut column {
         *column += spine;
     }

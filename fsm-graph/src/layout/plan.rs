@@ -75,7 +75,7 @@ impl<'p> Plan<'p> {
             edges,
             placement,
             routes,
-            captions: edges.iter().map(|edge| caption::caption(graph, live, edge)).collect(),
+            captions: edges.iter().map(|edge| caption::caption_with_ends(graph, live, edge)).collect(),
             deletion: edges::undoes(graph),
             side: vec![[0; 2]; edges.len()],
             row_height,

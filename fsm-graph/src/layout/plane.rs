@@ -1,5 +1,6 @@
 //! The result of a layout: boxes, lines and labels in pixels.
 
+use crate::caption::Caption;
 use crate::edges::Edge;
 
 /// A point.
@@ -17,8 +18,7 @@ pub(crate) struct Frame {
 /// The text beside a line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Label {
-    pub(crate) name: String,
-    pub(crate) note: String,
+    pub(crate) caption: Caption,
     /// The room it may take.
     pub(crate) frame: Frame,
     /// Whether it leans on its right side.

@@ -125,6 +125,8 @@ fn read(picture: &str) -> (Vec<Drawn>, Vec<usize>, Vec<Composite>, Vec<usize>) {
     for line in picture.lines().map(str::trim) {
         if let Some(group) = line.strip_prefix("state \" \" as g") {
             open = group.strip_suffix(" {").and_then(number).map(|target| (target, vec![]));
+        } else if line == "state \"on deletion\" as leaving {" {
+            open = None;
         } else if line == "}" {
             groups.extend(open.take());
         } else if line.starts_with("state ") {

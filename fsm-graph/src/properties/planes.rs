@@ -157,8 +157,10 @@ fn every_text_fits_its_room() {
                     prop_assert!(i32::try_from(lines.len()).unwrap() * 16 <= frame.height);
                 }
                 for label in layout.lines.iter().filter_map(|line| line.label.as_ref()) {
-                    let (name, note) = (text::width(&label.name, 11), text::width(&label.note, 11));
-                    let needed = if label.stacked { name.max(note) } else { name + note };
+                    let badges: i32 = label.caption.badges.iter().map(|badge| text::width(badge, 9) + 8).sum();
+                    let head = text::width(&label.caption.name, 11) + badges;
+                    let note = text::width(&label.caption.note, 11);
+                    let needed = if label.stacked { head.max(note) } else { head + note };
                     prop_assert!(needed <= label.frame.width, "{label:?}");
                 }
                 let picture = svg::file(graph, live);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::machines::{HOSTILE, Machine, Move, Sort, Spot};
-use crate::model::Rest;
+use super::machines::{HOSTILE, Machine, Move, Sort, Spot, Terms};
+use crate::model::{Cause, End, InDoubt, Rest};
 use crate::overlay::{Overlay, Step, Stopped};
 
 fn word() -> impl Strategy<Value = String> {
@@ -19,12 +19,31 @@ fn word() -> impl Strategy<Value = String> {
 
 fn spot() -> impl Strategy<Value = Spot> {
     let rest = prop_oneof![6 => Just(Rest::Passing), 2 => Just(Rest::Resting), 1 => Just(Rest::Terminal)];
-    (word(), word(), rest, proptest::bool::weighted(0.1)).prop_map(|(name, doc, rest, failed)| Spot {
+    let flags = (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1));
+    (word(), word(), rest, flags).prop_map(|(name, doc, rest, (failed, leaving))| Spot {
         name,
         doc,
         rest,
         failed,
+        leaving,
     })
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    let in_doubt = prop_oneof![Just(None), Just(Some(InDoubt::Lookup)), Just(Some(InDoubt::Hold))];
+    let retain_when = proptest::option::weighted(0.1, word());
+    (in_doubt, any::<[bool; 6]>(), retain_when).prop_map(
+        |(in_doubt, [abort, once, kept, undo_first, on_delete, preempts], retain_when)| Terms {
+            in_doubt,
+            abort,
+            once,
+            kept,
+            retain_when,
+            undo_first,
+            on_delete,
+            preempts,
+        },
+    )
 }
 
 /// Graphs of every kind: mostly forward, with branches, loops, sets, and also indices that do not exist.
@@ -34,8 +53,9 @@ pub(super) fn machine() -> impl Strategy<Value = Machine> {
         let chain = (proptest::bool::weighted(0.7), 1_usize..4);
         let free = proptest::collection::vec(0..=top, 0..3);
         let also = proptest::collection::vec(0..top, 0..3);
-        let step = (word(), 0..top, chain, (free, also), proptest::option::weighted(0.3, word()), 0_u8..10);
-        let step = step.prop_map(move |(name, from, (forward, far), (mut to, mut also), undo, kind)| {
+        let undo = proptest::option::weighted(0.3, word());
+        let step = (word(), 0..top, chain, (free, also), undo, 0_u8..10, terms());
+        let step = step.prop_map(move |(name, from, (forward, far), (mut to, mut also), undo, kind, terms)| {
             if forward {
                 to.insert(0, (from + far).min(top - 1));
             }
@@ -46,13 +66,21 @@ pub(super) fn machine() -> impl Strategy<Value = Machine> {
             also.dedup();
             also.retain(|at| kind > 6 && *at != from);
             let each = (kind == 0).then(|| (name.clone(), vec![from, (from + far) % top]));
+            let cause = |of| match of % 3 {
+                0 => Cause::Rejected,
+                1 => Cause::Exhausted { attempts: None, give_up_after: Some(Duration::from_secs(600)) },
+                _ => Cause::Overdue,
+            };
             let sort = match kind {
                 3 => Sort::NoEffect,
-                4 => Sort::Waits,
+                4 => Sort::Waits { every: Some(30), within: undo.is_some().then_some(600) },
+                5 if terms.once => Sort::Rewind,
+                5 if terms.abort => Sort::Deferred,
+                6 => Sort::End(End { of: 0, cause: cause(from), back: terms.once }),
                 _ => Sort::Effect,
             };
             let guard = (kind == 1).then(|| "guard".to_owned());
-            Move { name, from, also, to, guard, undo, retain: kind == 2, sort, each }
+            Move { name, from, also, to, guard, undo, retain: kind == 2, sort, terms, each }
         });
         let states = proptest::collection::vec(spot(), count);
         let moves = proptest::collection::vec(step, 0..=count * 3 / 2);

@@ -14,6 +14,7 @@ pub(crate) struct Row {
     pub(crate) edges: Vec<usize>,
     pub(super) standing: Option<Standing>,
     pub(super) failed: bool,
+    pub(super) leaving: bool,
     pub(super) walked: bool,
     pub(crate) left: Vec<char>,
     pub(crate) right: Vec<char>,
@@ -65,8 +66,8 @@ impl Sheet {
         for &edge in &edges {
             self.drawn[edge] = self.rows.len();
         }
-        let (standing, failed, walked) = (None, false, false);
-        self.rows.push(Row { text, state, edges, standing, failed, walked, left: vec![], right: vec![] });
+        let (standing, failed, leaving, walked) = (None, false, false, false);
+        self.rows.push(Row { text, state, edges, standing, failed, leaving, walked, left: vec![], right: vec![] });
         let last = self.rows.len() - 1;
         &mut self.rows[last]
     }
@@ -76,6 +77,7 @@ impl Sheet {
         let mark = match overlay {
             Some(overlay) => overlay.mark(state),
             None if model.failed => '✘',
+            None if model.leaving => '◇',
             None if model.rest == Rest::Terminal => '◎',
             None if model.rest == Rest::Resting => '●',
             None => '○',
@@ -90,6 +92,7 @@ impl Sheet {
         let row = self.push(name, Some(state), vec![]);
         row.standing = overlay.map(|overlay| overlay.standing(state));
         row.failed = model.failed;
+        row.leaving = model.leaving;
     }
 
     fn edge(&mut self, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, index: usize, next: Option<usize>) {
@@ -207,7 +210,8 @@ impl Sheet {
 }
 
 fn words(caption: &Caption) -> String {
-    if caption.note.is_empty() { caption.name.clone() } else { format!("{}  {}", caption.name, caption.note) }
+    let terms = caption.terms();
+    if terms.is_empty() { caption.name.clone() } else { format!("{}  {terms}", caption.name) }
 }
 
 /// The spine with the other states where their rows are.
@@ -226,7 +230,8 @@ fn order(graph: &Graph<'_>, edges: &[Edge]) -> Vec<usize> {
         row[state] = place;
     }
     let mut order: Vec<usize> = (0..count).collect();
-    // Failed states come last, so that their rails end below everything that leads there.
-    order.sort_by_key(|&state| (graph.states[state].failed, row[state], state));
+    // Leaving states stand below the ordinary path. Failed states come last, so that their rails end below everything that leads there.
+    let place = |state: usize| (graph.states[state].failed, graph.states[state].leaving, row[state], state);
+    order.sort_by_key(|&state| place(state));
     order
 }

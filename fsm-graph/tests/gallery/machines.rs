@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use durable_fsm_graph::{
-    Contract, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
+    Cause, Contract, End, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport,
+    Undo,
 };
 
 /// A machine that owns its parts; [`Machine::with`] lends them out as a graph.
@@ -22,6 +23,7 @@ pub(crate) struct Spot {
     pub(crate) doc: String,
     pub(crate) rest: Rest,
     pub(crate) failed: bool,
+    pub(crate) leaving: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -35,6 +37,7 @@ pub(crate) struct Move {
     pub(crate) undo: Option<String>,
     pub(crate) retain: bool,
     pub(crate) sort: Sort,
+    pub(crate) terms: Terms,
     /// The states on which a set is kept, and the set.
     pub(crate) each: Option<(String, Vec<usize>)>,
 }
@@ -45,7 +48,27 @@ pub(crate) enum Sort {
     #[default]
     Effect,
     NoEffect,
-    Waits,
+    Deferred,
+    Waits {
+        every: Option<u64>,
+        within: Option<u64>,
+    },
+    Rewind,
+    /// The bad end of a transition.
+    End(End),
+}
+
+/// What is declared beside the undo.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) in_doubt: Option<InDoubt>,
+    pub(crate) abort: bool,
+    pub(crate) once: bool,
+    pub(crate) kept: bool,
+    pub(crate) retain_when: Option<String>,
+    pub(crate) undo_first: bool,
+    pub(crate) on_delete: bool,
+    pub(crate) preempts: bool,
 }
 
 impl Machine {
@@ -53,10 +76,10 @@ impl Machine {
         Self { name: name.to_owned(), ..Self::default() }
     }
 
-    /// States, each `Name` (passing), `Name.` (resting), `Name!` (failed) or `Name#` (terminal).
+    /// States, each `Name` (passing), `Name.` (resting), `Name!` (failed), `Name>` (leaving) or `Name#` (terminal).
     pub(crate) fn states(mut self, names: &[&str]) -> Self {
         for name in names {
-            let bare = name.trim_end_matches(['.', '!', '#']);
+            let bare = name.trim_end_matches(['.', '!', '#', '>']);
             let (rest, failed) = match name.as_bytes().last() {
                 Some(b'.') => (Rest::Resting, false),
                 Some(b'!') => (Rest::Resting, true),
@@ -64,7 +87,8 @@ impl Machine {
                 _ => (Rest::Passing, false),
             };
             let doc = format!("The machine is at {bare}.");
-            self.states.push(Spot { name: bare.to_owned(), doc, rest, failed });
+            let leaving = name.ends_with('>');
+            self.states.push(Spot { name: bare.to_owned(), doc, rest, failed, leaving });
         }
         self
     }
@@ -74,7 +98,8 @@ impl Machine {
     }
 
     /// `from --name--> to`, where `to` may be several, split by `|`, and `name` may go on with ` ~undo`, ` ~retain`,
-    /// ` ?guard`, ` *set`, ` -` (no effect) and ` .` (waits). It may stand on several states, split by `|` in `from`.
+    /// ` ?guard`, ` *set`, ` =value`, ` -` (no effect) and ` .` (waits). A word that begins with `+` is a term of the contract; see [`Move::term`].
+    /// It may stand on several states, split by `|` in `from`.
     pub(crate) fn edge(mut self, from: &str, name: &str, to: &str) -> Self {
         let mut words = name.split(' ');
         let mut new = Move { name: words.next().unwrap_or_default().to_owned(), ..Move::default() };
@@ -87,7 +112,12 @@ impl Machine {
             match word.as_bytes()[0] {
                 b'~' if rest == "retain" => new.retain = true,
                 b'-' => new.sort = Sort::NoEffect,
-                b'.' => new.sort = Sort::Waits,
+                b'.' => new.sort = Sort::Waits { every: None, within: None },
+                b'+' => new.term(&rest, &self.moves),
+                b'=' => {
+                    new.terms.kept = true;
+                    new.each = Some((rest, places.clone()));
+                }
                 b'~' => new.undo = Some(rest),
                 b'?' => new.guard = Some(rest),
                 _ => new.each = Some((rest, places.clone())),
@@ -116,7 +146,7 @@ impl Machine {
                 initial: at == self.initial,
                 rest: spot.rest,
                 failed: spot.failed,
-                leaving: false,
+                leaving: spot.leaving,
                 facts: &[],
                 known: &[],
                 transitions: &stand[at],
@@ -137,36 +167,82 @@ impl Machine {
     }
 }
 
+impl Move {
+    /// A term, as it is written in an attribute: `lookup`, `abort`, `every=30`, `rejected@step`, …
+    fn term(&mut self, term: &str, before: &[Self]) {
+        let (key, value) = term.split_once('=').unwrap_or((term, ""));
+        let seconds = || Some(value.parse().expect("seconds"));
+        let (every, within) = match self.sort {
+            Sort::Waits { every, within } => (every, within),
+            _ => (None, None),
+        };
+        match key {
+            "lookup" => self.terms.in_doubt = Some(InDoubt::Lookup),
+            "hold" => self.terms.in_doubt = Some(InDoubt::Hold),
+            "abort" => self.terms.abort = true,
+            "once" => self.terms.once = true,
+            "undo_first" => self.terms.undo_first = true,
+            "on_delete" => self.terms.on_delete = true,
+            "preempts" => self.terms.preempts = true,
+            "retain_when" => self.terms.retain_when = Some(value.to_owned()),
+            "every" => self.sort = Sort::Waits { every: seconds(), within },
+            "within" => self.sort = Sort::Waits { every, within: seconds() },
+            "deferred" => self.sort = Sort::Deferred,
+            "rewind" => match &mut self.sort {
+                Sort::End(end) => end.back = true,
+                other => *other = Sort::Rewind,
+            },
+            _ => {
+                let (cause, step) = key.split_once('@').expect("a known term");
+                let of = before.iter().position(|known| known.name == step).expect("a step that is declared before");
+                let cause = match cause {
+                    "rejected" => Cause::Rejected,
+                    "overdue" => Cause::Overdue,
+                    _ => Cause::Exhausted { attempts: Some(value.parse().expect("a number")), give_up_after: None },
+                };
+                self.sort = Sort::End(End { of, cause, back: false });
+            }
+        }
+    }
+}
+
 fn transition(new: &Move) -> Transition<'_> {
     let undo = match (&new.undo, new.retain) {
         (Some(undo), _) => Undo::Method(undo),
         (None, true) => Undo::Retain,
         (None, false) => Undo::None,
     };
+    let terms = &new.terms;
+    let order = if terms.undo_first { Order::UndoFirst } else { Order::MakeFirst };
     let contract = Contract {
-        in_doubt: InDoubt::Repeat,
+        in_doubt: terms.in_doubt.unwrap_or(InDoubt::Repeat),
         undo,
-        retain_when: None,
-        abort: None,
-        transport: Transport::AtLeastOnce,
+        retain_when: terms.retain_when.as_deref(),
+        abort: terms.abort.then_some("abort"),
+        transport: if terms.once { Transport::Once } else { Transport::AtLeastOnce },
         timeout: Duration::from_secs(60),
         settle: Duration::ZERO,
         retry: Retry { base: Duration::from_secs(1), max: Duration::from_secs(300) },
         look_first: true,
         predecessor: Predecessor::Hold,
-        for_each: new.each.as_ref().map(|(fact, _)| ForEach { fact, kept: false, order: Order::MakeFirst }),
+        for_each: new.each.as_ref().map(|(fact, _)| ForEach { fact, kept: terms.kept, order }),
     };
     Transition {
         name: &new.name,
         from: new.from,
         to: &new.to,
         guard: new.guard.as_deref(),
-        on_delete: false,
-        preempts: false,
+        on_delete: terms.on_delete,
+        preempts: terms.preempts,
         kind: match new.sort {
             Sort::Effect => Kind::Effect(contract),
             Sort::NoEffect => Kind::NoEffect,
-            Sort::Waits => Kind::Waits { every: None, within: None },
+            Sort::Deferred => Kind::Deferred(contract),
+            Sort::Waits { every, within } => {
+                Kind::Waits { every: every.map(Duration::from_secs), within: within.map(Duration::from_secs) }
+            }
+            Sort::Rewind => Kind::Rewind,
+            Sort::End(end) => Kind::End(end),
         },
     }
 }
@@ -230,12 +306,46 @@ pub(crate) fn human() -> Machine {
         .edge("Ready", "apply_spec ?spec_changed", "Ready")
 }
 
+/// A database: a deletion with steps of its own, a rewind, a fail-over, members that are looked up.
+fn database() -> Machine {
+    Machine::new("DatabaseFlow")
+        .states(&["Requested", "Empty", "Filled", "Serving.", "OnStandby.", "BackingUp>", "BackedUp>"])
+        .edge("Requested", "create_volume ~delete_volume +lookup +abort", "Empty")
+        .edge("Empty", "fill +once", "Filled")
+        .edge("Filled", "start ~stop", "Serving")
+        .edge("Serving", "fail_over ~demote ?is_primary_lost +preempts", "OnStandby")
+        .edge("Serving|OnStandby", "create_user ~drop_user *users +hold +abort", "")
+        .edge("Serving", "set_size =size", "")
+        .edge("Serving|OnStandby", "upgrade ?is_approved +rewind", "Empty")
+        .edge("Serving|OnStandby", "start_backup ~delete_backup +on_delete +retain_when=keeps_backup", "BackingUp")
+        .edge("BackingUp", "await_backup +every=10 +within=7200", "BackedUp")
+}
+
+/// A host: bad ends, waits with limits, an undo without an effect, a return after a failure.
+fn host() -> Machine {
+    Machine::new("HostFlow")
+        .states(&["Requested", "Registered", "Available.", "Installing", "Running.", "Unreachable!", "Broken!"])
+        .edge("Requested", "register ~deregister +lookup", "Registered")
+        .edge("Requested", "register_rejected +rejected@register", "Unreachable")
+        .edge("Registered", "take_power ~power_off +deferred", "Available")
+        .edge("Available|Running", "set_power =power", "")
+        .edge("Available", "install ~wipe ?has_image", "Installing")
+        .edge("Available", "install_exhausted +exhausted@install=3", "Broken")
+        .edge("Installing", "await_image +every=60 +within=1200", "Running")
+        .edge("Installing", "await_image_overdue +overdue@await_image +rewind", "Available")
+        .edge("Running", "reinstall ?has_other_image +rewind", "Available")
+        .edge("Unreachable", "register_again ?has_other_spec +rewind", "Requested")
+        .edge("Broken", "try_again ?may_try_again +rewind", "Available")
+}
+
 /// All machines, with the names of their files.
 pub(crate) fn all() -> Vec<(&'static str, Machine)> {
     vec![
         ("worker", worker()),
         ("team", team()),
         ("human", human()),
+        ("database", database()),
+        ("host", host()),
         ("branch", branch()),
         ("diamonds", diamonds()),
         ("failures", failures()),

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use crate::machines;
 
 /// The machines on the page, each with its heading.
-const SECTIONS: [(&str, &str); 12] = [
+const SECTIONS: [(&str, &str); 14] = [
     ("worker", "A worker: eight steps, a set kept true"),
     ("team", "A team: failure, retry, an ordered end"),
     ("human", "A human: a branch that skips a step"),
+    ("database", "A database: a deletion with steps of its own, a rewind, contracts"),
+    ("host", "A host: bad ends, limits, and ways back from them"),
     ("branch", "A branch of three that joins"),
     ("diamonds", "Long diamonds"),
     ("failures", "Several failure targets"),
@@ -42,7 +44,7 @@ fn the_gallery_page_shows_every_machine_beside_the_others_pictures() {
 
 Each machine is shown three times: drawn by `durable-fsm-graph`, by Graphviz without hints, and by Mermaid. `durable-fsm-graph` keeps the
 forward path straight. It gives each failed state one rail with one arrow head. It draws the way back dashed. It shows only once what a
-deletion does: from any state, every `⟲` method that applies runs, in reverse order.
+deletion does: from any state, every `⟲` method that applies runs, in reverse order. [How to read a picture](../fsm-graph/README.md#how-to-read-a-picture) explains every sign.
 
 `fsm-graph/consumers/gallery.mjs` makes the pictures of the other programs. `fsm-graph/consumers/check.sh` reads every checked-in picture with
 the program that it is written for:

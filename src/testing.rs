@@ -6,6 +6,7 @@ mod explore;
 mod oracle;
 mod plan;
 #[cfg(test)]
+#[path = "../tests/planted/mod.rs"]
 mod planted;
 mod report;
 mod run;

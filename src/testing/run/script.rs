@@ -1,0 +1,249 @@
+//! The course of a run: a resource is provisioned, edited and deleted, and comes to rest after each change.
+
+use std::time::Duration;
+
+use super::{Clean, End, PASSES, Rest, Runner, TIME};
+use crate::driver::Ending;
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
+use crate::testing::oracle::{Oracle, Violation};
+use crate::testing::world::{Change, World};
+
+impl<W: World> Runner<'_, W> {
+    /// The whole life of a resource, and where the plan wants it that of a second one of the same name. True if one ended held, as some
+    /// contracts may.
+    pub(super) fn script(&mut self, clean: Option<&Clean>) -> bool {
+        let held = self.live(clean);
+        if !self.sim.core().stored.gone || self.sim.core().is_over() || !self.is_made_again() {
+            return held;
+        }
+        self.sim.core().make_again();
+        self.sim.change(Change::MadeAgain);
+        self.act_for_the_old_one();
+        let held_again = self.live(clean);
+        held || held_again
+    }
+
+    fn live(&mut self, clean: Option<&Clean>) -> bool {
+        let mut ended_held = false;
+        loop {
+            let stage = self.sim.core().edit;
+            match self.settle(Rest::Resting) {
+                Rest::Over => return ended_held,
+                Rest::Gone => break,
+                Rest::Held => {
+                    ended_held = true;
+                    if self.is_recorded(|record| record.held.is_some()) {
+                        self.stays("held", |ending| *ending == Ending::Held, true);
+                    }
+                }
+                Rest::Resting => {
+                    if !self.at_rest(clean) {
+                        return ended_held;
+                    }
+                }
+            }
+            let (edit, edits) = {
+                let core = self.sim.core();
+                (core.edit, core.edits)
+            };
+            if edit < edits && !ended_held {
+                if edit == stage {
+                    self.sim.edit();
+                }
+            } else {
+                self.sim.core().note(|| "the resource is to be deleted".to_owned());
+                self.sim.delete();
+                match self.settle(Rest::Gone) {
+                    Rest::Gone => break,
+                    Rest::Over => return ended_held,
+                    _ => {
+                        let message = "it rests, and is to be deleted".to_owned();
+                        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                        return ended_held;
+                    }
+                }
+            }
+        }
+        self.gone();
+        ended_held
+    }
+
+    /// Passes until it rests, is gone, or is held for a person.
+    fn settle(&mut self, until: Rest) -> Rest {
+        let begun = self.sim.time();
+        // When the next pass begins, if nothing wakes the controller up before.
+        let mut due = begun;
+        let mut has_retried = false;
+        for _ in 0..PASSES {
+            if self.sim.core().deleting && until == Rest::Resting && self.sim.core().stored.gone {
+                return Rest::Gone;
+            }
+            if !self.between() {
+                self.sim.advance_to(due);
+            }
+            let wanted = self.wanted();
+            let behind = self.behind;
+            let since = self.sim.time();
+            let end = self.drive();
+            if self.sim.core().is_over() {
+                return Rest::Over;
+            }
+            let tampered = self.sim.outlast_tampering();
+            let now = self.sim.time();
+            match end {
+                End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),
+                End::Store => self.sim.advance_to(now + Duration::from_secs(1)),
+                End::Report(report) => match report.ending {
+                    Ending::Held if report.unwritten.is_some() || tampered => {
+                        self.abandon(tampered);
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    _ if tampered && self.sim.core().is_poisoned() => {
+                        let message = format!("a record that cannot be honoured led to {:?}", report.ending);
+                        self.sim.core().violate(Violation::new(Oracle::History, message));
+                        return Rest::Over;
+                    }
+                    // Whatever was changed during the pass wakes the controller up again.
+                    Ending::Resting | Ending::Progressing(_) | Ending::Blocked(_) if self.wanted() != wanted => {}
+                    // It has read that nobody has paused it.
+                    Ending::Resting if self.sim.core().suspended > 0 => {
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    // It has read that the mark is still there.
+                    Ending::Resting if self.sim.core().is_exposed() => {
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    // Whoever gave it what is out of date learns of the edit.
+                    Ending::Resting | Ending::Blocked(_) if behind => {
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    Ending::Resting => return Rest::Resting,
+                    // Nobody takes the reason away, so it stays.
+                    Ending::Kept(_) => return Rest::Resting,
+                    Ending::Progressing(after) => due = now + after.max(Duration::from_millis(1)),
+                    Ending::Blocked(after) => {
+                        let blocked = report.record.as_ref().and_then(|record| record.blocked.as_ref());
+                        if report.record.as_deref().is_some_and(|record| self.is_left_behind(record)) {
+                            let message = "an effect was rejected, and what was made waits to be undone".to_owned();
+                            self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            return Rest::Over;
+                        }
+                        let is_stale =
+                            |it: &Blocked| it.reason != BlockedReason::Overdue && it.generation < wanted.0 as u64 + 1;
+                        if blocked.is_some_and(is_stale) {
+                            let message = "it is blocked for a spec that is no longer wanted".to_owned();
+                            self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            return Rest::Over;
+                        }
+                        // Another controller may have gone on meanwhile. What waits may look again.
+                        // What it waits for may have come while it wrote that it waits.
+                        let is_still: fn(&Record) -> bool = if now > since {
+                            |record| record.blocked.as_ref().is_some_and(|it| it.reason != BlockedReason::Overdue)
+                        } else {
+                            |record| record.blocked.is_some()
+                        };
+                        if self.is_recorded(is_still) {
+                            self.stays("blocked", |ending| matches!(ending, Ending::Blocked(_)), false);
+                        }
+                        due = if self.is_unacceptable() { now } else { now + after.max(Duration::from_millis(1)) };
+                    }
+                    Ending::Held => {
+                        let record =
+                            report.record.as_deref().cloned().or_else(|| self.sim.core().stored.record().cloned());
+                        let in_doubt = record
+                            .as_ref()
+                            .and_then(|record| record.held.as_ref())
+                            .filter(|held| held.reason == HeldReason::InDoubt);
+                        if let Some(held) = in_doubt
+                            && record.as_ref().is_some_and(|record| record.direction == Direction::Deleting)
+                        {
+                            let message = format!("a deletion is held: {}", held.message);
+                            self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                            return Rest::Over;
+                        }
+                        let leaves = record.as_ref().is_some_and(|record| record.direction == Direction::Leaving);
+                        if in_doubt.is_some() && (leaves || !self.sim.core().deleting) {
+                            let Some(resolution) = self.resolution() else { return Rest::Held };
+                            self.sim.advance_to(now + self.pause);
+                            self.operate(resolution);
+                            continue;
+                        }
+                        if self.wanted() == wanted && self.is_recorded(|record| record.held.is_some()) {
+                            self.stays("held", |ending| *ending == Ending::Held, true);
+                        }
+                        let Some(resolution) = self.about_strangers(&mut has_retried) else { return Rest::Held };
+                        self.sim.advance_to(now + Duration::from_secs(60));
+                        self.operate(resolution);
+                    }
+                    Ending::Gone => {
+                        let core = self.sim.core();
+                        if core.deleting && (core.stored.gone || core.stored.bytes.is_none()) {
+                            return Rest::Gone;
+                        }
+                        drop(core);
+                        // The store was wrong: the resource is there, and comes up again.
+                        self.sim.advance_to(now + Duration::from_secs(1));
+                    }
+                    Ending::Paused => {
+                        self.sim.end_paused_pass();
+                        self.sim.advance_to(now + Duration::from_secs(60));
+                    }
+                },
+            }
+            if self.sim.time() > begun + TIME {
+                break;
+            }
+        }
+        let state = self.sim.core().stored.record().map_or("nothing", |it| &it.state).to_owned();
+        let message = format!("it does not come to rest from {state}");
+        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+        Rest::Over
+    }
+
+    pub(super) fn is_recorded(&self, what: fn(&Record) -> bool) -> bool {
+        self.sim.core().stored.record().is_some_and(what)
+    }
+
+    /// What a person does about a hold that is not for a doubt. While a stranger has the name, trying again is of no use: then nothing is done until the
+    /// resource is deleted, and the deletion is told that nothing of ours is there.
+    fn about_strangers(&self, has_retried: &mut bool) -> Option<Resolution> {
+        let core = self.sim.core();
+        let record = core.stored.record();
+        let is_run = |record: &&Record| record.intent.as_ref().is_none_or(|intent| intent.action == Action::Run);
+        let held = record.filter(is_run).and_then(|record| record.held.as_ref());
+        let is_not_ours = held.is_some_and(|held| held.reason == HeldReason::NotOurs);
+        if !is_not_ours || core.by_itself.strangers.is_empty() || !std::mem::replace(has_retried, true) {
+            return Some(Resolution::Retry);
+        }
+        if core.deleting { Some(core.finding().unwrap_or(Resolution::Retry)) } else { None }
+    }
+
+    /// What is refused for its spec leads to another one, or to none. That is an event.
+    fn is_unacceptable(&mut self) -> bool {
+        let core = self.sim.core();
+        let is_it = core.unacceptable.is_some() && !core.deleting;
+        let (edit, edits) = (core.edit, core.edits);
+        drop(core);
+        if is_it && edit < edits {
+            self.sim.edit();
+        } else if is_it {
+            self.sim.delete();
+        }
+        is_it
+    }
+
+    /// Which spec is wanted, or none, and whether an operator keeps everybody away.
+    pub(super) fn wanted(&self) -> (usize, bool, bool) {
+        let core = self.sim.core();
+        (core.edit, core.deleting, core.suspended > 0)
+    }
+
+    /// The other controller makes a pass for the resource that is gone, as it saw it last.
+    fn act_for_the_old_one(&mut self) {
+        self.lead = 1 - self.lead;
+        self.outdated = true;
+        drop(self.drive());
+        self.outdated = false;
+        self.lead = 1 - self.lead;
+    }
+}

@@ -19,6 +19,7 @@ mod seen;
 mod sets;
 mod sightings;
 mod undoing;
+mod upgrade;
 pub(crate) mod waits;
 mod write;
 

@@ -10,8 +10,7 @@ use serde_json::Value;
 use crate::driver::Driver;
 use crate::driver::waits::after_attempt;
 use crate::record::{
-    Direction, Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of,
-    idempotency_key, next,
+    Direction, Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of, next,
 };
 use crate::{Clock, FactError, Probe, RecordId, ResourceId, Silent, Store, StoreError, SystemClock, Version};
 
@@ -108,7 +107,11 @@ impl Released {
     fn of(graph: &Graph<'_>, bytes: &[u8]) -> Self {
         match Record::decode(graph, bytes) {
             Ok(record) => Self { left: left_behind(&record), unreadable: None },
-            Err(error) => Self { left: Vec::new(), unreadable: Some(error) },
+            // What still decodes can be named, whatever this version makes of it.
+            Err(error) => {
+                let left = Record::parse(graph, bytes).map(|record| left_behind(&record)).unwrap_or_default();
+                Self { left, unreadable: Some(error) }
+            }
         }
     }
 }
@@ -213,6 +216,7 @@ impl Operator {
         expected: &Expected,
     ) -> Result<Record, OperateError> {
         let (record, _) = self.read(resource).await?.ok_or_else(|| OperateError::NoRecord(resource.clone()))?;
+        self.may(&record, request)?;
         self.changed(resource, &record, request, expected)
     }
 
@@ -232,12 +236,13 @@ impl Operator {
         for attempt in 1..=TRIES {
             let (record, version) =
                 self.read(resource).await?.ok_or_else(|| OperateError::NoRecord(resource.clone()))?;
+            self.may(&record, request)?;
             let changed = self.changed(resource, &record, request, expected)?;
             let (written, bytes) = changed
                 .encode_next(self.graph)
                 .map_err(|error| FactError::Encode { name: "record".to_owned(), why: error.to_string() })?;
             // What an operator gives was never in a record.
-            if Record::decode(self.graph, &bytes)? != written {
+            if Record::decode_to_undo(self.graph, &bytes)? != written {
                 let why = "a value that was given is another one then".to_owned();
                 return Err(FactError::Lossy { name: "record".to_owned(), why }.into());
             }
@@ -322,7 +327,9 @@ impl Operator {
             return Err(Illegal { event: event.name(), why }.into());
         }
         let changed = next(self.graph, record, event)?;
-        (self.check)(self.graph, &changed)?;
+        if changed.direction != Direction::Deleting {
+            (self.check)(self.graph, &changed)?;
+        }
         // What is not possible at all was refused for that.
         let leaves_open = match request {
             Request::Resolve(Resolution::Retry | Resolution::RollBack) => true,
@@ -351,7 +358,18 @@ impl Operator {
     async fn read(&self, resource: &ResourceId) -> Result<Option<(Record, Version)>, OperateError> {
         let loaded = self.store.load(&self.record_id(resource)).await?;
         let Some(bytes) = loaded.bytes else { return Ok(None) };
-        Ok(Some((Record::decode(self.graph, &bytes)?, loaded.version)))
+        Ok(Some((Record::decode_to_undo(self.graph, &bytes)?, loaded.version)))
+    }
+
+    /// Of a record that this version cannot go on with, what it stands for can be left behind, and nobody decides anything else.
+    fn may(&self, record: &Record, request: &Request) -> Result<(), OperateError> {
+        if matches!(
+            request,
+            Request::Pause | Request::Resume | Request::Rebind { .. } | Request::Resolve(Resolution::Waive)
+        ) {
+            return Ok(());
+        }
+        Ok(record.check_names(self.graph)?)
     }
 
     fn record_id(&self, resource: &ResourceId) -> RecordId {
@@ -363,7 +381,7 @@ fn left_behind(record: &Record) -> Vec<Left> {
     let left = |transition: &str, subject: Option<&String>, life, in_doubt| Left {
         transition: transition.to_owned(),
         subject: subject.cloned(),
-        key: idempotency_key(&record.origin, &record.machine, transition, subject.map(String::as_str), life),
+        key: record.key(transition, subject.map(String::as_str), life),
         in_doubt,
     };
     let live = record.undo.iter().map(|it| left(&it.transition, it.subject.as_ref(), it.life, false));

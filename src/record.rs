@@ -15,12 +15,14 @@ mod failure;
 mod key;
 mod life;
 mod lives;
+mod names;
 mod next;
 mod retained;
 mod retry;
 mod spec;
 mod stamp;
 mod stop;
+mod translate;
 mod weight;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,7 @@ pub(crate) use key::fingerprint_of;
 pub use key::{fingerprint, idempotency_key, owner_tag};
 pub(crate) use lives::{Change, Life};
 pub use lives::{Entry, Lives};
+pub use names::Renamed;
 pub(crate) use next::advance;
 pub use next::next;
 pub(crate) use next::{
@@ -83,12 +86,21 @@ pub struct Record {
     pub state: String,
     /// When that state was entered.
     pub since: Stamp,
+    /// The machine's version that entered it, where that is not the one of the last write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered_by: Option<u32>,
     /// The facts; the typed states are projections of them.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
     /// The live effects, the one that is undone first last.
     #[serde(default, skip_serializing_if = "Lives::is_empty")]
     pub undo: Lives<Effect>,
+    /// The effects that were carried out and have no undo, which the list of live effects does not know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub took: Vec<String>,
+    /// Transitions that had another name when some of the lives here began, which keep their keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<Renamed>,
     /// Where the machine is going.
     #[serde(default, skip_serializing_if = "Direction::is_default")]
     pub direction: Direction,
@@ -179,6 +191,9 @@ pub struct Mark {
     pub state: String,
     /// The record's `seq` before the write that entered it. Whatever has a higher order was made since.
     pub seq: u64,
+    /// The machine's version that entered it, where that is not the one of the last write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered_by: Option<u32>,
     /// The old values of facts that were overwritten since.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
@@ -337,8 +352,11 @@ impl Record {
             seq: 0,
             state: graph.states.get(graph.initial()).map(|state| state.name.to_owned()).unwrap_or_default(),
             since: at,
+            entered_by: None,
             facts: Facts::default(),
             undo: Lives::default(),
+            took: Vec::new(),
+            renamed: Vec::new(),
             direction: Direction::Forward,
             to: None,
             marks: Vec::new(),
@@ -390,6 +408,14 @@ impl Record {
         let mut bytes = Vec::with_capacity(room);
         serde_json::to_writer(&mut bytes, self)?;
         Ok(bytes)
+    }
+
+    /// The idempotency key of one life of an effect. A life that began under another name of the transition keeps its key.
+    #[must_use]
+    pub fn key(&self, transition: &str, subject: Option<&str>, life: u64) -> String {
+        let named = self.renamed.iter().filter(|it| it.transition == transition && life <= it.until);
+        let name = named.min_by_key(|it| it.until).map_or(transition, |it| &it.was);
+        idempotency_key(&self.origin, &self.machine, name, subject, life)
     }
 
     /// The failures of this step, if it was put aside.

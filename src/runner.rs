@@ -130,7 +130,12 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
                 Plan::Resolve { transition: intent.map(|intent| intent.transition.clone()).unwrap_or_default() }
             }
             Ok(Decision::Compute { transition }) => Plan::Run { transition: name(transition), subject: None },
-            Ok(Decision::Hold { message, .. } | Decision::Block { message, .. }) => Plan::Stop(message),
+            Ok(Decision::Hold { message, .. } | Decision::Block { message, .. } | Decision::Strand { message }) => {
+                Plan::Stop(message)
+            }
+            Ok(Decision::Upgrade { to }) => {
+                Plan::Record(format!("go on in {}, as a record of an older version", M::GRAPH.states[to].name))
+            }
             Ok(Decision::Turn(Direction::Deleting, _)) => Plan::Record("turn back to delete the resource".to_owned()),
             Ok(Decision::Turn(Direction::Leaving, _)) => {
                 Plan::Record("begin with the steps of the deletion".to_owned())

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use durable_fsm::diagram::{Live, terminal};
 use durable_fsm::graph::{Graph, Kind, Transition, Undo};
-use durable_fsm::record::{Action, Direction, HeldReason, Record, Retrying, Stamp, idempotency_key};
+use durable_fsm::record::{Action, Direction, HeldReason, Record, Retrying, Stamp};
 use serde_json::json;
 
 use crate::args::Select;
@@ -86,7 +86,7 @@ fn undo_list(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
             Some(_) | None => String::new(),
         };
         let subject = effect.subject.as_deref();
-        let key = idempotency_key(&record.origin, &record.machine, &effect.transition, subject, effect.life);
+        let key = record.key(&effect.transition, subject, effect.life);
         let of = subject.map_or_else(String::new, |subject| format!(" for {subject}"));
         format!("{}{of}  {undo}  key {key}", effect.transition)
     });

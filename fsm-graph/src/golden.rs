@@ -18,7 +18,7 @@ use crate::{dot, mermaid, svg, terminal};
 ///
 /// ```no_run
 /// # const GRAPH: durable_fsm_graph::Graph<'static> = durable_fsm_graph::Graph {
-/// #     name: "m", title: "M", version: 1, reader: 1, doc: "", undo_on_rejected: false, states: &[], transitions: &[],
+/// #     name: "m", title: "M", version: 1, reader: 1, doc: "", undo_on_rejected: false, upgrades: &[], states: &[], transitions: &[],
 /// # };
 /// // In a test:
 /// durable_fsm_graph::assert_current("docs/worker.svg", &GRAPH);

@@ -18,18 +18,21 @@
 //! | `undo-on-rejected` | whether a rejected effect makes the machine undo everything |
 //! | `states` | in declared order. `rest` is `passing`, `resting` or `terminal`; `transitions` names the transitions in the order in which they are tried, with `when` where one has another guard there than its own; `known` names the facts that every path to the state has recorded, and those with a `default` |
 //! | `transitions` | in declared order. `from` and `to` name states; `when` names the guard |
+//! | `was`, `retired`, `upgrades` | what the machine says of records of older versions: the names that something had before, the first one first; what is no longer begun; and where records of a version up to `from` go on |
 //! | `on-delete` | whether the transition is considered only once deletion is wanted |
 //! | `kind` | `"no-effect"`, `"rewind"`, `{"waits": …}`, `{"effect": …}`, or `{"deferred": …}` for `no_effect` with an undo. An effect has the keys and the words of the attribute, with every default filled in |
 //!
 //! Fields that are empty, false or absent are left out. A field that the reader does not know is an error: to ignore a part of a contract
 //! would be to judge records by another machine.
 
+mod compatible;
 mod error;
 mod file;
 mod time;
 
 use std::collections::BTreeSet;
 
+pub use compatible::{Stranded, assert_compatible, stranded, unmarked};
 pub use error::{FORMAT, ReadError};
 
 use crate::model::Graph;
@@ -64,6 +67,26 @@ pub fn read(json: &str) -> Result<&'static Graph<'static>, ReadError> {
     Ok(Box::leak(Box::new(file.graph()?)))
 }
 
+/// What a graph declares, without words for people and without its versions.
+fn without_prose(graph: &Graph<'_>) -> serde_json::Value {
+    fn strip(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.retain(|name, _| name != "doc");
+                fields.values_mut().for_each(strip);
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(File::of(graph)).unwrap_or_default();
+    strip(&mut value);
+    if let serde_json::Value::Object(fields) = &mut value {
+        fields.retain(|name, _| !matches!(name.as_str(), "title" | "version" | "reader" | "upgrades"));
+    }
+    value
+}
+
 fn check(file: &File) -> Result<(), ReadError> {
     fn once<'f>(what: &'static str, names: impl Iterator<Item = &'f String>) -> Result<(), ReadError> {
         let mut seen = BTreeSet::new();
@@ -86,8 +109,8 @@ mod tests {
     use crate::model::{State, Transition, Undo};
     use crate::properties::each_machine;
     use crate::written::{
-        HOLD, INITIAL, LEAVING, LOOKUP, NOTHING, PASSING, REPEAT, RESTING, RETAIN, TERMINAL, by, contract, deferred,
-        effect, fact, no_effect, rewind, set, state, waits,
+        HOLD, INITIAL, LEAVING, LOOKUP, NOTHING, PASSING, REPEAT, RESTING, RETAIN, TERMINAL, branched, by, contract,
+        deferred, effect, fact, moved, no_effect, rewind, set, state, waits,
     };
 
     const TIMES: [u64; 4] = [30_000, 1_500, 200, 3_600_000];
@@ -100,6 +123,7 @@ mod tests {
         reader: 2,
         doc: "Publishes one site.\n\n\"Quoted\", and with a \\.",
         undo_on_rejected: true,
+        upgrades: &[moved(2, 2, 3), branched(1, 1, 2)],
         states: &[
             state("Requested", "Nothing exists yet.", PASSING | INITIAL, &[], &[], &[0]),
             state("Reserved", "It has a name.", PASSING, &[fact("name", "String", "The name.")], &["name"], &[1, 2, 7]),
@@ -115,19 +139,20 @@ mod tests {
                 "Refused",
                 "",
                 RESTING | crate::written::FAILED,
-                &[fact("times", "u32", "").or_default()],
+                &[fact("times", "u32", "").or_default().was(&["tries"])],
                 &["name", "times"],
                 &[1, 5],
             )
-            .guarded(&[(5, "is_back")]),
-            state("BackedUp", "", LEAVING | TERMINAL, &[], &["name", "pages"], &[]),
+            .guarded(&[(5, "is_back")])
+            .was(&["Rejected", "Declined"]),
+            state("BackedUp", "", LEAVING | TERMINAL, &[], &["name", "pages"], &[]).retired(),
         ],
         transitions: &[
             effect("reserve", 0, &[1], None, contract(REPEAT, by("free"), Some("sweep"), TIMES)),
             effect("publish", 1, &[2, 3], Some("wanted"), contract(LOOKUP, RETAIN, None, TIMES).look_later().adopt()),
-            no_effect("give_up", 1, &[3], None),
+            no_effect("give_up", 1, &[3], None).was(&["refuse"]),
             effect("upload", 2, &[], None, contract(HOLD, by("remove"), Some("sweep"), TIMES).make_first("pages")),
-            effect("link", 2, &[], None, contract(REPEAT, NOTHING, None, TIMES).undo_first("pages")),
+            effect("link", 2, &[], None, contract(REPEAT, NOTHING, None, TIMES).undo_first("pages")).retired(),
             waits("await_dns", 2, &[2], Some("is_stale"), Some(600_000), Some(1_000)),
             rewind("start_over", 2, &[1], Some("is_moved")),
             deferred("reach", 1, &[2], None, contract(REPEAT, by("leave"), None, TIMES).once().retained_when("keeps")),
@@ -138,7 +163,7 @@ mod tests {
     #[test]
     fn a_graph_comes_back_as_it_was_written() {
         assert_eq!(read(&write(&EXAMPLE)).unwrap(), &EXAMPLE);
-        let patient = Graph { transitions: &[waits("look", 0, &[0], None, None, None)], ..EXAMPLE };
+        let patient = Graph { upgrades: &[], transitions: &[waits("look", 0, &[0], None, None, None)], ..EXAMPLE };
         let one = Graph { states: &[state("A", "", PASSING | INITIAL, &[], &[], &[0])], ..patient };
         assert_eq!(read(&write(&one)).unwrap(), &one);
         each_machine(|graph| {

@@ -33,6 +33,7 @@ mod layout;
 pub mod mermaid;
 mod model;
 mod overlay;
+mod past;
 #[cfg(feature = "png")]
 pub mod png;
 #[cfg(test)]
@@ -46,6 +47,6 @@ pub mod written;
 pub use golden::assert_current;
 pub use model::{
     Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition,
-    Transport, Undo,
+    Transport, Undo, Upgrade, Upgraded,
 };
 pub use overlay::{Overlay, Step, Stopped};

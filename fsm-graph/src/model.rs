@@ -23,6 +23,8 @@ pub struct Graph<'a> {
     pub doc: &'a str,
     /// Whether an effect that is rejected makes the machine undo everything it has made.
     pub undo_on_rejected: bool,
+    /// Where records of older versions go on (`upgrade(…)`).
+    pub upgrades: &'a [Upgrade],
     /// The states, in declared order.
     pub states: &'a [State<'a>],
     /// The transitions, each once, in declared order.
@@ -44,6 +46,10 @@ pub struct State<'a> {
     pub failed: bool,
     /// Whether this state is a part of the way out: it is reached only by `on_delete` steps and from other leaving states.
     pub leaving: bool,
+    /// Whether only records of older versions are here.
+    pub retired: bool,
+    /// The names that it had before, the first one first.
+    pub was: &'a [&'a str],
     /// The facts that this state adds.
     pub facts: &'a [Fact<'a>],
     /// The names of all facts that can be read here: its own, and those that every path to it has recorded.
@@ -78,6 +84,28 @@ pub struct Fact<'a> {
     pub each: bool,
     /// Whether the fact has the default of its type where it was never recorded.
     pub default: bool,
+    /// The names that it had before, the first one first.
+    pub was: &'a [&'a str],
+}
+
+/// Where records of older versions go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upgrade {
+    /// It is for records that this version wrote, or an older one.
+    pub from: u32,
+    /// What it is for.
+    pub of: Upgraded,
+    /// A state, an index into [`Graph::states`].
+    pub to: usize,
+}
+
+/// What an upgrade is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upgraded {
+    /// Records in this state, an index into [`Graph::states`], go on in another one.
+    State(usize),
+    /// What this transition, an index into [`Graph::transitions`], made before it was a branch has reached that state.
+    Branch(usize),
 }
 
 /// One transition.
@@ -95,6 +123,10 @@ pub struct Transition<'a> {
     pub on_delete: bool,
     /// Whether it runs although a step listed below it is in doubt, or waits to be tried again: that step is put aside.
     pub preempts: bool,
+    /// Whether it is never begun any more: what it made for older versions can be undone.
+    pub retired: bool,
+    /// The names that it had before, the first one first.
+    pub was: &'a [&'a str],
     /// What it does to the world.
     pub kind: Kind<'a>,
 }

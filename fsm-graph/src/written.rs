@@ -9,7 +9,7 @@ pub use std::option::Option::{self, None, Some};
 pub use crate::model::Graph;
 use crate::model::{
     Cause, Contract, End, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport,
-    Undo,
+    Undo, Upgrade, Upgraded,
 };
 
 /// Marks of a state, to be added up.
@@ -46,15 +46,28 @@ pub const fn state<'a>(
         _ => Rest::Terminal,
     };
     let (initial, failed, leaving) = (marks & INITIAL != 0, marks & FAILED != 0, marks & LEAVING != 0);
-    State { name, doc, initial, rest, failed, leaving, facts, known, transitions, guards: &[] }
+    State {
+        name,
+        doc,
+        initial,
+        rest,
+        failed,
+        leaving,
+        retired: false,
+        was: &[],
+        facts,
+        known,
+        transitions,
+        guards: &[],
+    }
 }
 
 pub const fn fact<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
-    Fact { name, ty, doc, each: false, default: false }
+    Fact { name, ty, doc, each: false, default: false, was: &[] }
 }
 
 pub const fn set<'a>(name: &'a str, ty: &'a str, doc: &'a str) -> Fact<'a> {
-    Fact { name, ty, doc, each: true, default: false }
+    Fact { name, ty, doc, each: true, default: false, was: &[] }
 }
 
 pub const fn no_effect<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
@@ -68,7 +81,7 @@ const fn step<'a>(
     guard: Option<&'a str>,
     kind: Kind<'a>,
 ) -> Transition<'a> {
-    Transition { name, from, to, guard, on_delete: false, preempts: false, kind }
+    Transition { name, from, to, guard, on_delete: false, preempts: false, retired: false, was: &[], kind }
 }
 
 pub const fn rewind<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
@@ -168,19 +181,59 @@ impl<'a> State<'a> {
     pub const fn guarded(self, guards: &'a [(usize, &'a str)]) -> Self {
         Self { guards, ..self }
     }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn retired(self) -> Self {
+        Self { retired: true, ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn was(self, was: &'a [&'a str]) -> Self {
+        Self { was, ..self }
+    }
+}
+
+/// Records in a state that this version wrote, or an older one, go on in another.
+pub const fn moved(from: u32, state: usize, to: usize) -> Upgrade {
+    Upgrade { from, of: Upgraded::State(state), to }
+}
+
+/// What a transition made for this version, or an older one, has reached this state.
+pub const fn branched(from: u32, transition: usize, to: usize) -> Upgrade {
+    Upgrade { from, of: Upgraded::Branch(transition), to }
 }
 
 /// The fact with what few facts say.
-impl Fact<'_> {
+impl<'a> Fact<'a> {
     #[doc(hidden)]
     #[must_use]
     pub const fn or_default(self) -> Self {
         Self { default: true, ..self }
     }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn was(self, was: &'a [&'a str]) -> Self {
+        Self { was, ..self }
+    }
 }
 
 /// The transition with what few transitions say.
-impl Transition<'_> {
+impl<'a> Transition<'a> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn retired(self) -> Self {
+        Self { retired: true, ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn was(self, was: &'a [&'a str]) -> Self {
+        Self { was, ..self }
+    }
+
     #[doc(hidden)]
     #[must_use]
     pub const fn on_delete(self) -> Self {

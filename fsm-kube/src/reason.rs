@@ -40,6 +40,8 @@ pub enum Reason {
     Incomplete,
     /// Held: a step was refused under several specs, and each of them may still be carried out late.
     Unsettled,
+    /// Held: an older version of the machine has left it, and this one does not say how it goes on.
+    Upgrade,
     /// Held: a rewind goes back to a state of which the record has no mark.
     NoMark,
     /// Held: the record cannot be used.
@@ -77,7 +79,7 @@ pub enum Phase {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 22] = [
+    pub const ALL: [Reason; 23] = [
         Reason::AsDeclared,
         Reason::Progressing,
         Reason::Retrying,
@@ -92,6 +94,7 @@ impl Reason {
         Reason::NotOurs,
         Reason::Incomplete,
         Reason::Unsettled,
+        Reason::Upgrade,
         Reason::NoMark,
         Reason::Unreadable,
         Reason::TooLarge,
@@ -120,6 +123,7 @@ impl Reason {
             Reason::NotOurs => "NotOurs",
             Reason::Incomplete => "Incomplete",
             Reason::Unsettled => "Unsettled",
+            Reason::Upgrade => "Upgrade",
             Reason::NoMark => "NoMark",
             Reason::Unreadable => "Unreadable",
             Reason::TooLarge => "TooLarge",
@@ -149,6 +153,7 @@ impl Reason {
             | Reason::NotOurs
             | Reason::Incomplete
             | Reason::Unsettled
+            | Reason::Upgrade
             | Reason::NoMark
             | Reason::Unreadable
             | Reason::TooLarge
@@ -201,6 +206,7 @@ impl From<HeldReason> for Reason {
             HeldReason::NotOurs => Reason::NotOurs,
             HeldReason::Incomplete => Reason::Incomplete,
             HeldReason::Unsettled => Reason::Unsettled,
+            HeldReason::Upgrade => Reason::Upgrade,
             HeldReason::NoMark => Reason::NoMark,
             HeldReason::TooLarge => Reason::TooLarge,
             HeldReason::RecordLost => Reason::RecordLost,

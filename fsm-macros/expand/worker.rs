@@ -912,6 +912,7 @@ impl WorkerFlow {
             reader: 1u32,
             doc: "Provisions one worker: account, room, gateway access, configuration, skills, container.",
             undo_on_rejected: false,
+            upgrades: &[],
             states: &[
                 state(
                     "Requested",

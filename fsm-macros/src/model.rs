@@ -5,13 +5,14 @@ mod contract;
 mod ends;
 mod listing;
 mod paths;
+mod upgrade;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
-use syn::{Ident, Type};
+use syn::{Ident, LitStr, Type};
 
 pub(crate) use contract::{Contract, ForEach, Kind, Undo};
 
@@ -33,6 +34,8 @@ pub(crate) struct Model {
     pub(crate) known: Vec<Vec<FactRef>>,
     /// The names of these.
     pub(crate) names: Vec<BTreeSet<String>>,
+    /// Where records of older versions go on.
+    pub(crate) upgrades: Vec<durable_fsm_graph::Upgrade>,
     /// For each state, those that its transitions lead to, but for itself.
     pub(crate) ahead: Vec<Vec<usize>>,
     /// For each state, facts that some paths to it record and not all, each with the last state before it on a path that does not.
@@ -57,6 +60,10 @@ pub(crate) struct Transition {
     pub(crate) on_delete: bool,
     /// It runs although a step listed below it is in doubt, or waits to be tried again.
     pub(crate) preempts: bool,
+    /// It is never begun any more.
+    pub(crate) retired: Option<Span>,
+    /// Names of before.
+    pub(crate) was: Vec<LitStr>,
     pub(crate) kind: Kind,
     /// It contradicts itself or leads nowhere, so nothing is known of what its method gives.
     pub(crate) loose: bool,
@@ -103,10 +110,11 @@ impl Model {
             }
         }
         let (known, names, guards) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let (ahead, missing) = (Vec::new(), Vec::new());
-        let mut model = Self { known, names, declaration, transitions, listed, guards, ahead, missing };
+        let (ahead, missing, upgrades) = (Vec::new(), Vec::new(), Vec::new());
+        let mut model = Self { known, names, declaration, transitions, listed, guards, upgrades, ahead, missing };
         model.list_again(errors);
         model.end(errors);
+        model.upgrade(errors);
         model.ahead = model.edges();
         (model.known, model.names) = model.follow();
         model.missing = model.missing();
@@ -327,7 +335,9 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
             format!("`preempts` lets a guarded step run before a step below it is settled, and `{}` is none: add a guard (`when = …`), or remove this", typed.name),
         );
     }
-    Transition { name: typed.name.clone(), from, places: vec![from], to, back, guard, on_delete, preempts, kind, loose }
+    let (name, places) = (typed.name.clone(), vec![from]);
+    let (retired, was) = (typed.retired, typed.was.clone().unwrap_or_default());
+    Transition { name, from, places, to, back, guard, on_delete, preempts, retired, was, kind, loose }
 }
 
 /// The state of this name, or the one that was probably meant.

@@ -2,6 +2,7 @@
 
 mod keys;
 mod transition;
+mod upgrade;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Fields, Ident, Lit, LitSt
 use self::keys::{flag, once};
 use self::transition::Parsed;
 pub(crate) use self::transition::{EndDecl, TransitionDecl};
+pub(crate) use self::upgrade::UpgradeDecl;
 use crate::errors::Errors;
 use crate::span;
 
@@ -23,6 +25,8 @@ pub(crate) struct Declaration {
     pub(crate) vis: Visibility,
     pub(crate) doc: String,
     pub(crate) name: Option<LitStr>,
+    pub(crate) was: Option<Vec<LitStr>>,
+    pub(crate) upgrades: Vec<UpgradeDecl>,
     pub(crate) version: Option<u32>,
     pub(crate) reader: Option<u32>,
     pub(crate) resource: Option<Type>,
@@ -52,6 +56,9 @@ pub(crate) struct StateDecl {
     pub(crate) terminal: Option<Span>,
     pub(crate) failed: bool,
     pub(crate) leaving: Option<Span>,
+    /// Only records of older versions are here.
+    pub(crate) retired: Option<Span>,
+    pub(crate) was: Vec<LitStr>,
     /// A deletion undoes at once here, though it begins with steps of its own in a state before.
     pub(crate) undo_at_once: Option<Span>,
     /// A mark was not understood.
@@ -73,6 +80,7 @@ pub(crate) struct FactDecl {
     pub(crate) kept: bool,
     /// Where it was never recorded, it is the default of its type.
     pub(crate) default: bool,
+    pub(crate) was: Vec<LitStr>,
     /// Its type cannot be used.
     pub(crate) broken: bool,
 }
@@ -103,6 +111,8 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         vis: input.vis.clone(),
         doc: doc(&input.attrs),
         name: None,
+        was: None,
+        upgrades: Vec::new(),
         version: None,
         reader: None,
         resource: None,
@@ -137,10 +147,12 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
     Some(declaration)
 }
 
-const ENUM_KEYS: [&str; 11] = [
+const ENUM_KEYS: [&str; 13] = [
     "name",
+    "was",
     "version",
     "reader",
+    "upgrade",
     "resource",
     "crate",
     "on_rejected",
@@ -158,6 +170,8 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
     let mut defaults = Defaults::default();
     let known = fsm_keys(attrs, errors, |key, value| match key.to_string().as_str() {
         "name" => once(key, &mut declaration.name, keys::text(key, value, "example.io/worker")?),
+        "was" => once(key, &mut declaration.was, keys::names(key, value)?),
+        "upgrade" => UpgradeDecl::read(key, value).map(|upgrades| declaration.upgrades.extend(upgrades)),
         "version" => once(key, &mut version, keys::number(key, value)?),
         "reader" => once(key, &mut reader, keys::number(key, value)?),
         "resource" => match value {
@@ -252,6 +266,8 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
         terminal: None,
         failed: false,
         leaving: None,
+        retired: None,
+        was: Vec::new(),
         undo_at_once: None,
         broken: false,
         facts: Vec::new(),
@@ -260,7 +276,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
     if let Some((_, discriminant)) = &variant.discriminant {
         errors.at(discriminant.span(), "a state has no number; its name is what is recorded");
     }
-    let (mut resting, mut failed) = (None, None);
+    let (mut resting, mut failed, mut was) = (None, None, None);
     state.broken = !fsm_keys(&variant.attrs, errors, |key, value| {
         let slot = match key.to_string().as_str() {
             "initial" => &mut state.initial,
@@ -268,9 +284,11 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
             "terminal" => &mut state.terminal,
             "failed" => &mut failed,
             "leaving" => &mut state.leaving,
+            "retired" => &mut state.retired,
             "undo_at_once" => &mut state.undo_at_once,
+            "was" => return once(key, &mut was, keys::names(key, value)?),
             _ => {
-                let known = ["initial", "resting", "terminal", "failed", "leaving", "undo_at_once"];
+                let known = ["initial", "resting", "terminal", "failed", "leaving", "undo_at_once", "retired", "was"];
                 return Err(keys::unknown(key, &known));
             }
         };
@@ -282,6 +300,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
     }
     state.resting = resting.is_some();
     state.failed = failed.is_some();
+    state.was = was.unwrap_or_default();
     for attr in &variant.attrs {
         if attr.path().is_ident("transition") {
             match attr.parse_args::<Parsed>() {
@@ -314,14 +333,15 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
 }
 
 fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
-    let mut default = None;
+    let (mut default, mut was) = (None, None);
     let mut broken = !fsm_keys(&field.attrs, errors, |key, value| match key.to_string().as_str() {
         "default" => flag(key, value).and_then(|()| once(key, &mut default, ())),
+        "was" => once(key, &mut was, keys::names(key, value)?),
         "initial" | "resting" | "terminal" | "failed" => {
             let text = format!("`{key}` is a mark of a state: move it to the variant");
             Err(syn::Error::new(key.span(), text))
         }
-        _ => Err(keys::unknown(key, &["default"])),
+        _ => Err(keys::unknown(key, &["default", "was"])),
     });
     for attr in &field.attrs {
         if attr.path().is_ident("transition") {
@@ -348,6 +368,7 @@ fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
         each: each(&ty).or_else(|| Some((kept(&ty)?, syn::parse_quote!(())))),
         kept: kept(&ty).is_some(),
         default: default.is_some(),
+        was: was.unwrap_or_default(),
         ty,
         broken,
     }

@@ -4,6 +4,7 @@ mod defaults;
 mod ends;
 mod leaving;
 mod sets;
+mod upgrade;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::names;
 pub(crate) fn validate(model: &Model, errors: &mut Errors) {
     initial(model, errors);
     facts(model, errors);
+    upgrade::validate(model, errors);
     // Reachability says nothing about a graph whose edges are already known to be wrong.
     if errors.is_empty() {
         reachability(model, errors);
@@ -106,7 +108,9 @@ fn reachability(model: &Model, errors: &mut Errors) {
     let pairs = |it: &Transition, to: &[usize]| -> Vec<(usize, usize)> {
         it.places.iter().flat_map(|from| to.iter().map(|to| (*from, *to))).collect()
     };
-    let edges: Vec<(usize, usize)> = model.transitions.iter().flat_map(|it| pairs(it, &it.to)).collect();
+    // What is retired leads nobody anywhere any more.
+    let begun = model.transitions.iter().filter(|it| it.retired.is_none());
+    let edges: Vec<(usize, usize)> = begun.flat_map(|it| pairs(it, &it.to)).collect();
     let back: Vec<(usize, usize)> = model.transitions.iter().flat_map(|it| pairs(it, &it.back)).collect();
     let spread = |from: Vec<usize>, forward: bool| {
         let edges: Vec<(usize, usize)> = edges.iter().chain(back.iter().filter(|_| !forward)).copied().collect();
@@ -120,7 +124,8 @@ fn reachability(model: &Model, errors: &mut Errors) {
         }
         reached
     };
-    let starts = (0..count).filter(|index| model.states()[*index].initial.is_some()).collect();
+    let is_start = |state: &crate::parse::StateDecl| state.initial.is_some() || state.retired.is_some();
+    let starts = (0..count).filter(|index| is_start(&model.states()[*index])).collect();
     // From a leaving state the undo list runs, wherever its own steps end.
     let is_end = |state: &crate::parse::StateDecl| state.resting || state.terminal.is_some() || state.leaving.is_some();
     let ends = (0..count).filter(|index| is_end(&model.states()[*index]));
@@ -128,10 +133,7 @@ fn reachability(model: &Model, errors: &mut Errors) {
     let ending = spread(ends.collect(), false);
     for (index, state) in model.states().iter().enumerate() {
         if !reached[index] {
-            errors.at(
-                state.ident.span(),
-                format!("no transition leads to {0}: add one with `-> {0}`, or remove the state", state.ident),
-            );
+            errors.at(state.ident.span(), unreached(model, index));
         }
     }
     // The states that lead to a dead end share its fate; the dead end is where the mistake is.
@@ -148,9 +150,22 @@ fn reachability(model: &Model, errors: &mut Errors) {
     }
 }
 
+fn unreached(model: &Model, index: usize) -> String {
+    let state = &model.states()[index].ident;
+    if model.transitions.iter().any(|it| it.to.contains(&index)) {
+        return format!(
+            "only retired transitions lead to {state}, so only records of older versions can be there: mark it with `#[fsm(retired)]`, or add a transition with `-> {state}`"
+        );
+    }
+    format!("no transition leads to {state}: add one with `-> {state}`, or remove the state")
+}
+
 fn choices(model: &Model, errors: &mut Errors) {
     for (index, state) in model.states().iter().enumerate() {
-        let listed = || model.listed[index].iter().map(|it| (*it, &model.transitions[*it]));
+        let listed = || {
+            let listed = model.listed[index].iter().map(|it| (*it, &model.transitions[*it]));
+            listed.filter(|(_, it)| it.retired.is_none())
+        };
         let mut unguarded: Option<usize> = None;
         let begins = |first: usize| model.transitions[first].on_delete;
         let deletion = listed().filter(|(_, it)| it.on_delete);

@@ -12,7 +12,7 @@ use super::waits::LONGEST_WAIT;
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::probe::{Probe, Side, Site};
-use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, RetainedBy, idempotency_key};
+use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, RetainedBy};
 use crate::steps::Ask;
 use crate::text::redacted;
 use crate::{Class, Lookup, Undone};
@@ -359,13 +359,7 @@ impl<P: Probe> Pass<'_, P> {
             member,
             spec: self.record.spec_of(intent).cloned(),
             details: Details {
-                key: idempotency_key(
-                    &self.record.origin,
-                    &self.record.machine,
-                    &intent.transition,
-                    subject.as_deref(),
-                    intent.life,
-                ),
+                key: self.record.key(&intent.transition, subject.as_deref(), intent.life),
                 owner_tag: self.owner_tag.clone(),
                 number: intent.attempt,
                 since: self.record.since.time(),

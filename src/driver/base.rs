@@ -1,6 +1,8 @@
 //! The record as it was last read or written. Invariant: it is what the store held then, byte for byte; it is decoded only where somebody asks what
 //! stood in it, because every write leaves one and hardly any is asked.
 
+use durable_fsm_graph::Graph;
+
 use crate::record::Record;
 
 /// A record that is stored.
@@ -8,11 +10,12 @@ use crate::record::Record;
 pub(super) struct Base {
     pub(super) seq: u64,
     bytes: Vec<u8>,
+    graph: &'static Graph<'static>,
 }
 
 impl Base {
-    pub(super) fn new(seq: u64, bytes: Vec<u8>) -> Self {
-        Self { seq, bytes }
+    pub(super) fn new(graph: &'static Graph<'static>, seq: u64, bytes: Vec<u8>) -> Self {
+        Self { seq, bytes, graph }
     }
 
     /// How many bytes it has.
@@ -20,8 +23,8 @@ impl Base {
         self.bytes.len()
     }
 
-    /// The record. None if the bytes are not one, which cannot be: they were decoded, or encoded from one.
+    /// The record, in the names of now. None if the bytes are not one, which cannot be: they were decoded, or encoded from one.
     pub(super) fn record(&self) -> Option<Record> {
-        serde_json::from_slice(&self.bytes).ok()
+        Record::parse(self.graph, &self.bytes).ok()
     }
 }

@@ -8,7 +8,8 @@ use super::decision::{Decision, Ending, Surroundings, find};
 use super::members;
 use super::sets::Sets;
 use super::sightings::OpenEnd;
-use super::undoing::backward;
+use super::undoing::{backward, strange};
+use super::upgrade::upgrade;
 use crate::FactError;
 use crate::record::{
     Action, BlockedReason, Direction, HeldReason, Intent, Record, Unconfirmed, begins_leaving, is_on_the_way,
@@ -54,6 +55,9 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
         }
     }
     if let Some(intent) = &record.intent {
+        if let Some(decision) = before_it_is_resolved(record, intent, around) {
+            return Ok(decision);
+        }
         if is_preempted(record, intent, around)? {
             return Ok(Decision::SetAside);
         }
@@ -75,6 +79,28 @@ pub(super) fn turns_to_delete(record: &Record, graph: &Graph<'_>) -> bool {
         Direction::Leaving | Direction::Deleting => false,
         Direction::RollingBack => !begins_leaving(graph, record.to.as_deref().unwrap_or_else(initial)),
     }
+}
+
+/// What comes before an open intent is resolved: it may be one of a version that went another way.
+fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Option<Decision> {
+    let graph = around.steps.graph();
+    if record.direction == Direction::Forward && intent.action == Action::Run {
+        return upgrade(graph, record).map(|decision| match decision {
+            // Where the machine comes to the step again, it is taken up.
+            Decision::Upgrade { .. } => Decision::SetAside,
+            other => other,
+        });
+    }
+    let is_known = graph.transition(&intent.transition).is_some_and(|(_, step)| step.contract().is_some());
+    if is_known || record.direction.is_forward() {
+        return None;
+    }
+    // What is not known any more is settled at its place, by a person.
+    Some(if intent.action == Action::Run {
+        Decision::SetAside
+    } else {
+        strange(record, around, &intent.transition, intent.life)
+    })
 }
 
 /// An open intent that is not this call's own: its outcome is in doubt.
@@ -167,8 +193,12 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
     if let Some(decision) = abort_doubted(record, around)? {
         return Ok(decision);
     }
+    if let Some(decision) = upgrade(graph, record) {
+        return Ok(decision);
+    }
     // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it.
-    for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
+    let listed = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
+    for (index, step) in listed.filter(|(_, step)| !step.retired) {
         if let (Some(contract), Some(for_each)) = (step.contract(), step.for_each()) {
             match members::next(record, around, sets, index, step, contract, for_each)? {
                 Some(decision) => return Ok(decision),
@@ -238,10 +268,12 @@ fn way_out(
     around: &Surroundings<'_>,
 ) -> Result<Option<(usize, &'static Transition<'static>)>, FactError> {
     let graph = around.steps.graph();
-    let (at, state) = graph.state(&record.state).ok_or_else(|| FactError::Foreign(record.state.clone()))?;
+    // In a state that this version does not know, a deletion has no steps of its own.
+    let Some((at, state)) = graph.state(&record.state) else { return Ok(None) };
     for (index, step) in state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?))) {
-        let is_one =
-            is_on_the_way(graph, &record.state, step, Direction::Leaving) && !matches!(step.kind, Kind::End(_));
+        let is_one = is_on_the_way(graph, &record.state, step, Direction::Leaving)
+            && !matches!(step.kind, Kind::End(_))
+            && !step.retired;
         if is_one && (graph.guard(at, index).is_none() || around.steps.guard(at, index, &record.facts)?) {
             return Ok(Some((index, step)));
         }

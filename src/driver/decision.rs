@@ -33,6 +33,10 @@ pub(crate) enum Decision {
     SetAside,
     /// Nothing but steps that were rejected is left to do.
     Block { message: String, after: Duration },
+    /// The machine does not say how it goes on from what an older version has left.
+    Strand { message: String },
+    /// A record of an older version goes on in this state.
+    Upgrade { to: usize },
     /// A person has to look.
     Hold { reason: HeldReason, message: String },
     /// Run a transition without effect, or let one that waits look.

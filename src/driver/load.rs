@@ -11,6 +11,7 @@ use super::lost;
 use super::pass::{Halt, Pass, stop};
 use super::seen::Untold;
 use super::sets::Sets;
+use super::upgrade;
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::probe::{Crossing, Probe, Side, Site};
@@ -44,12 +45,14 @@ impl<'d, P: Probe> Pass<'d, P> {
         }
         let now = Stamp::from(driver.clock.wall());
         let stored = loaded.bytes.is_some();
-        let record = match read(steps, &loaded) {
+        let deleting = delete || loaded.signals.deleting || steps.deleting();
+        let record = match read(steps, &loaded, deleting) {
             Ok(Some(record)) => record,
             Ok(None) => Arc::new(Record::initial(steps.graph(), steps.uid(), now)),
             Err(error) => {
                 let reason = match error {
                     Unreadable::Lost(_) => HeldReason::RecordLost,
+                    Unreadable::Upgrade { .. } => HeldReason::Upgrade,
                     Unreadable::Fact(FactError::Panicked { .. }) => HeldReason::Panicked,
                     _ => HeldReason::Unreadable,
                 };
@@ -58,7 +61,6 @@ impl<'d, P: Probe> Pass<'d, P> {
             }
         };
         // Somebody has taken the mark off. Until it is back, a deletion would leave everything behind; the next write sets it.
-        let deleting = delete || loaded.signals.deleting || steps.deleting();
         let exposed = stored && !loaded.marked && !deleting && !loaded.signals.paused && !record.paused;
         let mut pass = Self {
             driver,
@@ -155,7 +157,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 }
 
 /// The record in what was loaded; none if there is none and never was.
-fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Arc<Record>>, Unreadable> {
+fn read(steps: &dyn Steps, loaded: &Loaded, deleting: bool) -> Result<Option<Arc<Record>>, Unreadable> {
     let Some(bytes) = &loaded.bytes else {
         let sign = match (loaded.marked, loaded.witness) {
             (_, Some(seq)) => format!("its sequence number {seq} is still mirrored"),
@@ -165,12 +167,32 @@ fn read(steps: &dyn Steps, loaded: &Loaded) -> Result<Option<Arc<Record>>, Unrea
         return Err(Unreadable::Lost(format!("there is none, and {sign}")));
     };
     let graph = steps.graph();
-    let record = steps.decode(bytes)?;
+    let record = match steps.decode(bytes) {
+        // What is known of it can be undone.
+        Err(error @ Unreadable::Upgrade { .. }) => {
+            let record = Record::decode_to_undo(graph, bytes)?;
+            if deleting || record.direction.is_deletion() { Arc::new(record) } else { return Err(error) }
+        }
+        decoded => decoded?,
+    };
     record.check_owner(steps.uid())?;
     if let Some(seq) = loaded.witness.filter(|seq| *seq > record.seq) {
         return Err(Unreadable::Lost(format!("it has sequence number {}, and {seq} was written", record.seq)));
     }
-    let (state, _) = graph.state(&record.state).ok_or_else(|| Unreadable::State(record.state.clone()))?;
-    steps.check(state, &record.facts)?;
-    Ok(Some(record))
+    // What another version left need not make a state of this one to be undone: an undo reads what it needs itself.
+    let is_of_another = record.version != graph.version || record.entered_by.is_some();
+    if is_of_another && (deleting || record.direction.is_deletion()) {
+        return Ok(Some(record));
+    }
+    let here = || graph.state(&record.state).map(|(state, _)| state);
+    let state = upgrade::due(graph, &record).or_else(here).ok_or_else(|| Unreadable::State(record.state.clone()))?;
+    match steps.check(state, &record.facts) {
+        Err(error @ (FactError::Missing(_) | FactError::Decode { .. })) if record.version < graph.version => {
+            let state = graph.states[state].name;
+            let what = format!("what it recorded does not make {state} of version {}: {error}", graph.version);
+            let remedy = "say `#[fsm(default)]` on a fact that is new, `#[fsm(was = \"…\")]` on one that had another name, give one of another type a new name, or say where such records go on (`#[fsm(upgrade(from = …, State => Earlier))]`)".to_owned();
+            Err(Unreadable::Upgrade { found: record.version, what, remedy })
+        }
+        checked => checked.map(|()| Some(Arc::clone(&record))).map_err(Unreadable::from),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::base::Base;
 use crate::RecordId;
-use crate::record::{Event, idempotency_key};
+use crate::record::Event;
 
 /// Says at `warn` what was learnt under the intent of this record and is not recorded.
 pub(super) fn report(id: &RecordId, base: Option<&Base>, learnt: &[Event], why: &str) {
@@ -21,7 +21,7 @@ pub(super) fn report(id: &RecordId, base: Option<&Base>, learnt: &[Event], why: 
             _ => continue,
         };
         let subject = intent.subject.as_deref();
-        let key = idempotency_key(&base.origin, &base.machine, &intent.transition, subject, intent.life);
+        let key = base.key(&intent.transition, subject, intent.life);
         tracing::warn!(
             machine = %id.machine, resource = %id.resource, transition = %intent.transition, subject, attempt = intent.attempt,
             action = ?intent.action, outcome, key, handle,

@@ -186,6 +186,8 @@ impl<'d, P: Probe> Pass<'d, P> {
                 self.stop(Ending::Blocked(after)).await
             }
             Decision::Hold { reason, message } => self.hold(reason, message).await,
+            Decision::Strand { message } => self.strand(HeldReason::Upgrade, message).await,
+            Decision::Upgrade { to } => self.apply(Event::Upgraded { to, at: self.now() }),
             Decision::Compute { transition } => self.compute(transition).await,
             Decision::Retain { transition, subject, life } => {
                 let step = &self.steps.graph().transitions[transition];
@@ -377,9 +379,13 @@ impl<'d, P: Probe> Pass<'d, P> {
         if !matches!(error, FactError::Panicked { .. }) {
             return self.hold(HeldReason::Unreadable, error.to_string()).await;
         }
-        // A mended controller goes on by itself.
+        self.strand(HeldReason::Panicked, error.to_string()).await
+    }
+
+    /// The controller's own code stands in the way: the hold is not recorded, so that a mended controller goes on by itself.
+    async fn strand(&mut self, reason: HeldReason, message: String) -> Result<(), Halt> {
         match self.stop(Ending::Held).await {
-            Err(Halt::Stop(_)) => Err(self.unwritten(HeldReason::Panicked, error.to_string())),
+            Err(Halt::Stop(_)) => Err(self.unwritten(reason, message)),
             other => other,
         }
     }
@@ -523,7 +529,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         let sightings = self.driver.sightings();
         self.follower =
             sightings.follow(self.whose, self.steps.graph(), &self.record, changes, self.follower.take(), now);
-        self.base = Some(Base::new(self.record.seq, bytes));
+        self.base = Some(Base::new(self.steps.graph(), self.record.seq, bytes));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, InDoubt, Kind, Undo};
+use durable_fsm_graph::{Contract, InDoubt, Kind, Transition, Undo};
 
 use super::decision::{BEHIND_FOR, Decision, Ending, Surroundings, find};
 use super::sightings::OpenEnd;
@@ -21,7 +21,9 @@ pub(super) fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Dec
             return undo_unconfirmed(record, around, sent);
         }
         (_, Some(live)) => {
-            let (transition, _, contract) = find(around, &live.transition)?;
+            let Some((transition, _, contract)) = known(around, &live.transition, live.subject.as_deref()) else {
+                return Ok(strange(record, around, &live.transition, live.life));
+            };
             return undo_live(record, around, transition, contract, live);
         }
         (_, None) => {}
@@ -42,6 +44,25 @@ pub(super) fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Dec
             },
         },
     })
+}
+
+/// A transition with its contract, if it makes things of this kind.
+fn known(
+    around: &Surroundings<'_>,
+    name: &str,
+    subject: Option<&str>,
+) -> Option<(usize, &'static Transition<'static>, &'static Contract<'static>)> {
+    find(around, name).ok().filter(|(_, _, contract)| contract.for_each.is_some() == subject.is_some())
+}
+
+/// What another version made, and this one cannot undo.
+pub(super) fn strange(record: &Record, around: &Surroundings<'_>, transition: &str, life: u64) -> Decision {
+    let (of, version) = (record.entered_by.unwrap_or(record.version), around.steps.graph().version);
+    Decision::Strand {
+        message: format!(
+            "`{transition}` (life {life}) was made for version {of} of the machine, and version {version} does not declare it, so nothing can undo it; declare it as `retired`, with its undo, or resolve with `waive`, which leaves it and lists it"
+        ),
+    }
 }
 
 /// A live effect whose turn to be undone has come.
@@ -87,7 +108,9 @@ fn retain(
 
 /// A step that was sent and never committed, at its place on the way back.
 fn undo_unconfirmed(record: &Record, around: &Surroundings<'_>, sent: &Unconfirmed) -> Result<Decision, FactError> {
-    let (transition, step, contract) = find(around, &sent.transition)?;
+    let Some((transition, step, contract)) = known(around, &sent.transition, sent.subject.as_deref()) else {
+        return Ok(strange(record, around, &sent.transition, sent.life));
+    };
     if is_certainly_absent(around.steps.graph(), sent) {
         return Ok(Decision::Clear(sent.clone()));
     }

@@ -53,6 +53,16 @@ pub enum Unreadable {
         /// The resource's uid.
         uid: String,
     },
+    /// Another version of the machine wrote it, and this one cannot go on with it.
+    #[error("version {found} of the machine wrote the record, and {what}; {remedy}")]
+    Upgrade {
+        /// The version that wrote it.
+        found: u32,
+        /// What stands in the way.
+        what: String,
+        /// What mends it.
+        remedy: String,
+    },
     /// It is in a state that this machine does not have.
     #[error(
         "the record is in state `{0}`, which this machine does not have; run the version that has it, or resolve the record by hand"
@@ -100,9 +110,70 @@ impl Record {
                 check_head(graph, number("format"), value.get("machine").and_then(Value::as_str), number("reader"))?;
             }
         }
-        let record = decoded.map_err(damaged)?;
-        record.check(graph)?;
+        let mut record = decoded.map_err(damaged)?;
+        record.translate(graph);
+        record.check_names(graph)?;
         Ok(record)
+    }
+
+    /// Whether this machine can go on with the record.
+    pub(crate) fn check_names(&self, graph: &Graph<'_>) -> Result<(), Unreadable> {
+        self.check(graph).map_err(|error| self.of_another_version(graph, error))
+    }
+
+    /// Reads a record of another version of which this machine does not know everything, to undo what it knows. For a deletion, and for what an
+    /// operator asks on the way there.
+    ///
+    /// # Errors
+    /// [`Unreadable`], as for [`decode`](Self::decode), if it is not for the names in it.
+    pub(crate) fn decode_to_undo(graph: &Graph<'_>, bytes: &[u8]) -> Result<Self, Unreadable> {
+        match Self::decode(graph, bytes) {
+            Err(Unreadable::Upgrade { .. }) => Self::parse(graph, bytes).map_err(damaged),
+            decoded => decoded,
+        }
+    }
+
+    /// The record in these bytes, with the names of now, unchecked.
+    pub(crate) fn parse(graph: &Graph<'_>, bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut record: Self = serde_json::from_slice(bytes)?;
+        record.translate(graph);
+        Ok(record)
+    }
+
+    /// Says of a record that another version wrote what keeps this one from going on with it.
+    fn of_another_version(&self, graph: &Graph<'_>, error: Unreadable) -> Unreadable {
+        // A deletion that this version has begun leaves what it does not know as it was.
+        let found = self.entered_by.filter(|_| self.version == graph.version).unwrap_or(self.version);
+        let version = graph.version;
+        if found == version && self.graph == super::fingerprint(graph) {
+            return error;
+        }
+        let (what, remedy) = match error {
+            Unreadable::State(state) => (
+                format!("left it in state `{state}`, which this one does not have"),
+                format!("say `was = \"{state}\"` on the state that it is called now, or declare it again as `#[fsm(retired)]`, with a transition that leads on from it"),
+            ),
+            Unreadable::Transition(step) => (
+                format!("it names transition `{step}`, which this one does not have"),
+                format!("say `was = \"{step}\"` on the transition that it is called now, or declare it again as `retired`, so that what it made can be undone"),
+            ),
+            Unreadable::Inconsistent(why) => (
+                format!("{why}, as this one declares it"),
+                "give what has changed a new name, and declare what was there before as `retired`; for a step that is a branch by now, say which state it has reached: `#[fsm(upgrade(from = …, step => State))]`".to_owned(),
+            ),
+            other => return other,
+        };
+        let (what, remedy) = match found.cmp(&version) {
+            std::cmp::Ordering::Less => (what, remedy),
+            std::cmp::Ordering::Equal => (
+                format!("{what}, though it has the same version"),
+                format!("raise `version` with every release that changes the machine; then {remedy}"),
+            ),
+            std::cmp::Ordering::Greater => {
+                (what, format!("this is version {version}, which stands by: run version {found}"))
+            }
+        };
+        Unreadable::Upgrade { found, what, remedy }
     }
 
     /// Checks that this record may be obeyed for the resource with this uid.

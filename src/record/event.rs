@@ -34,6 +34,13 @@ pub enum Event {
         /// When the caller gives up.
         deadline: Stamp,
     },
+    /// A record of an older version goes on in another state.
+    Upgraded {
+        /// The state's index.
+        to: usize,
+        /// When.
+        at: Stamp,
+    },
     /// The effect of the intent has not begun, and will not.
     Withdrawn,
     /// The provider was asked, and there is no such thing. Going forward the effect may be called again; on the way back there is
@@ -267,6 +274,7 @@ impl Event {
         match self {
             Event::Intended { .. } => "an intent",
             Event::TakenOver { .. } => "a take-over",
+            Event::Upgraded { .. } => "an upgrade",
             Event::Withdrawn => "a withdrawal",
             Event::SeenAbsent => "`absent`",
             Event::Reached { .. } => "reaching a state",

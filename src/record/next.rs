@@ -43,6 +43,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
             change.intend(transition, subject, action, holder, deadline, spec)?;
         }
         Event::TakenOver { holder, deadline } => change.take_over(holder, deadline)?,
+        Event::Upgraded { to, at } => change.upgrade(to, at)?,
         Event::Withdrawn => change.withdraw()?,
         Event::SeenAbsent => change.see_absent()?,
         Event::Reached { made, found, at } => change.reach(&made, found, at)?,

@@ -31,6 +31,8 @@ pub enum HeldReason {
     Unreadable,
     /// The record does not fit into the store.
     TooLarge,
+    /// An older version of the machine has left it, and this one does not say how it goes on. It is not recorded: a version that says so goes on by itself.
+    Upgrade,
     /// A rewind would go back to a state of which the record has no mark.
     NoMark,
     /// A step was refused under several specs, and each of them may still be carried out late.

@@ -31,6 +31,7 @@ mod site;
 mod texts;
 mod undo_of_hold;
 mod unmaking;
+mod upgrades;
 mod values;
 mod versions;
 mod waits;

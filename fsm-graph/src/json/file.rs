@@ -10,7 +10,7 @@ use super::error::{FORMAT, ReadError};
 use super::time;
 use crate::model::{
     Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition,
-    Transport, Undo,
+    Transport, Undo, Upgrade, Upgraded,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,8 +25,21 @@ pub(super) struct File {
     doc: String,
     #[serde(default, skip_serializing_if = "is_false")]
     undo_on_rejected: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    upgrades: Vec<UpgradeFile>,
     pub(super) states: Vec<StateFile>,
     pub(super) transitions: Vec<TransitionFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct UpgradeFile {
+    from: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transition: Option<String>,
+    to: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +55,10 @@ pub(super) struct StateFile {
     failed: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     leaving: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    retired: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    was: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     facts: Vec<FactFile>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -85,6 +102,8 @@ struct FactFile {
     each: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     default: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    was: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,6 +119,10 @@ pub(super) struct TransitionFile {
     on_delete: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     preempts: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    retired: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    was: Vec<String>,
     kind: KindFile,
 }
 
@@ -215,7 +238,7 @@ fn is_false(flag: &bool) -> bool {
 
 impl File {
     pub(super) fn of(graph: &Graph<'_>) -> Self {
-        let &Graph { name, title, version, reader, doc, undo_on_rejected, states, transitions } = graph;
+        let &Graph { name, title, version, reader, doc, undo_on_rejected, upgrades, states, transitions } = graph;
         Self {
             format: FORMAT,
             machine: name.to_owned(),
@@ -224,6 +247,7 @@ impl File {
             reader,
             doc: doc.to_owned(),
             undo_on_rejected,
+            upgrades: upgrades.iter().map(|upgrade| UpgradeFile::of(graph, *upgrade)).collect(),
             states: states.iter().map(|state| state_file(graph, state)).collect(),
             transitions: transitions.iter().map(|step| transition_file(graph, step)).collect(),
         }
@@ -245,7 +269,8 @@ impl File {
         };
         let mut kept_states = Vec::with_capacity(states.len());
         for (index, state) in self.states.into_iter().enumerate() {
-            let StateFile { name: _, doc, initial, rest, failed, leaving, facts, known, transitions } = state;
+            let StateFile { name: _, doc, initial, rest, failed, leaving, retired, was, facts, known, transitions } =
+                state;
             let place = format!("state `{}`", states[index]);
             let (mut here, mut guards) = (Vec::with_capacity(transitions.len()), Vec::new());
             for listed in transitions {
@@ -265,6 +290,8 @@ impl File {
                 rest: rest.into(),
                 failed,
                 leaving,
+                retired,
+                was: keep_all(was),
                 facts: facts.into_iter().map(FactFile::fact).collect::<Vec<_>>().leak(),
                 known: known.into_iter().map(keep).collect::<Vec<_>>().leak(),
                 transitions: here.leak(),
@@ -273,7 +300,7 @@ impl File {
         }
         let mut kept_steps = Vec::with_capacity(steps.len());
         for (index, step) in self.transitions.into_iter().enumerate() {
-            let TransitionFile { name: _, from, to, when, on_delete, preempts, kind } = step;
+            let TransitionFile { name: _, from, to, when, on_delete, preempts, retired, was, kind } = step;
             let place = format!("transition `{}`", steps[index]);
             let to = to.iter().map(|name| find("state", &states, name, &place)).collect::<Result<Vec<_>, _>>()?;
             if let KindFile::Effect(ContractFile { for_each: Some(name), .. })
@@ -288,8 +315,19 @@ impl File {
                 guard: when.map(keep),
                 on_delete,
                 preempts,
+                retired,
+                was: keep_all(was),
                 kind: kind.kind(|of| find("transition", &steps, of, &place))?,
             });
+        }
+        let mut upgrades = Vec::with_capacity(self.upgrades.len());
+        for UpgradeFile { from, state, transition, to } in self.upgrades {
+            let place = format!("upgrade from {from}");
+            let of = match (state, transition) {
+                (_, Some(transition)) => Upgraded::Branch(find("transition", &steps, &transition, &place)?),
+                (state, None) => Upgraded::State(find("state", &states, &state.unwrap_or_default(), &place)?),
+            };
+            upgrades.push(Upgrade { from, of, to: find("state", &states, &to, &place)? });
         }
         Ok(Graph {
             name: keep(self.machine),
@@ -298,6 +336,7 @@ impl File {
             reader: self.reader,
             doc: keep(self.doc),
             undo_on_rejected: self.undo_on_rejected,
+            upgrades: upgrades.leak(),
             states: kept_states.leak(),
             transitions: kept_steps.leak(),
         })
@@ -308,8 +347,28 @@ fn keep(text: String) -> &'static str {
     text.leak()
 }
 
+fn keep_all(texts: Vec<String>) -> &'static [&'static str] {
+    texts.into_iter().map(keep).collect::<Vec<_>>().leak()
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+impl UpgradeFile {
+    fn of(graph: &Graph<'_>, Upgrade { from, of, to }: Upgrade) -> Self {
+        let state = |index: usize| graph.states.get(index).map_or_else(String::new, |state| state.name.to_owned());
+        let step = |index: usize| graph.transitions.get(index).map_or_else(String::new, |step| step.name.to_owned());
+        let (of, transition) = match of {
+            Upgraded::State(index) => (Some(state(index)), None),
+            Upgraded::Branch(index) => (None, Some(step(index))),
+        };
+        Self { from, state: of, transition, to: state(to) }
+    }
+}
+
 fn state_file(graph: &Graph<'_>, state: &State<'_>) -> StateFile {
-    let &State { name, doc, initial, rest, failed, leaving, facts, known, transitions, guards } = state;
+    let &State { name, doc, initial, rest, failed, leaving, retired, was, facts, known, transitions, guards } = state;
     let listed = |index: &usize| {
         let transition = graph.transitions.get(*index).map_or_else(String::new, |step| step.name.to_owned());
         match guards.iter().find(|(guarded, _)| guarded == index) {
@@ -328,14 +387,16 @@ fn state_file(graph: &Graph<'_>, state: &State<'_>) -> StateFile {
         },
         failed,
         leaving,
+        retired,
+        was: owned(was),
         facts: facts.iter().map(FactFile::of).collect(),
-        known: known.iter().map(|name| (*name).to_owned()).collect(),
+        known: owned(known),
         transitions: transitions.iter().map(listed).collect(),
     }
 }
 
 fn transition_file(graph: &Graph<'_>, step: &Transition<'_>) -> TransitionFile {
-    let &Transition { name, from, to, guard, on_delete, preempts, ref kind } = step;
+    let &Transition { name, from, to, guard, on_delete, preempts, retired, was, ref kind } = step;
     let named = |index: usize| graph.states.get(index).map_or_else(String::new, |state| state.name.to_owned());
     TransitionFile {
         name: name.to_owned(),
@@ -344,6 +405,8 @@ fn transition_file(graph: &Graph<'_>, step: &Transition<'_>) -> TransitionFile {
         when: guard.map(str::to_owned),
         on_delete,
         preempts,
+        retired,
+        was: owned(was),
         kind: match kind {
             Kind::NoEffect => KindFile::NoEffect,
             Kind::Waits { every, within } => KindFile::Waits(WaitsFile { every: *every, within: *within }),
@@ -367,13 +430,13 @@ impl From<RestFile> for Rest {
 
 impl FactFile {
     fn of(fact: &Fact<'_>) -> Self {
-        let &Fact { name, ty, doc, each, default } = fact;
-        Self { name: name.to_owned(), ty: ty.to_owned(), doc: doc.to_owned(), each, default }
+        let &Fact { name, ty, doc, each, default, was } = fact;
+        Self { name: name.to_owned(), ty: ty.to_owned(), doc: doc.to_owned(), each, default, was: owned(was) }
     }
 
     fn fact(self) -> Fact<'static> {
-        let Self { name, ty, doc, each, default } = self;
-        Fact { name: keep(name), ty: keep(ty), doc: keep(doc), each, default }
+        let Self { name, ty, doc, each, default, was } = self;
+        Fact { name: keep(name), ty: keep(ty), doc: keep(doc), each, default, was: keep_all(was) }
     }
 }
 

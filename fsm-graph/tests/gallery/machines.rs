@@ -147,6 +147,8 @@ impl Machine {
                 rest: spot.rest,
                 failed: spot.failed,
                 leaving: spot.leaving,
+                retired: false,
+                was: &[],
                 facts: &[],
                 known: &[],
                 transitions: &stand[at],
@@ -161,6 +163,7 @@ impl Machine {
             reader: 1,
             doc: "A machine of the gallery.",
             undo_on_rejected: false,
+            upgrades: &[],
             states: &states,
             transitions: &transitions,
         })
@@ -234,6 +237,8 @@ fn transition(new: &Move) -> Transition<'_> {
         guard: new.guard.as_deref(),
         on_delete: terms.on_delete,
         preempts: terms.preempts,
+        retired: false,
+        was: &[],
         kind: match new.sort {
             Sort::Effect => Kind::Effect(contract),
             Sort::NoEffect => Kind::NoEffect,

@@ -142,6 +142,8 @@ impl Expansion<'_> {
 
     fn wanted(&self) -> TokenStream {
         let sets = self.model.transitions.iter().enumerate();
+        // No set is asked for what nothing is made any more.
+        let sets = sets.filter(|(_, transition)| transition.retired.is_none());
         let sets = sets.filter_map(|(index, transition)| Some((index, transition.for_each()?)));
         let arms = sets.map(|(index, set)| {
             let (wanted, subjects) = (&set.fact, if set.kept { "__value" } else { "__subjects" });

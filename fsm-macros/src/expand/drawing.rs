@@ -35,6 +35,7 @@ impl Expansion<'_> {
                     doc: &fact.doc,
                     each: fact.each.is_some(),
                     default: fact.default,
+                    was: &[],
                 });
                 facts.collect()
             })
@@ -59,6 +60,8 @@ impl Expansion<'_> {
                 },
                 failed: state.failed,
                 leaving: false,
+                retired: state.retired.is_some(),
+                was: &[],
                 facts: &own[index],
                 known: &[],
                 transitions: &model.listed[index],
@@ -89,6 +92,8 @@ impl Expansion<'_> {
                 guard: guard.as_deref(),
                 on_delete: false,
                 preempts: false,
+                retired: it.retired.is_some(),
+                was: &[],
                 kind: match &it.kind {
                     Kind::Effect(contract) => GraphKind::Effect(drawn(contract, text)),
                     Kind::NoEffect => GraphKind::NoEffect,
@@ -109,6 +114,7 @@ impl Expansion<'_> {
             reader: model.declaration.reader.unwrap_or(1),
             doc: &model.declaration.doc,
             undo_on_rejected: model.declaration.undo_on_rejected,
+            upgrades: &[],
             states: &states,
             transitions: &transitions,
         };

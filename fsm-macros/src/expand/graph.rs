@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Cause, InDoubt, Order, Predecessor, Transport};
+use durable_fsm_graph::{Cause, InDoubt, Order, Predecessor, Transport, Upgraded};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
@@ -18,12 +18,21 @@ impl Expansion<'_> {
         let declaration = &self.model.declaration;
         let machine = &declaration.ident;
         let title = machine.unraw().to_string();
-        let name = declaration.name.as_ref().map(syn::LitStr::value).unwrap_or_default();
+        // The first name stands in records, keys and owner tags, whatever the machine is called now.
+        let first = declaration.was.iter().flatten().next().or(declaration.name.as_ref());
+        let name = first.map(syn::LitStr::value).unwrap_or_default();
         let version = declaration.version.unwrap_or(1);
         let reader = declaration.reader.unwrap_or(1);
         let (doc, undo_on_rejected) = (&declaration.doc, declaration.undo_on_rejected);
         let states = (0..self.model.states().len()).map(|index| self.graph_state(index));
         let transitions = self.model.transitions.iter().map(|transition| self.graph_transition(transition));
+        let upgrades = self.model.upgrades.iter().map(|it| {
+            let (from, to) = (it.from, it.to);
+            match it.of {
+                Upgraded::State(state) => quote!(moved(#from, #state, #to)),
+                Upgraded::Branch(step) => quote!(branched(#from, #step, #to)),
+            }
+        });
         let page = self.on_the_page("diagram");
         quote! {
             #page
@@ -33,7 +42,7 @@ impl Expansion<'_> {
                     use #fsm::graph::written::*;
                     Graph {
                         name: #name, title: #title, version: #version, reader: #reader, doc: #doc,
-                        undo_on_rejected: #undo_on_rejected,
+                        undo_on_rejected: #undo_on_rejected, upgrades: &[#(#upgrades),*],
                         states: &[#(#states),*],
                         transitions: &[#(#transitions),*],
                     }
@@ -56,7 +65,10 @@ impl Expansion<'_> {
         let leaving = state.leaving.map(|_| quote!(+ LEAVING));
         let facts = &state.facts;
         let kinds = facts.iter().map(|fact| word(if fact.each.is_some() { "set" } else { "fact" }));
-        let defaults = facts.iter().map(|fact| fact.default.then(|| quote!(.or_default())));
+        let defaults = facts.iter().map(|fact| {
+            let (default, was) = (fact.default.then(|| quote!(.or_default())), was(&fact.was));
+            quote!(#default #was)
+        });
         let names = facts.iter().map(|fact| fact.ident.unraw().to_string());
         let types = facts.iter().map(|fact| fact.written.replace(' ', ""));
         let docs = facts.iter().map(|fact| &fact.doc);
@@ -64,8 +76,9 @@ impl Expansion<'_> {
         let transitions = &self.model.listed[index];
         let (guarded, guards): (Vec<usize>, Vec<String>) = self.guards_on(index).into_iter().unzip();
         let guards = (!guards.is_empty()).then(|| quote!(.guarded(&[#((#guarded, #guards)),*])));
+        let (retired, was) = (state.retired.map(|_| quote!(.retired())), was(&state.was));
         quote! {
-            state(#name, #doc, #rest #initial #failed #leaving, &[#(#kinds(#names, #types, #docs) #defaults),*], &[#(#known),*], &[#(#transitions),*]) #guards
+            state(#name, #doc, #rest #initial #failed #leaving, &[#(#kinds(#names, #types, #docs) #defaults),*], &[#(#known),*], &[#(#transitions),*]) #guards #retired #was
         }
     }
 
@@ -98,8 +111,15 @@ impl Expansion<'_> {
         let last = last.map(|last| quote!(, #last));
         let on_delete = transition.on_delete.then(|| quote!(.on_delete()));
         let preempts = transition.preempts.then(|| quote!(.preempts()));
-        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #on_delete #preempts)
+        let (retired, was) = (transition.retired.map(|_| quote!(.retired())), was(&transition.was));
+        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #on_delete #preempts #retired #was)
     }
+}
+
+/// Names of before.
+fn was(names: &[syn::LitStr]) -> Option<TokenStream> {
+    let names = names.iter().map(syn::LitStr::value);
+    (names.len() > 0).then(|| quote!(.was(&[#(#names),*])))
 }
 
 fn graph_end(name: &str, from: usize, to: &[usize], of: usize, back: bool, cause: Cause) -> TokenStream {

@@ -162,7 +162,7 @@ impl Expansion<'_> {
             });
         }
         self.guards_of(index, &mut methods);
-        if let Some(set) = &contract.for_each {
+        if let Some(set) = contract.for_each.as_ref().filter(|_| transition.retired.is_none()) {
             let resource = &self.model.declaration.resource;
             let subject = &set.subject;
             let (output, doc) = if set.kept {

@@ -42,6 +42,8 @@ impl Model {
                     guard: None,
                     on_delete: false,
                     preempts: false,
+                    retired: None,
+                    was: Vec::new(),
                     kind: Kind::End { of: index, cause },
                     loose: false,
                 });

@@ -44,6 +44,8 @@ impl Model {
                 guard: when,
                 on_delete: false,
                 preempts: false,
+                retired: None,
+                was: Vec::new(),
                 kind: Kind::NoEffect,
                 loose: true,
             });

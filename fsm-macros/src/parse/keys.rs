@@ -38,6 +38,8 @@ fn one(
             return Err(syn::Error::new(key.span(), format!("`{key} =` has no value: write one, as in `{key} = …`")));
         }
         set(&key, Some(input))?;
+    } else if input.peek(syn::token::Paren) {
+        set(&key, Some(input))?;
     } else {
         set(&key, None)?;
     }
@@ -114,6 +116,27 @@ pub(super) fn text(key: &Ident, value: Option<ParseStream<'_>>, example: &str) -
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
         _ => Err(syn::Error::new(value.span(), format!("`{key}` takes a text, as in `{key} = \"{example}\"`"))),
+    }
+}
+
+/// Names of before: one text, or several with `|` between them.
+pub(super) fn names(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Vec<LitStr>> {
+    let wrong = |span| {
+        syn::Error::new(
+            span,
+            format!(
+                "`{key}` takes the name of before, as in `{key} = \"OldName\"`; several, the first one first: `{key} = \"First\" | \"Second\"`"
+            ),
+        )
+    };
+    let value = value.ok_or_else(|| wrong(key.span()))?;
+    let mut names = Vec::new();
+    loop {
+        names.push(value.parse::<LitStr>().map_err(|error| wrong(error.span()))?);
+        if !value.peek(Token![|]) {
+            return Ok(names);
+        }
+        value.parse::<Token![|]>()?;
     }
 }
 

@@ -6,7 +6,7 @@ use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprLit, Ident, Lit, LitBool, Token};
+use syn::{Expr, ExprLit, Ident, Lit, LitBool, LitStr, Token};
 
 use super::keys::{self, flag, once, text, word};
 use crate::{span, suggest};
@@ -41,13 +41,15 @@ pub(crate) struct TransitionDecl {
     pub(crate) rewind: Option<Span>,
     pub(crate) on_delete: Option<Span>,
     pub(crate) preempts: Option<Span>,
+    pub(crate) retired: Option<Span>,
+    pub(crate) was: Option<Vec<LitStr>>,
     /// A key was not understood; what it stands for is not missed too.
     pub(crate) broken: bool,
     /// The keys, as they were typed.
     pub(crate) keys: Vec<Ident>,
 }
 
-const KEYS: [&str; 26] = [
+const KEYS: [&str; 28] = [
     "in_doubt",
     "undo",
     "retain_when",
@@ -74,6 +76,8 @@ const KEYS: [&str; 26] = [
     "rewind",
     "on_delete",
     "preempts",
+    "retired",
+    "was",
 ];
 
 /// Where a transition ends that cannot go on: a state, or the mark of one.
@@ -166,6 +170,8 @@ impl TransitionDecl {
             rewind: None,
             on_delete: None,
             preempts: None,
+            retired: None,
+            was: None,
             broken: false,
         }
     }
@@ -205,6 +211,8 @@ impl TransitionDecl {
             "rewind" => flag(key, value).and_then(|()| once(key, &mut self.rewind, key.span())),
             "on_delete" => flag(key, value).and_then(|()| once(key, &mut self.on_delete, key.span())),
             "preempts" => flag(key, value).and_then(|()| once(key, &mut self.preempts, key.span())),
+            "retired" => flag(key, value).and_then(|()| once(key, &mut self.retired, key.span())),
+            "was" => once(key, &mut self.was, keys::names(key, value)?),
             "in_doubt" => once(key, &mut self.in_doubt, word(key, value)?),
             "undo" => once(key, &mut self.undo, word(key, value)?),
             "retain_when" => once(key, &mut self.retain_when, word(key, value)?),

@@ -227,6 +227,21 @@ impl Change<'_, '_> {
         Ok(())
     }
 
+    /// A record of an older version goes on where the machine says that it does.
+    pub(super) fn upgrade(&mut self, to: usize, at: Stamp) -> Result<(), Illegal> {
+        if self.record.intent.is_some() || self.record.direction != Direction::Forward {
+            return self.illegal("an effect is under way, or the machine does not go forward");
+        }
+        let here = self.graph.state(&self.record.state).map(|(index, _)| index);
+        let declared = here.zip(self.record.entered_by).and_then(|(here, version)| self.graph.moved(here, version));
+        let Some(target) = self.graph.states.get(to).filter(|_| declared == Some(to)) else {
+            return self.illegal(format!("no `upgrade` leads there from {}", self.record.state));
+        };
+        self.enter(target.name, "an upgrade", at);
+        self.record.retry = None;
+        Ok(())
+    }
+
     pub(super) fn derive(&mut self, transition: &str, made: &Made, at: Stamp) -> Result<(), Illegal> {
         if self.record.intent.is_some() || !self.record.direction.is_forward() || self.record.held.is_some() {
             return self.illegal("an effect is under way, or the machine does not go forward");

@@ -108,6 +108,8 @@ impl Change<'_, '_> {
         self.record.direction = Direction::Forward;
         self.record.state = initial.to_owned();
         self.record.since = at;
+        self.record.entered_by = None;
+        self.record.took.clear();
         self.record.facts = Facts::default();
         self.record.marks.clear();
         self.record.undone.clear();
@@ -133,6 +135,7 @@ impl Change<'_, '_> {
         let mark = &mut self.record.marks[index];
         let (since, saved, added) = (mark.seq, std::mem::take(&mut mark.saved), std::mem::take(&mut mark.added));
         mark.seq = seq;
+        let entered_by = mark.entered_by;
         self.record.marks.retain(|mark| mark.seq <= since || mark.state == to);
         for name in &added {
             self.record.facts.remove(name);
@@ -142,6 +145,7 @@ impl Change<'_, '_> {
         }
         self.record.direction = Direction::Forward;
         self.record.state = to;
+        self.record.entered_by = entered_by;
         self.record.since = at;
         self.record.undone.clear();
         self.note(at, "rewound");

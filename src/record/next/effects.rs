@@ -20,6 +20,7 @@ impl Change<'_, '_> {
         clean: bool,
     ) {
         if contract.undo == Undo::None {
+            self.take_note(&intent.transition);
             return;
         }
         let forward = self.record.direction.is_forward();
@@ -46,6 +47,15 @@ impl Change<'_, '_> {
             } else {
                 live.saved.set(name, value.clone());
             }
+        }
+    }
+
+    /// Notes that a step was taken of which nothing else will tell. One that leads nowhere else is no part of the way to any state.
+    fn take_note(&mut self, transition: &str) {
+        let Some((index, step)) = self.graph.transition(transition) else { return };
+        let leads_on = step.to.iter().any(|to| !self.graph.places(index).any(|place| place == *to));
+        if leads_on && self.record.direction.is_forward() && !self.record.took.iter().any(|it| it == transition) {
+            self.record.took.push(transition.to_owned());
         }
     }
 
@@ -121,6 +131,10 @@ impl Change<'_, '_> {
     }
 
     pub(super) fn enter(&mut self, state: &str, by: &str, at: Stamp) {
+        // A step that comes back to where it began is no way around what leads there.
+        if self.record.state != state {
+            self.record.entered_by = None;
+        }
         self.record.state = state.to_owned();
         self.record.since = at;
         self.leave_mark(state);
@@ -145,7 +159,8 @@ impl Change<'_, '_> {
         if rewinds.any(|step| step.to.contains(&index)) {
             self.record.marks.retain(|mark| mark.state != state);
             let (seq, saved, added) = (self.record.seq, Facts::default(), Vec::new());
-            self.record.marks.push(Mark { state: state.to_owned(), seq, saved, added });
+            let entered_by = self.record.entered_by;
+            self.record.marks.push(Mark { state: state.to_owned(), seq, entered_by, saved, added });
         }
     }
 

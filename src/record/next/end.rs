@@ -154,7 +154,8 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{}` is not live", life.transition));
         };
         let live = self.record.undo.remove(index);
-        if let (Some(for_each), Some(subject)) = (&self.contract(life.transition)?.for_each, life.subject)
+        let set = self.graph.transition(life.transition).and_then(|(_, step)| step.for_each());
+        if let (Some(for_each), Some(subject)) = (set, life.subject)
             && live.saved.member(for_each.fact, subject).is_none()
         {
             self.record.facts.remove_member(for_each.fact, subject);

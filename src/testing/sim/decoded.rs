@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use durable_fsm_graph::Graph;
 
 use crate::Facts;
-use crate::record::{Record, Unreadable, idempotency_key};
+use crate::record::{Record, Unreadable};
 
 /// A record that was written, and what the oracles ask of it again and again.
 #[derive(Debug)]
@@ -60,6 +60,10 @@ impl Decoded {
         if !ptr::eq(*reader, graph) {
             return Record::decode(graph, bytes).map(Arc::new);
         }
+        // A record of another version has other names.
+        if decoded.record.version != graph.version {
+            return Record::decode(graph, bytes).map(Arc::new);
+        }
         read.clone().map(|()| Arc::clone(&decoded.record))
     }
 
@@ -84,9 +88,7 @@ impl Decoded {
     }
 
     fn new(record: Record) -> Self {
-        let key = |transition: &str, subject: &Option<String>, life| {
-            idempotency_key(&record.origin, &record.machine, transition, subject.as_deref(), life)
-        };
+        let key = |transition: &str, subject: &Option<String>, life| record.key(transition, subject.as_deref(), life);
         let live = record.undo.iter().map(|it| key(&it.transition, &it.subject, it.life));
         let unconfirmed = record.unconfirmed.iter().map(|it| key(&it.transition, &it.subject, it.life));
         let retained = record.retained.iter().map(|it| key(&it.transition, &it.subject, it.life));
@@ -165,6 +167,7 @@ mod tests {
         reader: 1,
         doc: "",
         undo_on_rejected: false,
+        upgrades: &[],
         states: &[],
         transitions: &[],
     };

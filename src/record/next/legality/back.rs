@@ -79,7 +79,8 @@ fn a_rewind_undoes_what_is_above_its_mark_and_restores_the_facts() {
 #[test]
 fn an_overwritten_fact_has_its_old_value_after_a_rewind() {
     let mut told = told();
-    told.marks[0] = Mark { state: "Kept".to_owned(), seq: 9, saved: Facts::default(), added: Vec::new() };
+    told.marks[0] =
+        Mark { state: "Kept".to_owned(), seq: 9, entered_by: None, saved: Facts::default(), added: Vec::new() };
     let state = LegalFlow::GRAPH.state("Told").unwrap().0;
     for note in ["new", "newer"] {
         let made = Made { state, facts: std::iter::once(("note".to_owned(), json!(note))).collect() };

@@ -1,0 +1,19 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 2, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Old, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(retired)]
+    #[transition(finish -> Made, no_effect)]
+    Old,
+    #[fsm(resting)]
+    Made,
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 2, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(skip -> Made, no_effect, retired)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    Made,
+}
+
+fn main() {}

@@ -1,0 +1,21 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 2, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    Made {
+        #[fsm(was = "handle")]
+        id: String,
+        #[fsm(was = "handle")]
+        name: String,
+    },
+}
+
+fn main() {}

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 /// What a look-up found.
 ///
-/// A provider that cannot be asked is an error, not `Absent`: unknown never counts as absent.
+/// If the provider cannot be asked, return an error, not `Absent`. Unknown never counts as absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup<N> {
-    /// It exists and is provably ours: the owner tag matches, our own credential opens it, or the name lies in a namespace
+    /// The thing exists and is provably ours: the owner tag matches, our own credential opens it, or its name is in a namespace
     /// that is reserved for us.
     Ours(N),
-    /// There is no such thing.
+    /// The thing does not exist.
     Absent,
-    /// It exists, is ours, and is half-built. The transition's `abort` removes it before the transition runs again.
+    /// The thing exists, is ours, and is half-built. The transition's `abort` removes it before the transition runs again.
     Incomplete,
-    /// Something of that name exists and is not provably ours.
+    /// A thing of that name exists and is not provably ours.
     NotOurs,
-    /// It belongs to a deleted namesake of this resource. It is taken over only where the transition says
+    /// The thing belongs to a deleted resource of the same name. It is taken over only if the transition declares
     /// `predecessor = adopt`.
     Predecessor(N),
 }
@@ -36,13 +36,13 @@ impl<N> Lookup<N> {
 /// What an undo or an abort answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Undone {
-    /// It is gone, or was never there.
+    /// The thing is gone, or was never there.
     Done,
-    /// It is on its way out: ask again after five seconds, or at the next wake-up.
+    /// The thing is being removed: ask again after five seconds, or at the next wake-up.
     NotYet,
-    /// It is on its way out: ask again after this long (a day at most, a longer time counts as a day), or at the next wake-up.
+    /// The thing is being removed: ask again after this time (at most a day), or at the next wake-up.
     NotYetFor(Duration),
-    /// It stays, for this reason. The record lists it as retained, and what was made before it is undone.
+    /// The thing stays, for this reason. The record lists it as retained, and the undo of earlier things goes on.
     Left(String),
 }
 
@@ -55,10 +55,10 @@ impl From<()> for Undone {
 /// What a transition that waits answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wait<N> {
-    /// What was waited for is there.
+    /// The wait is over.
     Done(N),
     /// Not yet: ask again after the declared retry interval, or at the next wake-up.
     NotYet,
-    /// Not yet: ask again after this long (a day at most, a longer time counts as a day), or at the next wake-up.
+    /// Not yet: ask again after this time (at most a day), or at the next wake-up.
     NotYetFor(Duration),
 }

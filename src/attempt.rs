@@ -34,15 +34,14 @@ impl<R: Resource> fmt::Debug for Attempt<R> {
 }
 
 impl<R: Resource> Attempt<R> {
-    /// The spec that this life of the effect was started with. A repeat sees the same one, also when the resource's spec has
-    /// changed since: a newer one under the same key is refused by some providers and ignored by others.
+    /// The spec with which this life of the effect began. A repeat is given the same spec, even if the resource was edited since: some providers refuse a new
+    /// spec under the same key, and others ignore it.
     ///
-    /// Use it for everything that a transition with an effect sends, and for every fact that it records of what it sent. A transition that sends
-    /// [`resource`](Self::resource)`().spec()` sends two requests under one key when an edit comes before its repeat. One that sends this
-    /// spec and records the other one rests on something that was never made, because its guards then see no difference.
+    /// Use this spec for everything that an effect sends, and for every fact that it records of the request. If an effect sends
+    /// [`resource`](Self::resource)`().spec()` instead, an edit before a repeat makes it send two requests under one key. If it sends this
+    /// spec and records the other one, the record describes something that was never made, and its guards see no difference.
     ///
-    /// In an undo, an abort and a look-up it is the spec with which the thing was made. In a transition without effect, which has no repeat, both are
-    /// the same.
+    /// In an undo, an abort and a look-up, this is the spec with which the thing was made. In a transition without effect it is the resource's spec.
     #[must_use]
     pub fn spec(&self) -> &R::Spec {
         self.spec.as_deref().unwrap_or_else(|| self.resource.spec())
@@ -50,8 +49,8 @@ impl<R: Resource> Attempt<R> {
 
     /// The resource as it is now: name, uid, labels, latest spec.
     ///
-    /// Use it for what does not depend on the spec, such as the name. Its spec is what is wanted now, which guards and sets are asked about. What an
-    /// attempt sends and records is [`spec`](Self::spec).
+    /// Use it for what does not depend on the spec, such as the name. Its spec is the one that is wanted now; an attempt sends and records
+    /// [`spec`](Self::spec).
     #[must_use]
     pub fn resource(&self) -> &R {
         &self.resource
@@ -64,7 +63,7 @@ impl<R: Resource> Attempt<R> {
         &self.details.key
     }
 
-    /// What marks a thing as this resource's: 32 hex digits, a hash of machine and origin, fit for labels and tags.
+    /// Marks things of this resource: 32 hex digits, a hash of machine and origin. It fits into labels and tags.
     #[must_use]
     pub fn owner_tag(&self) -> &str {
         &self.details.owner_tag
@@ -82,13 +81,13 @@ impl<R: Resource> Attempt<R> {
         self.details.since
     }
 
-    /// When the driver gives this attempt up.
+    /// When the driver stops waiting for this attempt.
     #[must_use]
     pub fn deadline(&self) -> SystemTime {
         self.details.deadline
     }
 
-    /// Whether it was attempted before under this key, so that it may have taken effect already.
+    /// Whether an attempt was made before under this key, so the effect may have happened already.
     #[must_use]
     pub fn is_resumed(&self) -> bool {
         self.details.resumed

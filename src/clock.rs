@@ -6,22 +6,22 @@ use crate::machine::Boxed;
 
 /// The only source of time and chance.
 pub trait Clock: Send + Sync + 'static {
-    /// The time of day. It is written into records for people, and never compared to decide what is safe.
+    /// The time of day. It is written into records for people. No safety decision compares it.
     fn wall(&self) -> SystemTime;
 
-    /// Time since some fixed point, never going back. Deadlines and waits are measured with it, so it has to go on while the computer is
-    /// suspended: a controller that wakes up must find that its deadline has passed.
+    /// Time since some fixed point. It never goes back. Deadlines and waits are measured with it, so it must go on while the computer is
+    /// suspended: a controller that wakes up must see that its deadline has passed.
     fn monotonic(&self) -> Duration;
 
     /// Returns when `time` has passed.
     fn sleep(&self, time: Duration) -> Boxed<()>;
 
-    /// An arbitrary number: for telling incarnations apart and for jitter.
+    /// An arbitrary number, for the names of incarnations and for jitter.
     fn chance(&self) -> u64;
 }
 
-/// The machine's own clock, sleeping on tokio's timer. On Linux, Android, macOS and iOS its monotonic time goes on while the computer is
-/// suspended; elsewhere it is that of [`std::time::Instant`].
+/// The computer's clock, with tokio's timer. On Linux, Android, macOS and iOS its monotonic time goes on while the computer is
+/// suspended. On other systems it is that of [`std::time::Instant`].
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     start: now::Time,

@@ -15,7 +15,7 @@ use crate::{FactError, canonical};
 
 /// What was made for each subject: the fact that a `for_each` transition keeps equal to its wanted set.
 ///
-/// It begins empty, is read like a `BTreeMap`, and is changed by the driver alone. A clone shares the members.
+/// It begins empty and is read like a `BTreeMap`. Only the driver changes it. A clone shares the members.
 pub struct Each<S, T> {
     members: Arc<BTreeMap<S, T>>,
     /// Set where the driver wants to know whether somebody has looked into it.
@@ -105,8 +105,8 @@ impl<'de, S: DeserializeOwned + Ord, T: Deserialize<'de>> Deserialize<'de> for E
     }
 }
 
-/// How a subject is written in a record: a string as it stands, anything else as `=` and its canonical JSON. A string that itself
-/// begins with `=` is written as JSON too, so that no two subjects share a text.
+/// How a subject is written in a record: a string is written as it is, any other value as `=` and its canonical JSON. A string that
+/// begins with `=` is written as JSON, too, so that no two subjects have the same text.
 pub(crate) fn subject_text<S: Serialize>(subject: &S) -> Result<String, FactError> {
     let value = crate::fact::encode("subject", subject)?;
     match value {

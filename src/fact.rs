@@ -328,8 +328,8 @@ pub(crate) fn record<T: Serialize + DeserializeOwned>(name: &str, value: &T) -> 
     let read = T::deserialize(&form).map_err(|error| lossy(error.to_string()))?;
     match canonical::difference(&form, &encode(name, &read)?) {
         None => Ok(form),
-        Some(path) if path.is_empty() => Err(lossy("it is another value then".to_owned())),
-        Some(path) => Err(lossy(format!("`{path}` is another value then"))),
+        Some(path) if path.is_empty() => Err(lossy("it reads back as another value".to_owned())),
+        Some(path) => Err(lossy(format!("`{path}` reads back as another value"))),
     }
 }
 
@@ -363,7 +363,7 @@ mod tests {
         let FactError::Lossy { why, .. } = written(&Renamed { id: "a".to_owned() }).unwrap_err() else {
             panic!("it is written")
         };
-        assert_eq!(why, "`id` is another value then");
+        assert_eq!(why, "`id` reads back as another value");
         let hidden = Hidden { id: "a".to_owned() };
         assert_eq!(hidden.id, "a");
         let FactError::Lossy { why, .. } = written(&hidden).unwrap_err() else { panic!("it is written") };

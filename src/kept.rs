@@ -11,7 +11,7 @@ use crate::each::{subject_text, subject_value};
 
 /// A value that a `keep` transition keeps equal to the wanted one: a power state, a size, a list of rules.
 ///
-/// It begins unset. It is unset too from when another value is about to be sent until that is confirmed.
+/// It begins unset. While another value is being sent, it is unset, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept<T>(Option<T>);
 
@@ -22,7 +22,7 @@ impl<T> Kept<T> {
         Self(None)
     }
 
-    /// The value that was confirmed last; none while no request for the latest one was answered.
+    /// The value that was confirmed last. It is none until the request for the latest value was answered.
     #[must_use]
     pub fn get(&self) -> Option<&T> {
         self.0.as_ref()

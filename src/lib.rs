@@ -1,5 +1,4 @@
-// Of two definitions of a link Markdown takes the first: rustdoc's front page carries its pictures with it, and
-// leads to the repository where it cannot.
+// Markdown uses the first definition of a link, so docs.rs gets embedded pictures and other readers get repository links.
 #![cfg_attr(doc, doc = include_str!("../docs/pictures.uri.md"))]
 #![cfg_attr(doc, doc = "[gallery]: https://github.com/durable-fsm/durable-fsm/blob/main/docs/gallery.md\n")]
 #![doc = include_str!("../README.md")]

@@ -1,5 +1,5 @@
-//! What an operator asks for, carried out with the graph alone. Invariant: a request is refused, with the reason, unless the record allows it;
-//! nothing is lost by asking.
+//! Carries out what an operator asks for, with only the graph. Invariant: a request that the record does not allow is refused, with the reason, and changes
+//! nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub enum OperateError {
         transition: String,
         /// The number of the attempt.
         attempt: u32,
-        /// How long nothing can be said of it, as the asked controller, or operator, has seen it.
+        /// How long until its outcome can be told, as far as the asked controller or operator has seen.
         left: Duration,
     },
     /// The store failed.
@@ -67,7 +67,7 @@ pub enum OperateError {
 /// What an operator asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    /// Decides what nobody else can: whether an effect in doubt has happened, or that it is to be tried again.
+    /// Decides about a resource that is held or blocked: whether an effect in doubt has happened, or that it is tried again.
     Resolve(Resolution),
     /// Pauses the resource. Until it is resumed, no pass runs, not even for deletion.
     Pause,
@@ -80,7 +80,7 @@ pub enum Request {
     },
 }
 
-/// Something outside that a released record leaves behind.
+/// A thing at a provider that a released record leaves behind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
     /// The transition that made it.
@@ -99,7 +99,7 @@ pub struct Left {
 pub struct Released {
     /// What the record knew of.
     pub left: Vec<Left>,
-    /// Why there may be more: the record could not be read, and nobody knows what it stood for.
+    /// Why there may be more: the record could not be read, so what it covered is unknown.
     pub unreadable: Option<Unreadable>,
 }
 
@@ -124,7 +124,7 @@ pub(crate) type Check = fn(&Graph<'_>, &Record) -> Result<(), FactError>;
 
 /// Since when somebody has seen what. A controller lends its own; an operator without one has its own.
 pub(crate) trait Eyes: Send + Sync {
-    /// Who may still be at something that stands in this record as open or unconfirmed, and for how long: the transition and the attempt.
+    /// The open or unconfirmed attempt of this record that may still be under way, and for how long: its transition and number.
     fn under_way(
         &self,
         graph: &'static Graph<'static>,
@@ -243,7 +243,7 @@ impl Operator {
                 .map_err(|error| FactError::Encode { name: "record".to_owned(), why: error.to_string() })?;
             // What an operator gives was never in a record.
             if Record::decode_to_undo(self.graph, &bytes)? != written {
-                let why = "a value that was given is another one then".to_owned();
+                let why = "a given value reads back as another one".to_owned();
                 return Err(FactError::Lossy { name: "record".to_owned(), why }.into());
             }
             match self.store.compare_and_swap(&id, &version, &bytes).await {
@@ -265,8 +265,8 @@ impl Operator {
         Ok(Released::of(self.graph, &bytes))
     }
 
-    /// Removes the record and its mark, leaves everything outside as it is, and lists what is left. This is also the way out for a
-    /// record that cannot be read: it goes as it is.
+    /// Removes the record and its mark, and lists what stays at the providers. Nothing is undone. A record that cannot be read can be released too; then
+    /// the list is empty, and the answer says so.
     ///
     /// # Errors
     /// [`OperateError::NoRecord`] or the store's.

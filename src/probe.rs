@@ -1,4 +1,4 @@
-//! Crossings: the points at which a crash, a fault or another controller can come between. Invariant: the driver passes one
+//! Crossings: the points at which a crash, a fault or another controller can interfere. Invariant: the driver passes a crossing
 //! before and after everything that leaves the process, and the default probe costs nothing.
 
 use std::fmt;
@@ -6,16 +6,16 @@ use std::future::Future;
 
 use crate::{Class, RecordId};
 
-/// Watches, delays or ends a pass at its crossings. The harness plugs in here, and so does a program that wants to kill itself at
+/// Watches, delays or ends a pass at its crossings. The harness uses it, and so can a program that kills itself at
 /// a chosen point.
 pub trait Probe: Send + Sync + 'static {
-    /// Called at each crossing; the pass goes on when the future is done.
+    /// Called at each crossing. The pass goes on when the future is done.
     fn cross(&self, crossing: &Crossing<'_>) -> impl Future<Output = ()> + Send {
         let _ = crossing;
         std::future::ready(())
     }
 
-    /// Called when an attempt is over, before its outcome is durable; with what its error meant, if it failed. For metrics.
+    /// Called when an attempt is over, before its outcome is durable. If it failed, with the class of its error. For metrics.
     fn attempted(&self, crossing: &Crossing<'_>, class: Option<Class>) {
         let _ = (crossing, class);
     }
@@ -32,7 +32,7 @@ impl Probe for Silent {}
 pub struct Crossing<'a> {
     /// The record.
     pub id: &'a RecordId,
-    /// The transition; empty where there is none.
+    /// The transition, or an empty text.
     pub transition: &'a str,
     /// The subject, for a member of a set.
     pub subject: Option<&'a str>,

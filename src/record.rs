@@ -1,4 +1,4 @@
-//! The record: everything that is known of one resource's machine, as JSON. Invariant: every change of a record is one or more
+//! The record: all that is stored about one resource's machine, as JSON. Invariant: every change of a record is one or more
 //! [`Event`]s that [`next()`] found legal, and every write of it raises `seq` by one.
 //!
 //! # Format 1
@@ -52,17 +52,17 @@ pub use weight::{Part, PartKind, RESERVE};
 /// The format that this version of the library writes.
 pub const FORMAT: u32 = 1;
 
-/// What stands behind a machine's name where its graphs are kept beside its records, each under its fingerprint as a
+/// The suffix of a machine's name under which its graphs are stored beside its records, each by its fingerprint, as a
 /// [lock file](crate::graph::json).
 pub const GRAPHS: &str = "#graphs";
 
-/// What stands behind a machine's name where a controller keeps copies of its resources.
+/// The suffix of a machine's name under which a controller stores copies of its resources.
 pub const RESOURCES: &str = "#resources";
 
 /// How many lines of history a record keeps.
 pub const HISTORY: usize = 8;
 
-/// Everything that is known of one resource's machine.
+/// All that is stored about one resource's machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Record {
@@ -74,25 +74,25 @@ pub struct Record {
     pub version: u32,
     /// The lowest machine version that can read this record.
     pub reader: u32,
-    /// The fingerprint of the graph at the last write: 16 hex digits. For information; it never holds a record by itself.
+    /// The fingerprint of the graph at the last write: 16 hex digits. It is information; a difference alone holds no resource.
     pub graph: String,
-    /// The resource's uid when the record was born. Keys and owner tags derive from it, for ever.
+    /// The resource's uid when the record was born. Keys and owner tags always derive from it.
     pub origin: String,
     /// The uid of the resource that obeys this record now.
     pub owner: String,
-    /// How often the record was written. It names lives, and orders records; it is not a clock.
+    /// How often the record was written. It numbers lives and orders records. It is not a clock.
     pub seq: u64,
     /// The state's name.
     pub state: String,
     /// When that state was entered.
     pub since: Stamp,
-    /// The machine's version that entered it, where that is not the one of the last write.
+    /// The machine's version that entered the state, if it differs from the version of the last write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered_by: Option<u32>,
-    /// The facts; the typed states are projections of them.
+    /// The facts. The typed states are read from them.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub facts: Facts,
-    /// The live effects, the one that is undone first last.
+    /// The live effects. The last one is undone first.
     #[serde(default, skip_serializing_if = "Lives::is_empty")]
     pub undo: Lives<Effect>,
     /// The effects that were carried out and have no undo, which the list of live effects does not know.
@@ -104,44 +104,44 @@ pub struct Record {
     /// Where the machine is going.
     #[serde(default, skip_serializing_if = "Direction::is_default")]
     pub direction: Direction,
-    /// The state to whose mark it goes back; the initial state, if it is rolling back and there is none.
+    /// The state to whose mark the machine goes back. If it rolls back and this is not set, the target is the initial state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
-    /// The marks of the states that a rewind may go back to, one a state.
+    /// The marks of the states to which a rewind may go back, one for each state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
     /// The effect that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
-    /// Steps that were sent once and are not committed.
+    /// Steps that were sent and are neither committed nor known to be without effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unconfirmed: Vec<Unconfirmed>,
-    /// What was undone or aborted going forward, while that may be carried out once more, late: until then nothing is made in its place.
+    /// What was undone or aborted going forward, as long as a late duplicate of that undo or abort may arrive. Meanwhile nothing is made in its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undone: Vec<Ended>,
-    /// What stays, because the machine, the provider or an operator says so, the last of it: at most [`MOST_RETAINED`]. What `undo = retain` has
-    /// made is not here, but among the live effects.
+    /// The last [`MOST_RETAINED`] things that were left behind because the machine, the provider or an operator said so. Things under `undo = retain` are listed among
+    /// the live effects instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retained: Vec<Retained>,
-    /// How many more were retained before, and are listed no longer.
+    /// How many things were left behind before those that are listed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retained_before: u32,
     /// The failures of the current step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// The failures of steps that were put aside so that others can go on: at most [`MOST_RETRYING`].
+    /// The failures of steps that were set aside so that others can go on: at most [`MOST_RETRYING`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retrying: Vec<Retrying>,
     /// An operator has paused the resource.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
-    /// A person has to look.
+    /// Set if the resource waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Held>,
-    /// Something has to change, and then it goes on by itself.
+    /// Set if the resource waits for a change, and then goes on by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<Blocked>,
-    /// Who was refused last: it says which version of the machine may end the block before its time.
+    /// The last refusal. It says which version of the machine may end the block before its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
     /// The last events, oldest first, one line each.
@@ -156,7 +156,7 @@ pub enum Direction {
     /// Along its transitions.
     #[default]
     Forward,
-    /// Along the steps that a deletion begins with: those that say `on_delete`, and those of leaving states. What is made then is undone with
+    /// Along the first steps of a deletion: those that say `on_delete`, and those of leaving states. What they make is undone with
     /// everything else.
     Leaving,
     /// Back to nothing, because the resource is to be deleted.
@@ -183,7 +183,7 @@ impl Direction {
     }
 }
 
-/// What a rewind to a state needs: where in the order it was entered, and the facts as they were then.
+/// What a rewind to a state needs: the place in the order at which the state was entered, and the facts of that time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Mark {

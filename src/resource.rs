@@ -1,5 +1,5 @@
-//! What the library needs to know of a resource. Invariant: everything that is derived for ever (keys, owner tags) derives
-//! from the uid that the resource had when its record was born, never from its name.
+//! What the library needs to know of a resource. Invariant: keys and owner tags derive from the uid that the resource had when its
+//! record was born, never from its name.
 
 use std::fmt;
 
@@ -26,38 +26,39 @@ use crate::canonical;
 /// }
 /// ```
 pub trait Resource: Clone + Send + Sync + 'static {
-    /// What its author wants. It is stored in the intent of every attempt, so that a repeat sends what the first attempt
-    /// sent; it must not contain secrets.
+    /// What its author wants. The spec is stored in the intent of every attempt, so that a repeat sends what the first attempt
+    /// sent. It must not contain secrets.
     type Spec: Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// Its namespace and name.
     fn id(&self) -> ResourceId;
 
-    /// Its uid: different for two resources of one name that lived one after the other.
+    /// Its uid. A resource that is created again under the same name has another uid.
     fn uid(&self) -> &str;
 
     /// Its spec.
     fn spec(&self) -> &Self::Spec;
 
-    /// A number that changes when the spec changes, such as `metadata.generation`. A blocked resource is released when
-    /// it changes. By default a hash of the spec's canonical form: two equal specs have the same, also where they contain maps or sets
-    /// without an order. A spec that cannot be written has 0; its first effect is refused with the reason.
+    /// A number that changes when the spec changes, such as `metadata.generation`. A change of this number releases a blocked
+    /// resource. The default is a hash of the spec's canonical form, so equal specs have equal numbers, even if they contain maps or sets
+    /// without an order. A spec that cannot be recorded has 0. Its first effect is refused with the reason.
     ///
-    /// Where the store knows the resource's generation ([`Signals::generation`](crate::Signals)), it is that one or the default: a pass for a resource
-    /// whose generation is lower than the store's is for one that is out of date, and does nothing.
+    /// If the store knows the resource's generation ([`Signals::generation`](crate::Signals)), return that number or keep the default. A pass that is given a
+    /// resource with a lower generation than the store's does nothing.
     fn generation(&self) -> u64 {
         canonical::form(self.spec()).map_or(0, |form| canonical::digest(&form))
     }
 
-    /// Whether it is to be deleted. Once a record says so, it is not asked again.
+    /// Whether it is to be deleted. Once the record says so, this is not asked again.
     fn deleting(&self) -> bool {
         false
     }
 
-    /// Why it must not be deleted now; nothing, if it may be. Asked only while it is to be deleted and the machine has not begun with that: until
-    /// then work goes on, and the outcome says that the deletion is refused, and why ([`BlockedReason::DeletionRefused`](crate::record::BlockedReason::DeletionRefused)).
+    /// Why the resource must not be deleted now. None allows the deletion, and is the default.
     ///
-    /// It speaks for the resource, so every machine of it sees one answer. Before the first record is written nothing is protected.
+    /// While this returns a reason, a deletion does not begin. The resource is provisioned as before, and the outcome says why the deletion is refused
+    /// ([`BlockedReason::DeletionRefused`](crate::record::BlockedReason::DeletionRefused)). Once a deletion has begun, this is not asked again. Before the first record is
+    /// written, nothing is protected. All machines on one resource get the same answer.
     fn keeps(&self) -> Option<String> {
         None
     }
@@ -66,7 +67,7 @@ pub trait Resource: Clone + Send + Sync + 'static {
 /// Namespace and name of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId {
-    /// The namespace; empty for a resource without one.
+    /// The namespace. It is empty for a resource without one.
     pub namespace: String,
     /// The name.
     pub name: String,

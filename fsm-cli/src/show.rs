@@ -262,7 +262,7 @@ pub(crate) fn plan(fleet: &Fleet, name: &str, machine: Option<&str>, json: bool)
 /// What comes next, as far as the record tells; then what is tried in the state, in order.
 fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
     if record.paused {
-        return vec!["nothing, until it is resumed".to_owned()];
+        return vec!["nothing until it is resumed".to_owned()];
     }
     let mut lines = Vec::new();
     if let Some(held) = &record.held {

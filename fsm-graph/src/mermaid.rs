@@ -66,7 +66,8 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
     inner(&mut out, graph, overlay, &edges, |edge| {
         let folded = edge.way == Way::Failure && group[edge.from] == Some(edge.to);
         let inside = group[edge.from].is_some() && group[edge.from] == group[edge.to];
-        !folded && !inside && !(leaves(edge.from) && leaves(edge.to))
+        let leaving = leaves(edge.from) && leaves(edge.to);
+        !folded && !inside && !leaving
     });
     for target in 0..graph.states.len() {
         if group.contains(&Some(target)) {
@@ -86,12 +87,14 @@ fn write(graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, fold: bool) -> String
         classes(&mut out, graph, overlay);
     } else {
         // Only strokes, so that the page's theme still applies.
-        let sorts: [(_, _, fn(&State<'_>) -> bool); 2] = [
-            ("failed", "stroke:#cf222e", |state| state.failed),
-            ("leaving", "stroke:#9a6700", |state| state.leaving && !state.failed),
-        ];
-        for (class, style, is_it) in sorts {
-            for (place, state) in (0..count).filter(|&state| is_it(&graph.states[state])).enumerate() {
+        let class_of = |state: &State<'_>| match (state.failed, state.leaving) {
+            (true, _) => Some("failed"),
+            (false, true) => Some("leaving"),
+            (false, false) => None,
+        };
+        for (class, style) in [("failed", "stroke:#cf222e"), ("leaving", "stroke:#9a6700")] {
+            let states = (0..count).filter(|&state| class_of(&graph.states[state]) == Some(class));
+            for (place, state) in states.enumerate() {
                 if place == 0 {
                     let _ = writeln!(out, "    classDef {class} {style}");
                 }

@@ -40,7 +40,7 @@ impl Verdict {
         } else {
             // Only the reconciler of that machine knows the message.
             is_told()
-                .unwrap_or_else(|| format!("{}; `status.{}` is of the machine that says so", worst.reason, worst.field))
+                .unwrap_or_else(|| format!("{}; reported by the machine of `status.{}`", worst.reason, worst.field))
         };
         Self { reason: worst.reason, message, generation: all().filter_map(|voice| voice.generation).min() }
     }
@@ -195,7 +195,7 @@ mod tests {
         // The message of the other machine stays, byte for byte.
         assert_eq!(published(&held, "fsm", Reason::AsDeclared, "a rests", 1), held);
         let both = published(&held, "licence", Reason::AsDeclared, "b rests", 1);
-        assert_eq!(ready(&both), ("AsDeclared", "AsDeclared; `status.fsm` is of the machine that says so", 1));
+        assert_eq!(ready(&both), ("AsDeclared", "AsDeclared; reported by the machine of `status.fsm`", 1));
         let told = published(&both, "fsm", Reason::AsDeclared, "a rests", 1);
         assert_eq!(ready(&told), ("AsDeclared", "a rests", 1));
         assert_eq!(published(&told, "licence", Reason::AsDeclared, "b rests", 1), told);
@@ -216,7 +216,7 @@ mod tests {
         let both = published(&both, "fsm", Reason::InDoubt, "a's doubt", 1);
         assert!(ready(&both).1.starts_with("a's doubt"));
         let one = published(&both, "fsm", Reason::AsDeclared, "a rests", 1);
-        assert_eq!(ready(&one), ("InDoubt", "InDoubt; `status.licence` is of the machine that says so", 1));
+        assert_eq!(ready(&one), ("InDoubt", "InDoubt; reported by the machine of `status.licence`", 1));
     }
 
     #[test]

@@ -74,15 +74,11 @@ impl Metrics {
     /// Adds the metrics to a registry, from which they are exposed.
     pub fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("durable_fsm");
-        registry.register("resources", "Resources, by where they are", self.resources.clone());
-        registry.register(
-            "attempts",
-            "Attempts at effects, undos and aborts, by what came of them",
-            self.attempts.clone(),
-        );
+        registry.register("resources", "Resources by machine, state and condition", self.resources.clone());
+        registry.register("attempts", "Attempts at effects, undos and aborts by outcome", self.attempts.clone());
         registry.register(
             "oldest_held_timestamp_seconds",
-            "Since when the oldest held resource is held; 0 if none is",
+            "Unix time at which the oldest hold began; 0 if no resource is held",
             self.oldest_held.clone(),
         );
     }

@@ -206,7 +206,7 @@ where
         let is_ending = object.metadata.deletion_timestamp.is_some();
         if is_ending && object.metadata.finalizers.iter().flatten().any(|it| it == self.names.finalizer()) {
             let note = format!(
-                "it is being deleted and has no record, so nothing is undone; whoever set the finalizer {} takes it off",
+                "it is being deleted and has no record, so nothing is undone; the program that set the finalizer {} has to remove it",
                 self.names.finalizer()
             );
             self.announce_once(id, &object, "NothingRecorded", &note).await;

@@ -131,7 +131,10 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
                 "a transition stands on the state that it starts from: move it to that variant",
             );
         } else if attr.path().is_ident("serde") {
-            errors.at(attr.path().span(), "a record names the machine, its states and its facts itself; `serde` attributes have no effect here: remove it");
+            errors.at(
+                attr.path().span(),
+                "records have a format of their own, so `serde` attributes have no effect here: remove it",
+            );
         }
     }
     for variant in &data.variants {

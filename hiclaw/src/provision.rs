@@ -51,7 +51,7 @@ pub enum ProvisionError {
     #[error("the container {0} is not ours; remove or rename it")]
     ForeignContainer(String),
     /// A step of several calls stopped between them.
-    #[error("part of it has happened, and then: {0}")]
+    #[error("the step was carried out in part, then failed: {0}")]
     Partly(#[source] Box<ProvisionError>),
     /// What is being removed is not gone yet.
     #[error("{0} is being removed and is not gone yet; it is asked for again")]

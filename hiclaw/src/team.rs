@@ -127,6 +127,7 @@ pub enum TeamFlow {
     #[transition(begin -> Staffing, no_effect)]
     Requested,
 
+    // ANCHOR: staffing
     /// The workers whom the team defines are made, each as a resource of its own. Nothing else is made before all members are ready.
     #[transition(employ, for_each = employees, in_doubt = repeat, undo = let_go)]
     #[transition(await_members -> MembersReady, waits, within = "10m")]
@@ -135,6 +136,7 @@ pub enum TeamFlow {
         employees: Each<String, String>,
     },
 
+    // ANCHOR_END: staffing
     /// The leader and all workers run. A room has no name that the server would know again, so one whose making is in doubt is looked
     /// up by the mark that was made with it; and a crash leaves half of one, which is cleared.
     #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, abort = clear_rooms)]

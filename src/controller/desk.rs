@@ -413,7 +413,7 @@ where
         }
         entry.missing = entry.missing.saturating_add(1);
         if entry.missing == GONE {
-            tracing::info!(machine = M::GRAPH.name, resource = %id, "no file has its document any more; it is deleted");
+            tracing::info!(machine = M::GRAPH.name, resource = %id, "its document is gone; the resource is deleted");
             self.unwant(id);
         }
     }
@@ -428,12 +428,17 @@ where
                     directory = path,
                     file,
                     why,
-                    "{what} cannot be read; what it stands for stays as it is, and is not deleted: mend it"
+                    "{what} cannot be read; its resources stay as they are and are not deleted: mend it"
                 );
             }
         }
         for file in self.files.reported.keys().filter(|file| !unread.contains_key(*file)) {
-            tracing::info!(machine = M::GRAPH.name, directory = path, file, "what could not be read is mended or gone");
+            tracing::info!(
+                machine = M::GRAPH.name,
+                directory = path,
+                file,
+                "the documents that could not be read are mended or gone"
+            );
         }
         self.files.reported = unread;
     }

@@ -48,7 +48,7 @@ pub(super) fn resource<R: Resource + DeserializeOwned>(
     let needs_uid = found.uid().is_empty() || found.uid() == "none yet";
     let resource = if needs_uid && !says_uid { with_uid(&uid(&found))? } else { found };
     if resource.uid().is_empty() {
-        return Err("its uid is empty; leave `uid` out, and one is made up".to_owned());
+        return Err("its uid is empty; leave `uid` out to get one".to_owned());
     }
     Ok(resource)
 }

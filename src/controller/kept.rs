@@ -52,7 +52,7 @@ where
             Ok(kept) => all.push((id, kept)),
             Err(error) => tracing::warn!(
                 machine = M::GRAPH.name, resource = %id, %error,
-                "the kept copy of the resource cannot be read; until its document is read again, nothing is done for it"
+                "the stored copy of the resource cannot be read; until its document is read again, no pass runs for it"
             ),
         }
     }
@@ -91,7 +91,7 @@ where
     M::Resource: DeserializeOwned,
 {
     let Some(bytes) = store.load(&record_id::<M>(id)).await?.bytes else { return Ok(None) };
-    let invalid = |error| StoreError::Invalid(format!("the kept copy of the resource cannot be read: {error}"));
+    let invalid = |error| StoreError::Invalid(format!("the stored copy of the resource cannot be read: {error}"));
     read(&bytes).map(Some).map_err(invalid)
 }
 

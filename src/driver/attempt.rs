@@ -189,7 +189,9 @@ impl<P: Probe> Pass<'_, P> {
                 self.not_ours(error).map(|()| false)
             }
             Ok(Lookup::Predecessor(_)) => {
-                let error = "it belongs to a deleted namesake; say `predecessor = adopt` to take it over".to_owned();
+                let error =
+                    "a deleted resource of the same name left it behind; declare `predecessor = adopt` to take it over"
+                        .to_owned();
                 self.not_ours(error).map(|()| false)
             }
             Ok(Lookup::Incomplete) if contract.abort.is_some() => {
@@ -198,7 +200,7 @@ impl<P: Probe> Pass<'_, P> {
             }
             Ok(Lookup::Incomplete) => {
                 let message = format!(
-                    "`{}` has left something half-built; remove it and resolve with `not-applied`, or declare an `abort`",
+                    "`{}` has left something half-built; remove it, then resolve with `not-applied`, or declare an `abort`",
                     intent.transition
                 );
                 self.learn(Event::Held { reason: HeldReason::Incomplete, message, at: self.now() })?;
@@ -259,8 +261,10 @@ impl<P: Probe> Pass<'_, P> {
                 self.brake()
             }
             Reply::Member(value) => self.learn(Event::Member { value, found, at }),
-            Reply::NotYet(_) => Err(self
-                .unwritten(HeldReason::Unreadable, "an effect answered `not yet`, and is none that waits".to_owned())),
+            Reply::NotYet(_) => Err(self.unwritten(
+                HeldReason::Unreadable,
+                "an effect answered `not yet`, which only a transition that waits may answer".to_owned(),
+            )),
         }
     }
 

@@ -22,7 +22,11 @@ pub(super) fn begin(
     }
     let name = subject.as_deref();
     if let Some(left) = around.until_free(record, step.name, name, contract) {
-        let why = format!("a late undo of `{}` may still be carried out, until {}", step.name, around.wall.later(left));
+        let why = format!(
+            "a late request of the undo of `{}` may still take effect, until {}",
+            step.name,
+            around.wall.later(left)
+        );
         return Ok(Decision::Wait(left, why));
     }
     if let Some(wait) = around.retry_of(record, step.name, name) {
@@ -75,7 +79,7 @@ fn begin_round(
     let begin = || Decision::Begin { transition, subject, action: Action::Run, set_aside: false };
     let late = |left| {
         let until = around.wall.later(left);
-        Decision::Wait(left, format!("an earlier `{name}` may still land, until {until}"))
+        Decision::Wait(left, format!("an earlier request of `{name}` may still take effect, until {until}"))
     };
     match (quiet, retry) {
         (Some(left), Some(Decision::Wait(retry, why))) if retry > left => Decision::Wait(retry, why),

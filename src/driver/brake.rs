@@ -66,7 +66,7 @@ impl Brake {
         commits.alike = if commits.times > 2 && commits.left == left { commits.alike + 1 } else { 2 };
         commits.left = left;
         let what = if commits.alike >= MOST_ALIKE {
-            format!("{} times in one pass, and leaves state and facts as they were", commits.times)
+            format!("{} times in one pass without changing state or facts", commits.times)
         } else if commits.times >= LONGEST_WALK {
             format!("{LONGEST_WALK} times in one pass")
         } else {

@@ -11,7 +11,7 @@ use crate::FactError;
 use crate::record::{Action, Blocked, Direction, HeldReason, Record, Stamp, Unconfirmed};
 use crate::steps::Steps;
 
-/// How long whoever gave a resource that is out of date gets to learn of the newer one.
+/// Delay before a pass that was given a stale resource is retried.
 pub(super) const BEHIND_FOR: Duration = Duration::from_secs(1);
 
 /// What a pass does next.
@@ -96,8 +96,8 @@ impl Surroundings<'_> {
         self.sightings.until_quiet(self.whose, open, contract, self.monotonic)
     }
 
-    /// How long it takes until nothing of before a roll-back can do anything any more: an undo may be by name, and the name is about to be
-    /// used again; so it is with what has no undo and was sent.
+    /// How long until no request from before a roll-back can take effect. An undo may be by name, and the name is about to be used again. The same goes for a step
+    /// that was sent and has no undo.
     pub(super) fn until_undone(&self, record: &Record) -> Option<Duration> {
         let contracts = self.steps.graph().transitions.iter().filter_map(|step| step.contract());
         // Where requests are delivered once, an undo that was answered leaves nothing. What has no undo is not listed, so it may still come.
@@ -108,7 +108,7 @@ impl Surroundings<'_> {
         self.until_quiet(OpenEnd::roll_back(record), longest)
     }
 
-    /// How long it takes until nothing can be made in place of what was undone: the undo may be by name, and be delivered once more.
+    /// How long nothing may be made in place of what was undone: an undo may be by name, and a duplicate of it may still arrive.
     pub(super) fn until_free(
         &self,
         record: &Record,
@@ -133,7 +133,10 @@ impl Surroundings<'_> {
 
     pub(super) fn late(&self, left: Duration, step: &str, subject: Option<&str>) -> Decision {
         let of = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
-        Decision::Wait(left, format!("a late `{step}`{of} may still land, until {}", self.wall.later(left)))
+        Decision::Wait(
+            left,
+            format!("a late request of `{step}`{of} may still take effect, until {}", self.wall.later(left)),
+        )
     }
 
     pub(super) fn retry(&self, record: &Record) -> Option<Decision> {

@@ -147,7 +147,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             }
             if attempt == TRIES {
                 // Nothing is there, again and again: it was removed.
-                let why = "it answers with an older record than it gave before".to_owned();
+                let why = "the store answered with an older record than before".to_owned();
                 return if read.stored { Err(StoreError::Unavailable(why).into()) } else { Ok(read) };
             }
             self.driver.pause(attempt).await;

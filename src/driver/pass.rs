@@ -321,7 +321,10 @@ impl<'d, P: Probe> Pass<'d, P> {
             if waited >= within {
                 return self.stop(Ending::Blocked(after)).await;
             }
-            let why = format!("`{name}` is not done yet; it is reported after {} s in all", within.as_secs());
+            let why = format!(
+                "`{name}` is not done yet; after {} s in this state it is reported as overdue",
+                within.as_secs()
+            );
             return self.wait(after.min(within - waited), why).await;
         }
         self.wait(after, format!("`{name}` is not done yet")).await

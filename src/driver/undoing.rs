@@ -38,7 +38,7 @@ pub(super) fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Dec
             _ => match around.until_undone(record) {
                 Some(left) => {
                     let until = around.wall.later(left);
-                    Decision::Wait(left, format!("a late undo may still be carried out, until {until}"))
+                    Decision::Wait(left, format!("a late request of an undo may still take effect, until {until}"))
                 }
                 None => Decision::BeginAgain,
             },

@@ -127,7 +127,7 @@ impl<P: Probe> Pass<'_, P> {
             return Err(stop(Ending::Gone, None));
         }
         let message = format!(
-            "the record with sequence number {seq} was taken off while it was worked on, and the resource is still there; find what drops it (a replace, an admission webhook), then restore the record, or release the resource"
+            "the record with sequence number {seq} was removed during a pass, and the resource still exists; find what removes it (a replace, an admission webhook), then restore the record, or release the resource"
         );
         Err(self.unwritten(HeldReason::RecordLost, message))
     }
@@ -146,7 +146,7 @@ impl<P: Probe> Pass<'_, P> {
     /// Takes over what the store says it now holds: the record as it was sent.
     fn keep(&mut self, bytes: Vec<u8>, loaded: Loaded) -> Result<(), Halt> {
         if loaded.bytes.as_deref() != Some(&bytes) {
-            let message = "the store accepted the record and does not hold it; find what removes or changes it (an admission webhook, a conversion); it is tried again at the next pass";
+            let message = "the store accepted the record and did not keep it; find what removes or changes it (an admission webhook, a conversion); it is tried again at the next pass";
             return Err(self.unwritten(HeldReason::NotKept, message.to_owned()));
         }
         self.untold.tell(self.id, self.driver.incarnation(), &self.record);
@@ -186,7 +186,7 @@ impl<P: Probe> Pass<'_, P> {
         // It was numbered, and is not written.
         Arc::make_mut(&mut self.record).seq -= 1;
         let message = format!(
-            "the record would need {size} bytes, and {room} are for going forward, so that everything can be undone: {}; then resolve with `retry`",
+            "the record would need {size} bytes, and effects may use only {room}, so that a deletion has room: {}; then resolve with `retry`",
             self.crowded(0)
         );
         let in_doubt = self.record.intent.as_ref().is_some_and(|intent| intent.in_doubt);

@@ -14,7 +14,7 @@ use crate::FactError;
 pub enum Unreadable {
     /// The bytes are not a record.
     #[error(
-        "the record is damaged ({0}); restore it from a backup, or release the resource, which drops the record and leaves what it made as it is"
+        "the record is damaged ({0}); restore it from a backup, or release the resource, which drops the record and leaves behind what was made"
     )]
     Damaged(String),
     /// A newer library wrote it.
@@ -79,7 +79,7 @@ pub enum Unreadable {
     Inconsistent(String),
     /// There was a record, and it is gone, or has gone back to an earlier one.
     #[error(
-        "the record is lost ({0}); restore the latest record, or release the resource, which begins anew and leaves what was made as it is"
+        "the record is lost ({0}); restore the latest record, or release the resource, which begins anew and leaves behind what was made"
     )]
     Lost(String),
 }
@@ -197,7 +197,7 @@ impl Record {
             return inconsistent("its `seq` is 0".to_owned());
         }
         if self.seq >= LAST_SEQ {
-            return inconsistent(format!("its `seq` is {}, and no resource is written so often", self.seq));
+            return inconsistent(format!("its `seq` of {} is impossibly high", self.seq));
         }
         if self.origin.is_empty() || self.owner.is_empty() {
             return inconsistent("it has no origin or no owner".to_owned());
@@ -240,7 +240,7 @@ impl Record {
                 return inconsistent(format!("it does not say which state `{}` reached", effect.transition));
             }
             if !lives.insert(effect.of()) {
-                return inconsistent(format!("`{}` stands twice among its live effects", effect.transition));
+                return inconsistent(format!("`{}` is listed twice among the live effects", effect.transition));
             }
         }
         lives.clear();
@@ -251,14 +251,17 @@ impl Record {
                 return inconsistent(format!("`{}` was sent with attempt 0", unconfirmed.transition));
             }
             if !lives.insert(unconfirmed.of()) {
-                return inconsistent(format!("`{}` stands twice among its unconfirmed steps", unconfirmed.transition));
+                return inconsistent(format!(
+                    "`{}` is listed twice among the unconfirmed steps",
+                    unconfirmed.transition
+                ));
             }
         }
         lives.clear();
         for undone in &self.undone {
             self.check_step(graph, &undone.transition, undone.subject.as_deref(), undone.life)?;
             if !lives.insert(undone.of()) {
-                return inconsistent(format!("`{}` stands twice among what was undone", undone.transition));
+                return inconsistent(format!("`{}` is listed twice among what was undone", undone.transition));
             }
         }
         if let Some(intent) = &self.intent {
@@ -267,7 +270,7 @@ impl Record {
         for (index, retained) in self.retained.iter().enumerate() {
             let of = |it: &Retained| (it.transition.clone(), it.subject.clone(), it.life);
             if self.retained[..index].iter().any(|other| of(other) == of(retained)) {
-                return inconsistent(format!("`{}` stands twice among what was retained", retained.transition));
+                return inconsistent(format!("`{}` is listed twice among what was retained", retained.transition));
             }
         }
         if self.retained.len() > MOST_RETAINED {
@@ -276,7 +279,7 @@ impl Record {
         for (index, it) in self.retrying.iter().enumerate() {
             self.check_step(graph, &it.transition, it.subject.as_deref(), self.seq)?;
             if self.retrying[..index].iter().any(|other| other.is_of(&it.transition, it.subject.as_deref())) {
-                return inconsistent(format!("`{}` stands twice among what is tried again", it.transition));
+                return inconsistent(format!("`{}` is listed twice among what is tried again", it.transition));
             }
         }
         if self.retrying.len() > MOST_RETRYING {

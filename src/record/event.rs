@@ -1,5 +1,4 @@
-//! What can happen to a record. Invariant: each event says only what happened; what follows from it is decided in
-//! [`next()`](super::next()).
+//! What can happen to a record. Invariant: an event says only what happened. [`next()`](super::next()) decides what follows from it.
 
 use std::time::Duration;
 
@@ -41,16 +40,15 @@ pub enum Event {
         /// When.
         at: Stamp,
     },
-    /// The effect of the intent has not begun, and will not.
+    /// The effect of the intent was not sent, and will not be.
     Withdrawn,
-    /// The provider was asked, and there is no such thing. Going forward the effect may be called again; on the way back there is
-    /// nothing to undo.
+    /// The look-up found nothing. Going forward, the effect may be called again. On the way back, there is nothing to undo.
     SeenAbsent,
     /// The effect has produced a state.
     Reached {
         /// The state and what it adds.
         made: Made,
-        /// Whether it was found, by a look-up or an operator, and not told by the reply to the attempt itself.
+        /// Whether a look-up or an operator found it, instead of the reply to the attempt.
         found: bool,
         /// When.
         at: Stamp,
@@ -59,7 +57,7 @@ pub enum Event {
     Member {
         /// What was made for the subject of the intent.
         value: Value,
-        /// Whether it was found, by a look-up or an operator, and not told by the reply to the attempt itself.
+        /// Whether a look-up or an operator found it, instead of the reply to the attempt.
         found: bool,
         /// When.
         at: Stamp,
@@ -101,7 +99,7 @@ pub enum Event {
         /// The resource's generation.
         generation: u64,
     },
-    /// A transition has waited for longer than it may, and has an end for that.
+    /// A transition has waited for longer than its `within`, and declares `overdue`.
     Overdue {
         /// The transition.
         transition: String,
@@ -114,9 +112,9 @@ pub enum Event {
         /// The resource's spec.
         spec: Spec,
     },
-    /// The effect of the intent stays in doubt, and the machine does something else first.
+    /// The effect of the intent stays in doubt and is set aside, because the machine does something else first.
     SetAside {
-        /// Whether its abort is that something else.
+        /// Whether that is its abort.
         aborting: bool,
     },
     /// The machine turns back.
@@ -135,7 +133,7 @@ pub enum Event {
     },
     /// An undo or abort has begun, and is not done yet.
     NotYet,
-    /// Something stays, though its turn to be undone has come.
+    /// A thing is left behind instead of being undone.
     Retained {
         /// The transition.
         transition: String,
@@ -166,7 +164,7 @@ pub enum Event {
         /// The life.
         life: u64,
     },
-    /// What has undone this can no longer be under way once more.
+    /// No duplicate of the request that undid this can arrive any more.
     Quiet {
         /// The transition.
         transition: String,
@@ -243,12 +241,12 @@ pub enum Resolution {
     NotApplied,
     /// Undo everything and begin again.
     RollBack,
-    /// Ends what the way out hangs on. In the steps that a deletion began with: they go no further, and what was made is undone from here. On the way
-    /// back, or where a member of a set is undone: what it stands at stays, and is listed as retained.
+    /// Gives up what blocks a deletion. Among the first steps of a deletion: these steps end, and the way back begins. On the way
+    /// back, or at the undo of a member of a set: the thing is left behind, and listed as retained.
     Waive,
 }
 
-/// What an operator was looking at when deciding. A decision about one effect is never carried out on another.
+/// What an operator saw when deciding. A decision about one effect is never carried out on another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expected {
     /// The transition whose effect is under way; any, if it is not given.

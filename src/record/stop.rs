@@ -1,4 +1,4 @@
-//! Why a record stops: held for a person, or blocked until something changes. Invariant: each reason says what ends it.
+//! Why a resource stops: held for a person, or blocked until something changes. Invariant: each reason says what ends it.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct Held {
 pub enum HeldReason {
     /// An effect under `in_doubt = hold` may or may not have happened.
     InDoubt,
-    /// Something of that name exists and is not provably ours.
+    /// A thing of that name exists, and nothing proves that this resource made it.
     NotOurs,
     /// The thing is half-built, and there is no `abort` to remove it.
     Incomplete,
@@ -35,11 +35,11 @@ pub enum HeldReason {
     Upgrade,
     /// A rewind would go back to a state of which the record has no mark.
     NoMark,
-    /// A step was refused under several specs, and each of them may still be carried out late.
+    /// A step was refused under several specs, and a late duplicate of each request may still be carried out.
     Unsettled,
-    /// There was a record, and it is gone or has gone back.
+    /// There was a record, and it is gone or older than one that was written.
     RecordLost,
-    /// The store answers, but does not keep what is written.
+    /// The store accepts writes and does not keep them.
     NotKept,
     /// The machine does not come to rest: a guard stays true after its own transition.
     Restless,
@@ -57,9 +57,9 @@ pub struct Blocked {
     pub message: String,
     /// Since when.
     pub since: Stamp,
-    /// The resource's generation then; another one releases it.
+    /// The resource's generation then. Another generation releases the resource.
     pub generation: u64,
-    /// When it is tried again all the same.
+    /// When it is tried again even without a change.
     pub at: Stamp,
 }
 
@@ -78,14 +78,14 @@ pub struct Refused {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum BlockedReason {
-    /// The provider will not do it as things stand.
+    /// The provider rejected the request.
     Rejected,
-    /// An effect was rejected, and everything is undone for it, because the machine says `on_rejected = undo`. Undoing goes on; it begins
+    /// An effect was rejected, and the machine declares `on_rejected = undo`. Everything is being undone. The machine begins
     /// again when the block ends.
     RolledBack,
     /// A transition that waits has waited longer than it may.
     Overdue,
-    /// It is to be deleted, and the resource refuses that ([`Resource::keeps`](crate::Resource::keeps)). No record says so: it is asked anew at
+    /// The resource is to be deleted and refuses that ([`Resource::keeps`](crate::Resource::keeps)). The record does not say so: it is asked at
     /// every pass.
     DeletionRefused,
 }

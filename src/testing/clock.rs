@@ -1,4 +1,4 @@
-//! A clock that a test moves by hand. Invariant: whoever sleeps wakes when the clock was moved far enough, and never by itself.
+//! A clock that a test moves by hand. Invariant: a sleep ends when the clock was moved far enough, and never by itself.
 
 use std::collections::BTreeMap;
 use std::future::Future;

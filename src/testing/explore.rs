@@ -185,9 +185,9 @@ impl<W: World> Explorer<W> {
         self
     }
 
-    /// Also runs what follows after a run has come back to where runs with fewer faults have been: to a record that agrees in all but
-    /// numbering, times and prose, with the same things in the world, and nothing under way. Unless asked for, a run ends there; but one in
-    /// sixty-four goes on to its end.
+    /// Also runs what follows after a schedule reaches a state that a schedule with fewer faults has already explored. By default a schedule stops there, except for
+    /// one in sixty-four. Two states are equal if nothing is under way, the same things exist, and the records agree, ignoring sequence numbers, timestamps and
+    /// messages.
     pub fn unabridged(mut self) -> Self {
         self.joined = false;
         self

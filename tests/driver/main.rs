@@ -16,6 +16,7 @@ mod lost;
 mod machine;
 mod many;
 mod members;
+mod nested;
 mod operators;
 mod order;
 mod panics;

@@ -209,7 +209,7 @@ async fn a_guard_that_stays_true_after_its_effect_stops_after_three_calls() {
         for (name, calls) in passes {
             let outcome = runner.reconcile(&thing).await.unwrap();
             let Outcome::Held { reason: HeldReason::Restless, message } = outcome else { panic!("it is not held") };
-            let expected = format!("`{name}` was made 3 times in one pass, and leaves state and facts as they were");
+            let expected = format!("`{name}` was made 3 times in one pass without changing state or facts");
             assert!(message.contains(&expected) && message.contains("a guard that stays true"), "{message}");
             assert_eq!(stale.calls.load(Ordering::SeqCst), calls);
             let record = runner.inspect(&thing.id()).await.unwrap().unwrap();

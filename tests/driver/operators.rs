@@ -68,7 +68,7 @@ async fn what_was_rolled_back_begins_again_only_when_no_late_undo_can_come() {
         }
         bench.clock.advance(after);
     };
-    assert!(why.starts_with("a late undo may still be carried out, until"), "{why}");
+    assert!(why.starts_with("a late request of an undo may still take effect, until"), "{why}");
     bench.provider.calls();
     bench.clock.advance(left - Duration::from_millis(1));
     assert_eq!(bench.pass(&thing).await.requeue_after(), Some(Duration::from_millis(1)));

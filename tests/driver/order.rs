@@ -259,7 +259,7 @@ async fn waiting_says_for_what_and_until_when() {
         "the step failed 1 times, last not-applied: NotApplied { retry_after: None }; it is tried again at 2027-01-15T08:00:01.000Z"
     );
     let why = reason(bench.bot(&deleted(&thing)).await);
-    assert_eq!(why, "a late `register` may still land, until 2027-01-15T08:00:10.000Z");
+    assert_eq!(why, "a late request of `register` may still take effect, until 2027-01-15T08:00:10.000Z");
     // Another controller's attempt.
     let mut bench = crate::world::Bench::new();
     bench.provider.will("make_account", &[Fault::Refused(Refusal::Unknown)]);
@@ -273,7 +273,7 @@ async fn waiting_says_for_what_and_until_when() {
     let bench = Bench::new(&[]);
     assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
     let why = reason(bench.bot(&deleted(&thing)).await);
-    assert_eq!(why, "a late `open_room` may still land, until 2027-01-15T08:00:10.000Z");
+    assert_eq!(why, "a late request of `open_room` may still take effect, until 2027-01-15T08:00:10.000Z");
 }
 
 mod listed {

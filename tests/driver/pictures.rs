@@ -43,7 +43,7 @@ async fn a_record_on_its_way_back_shows_what_is_left() {
     assert_eq!(names(overlay.pending_undo), ["make_room", "make_account"]);
     assert_eq!(names(overlay.undone), ["run_container", "add_member"]);
     let text = terminal::write(&ThingFlow::GRAPH, Some(&overlay), &terminal::Options::default());
-    assert!(text.contains('■') && text.contains("and resolve with `retry`"), "the remedy is cut off:\n{text}");
+    assert!(text.contains('■') && text.contains("then resolve with `retry`"), "the remedy is cut off:\n{text}");
     for line in
         ["close_room: under way", "⟲ drop_account: to undo", "⟲ stop_container: undone", "close_room, drop_account"]
     {

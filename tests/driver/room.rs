@@ -40,7 +40,7 @@ async fn an_effect_that_would_leave_no_room_for_the_way_back_does_not_begin() {
     let size = bench.bytes(&thing(400)).await.unwrap().len();
     // The message itself stands there too.
     assert!(size < LIMIT - RESERVE + 1024, "{size}");
-    assert!(message.contains(&format!("{} are for going forward", LIMIT - RESERVE)), "{message}");
+    assert!(message.contains(&format!("effects may use only {}", LIMIT - RESERVE)), "{message}");
 }
 
 #[tokio::test]

@@ -98,6 +98,7 @@ pub enum HostFlow {
     },
 
     // ANCHOR_END: ends
+    // ANCHOR: maintenance
     /// It runs the image. Another image is another installation.
     #[fsm(resting)]
     #[transition(set_power)]
@@ -112,7 +113,7 @@ pub enum HostFlow {
         /// The ticket.
         ticket: String,
     },
-
+    // ANCHOR_END: maintenance
     /// The image could not be installed. Another spec is another try.
     #[fsm(resting, failed)]
     #[transition(try_again -> Available, when = may_try_again, rewind)]

@@ -72,6 +72,7 @@ impl HostTransitions for Site {
         self.nodes.made_of(if *value { "on" } else { "off" }).change(&at.node).await
     }
 
+    // ANCHOR: maintenance
     fn is_handed_over(&self, _: &HandOverFrom, host: &Host) -> bool {
         host.spec.in_maintenance
     }
@@ -87,6 +88,7 @@ impl HostTransitions for Site {
     fn is_given_back(&self, _: &InMaintenance, host: &Host) -> bool {
         !host.spec.in_maintenance
     }
+    // ANCHOR_END: maintenance
 
     fn has_image(&self, _: &Available, host: &Host) -> bool {
         host.spec.image.is_some()

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::holds;
-use super::machines::Machine;
+use super::machines::{Machine, Sort};
+use crate::model::End;
 use crate::terminal::sheet::Sheet;
 use crate::{dot, mermaid, svg};
 
@@ -177,8 +178,12 @@ fn folded_mermaid_draws_every_edge_once_or_folds_it_into_the_edge_of_its_group()
                 prop_assert_eq!(&folded, &targets);
                 targets.dedup();
                 prop_assert_eq!(&folded, &targets);
+                // What goes back to a failed state is no failure.
+                let back = |sort: Sort| matches!(sort, Sort::Rewind | Sort::End(End { back: true, .. }));
+                let goes_back = |name: &str| machine.moves.iter().any(|step| step.name == name && back(step.sort));
                 let inside = |edge: &&Drawn| {
-                    groups.iter().any(|(target, members)| *target == edge.1 && members.contains(&edge.0))
+                    !goes_back(&edge.2)
+                        && groups.iter().any(|(target, members)| *target == edge.1 && members.contains(&edge.0))
                 };
                 let all = expected(&machine);
                 prop_assert!(edges.iter().all(|edge| !inside(&edge)), "a folded edge is drawn as well");

@@ -64,7 +64,7 @@ pub(crate) struct ForEach {
     pub(crate) broken: bool,
 }
 
-const IN_DOUBT: &str = "say what happens when its outcome is in doubt: `in_doubt = repeat` (call again with the same idempotency key, because the provider names or keys the thing), `in_doubt = lookup` (ask the provider, and call again only when the thing is absent) or `in_doubt = hold` (stop until an operator says)";
+const IN_DOUBT: &str = "say what happens when its outcome is in doubt: `in_doubt = repeat` (call again with the same idempotency key, because the provider recognises the name or the key), `in_doubt = lookup` (ask the provider, and call again only when the thing is absent) or `in_doubt = hold` (stop until an operator says)";
 const UNDO: &str = "say how it is undone: `undo = method_name`, `undo = retain` (the thing is left behind on purpose, and listed) or `undo = none` (it made nothing of its own)";
 const NO_EFFECT: &str =
     "; if it touches nothing outside the record, say `no_effect` instead, and if it only looks, `waits`";
@@ -204,7 +204,7 @@ pub(super) fn kind(
         && typed.abort.is_none()
         && let Undo::Method(method) = &undo
     {
-        errors.at(method.span(), format!("`{name}` is held when in doubt and has an undo, so a deletion could wait for an operator for ever: add `abort = method_name`, which removes whatever an attempt may have made"));
+        errors.at(method.span(), format!("`{name}` is held when in doubt and has an undo, so a deletion could wait for an operator without end: add `abort = method_name`, which removes whatever an attempt may have made"));
     }
     if let (Some(retain_when), false) = (&typed.retain_when, matches!(undo, Undo::Method(_))) {
         errors.at(

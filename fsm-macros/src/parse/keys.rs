@@ -104,7 +104,7 @@ pub(super) fn transport(value: Ident) -> syn::Result<Ident> {
     if value == "once" {
         return Ok(value);
     }
-    let text = "`transport` takes `once`, where nothing on the way duplicates a request and the client never sends one again by itself; leave it out otherwise";
+    let text = "`transport` takes `once`, if nothing on the way duplicates a request and the client never repeats one by itself; otherwise leave it out";
     Err(syn::Error::new(value.span(), text))
 }
 

@@ -21,7 +21,10 @@ pub(super) fn validate(model: &Model, errors: &mut Errors) {
     }
     for (key, span, is_taken) in keys {
         if let Some(span) = span.filter(|_| !is_taken) {
-            errors.at(span, format!("no effect takes this `{key}`: each says its own, or there is none; remove this"));
+            errors.at(
+                span,
+                format!("this `{key}` has no effect, because every effect has its own or there is none: remove this"),
+            );
         }
     }
 }

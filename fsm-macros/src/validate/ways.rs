@@ -76,7 +76,7 @@ fn goes_back(model: &Model, rewind: &Transition, from: usize, span: Span, errors
                 errors.at(
                     span,
                     format!(
-                        "`{}` goes back to {1}, and `{2}`, which has no undo, writes `{fact}`, which {1} knows: the record would say again what the world no longer shows; give `{2}` an undo, or let it record another fact",
+                        "`{}` goes back to {1}, and `{2}`, which has no undo, writes `{fact}`, which {1} knows: after the rewind the record would name a value that no longer exists; give `{2}` an undo, or let it record another fact",
                         rewind.name,
                         name(*target),
                         step.name

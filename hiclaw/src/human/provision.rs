@@ -46,13 +46,15 @@ pub enum HumanError {
     #[error("the secrets cannot be used: {0}; nothing was sent")]
     Secrets(#[from] std::io::Error),
     /// The person has changed the password.
-    #[error("no password of ours opens the account {0} any more; the person has to do it, or an administrator")]
+    #[error(
+        "the display name of {0} cannot be changed, because the person has changed the password; ask the person or an administrator to change it"
+    )]
     Closed(String),
     /// Something went wrong before the mail was sent.
     #[error("the mail was not sent: {0}")]
     Unsent(#[source] Box<HumanError>),
     /// A step of several calls stopped between them.
-    #[error("part of it has happened, and then: {0}")]
+    #[error("the step was carried out in part, then failed: {0}")]
     Partly(#[source] Box<HumanError>),
 }
 

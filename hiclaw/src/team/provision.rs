@@ -73,7 +73,7 @@ pub enum TeamError {
     Vault(#[from] std::io::Error),
     /// A worker of that name is there that is not the team's.
     #[error(
-        "there is a worker {0} already that this team has not made; name it as a member without defining it, or call yours otherwise"
+        "a worker {0} exists that this team has not made; name it as a member without defining it, or rename yours"
     )]
     Foreign(String),
     /// It is to be made, and is not defined.
@@ -83,7 +83,7 @@ pub enum TeamError {
     #[error("the worker {0} cannot be written: {1}")]
     Unwritten(String, #[source] std::io::Error),
     /// A step of several calls stopped between them.
-    #[error("part of it has happened, and then: {0}")]
+    #[error("the step was carried out in part, then failed: {0}")]
     Partly(#[source] Box<TeamError>),
 }
 
@@ -208,6 +208,7 @@ impl TeamTransitions for TeamProvisioner {
         resource.spec.employees.keys().cloned().collect()
     }
 
+    // ANCHOR: staffing
     async fn employ(&self, _at: &Staffing, subject: &String, attempt: &TeamAttempt) -> Result<String, TeamError> {
         let team = attempt.resource();
         let Some(spec) = attempt.spec().employees.get(subject) else {
@@ -237,6 +238,7 @@ impl TeamTransitions for TeamProvisioner {
         }
         Ok(Wait::Done(from.members_ready()))
     }
+    // ANCHOR_END: staffing
 
     async fn create_room(&self, from: MembersReady, attempt: &TeamAttempt) -> Result<RoomCreated, TeamError> {
         let admin = self.administrator.session().await?;

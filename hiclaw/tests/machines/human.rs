@@ -184,7 +184,7 @@ async fn a_namesakes_account_waits_for_somebody_who_knows_the_person() {
     second.uid = "human-kim-again".to_owned();
     second.spec.display_name = "Kim, again".to_owned();
     let Outcome::Held { reason, message } = stage.settle_human(&second).await else { panic!("it is not held") };
-    assert!(reason == HeldReason::NotOurs && message.contains("namesake"), "{message}");
+    assert!(reason == HeldReason::NotOurs && message.contains("resource of the same name"), "{message}");
     assert_eq!(stage.accounts(KIM).await, ["Kim"], "and is not touched");
 
     let tag = |human: &Human| owner_tag(&human.uid, HumanFlow::GRAPH.name);

@@ -353,7 +353,7 @@ impl Change<'_, '_> {
             }
             Class::NotOurs => {
                 let way_out = if is_undo {
-                    "if it is not ours, resolve with `waive`, which leaves it behind; otherwise mend what says so, and resolve with `retry`"
+                    "if it is not ours, resolve with `waive`, which leaves it behind; if it is, find out why the provider denies that, then resolve with `retry`"
                 } else {
                     "remove or rename it, or give this resource another name, then resolve with `retry`"
                 };

@@ -109,6 +109,6 @@ pub(super) fn too_long(id: &RecordId) -> StoreError {
         name = name.chars().take(100).chain(['…']).collect();
     }
     StoreError::Refused(format!(
-        "the name {name} makes a path that the file system cannot have; shorten the name of the resource, or the path of the record directory"
+        "the name {name} makes a path that the file system does not allow; shorten the name of the resource, or the path of the record directory"
     ))
 }

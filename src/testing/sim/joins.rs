@@ -1,10 +1,10 @@
-//! Where runs join. Invariant: two runs are taken to go on alike only if their records agree in all but numbering, times and prose, the
-//! same things exist in their worlds, every shelf answers alike from then on, the same spec is refused, the pass has the latest one, and
-//! nothing is under way in either. Nor does the time decide anything: a world that asks for it joins nothing until it has asked for the
-//! last time.
+//! Where runs join. Invariant: two runs join only if all of this is equal: the records, ignoring sequence numbers, timestamps and messages; the things in their
+//! worlds; what every shelf will answer; the spec that is refused. The pass must have the latest spec, and nothing may be under way in either run.
 //!
-//! Since when each controller has seen what is left out, and so is what was undone and is listed until that is quiet: they decide how long
-//! a controller waits, and while nothing is under way nothing happens meanwhile.
+//! A world that asks for the time joins nothing until it has asked for the last time.
+//!
+//! Two things are not compared: since when each controller has seen something, and what was undone and is not quiet yet. They only decide how long a controller
+//! waits, and while nothing is under way nothing happens during a wait.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

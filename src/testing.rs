@@ -14,6 +14,7 @@ mod sim;
 mod strategy;
 mod survive;
 mod unit;
+mod upgrade;
 mod world;
 
 #[doc(hidden)]
@@ -28,4 +29,5 @@ pub use sim::Sim;
 pub use strategy::{Picks, picks};
 pub use survive::{Suite, Trouble, assert_listed};
 pub use unit::{Attempt, state};
+pub use upgrade::{Successor, Upgrades, upgrade};
 pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, Timer, World};

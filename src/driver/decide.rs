@@ -85,11 +85,12 @@ pub(super) fn turns_to_delete(record: &Record, graph: &Graph<'_>) -> bool {
 fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Option<Decision> {
     let graph = around.steps.graph();
     if record.direction == Direction::Forward && intent.action == Action::Run {
-        return upgrade(graph, record).map(|decision| match decision {
+        return match upgrade(graph, record) {
             // Where the machine comes to the step again, it is taken up.
-            Decision::Upgrade { .. } => Decision::SetAside,
+            Some(Decision::Upgrade { .. }) => Some(Decision::SetAside),
+            None if comes_later(graph, record, &intent.transition) => Some(Decision::SetAside),
             other => other,
-        });
+        };
     }
     let is_known = graph.transition(&intent.transition).is_some_and(|(_, step)| step.contract().is_some());
     if is_known || record.direction.is_forward() {
@@ -101,6 +102,13 @@ fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings
     } else {
         strange(record, around, &intent.transition, intent.life)
     })
+}
+
+/// Whether a step that an older version had begun here stands elsewhere by now: other steps have come before it.
+fn comes_later(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
+    let (here, step) = (graph.state(&record.state), graph.transition(transition));
+    let stands_here = here.zip(step).is_none_or(|((here, _), (step, _))| graph.places(step).any(|place| place == here));
+    record.entered_by.is_some_and(|version| version < graph.version) && !stands_here
 }
 
 /// An open intent that is not this call's own: its outcome is in doubt.
@@ -237,6 +245,7 @@ fn left_in_doubt<'r>(record: &'r Record, graph: &Graph<'_>, step: &Transition<'_
         step.to.iter().all(|to| places.as_ref().is_some_and(|places| places.contains(to)))
     };
     let doubted = record.unconfirmed.iter().filter(|sent| sent.in_doubt && sent.transition != step.name);
+    let doubted = doubted.filter(|sent| !comes_later(graph, record, &sent.transition));
     let stays = step.kind == Kind::Rewind || step.preempts;
     doubted.filter(|sent| !stays && !may_abort(graph, sent) && !is_kept(sent)).max_by_key(|sent| sent.order())
 }

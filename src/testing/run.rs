@@ -138,8 +138,30 @@ pub(crate) struct Manner<'m> {
     pub(crate) traced: bool,
 }
 
-/// Runs one plan.
-pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Manner<'_>) -> Run {
+/// What a release has left that was stopped.
+pub(crate) struct Left<W> {
+    pub(crate) sim: Sim,
+    pub(crate) world: W,
+    /// The record, if there is one.
+    pub(crate) bytes: Option<Vec<u8>>,
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) violation: Option<Violation>,
+}
+
+/// Runs until the faults of a plan have struck and the pass is over; without any, until the machine rests. Then nothing strikes any more.
+pub(crate) fn left<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)]) -> Left<W> {
+    let mut runner = set_up(rig, plan, &Manner::default());
+    runner.until_struck();
+    let (sim, world) = (runner.sim.clone(), runner.world.clone());
+    drop(runner);
+    let mut core = sim.core();
+    core.quiet = true;
+    let (bytes, seen, violation) = (core.stored.bytes.clone(), std::mem::take(&mut core.seen), core.violation.take());
+    drop(core);
+    Left { sim, world, bytes, seen, violation }
+}
+
+fn set_up<'r, W: World>(rig: &'r Rig<W>, plan: &[(Point, Fault)], manner: &Manner<'_>) -> Runner<'r, W> {
     let graph = <W::Machine as Machine>::GRAPH;
     let sim = Sim::new(graph, plan, manner.verbose);
     {
@@ -172,20 +194,27 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
     }
     let resource = rig.resources[0].id();
     let longest = graph.transitions.iter().filter_map(|step| step.contract()).map(|it| it.timeout + it.settle).max();
-    let mut runner = Runner {
+    Runner {
         rig,
         id: Arc::new(RecordId { machine: graph.name.to_owned(), resource }),
         transitions: Arc::new(world.transitions()),
         actors: [new_actor(rig, &sim, 0), new_actor(rig, &sim, 1)],
         world,
-        sim: sim.clone(),
+        sim,
         lead: 0,
         passes: 0,
         pause: longest.unwrap_or_default() + Duration::from_secs(1),
         rests: Vec::new(),
         outdated: false,
         behind: false,
-    };
+    }
+}
+
+/// Runs one plan.
+pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Manner<'_>) -> Run {
+    let graph = <W::Machine as Machine>::GRAPH;
+    let mut runner = set_up(rig, plan, manner);
+    let sim = runner.sim.clone();
     let ended_held = runner.script(manner.clean);
     runner.actors.iter_mut().for_each(|actor| actor.pass = None);
     let rests = std::mem::take(&mut runner.rests);

@@ -24,6 +24,7 @@ mod reports;
 mod shapes;
 mod shared;
 mod unmaking;
+mod upgrades;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -120,7 +120,7 @@ impl Expansion<'_> {
         };
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
-            quote_spanned!(ty.span()=> facts.put(#key, &self.#made.#ident)?;)
+            quote_spanned!(on(ty)=> facts.put(#key, &self.#made.#ident)?;)
         });
         quote! {
             #steps
@@ -151,12 +151,12 @@ impl Expansion<'_> {
     pub(super) fn read(&self, fact: &FactDecl) -> TokenStream {
         let (ty, key) = (&fact.ty, fact.ident.unraw().to_string());
         match &fact.each {
-            Some((value, _)) if fact.kept => quote_spanned!(ty.span()=> __Facts::kept::<#value>(facts, #key)?),
-            Some((subject, member)) => quote_spanned!(ty.span()=> __Facts::each::<#subject, #member>(facts, #key)?),
+            Some((value, _)) if fact.kept => quote_spanned!(on(ty)=> __Facts::kept::<#value>(facts, #key)?),
+            Some((subject, member)) => quote_spanned!(on(ty)=> __Facts::each::<#subject, #member>(facts, #key)?),
             None if self.model.has_default(&key) => {
-                quote_spanned!(ty.span()=> __Facts::or_default::<#ty>(facts, #key)?)
+                quote_spanned!(on(ty)=> __Facts::or_default::<#ty>(facts, #key)?)
             }
-            None => quote_spanned!(ty.span()=> __Facts::fact::<#ty>(facts, #key)?),
+            None => quote_spanned!(on(ty)=> __Facts::fact::<#ty>(facts, #key)?),
         }
     }
 
@@ -384,6 +384,11 @@ impl Expansion<'_> {
     pub(super) fn debug(&self) -> Option<TokenStream> {
         self.model.declaration.debug.then(|| quote!(#[derive(Debug)]))
     }
+}
+
+/// Errors are shown on the type, and names are looked up where the derive stands: the type may come out of a macro.
+fn on(ty: &syn::Type) -> Span {
+    Span::call_site().located_at(ty.span())
 }
 
 /// The fields of a struct that holds these facts.

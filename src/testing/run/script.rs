@@ -23,6 +23,29 @@ impl<W: World> Runner<'_, W> {
         held || held_again
     }
 
+    /// Passes until the faults of the plan have struck and the pass is over; without any, until it rests.
+    pub(super) fn until_struck(&mut self) {
+        for _ in 0..PASSES {
+            self.passes += 1;
+            let end = self.drive();
+            let (is_over, has_struck) = {
+                let core = self.sim.core();
+                (core.is_over(), !core.plan.is_empty() && core.plan.iter().all(|planned| planned.fired))
+            };
+            let now = self.sim.time();
+            let after = match end {
+                _ if is_over || has_struck => return,
+                End::Crashed => Duration::from_millis(10),
+                End::Store => Duration::from_secs(1),
+                End::Report(report) => match report.ending {
+                    Ending::Progressing(after) | Ending::Blocked(after) => after.max(Duration::from_millis(1)),
+                    _ => return,
+                },
+            };
+            self.sim.advance_to(now + after);
+        }
+    }
+
     fn live(&mut self, clean: Option<&Clean>) -> bool {
         let mut ended_held = false;
         loop {

@@ -398,7 +398,7 @@ mod tests {
         for facts in [&facts, &other, &facts] {
             assert_eq!(read(facts), afresh(facts));
         }
-        assert_eq!(first.len(), 20, "whoever has the set still has it as it was");
+        assert_eq!(first.len(), 20, "an earlier clone of the set is unchanged");
         drop(first);
         for number in 100..200 {
             facts.set_member("members", &number.to_string(), number.into());

@@ -38,7 +38,7 @@ const chromium = (...more) =>
   }).toString();
 for (const [name, path] of Object.entries(pages)) {
   for (const theme of ["light", "dark", "ayu"]) {
-    // The page's own scripts do no more for the picture than to write the theme here, and a headless Chromium waits for them for ever.
+    // The page's own scripts do no more for the picture than to write the theme here, and a headless Chromium waits for them forever.
     const tell = `<script>addEventListener("load",()=>{const images=[...document.querySelectorAll("main img")];document.body.append(Object.assign(document.createElement("pre"),{textContent:"@@"+document.documentElement.dataset.theme+" "+images.length+" "+images.filter(i=>i.naturalWidth>0).length+"@@"}))})</script>`;
     const copy = join(dirname(path), `${name}.${theme}.html`);
     const page = readFileSync(path, "utf8").replace(/<(script|noscript)\b.*?<\/\1>/gs, "");

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_of_two_machines_is_told_whoever_writes() {
+    fn the_worst_of_two_machines_is_published_by_either() {
         let alone = published(&json!({}), "fsm", Reason::AsDeclared, "a rests", 1);
         assert_eq!(ready(&alone), ("AsDeclared", "a rests", 1));
         let held = published(&alone, "licence", Reason::NotOurs, "not b's", 1);

@@ -46,7 +46,7 @@ impl Names {
     /// | the object has the finalizer and | then |
     /// |---|---|
     /// | no record | its life begins |
-    /// | no record, and is being deleted | nothing is undone, and the finalizer stays for whoever set it |
+    /// | no record, and is being deleted | nothing is undone, and the finalizer stays until the program that set it removes it |
     /// | a record, and is being deleted | the finalizer is removed as soon as everything is undone. Do clean-up of your own before that |
     ///
     /// Two machines on one object need two finalizers.

@@ -7,7 +7,7 @@ pub struct Requested {
 ///What is known in [`Requested`]; read through it.
 #[allow(dead_code)]
 pub struct RequestedData {}
-///The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.
+///The worker has a Matrix account. Its id stays taken forever, so the account stays, and is signed out.
 pub struct AccountRegistered {
     made_by_from_account_registered: ::durable_fsm::__private::Sealed<
         AccountRegisteredData,
@@ -144,7 +144,7 @@ pub struct ReadyData {
 pub enum WorkerState {
     ///Nothing exists yet.
     Requested(Requested),
-    ///The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.
+    ///The worker has a Matrix account. Its id stays taken forever, so the account stays, and is signed out.
     AccountRegistered(AccountRegistered),
     ///The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.
     RoomCreated(RoomCreated),
@@ -924,7 +924,7 @@ impl WorkerFlow {
                 ),
                 state(
                     "AccountRegistered",
-                    "The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.",
+                    "The worker has a Matrix account. Its id stays taken forever, so the account stays, and is signed out.",
                     PASSING,
                     &[fact("user_id", "String", "The full Matrix id.")],
                     &["user_id"],

@@ -158,7 +158,7 @@ impl ClientError {
 }
 
 impl From<reqwest::Error> for ClientError {
-    /// Without the URL: one of the object store is signed, and whoever has it may use it.
+    /// Without the URL, because a URL of the object store is signed: anybody who has it may use it.
     fn from(error: reqwest::Error) -> Self {
         ClientError::Http(error.without_url())
     }

@@ -225,7 +225,7 @@ impl Embedded {
     }
 }
 
-/// The records of a state directory, for whoever may write them.
+/// The records of a state directory, for the process that holds its lock.
 fn open(state: &Path) -> Result<FileStore, EmbeddedError> {
     FileStore::open(state.join("records")).map_err(|error| match error {
         durable_fsm::store::OpenError::Locked(_) => EmbeddedError::Locked(state.to_owned()),

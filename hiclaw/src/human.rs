@@ -123,7 +123,7 @@ impl Resource for Human {
 pub enum HumanFlow {
     /// Nothing exists yet. The account is looked up rather than made again, because the look-up tells three cases apart: our own
     /// password opens it; that of a deleted namesake does; or it is somebody else's. Whether a namesake is the same person is for a
-    /// person to say, so such an account is held until its password is [handed over](passwords::Passwords::hand_over). A Matrix id is taken for ever, so the account is left behind, and listed.
+    /// person to say, so such an account is held until its password is [handed over](passwords::Passwords::hand_over). A Matrix id is taken forever, so the account is left behind, and listed.
     #[fsm(initial)]
     #[transition(register_account -> AccountRegistered, in_doubt = lookup, undo = retain, predecessor = hold)]
     Requested,
@@ -138,8 +138,8 @@ pub enum HumanFlow {
     /// The person can work. Rests here, and follows the spec: what they may reach, and how they are called.
     ///
     /// Each access is a state of the world that may be made again, and has an abort, because a team or worker that is gone or never
-    /// ready again must not keep the person from being deleted. The mail comes after them: whoever reads it finds the rooms. It can be neither
-    /// repeated nor called back nor looked up: whoever reads it a second time believes that something is wrong, so a doubt about it waits for
+    /// ready again must not keep the person from being deleted. The mail comes after them, so its reader finds the rooms. A mail can be neither
+    /// repeated nor withdrawn nor looked up. A second mail would alarm its reader, so a doubt about it waits for
     /// somebody who looks into the mail server's log.
     #[fsm(resting)]
     #[transition(grant_team, for_each = teams, in_doubt = repeat, undo = revoke_team, abort = withdraw_team)]

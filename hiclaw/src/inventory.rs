@@ -103,7 +103,7 @@ impl Inventory {
         };
         let mut accounts = row("accounts", self.accounts.len(), 1);
         if worker.deleting {
-            // The id stays taken for ever; one account is left on purpose.
+            // The id stays taken forever; one account is left on purpose.
             accounts.retained = accounts.orphaned.min(1);
             accounts.orphaned -= accounts.retained;
         }

@@ -55,8 +55,7 @@ pub async fn create(
     clients.docker.start(&id).await
 }
 
-/// Removes what it knows of, which is what goes by the worker's name, and leaves the one room that stands in the configuration, as the worker:
-/// whoever else has joined it stays.
+/// Removes what it knows of: the things under the worker's name. It leaves the room of the configuration as the worker, so other members stay in the room.
 ///
 /// # Errors
 /// That of the first step that fails.

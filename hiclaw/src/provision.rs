@@ -149,7 +149,7 @@ impl WorkerTransitions for Provisioner {
         if !vault.knows(worker).await? && !self.clients.matrix.is_available(&name).await? {
             return Err(ClientError::NotOurs(format!("the account {name}")).into());
         }
-        // The password is durable before the server hears it; whoever has it owns the account.
+        // The password is durable before it is sent, because the password owns the account.
         let credentials = vault.credentials(worker).await?;
         let registered = self.clients.matrix.register(&name, credentials.matrix_password.reveal(), token).await?;
         let (Registered::New(session) | Registered::Ours(session)) = registered;

@@ -73,7 +73,7 @@ pub enum WorkerFlow {
     #[transition(register_account -> AccountRegistered, in_doubt = repeat, undo = sign_out)]
     Requested,
 
-    /// The worker has a Matrix account. Its id stays taken for ever, so the account stays, and is signed out.
+    /// The worker has a Matrix account. Its id stays taken forever, so the account stays, and is signed out.
     #[transition(create_room -> RoomCreated, in_doubt = lookup, undo = close_room, abort = clear_rooms)]
     AccountRegistered {
         /// The full Matrix id.

@@ -121,7 +121,7 @@ async fn a_stale_route_takes_effect_before_its_conflict() {
     // What is told is not what counts: bob is shut out, and a reader does not see it.
     assert_eq!(read["data"]["authConfig"]["allowedConsumers"], serde_json::json!(["worker-bob"]));
     assert_eq!(world.higress.lets_through("default"), ["worker-alice"]);
-    // Ours reads it again at every try, writes also what it would not change, and whoever came in between is there in the end.
+    // Our client reads it again at every try and writes it whole, so a change that came in between is kept.
     world.higress.come_before_writes(1);
     clients.higress.set_allowed("default", "worker-bob", true).await.unwrap();
     let (_, routes) = clients.higress.audit().await.unwrap();
@@ -227,7 +227,7 @@ async fn inviting_and_expelling_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn whoever_has_as_much_power_cannot_be_put_out() {
+async fn a_member_with_the_same_power_cannot_be_removed() {
     let (_world, clients) = world().await;
     let alice = session(&clients).await;
     let manager = alice.user("manager");

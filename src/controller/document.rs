@@ -81,7 +81,7 @@ mod tests {
         }
     }
 
-    /// Its uid is its name, for good.
+    /// Its uid is its name.
     #[derive(Debug, Clone, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Named {

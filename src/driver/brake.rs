@@ -2,7 +2,7 @@
 //! steps that no machine needs them, and the message names the transition.
 //!
 //! Guards are pure: with the same state, the same facts and the same resource they say the same. So an effect that is committed three times in one
-//! pass, and leaves state and facts as they were, is made again for ever. An effect that changes a fact each time makes progress, and may be made
+//! pass, and leaves state and facts as they were, is made again forever. An effect that changes a fact each time makes progress, and may be made
 //! as often as a transition without effect. Members of sets are not counted: a wanted set has an end.
 
 use std::hash::{DefaultHasher, Hash, Hasher};

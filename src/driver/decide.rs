@@ -123,7 +123,7 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
     let is_refused = is_refused_in_doubt(record, around)?;
-    // To repeat it would be refused for ever, and to begin another life needs the doubtful one out of the way.
+    // To repeat it would be refused forever, and to begin another life needs the doubtful one out of the way.
     let makes_way = is_refused && record.spec_of(intent) != Some(&around.steps.spec()?);
     // Only a repeat going forward may follow a holder that is known to be gone at once: the dead holder's request may still be
     // in flight, and for every other contract that matters. So it does for an abort, which that request would outlive.

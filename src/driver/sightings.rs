@@ -94,7 +94,7 @@ pub(crate) enum OpenEnd<'r> {
     Retry(&'r Retry),
     /// A block, which ends by itself after a time.
     Blocked(&'r Blocked),
-    /// The state that the record is in, where something waits that may not wait for ever.
+    /// The state that the record is in, where something waits that may not wait forever.
     Here(&'r Record),
 }
 
@@ -378,7 +378,7 @@ fn others<'r>(graph: &Graph<'_>, record: &'r Record) -> impl Iterator<Item = Ope
     open.chain(may_be_overdue(graph, record).then_some(OpenEnd::Here(record)))
 }
 
-/// Whether something waits in this state that may not wait for ever.
+/// Whether something waits in this state that may not wait forever.
 fn may_be_overdue(graph: &Graph<'_>, record: &Record) -> bool {
     let here = graph.state(&record.state).map(|(_, state)| state.transitions).unwrap_or_default();
     let kinds = here.iter().filter_map(|index| graph.transitions.get(*index)).map(|step| step.kind);

@@ -92,7 +92,7 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
         assert!(keys.iter().all(|key| key.len() == 32));
-        // Keys are for ever: a change here would make every thing that exists a stranger.
+        // Keys are forever: a change here would make every thing that exists a stranger.
         assert_eq!(key("o", "t", None, 1), "f15c1d0f6b150e9063891cbb6796af57");
     }
 

@@ -97,7 +97,7 @@ pub(crate) struct Unacceptable {
     pub(crate) recorded: bool,
 }
 
-/// Why a pass was stopped for the moment, or for ever.
+/// Why a pass was stopped for the moment, or forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     Crash,
@@ -210,7 +210,7 @@ pub(crate) struct Core {
     pub(crate) intent_since: Duration,
     /// What the provider last made of those effects that only a person can vouch for, and under which key.
     pub(crate) made: Option<(String, Reply)>,
-    /// What is refused for ever.
+    /// What is refused forever.
     pub(crate) unacceptable: Option<Unacceptable>,
     /// The events that the world has, for menus.
     pub(crate) events: u64,
@@ -534,7 +534,7 @@ impl Core {
         self.chance.wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
-    /// Puts under way what lands later, whoever waits for it.
+    /// Puts a request under way that lands later.
     pub(crate) fn fly(&mut self, lands: Duration, what: String, call: Pin<Box<dyn Future<Output = ()> + Send>>) {
         self.flights.push(Flight { lands, call, what });
     }

@@ -257,7 +257,7 @@ async fn what_is_held_in_doubt_is_for_saying_at_once() {
     let after = first.reconcile(&thing).await.unwrap().requeue_after().unwrap();
     bench.clock.advance(after);
     assert!(matches!(first.reconcile(&thing).await.unwrap(), Outcome::Held { .. }));
-    // Also by one who has not seen it before: whoever held it has waited.
+    // Also by a controller that has not seen it before: the operator who held it has waited.
     assert!(judge().resolve(&thing.id(), Resolution::NotApplied).await.unwrap().intent.is_none());
 }
 

@@ -13,7 +13,7 @@ struct Removed {
     store: MemoryStore,
     /// Whether records stand on the resources themselves, as annotations do.
     on_resources: bool,
-    /// Whether whoever removed it also asks to keep away.
+    /// Whether the one who removed it also pauses the resource.
     paused: bool,
 }
 

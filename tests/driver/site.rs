@@ -13,7 +13,7 @@ pub enum SiteFlow {
     #[fsm(initial)]
     #[transition(reserve -> Reserved, in_doubt = repeat, undo = retain, timeout = "10s")]
     Requested,
-    /// The name is ours for ever.
+    /// The name is reserved and stays reserved.
     #[transition(place -> Shared | Dedicated, in_doubt = lookup, undo = displace, abort = clear, timeout = "10s", settle = "5s")]
     Reserved { name: String },
     /// On a host with others.

@@ -62,7 +62,7 @@ async fn a_clock_that_was_years_ahead_delays_nothing_by_years() {
 }
 
 #[tokio::test]
-async fn a_wait_is_over_when_its_time_has_come_whoever_looks() {
+async fn a_wait_ends_at_its_time_for_every_controller() {
     let mut bench = Bench::new();
     bench.provider.will("make_account", &[Fault::Refused(Refusal::Rejected)]);
     assert!(matches!(bench.pass(&thing()).await, Outcome::Blocked { .. }));
@@ -167,7 +167,7 @@ async fn a_look_that_may_be_put_off_is_put_off_for_a_day_at_most() {
     assert_eq!(runner.reconcile(&thing()).await.unwrap().requeue_after(), Some(DAY));
 }
 
-/// A wait that may last for ever.
+/// A wait that may last forever.
 #[derive(Fsm)]
 #[fsm(name = "test.io/patience", version = 1, resource = Thing)]
 pub enum PatienceFlow {

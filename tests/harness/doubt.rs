@@ -187,7 +187,7 @@ pub mod lagging {
     }
 }
 
-/// A provider that cannot be asked: whatever is in doubt is for a person, unless it is to go.
+/// A provider that cannot be searched: a doubt waits for a person, unless the resource is to be deleted.
 pub mod opaque {
     use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
     use durable_fsm::{Fsm, Undone};
@@ -258,7 +258,7 @@ pub mod opaque {
     /// A controller that is paused past its deadline is taken to be in doubt, and held. When it wakes up it knows better; once the
     /// record stayed held all the same, in doubt about nothing, and nobody could resolve it.
     #[test]
-    fn whoever_knows_the_outcome_ends_the_doubt() {
+    fn a_person_who_knows_the_outcome_ends_the_doubt() {
         for plan in ["buy_licence/commit#1=pause", "buy_licence/effect#1=pause", "send_mail/commit#1=pause"] {
             let timeline = explore::<Cloud>().timeline(&plan.parse().unwrap());
             explore::<Cloud>().replay(&plan.parse().unwrap()).assert_ok();

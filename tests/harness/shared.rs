@@ -18,7 +18,7 @@ pub enum SharedFlow {
     Ready { grant: String },
 }
 
-/// Two teams; the other one has its grant all the time. One of the clouds takes the credentials along, whoever else uses them.
+/// Two teams; the other one has its grant all the time. One of the clouds removes the credentials, even if another team uses them.
 #[derive(Clone)]
 pub struct Cloud<const WIPES: bool> {
     credentials: Shelf,

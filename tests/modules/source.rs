@@ -143,7 +143,7 @@ impl<'r> Source<'r> {
                     self.body(&group.stream(), module);
                     at += 1;
                 }
-                // Of a macro's `$crate::…` the crate is whoever calls it.
+                // In a macro, `$crate::…` is the crate that calls it.
                 TokenTree::Punct(sign) if sign.as_char() == '$' => at += 2,
                 _ => at += 1,
             }

@@ -40,7 +40,7 @@ pub(super) fn route(graph: &Graph<'_>, edges: &[Edge], placement: &Placement) ->
     for (route, edge) in routes.iter_mut().zip(edges) {
         *route = router.fixed(edge);
     }
-    // Straight lines first: whoever comes later goes round them.
+    // Straight lines first. Later lines go round them.
     for (route, edge) in routes.iter_mut().zip(edges) {
         if route.is_none() && edge.way == Way::Forward {
             *route = router.straight(edge);

@@ -1,5 +1,5 @@
-//! The API server of one run, with the one object that a machine provisions for. Invariant: whoever is not a controller changes the object
-//! with requests of its own, as people and other controllers do.
+//! The API server of one run, with the one object that a machine provisions for. Invariant: everybody but the controllers changes the object
+//! with requests of their own, as people and other controllers do.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, Weak};

@@ -59,7 +59,7 @@ fn run(subject: Subject, script: Script, plan: &Plan, tells: bool) -> Run {
         let played = tokio::select! {
             biased;
             played = script.play(&world) => played,
-            () = world.run_controllers(subject.operate) => unreachable!("controllers run for ever"),
+            () = world.run_controllers(subject.operate) => unreachable!("controllers run forever"),
         };
         world.end();
         let now = world.now();

@@ -86,7 +86,7 @@ impl Higress {
         self.overwrite_consumer(name, key).await
     }
 
-    /// Makes a consumer, whatever is there: as HiClaw does it.
+    /// Makes a consumer without a look at what exists, as HiClaw does.
     ///
     /// # Errors
     /// The console's.
@@ -179,7 +179,7 @@ fn jitter() -> Duration {
     Duration::from_millis(5 + u64::from(random[0]) / 4)
 }
 
-/// That a consumer has this key: whoever holds the key owns the consumer.
+/// Whether a consumer has this key. The holder of the key owns the consumer.
 fn has_key(consumer: &Value, name: &str, key: &str) -> Result<(), ClientError> {
     match consumer.pointer("/credentials/0/values/0").and_then(Value::as_str) {
         Some(it) if it == key => Ok(()),

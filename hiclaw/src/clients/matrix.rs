@@ -273,7 +273,7 @@ impl Matrix {
         self.post(&format!("rooms/{room}/invite"), Some(session), &json!({ "user_id": user })).await.map(drop)
     }
 
-    /// Puts somebody out of a room, or calls their invitation back; whoever is not there is out.
+    /// Removes a person from a room, or withdraws their invitation. Nothing happens if the person is not in the room.
     ///
     /// # Errors
     /// The server's; 403 if they have no less power than we.

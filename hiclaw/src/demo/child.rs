@@ -1,4 +1,4 @@
-//! A controller in a process of its own. Invariant: it does not outlive whoever started it.
+//! A controller in a process of its own. Invariant: it does not outlive the process that started it.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;

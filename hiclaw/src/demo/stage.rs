@@ -41,7 +41,7 @@ impl Stage {
         let mut random = [0; 4];
         getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
         let random = format!("{:08x}", u32::from_ne_bytes(random));
-        // A homeserver of one's own remembers every name for ever.
+        // A homeserver of one's own remembers every name forever.
         let name = if servers.matrix.is_some() { format!("alice-{random}") } else { "alice".to_owned() };
         let skills = ["browser", "calendar", "search"].map(str::to_owned).into();
         let spec = WorkerSpec { image: servers.image.clone(), model: "qwen-max".to_owned(), skills };

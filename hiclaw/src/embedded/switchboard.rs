@@ -1,4 +1,4 @@
-//! What the kinds tell each other. Invariant: whoever depends on a resource is woken after the roster knows what has become of it.
+//! What the kinds tell each other. Invariant: the resources that depend on a resource are woken after the roster knows its new state.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ pub(super) struct Switchboard {
 }
 
 impl Switchboard {
-    /// Puts on the roster whatever was known when the last controller ended.
+    /// Puts everything on the roster that was known when the last controller ended.
     pub(super) async fn recall(store: &FileStore, roster: &Roster) -> Result<(), StoreError> {
         for id in store.list(&machine(Kind::Worker)).await? {
             put_worker(store, roster, &id).await;

@@ -1,5 +1,5 @@
-//! Initial passwords. Invariant: a password is durable before the server hears it, and it is never written over: whoever has it can open the
-//! account, and the account is there for ever.
+//! Initial passwords. Invariant: a password is durable before the server hears it, and it is never overwritten, because it opens the
+//! account, and the account is there forever.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

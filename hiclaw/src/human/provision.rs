@@ -1,4 +1,4 @@
-//! What each step of the Human does to the world. Invariant: whoever is told a password is told one that is durable, and an error before the mail
+//! What each step of the Human does to the world. Invariant: a password is durable before a person is told it, and an error before the mail
 //! is sent never counts as a doubt about the mail.
 
 use std::collections::BTreeSet;

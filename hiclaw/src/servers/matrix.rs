@@ -1,4 +1,4 @@
-//! A Matrix homeserver, as Synapse answers. An account's name is taken for ever; a room has no transaction id, so every `createRoom` makes
+//! A Matrix homeserver, as Synapse answers. An account's name is taken forever; a room has no transaction id, so every `createRoom` makes
 //! another room; and a crash inside it leaves half of one.
 
 mod people;

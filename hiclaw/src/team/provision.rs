@@ -36,7 +36,7 @@ pub trait Workforce: std::fmt::Debug + Send + Sync {
     /// Makes a worker, or changes the one that this team has made. Gives what it is kept under.
     async fn employ(&self, employment: &Employment<'_>, spec: &WorkerSpec) -> Result<String, TeamError>;
 
-    /// Has a worker removed that this team has made. Whatever else goes by its name stays.
+    /// Removes a worker that this team has made. A worker of that name that the team has not made stays.
     async fn let_go(&self, employment: &Employment<'_>) -> Result<(), TeamError>;
 }
 

@@ -48,7 +48,7 @@ async fn a_worker_gets_a_pod_of_its_own_and_leaves_nothing_behind() {
     stage.until_gone("alice").await;
     assert!(pods.list(&ListParams::default()).await.unwrap().items.is_empty());
     let left = stage.inventory("alice").await;
-    // The account's id stays taken for ever; it is retained, and so is its password.
+    // The account's id stays taken forever; it is retained, and so is its password.
     assert_eq!(left, Inventory { accounts: there.accounts, ..Inventory::default() });
     let secrets: Api<Secret> = Api::namespaced(stage.admin.clone(), "hiclaw-system");
     assert!(secrets.get_opt(&format!("hiclaw-worker.{}.alice", stage.namespace)).await.unwrap().is_some());

@@ -11,7 +11,7 @@ use hiclaw::worker::{
 
 #[derive(Clone)]
 pub struct Cloud {
-    /// A name is taken for ever, and belongs to whoever has its password.
+    /// A name stays taken. It belongs to the holder of its password.
     accounts: Shelf,
     /// Each call makes another one, in two steps.
     rooms: Shelf,

@@ -259,7 +259,7 @@ async fn an_outage_of_the_object_store_is_waited_out() {
     stage.delete().await;
 }
 
-/// Each in a world of its own: what a call has done is done once, whoever has heard of it.
+/// Each in a world of its own: a call takes effect once, whether its reply arrives or not.
 #[tokio::test]
 async fn an_answer_that_is_lost_anywhere_makes_nothing_twice() {
     let forward = [

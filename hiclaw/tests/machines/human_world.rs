@@ -39,7 +39,7 @@ impl HumanTransitions for Cloud {
         Ok(match self.accounts.find_name("@kim", attempt.owner_tag()).await {
             Lookup::Ours(account) => Lookup::Ours(from.account_registered(account.id)),
             Lookup::Absent => Lookup::Absent,
-            // A namesake's. By the second attempt, whoever was asked has handed it over.
+            // A namesake's. By the second attempt, the person has handed it over.
             _ if attempt.number() > 1 => Lookup::Ours(from.account_registered("account".to_owned())),
             _ => Lookup::NotOurs,
         })

@@ -79,7 +79,7 @@ impl<'g> Change<'g, '_> {
         }
         let to = self.record.mark(target.name).map(|mark| mark.state.clone());
         self.turn(Direction::RollingBack, to, at)?;
-        // Without a wait it would fail and go back for ever.
+        // Without a wait it would fail and go back forever.
         let waits = self.contract(&failure.step).map_or(after, |contract| after.max(contract.retry.max));
         let (generation, name) = (failure.generation, &failure.step);
         let message = format!(

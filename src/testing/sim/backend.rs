@@ -208,7 +208,7 @@ impl Core {
     }
 }
 
-/// A request before it is sent. It waits where the controller is stopped, and for ever where it dies.
+/// A request before it is sent. It waits where the controller is stopped, and forever where it dies.
 struct Request {
     sim: Sim,
     name: &'static str,

@@ -131,7 +131,7 @@ impl Store for SimStore {
             Some(Fault::Stale) => {
                 let previous = core.stored.previous.clone();
                 if previous.as_ref().is_some_and(|previous| previous.bytes.is_none()) {
-                    // To whoever knows that there was a record, it is lost.
+                    // To a controller that knows that there was a record, the record is lost.
                     core.books.may_hold(HeldReason::RecordLost);
                 }
                 Ok(previous.map_or_else(|| core.loaded(), Previous::loaded))

@@ -57,7 +57,7 @@ pub(super) async fn invite(
     })
 }
 
-/// Everybody in a room, as the administrator sees it: whoever is only invited is not in it.
+/// Everybody in a room, as the administrator sees it: people who are only invited are not listed.
 pub(super) async fn members_of(State(state): State<Shared>, Path(room): Path<String>) -> Answer {
     match lock(&state).rooms.get(&room) {
         Some(it) => ok(json!({ "members": it.members, "total": it.members.len() })),

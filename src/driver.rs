@@ -10,6 +10,7 @@ mod begin;
 mod brake;
 mod decide;
 mod decision;
+mod import;
 mod incarnation;
 mod load;
 mod lost;

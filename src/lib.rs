@@ -23,8 +23,10 @@ pub mod diagram;
 mod driver;
 mod each;
 mod fact;
+mod found;
 #[cfg(feature = "reqwest")]
 pub mod http;
+mod import;
 mod kept;
 mod machine;
 mod operator;
@@ -46,6 +48,7 @@ pub use classify::{Class, Classify};
 pub use clock::{Clock, SystemClock};
 pub use each::Each;
 pub use fact::{FactError, Facts};
+pub use import::{Import, Imported};
 pub use kept::Kept;
 pub use machine::Machine;
 pub use operator::{Left, OperateError, Operator, Released, Request};
@@ -66,6 +69,8 @@ pub mod __private {
 
     /// For a glob: no author has names like these.
     pub mod short {
+        pub use crate::found::Importing as __Importing;
+        pub use crate::import::{Known as __Known, import as __import};
         pub use crate::machine::{
             Answer as __Answer, Call as __Call, Dispatch as __Dispatch, Machine as __Machine, Read as __Read,
             Reply as __Reply, Sealed as __Sealed, State as __State, absent as __absent, decode as __decode,

@@ -1,7 +1,7 @@
 //! The traits that the derive implements. Invariant: a typed state exists only if it was decoded from a record or built by a
 //! declared edge from such a state.
 
-mod method;
+pub(crate) mod method;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -18,6 +18,7 @@ use self::method::Method;
 use crate::attempt::Attempt;
 use crate::each::{subject_text, subject_value};
 use crate::fact::record;
+use crate::found::Importing;
 use crate::text::redacted;
 use crate::{Class, Classify, FactError, Facts, Lookup, Resource, Undone, Wait};
 
@@ -50,6 +51,14 @@ pub trait State: Sized + Send + 'static {
     /// # Errors
     /// A fact cannot be written as JSON.
     fn add(&self, facts: &mut Facts) -> Result<usize, FactError>;
+
+    /// Writes all facts that are known there, and gives its index. For machines that import.
+    ///
+    /// # Errors
+    /// A fact cannot be written as JSON.
+    fn known(&self, facts: &mut Facts) -> Result<usize, FactError> {
+        self.add(facts)
+    }
 }
 
 impl<S: State> Next for S {
@@ -137,6 +146,12 @@ pub trait Dispatch<T>: Machine {
         facts: &Facts,
         resource: &Self::Resource,
     ) -> Result<bool, FactError>;
+    /// Whether the machine asks what there is of a resource without a record.
+    const IMPORTS: bool = false;
+    /// Asks it.
+    fn import(_transitions: Arc<T>, _resource: Arc<Self::Resource>) -> Boxed<Result<Importing, Failure>> {
+        absent("the import")
+    }
     /// Whether what a transition has made is left behind, for a transition with `retain_when`.
     fn retains(_transitions: &T, _transition: usize, _resource: &Self::Resource) -> bool {
         false
@@ -396,7 +411,7 @@ pub fn subjects<S: Serialize>(wanted: BTreeSet<S>) -> Result<BTreeSet<String>, F
     wanted.iter().map(subject_text).collect()
 }
 
-fn classified<N, E: Classify>(result: Result<N, E>) -> Result<N, Failure> {
+pub(crate) fn classified<N, E: Classify>(result: Result<N, E>) -> Result<N, Failure> {
     result.map_err(|error| Failure::Provider { class: error.classify(), message: redacted(&chain(&error)) })
 }
 

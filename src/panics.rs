@@ -12,6 +12,7 @@ use std::task::Poll;
 
 use durable_fsm_graph::Graph;
 
+use crate::found::Importing;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::record::{Record, Spec, Unreadable};
 use crate::steps::{Ask, Steps};
@@ -117,6 +118,14 @@ impl<S: Steps> Steps for Contained<S> {
 
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         self.asked(format!("the wanted set of `{}`", self.name(transition)), || self.0.wanted(transition, facts))
+    }
+
+    fn imports(&self) -> bool {
+        self.0.imports()
+    }
+
+    fn import(&self) -> Boxed<Result<Importing, Failure>> {
+        self.contained("the import of ", usize::MAX, || self.0.import())
     }
 
     fn run(&self, ask: Ask) -> Boxed<Result<Reply, Failure>> {

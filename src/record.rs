@@ -226,6 +226,9 @@ pub struct Effect {
     /// Its undo has begun and is not done yet: it is asked again until it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmaking: bool,
+    /// It was there before the record: it was not made under a key of ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,

@@ -10,7 +10,8 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::attempt::{Attempt, Details};
-use crate::machine::{Boxed, Call, Dispatch, Failure, Reply};
+use crate::found::Importing;
+use crate::machine::{Boxed, Call, Dispatch, Failure, Reply, absent};
 use crate::record::{Record, Spec, Unreadable};
 use crate::text::redacted;
 use crate::{FactError, Facts, Lookup, Machine, Resource, Undone};
@@ -36,6 +37,13 @@ pub(crate) trait Steps: Send + Sync {
     /// Whether what this transition has made is left behind. An error is a panic of the author's.
     fn retains(&self, transition: usize) -> Result<bool, FactError>;
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError>;
+    /// Whether the machine asks what there is of a resource without a record.
+    fn imports(&self) -> bool {
+        false
+    }
+    fn import(&self) -> Boxed<Result<Importing, Failure>> {
+        absent("the import")
+    }
     fn run(&self, ask: Ask) -> Boxed<Result<Reply, Failure>>;
     fn lookup(&self, ask: Ask) -> Boxed<Result<Lookup<Reply>, Failure>>;
     fn undo(&self, ask: Ask) -> Boxed<Result<Undone, Failure>>;
@@ -161,6 +169,14 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
 
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
         M::wanted(&self.transitions, transition, facts, &self.resource)
+    }
+
+    fn imports(&self) -> bool {
+        M::IMPORTS
+    }
+
+    fn import(&self) -> Boxed<Result<Importing, Failure>> {
+        M::import(Arc::clone(&self.transitions), Arc::clone(&self.resource))
     }
 
     fn run(&self, ask: Ask) -> Boxed<Result<Reply, Failure>> {

@@ -6,6 +6,15 @@ use std::collections::VecDeque;
 
 use crate::model::{Graph, Kind, State, Transition, Upgrade, Upgraded};
 
+/// A way to a state.
+#[derive(Clone, Copy)]
+struct Way {
+    /// How many effects are missing on it.
+    missing: usize,
+    /// The last step, and the state that it led from.
+    last: Option<(usize, usize)>,
+}
+
 impl<'a> Graph<'a> {
     /// The state that has this name, or had it before.
     #[must_use]
@@ -51,28 +60,28 @@ impl<'a> Graph<'a> {
     #[must_use]
     pub fn missing(&self, state: usize, took: impl Fn(&Transition<'a>) -> bool) -> Vec<usize> {
         // What is missing on the way to each state that lacks the fewest, and the step and state that led there.
-        let mut found: Vec<Option<(usize, Option<(usize, usize)>)>> = vec![None; self.states.len()];
+        let mut found: Vec<Option<Way>> = vec![None; self.states.len()];
         let mut open = VecDeque::new();
         for (index, start) in self.states.iter().enumerate() {
             if start.initial || start.retired {
-                found[index] = Some((0, None));
+                found[index] = Some(Way { missing: 0, last: None });
                 open.push_back(index);
             }
         }
         while let Some(here) = open.pop_front() {
-            let Some((missing, _)) = found[here] else { continue };
+            let Some(Way { missing, .. }) = found[here] else { continue };
             for (index, step) in self.listed(here).filter(|(_, step)| !step.goes_back()) {
                 let costs = usize::from(matches!(step.kind, Kind::Effect(_)) && !took(step));
                 for to in step.to.iter().copied().filter(|to| *to < self.states.len()) {
-                    if found[to].is_none_or(|(known, _)| missing + costs < known) {
-                        found[to] = Some((missing + costs, Some((index, here))));
+                    if found[to].is_none_or(|known| missing + costs < known.missing) {
+                        found[to] = Some(Way { missing: missing + costs, last: Some((index, here)) });
                         open.push_back(to);
                     }
                 }
             }
         }
         let (mut lacking, mut here) = (Vec::new(), state);
-        while let Some((_, Some((step, before)))) = found.get(here).copied().flatten() {
+        while let Some(Way { last: Some((step, before)), .. }) = found.get(here).copied().flatten() {
             let is_effect = |step: &Transition<'a>| matches!(step.kind, Kind::Effect(_)) && !took(step);
             lacking.extend(self.transitions.get(step).filter(|it| is_effect(it)).map(|_| step));
             here = before;

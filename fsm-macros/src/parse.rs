@@ -27,6 +27,8 @@ pub(crate) struct Declaration {
     pub(crate) name: Option<LitStr>,
     pub(crate) was: Option<Vec<LitStr>>,
     pub(crate) upgrades: Vec<UpgradeDecl>,
+    /// It asks what there is of a resource without a record.
+    pub(crate) import: Option<Span>,
     pub(crate) version: Option<u32>,
     pub(crate) reader: Option<u32>,
     pub(crate) resource: Option<Type>,
@@ -113,6 +115,7 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         name: None,
         was: None,
         upgrades: Vec::new(),
+        import: None,
         version: None,
         reader: None,
         resource: None,
@@ -150,12 +153,13 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
     Some(declaration)
 }
 
-const ENUM_KEYS: [&str; 13] = [
+const ENUM_KEYS: [&str; 14] = [
     "name",
     "was",
     "version",
     "reader",
     "upgrade",
+    "import",
     "resource",
     "crate",
     "on_rejected",
@@ -175,6 +179,7 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
         "name" => once(key, &mut declaration.name, keys::text(key, value, "example.io/worker")?),
         "was" => once(key, &mut declaration.was, keys::names(key, value)?),
         "upgrade" => UpgradeDecl::read(key, value).map(|upgrades| declaration.upgrades.extend(upgrades)),
+        "import" => flag(key, value).and_then(|()| once(key, &mut declaration.import, key.span())),
         "version" => once(key, &mut version, keys::number(key, value)?),
         "reader" => once(key, &mut reader, keys::number(key, value)?),
         "resource" => match value {

@@ -233,6 +233,9 @@ fn methods(model: &Model, errors: &mut Errors) {
     };
     let mut declared: BTreeMap<String, &syn::Ident> = BTreeMap::new();
     let mut again = Vec::new();
+    if let Some(span) = model.declaration.import {
+        claim(&syn::Ident::new("import", span), "import".to_owned(), "the import".to_owned(), false);
+    }
     for transition in &model.transitions {
         if matches!(transition.kind, Kind::End { .. }) {
             continue;

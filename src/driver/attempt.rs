@@ -91,7 +91,10 @@ impl<P: Probe> Pass<'_, P> {
         let until = started + contract.timeout;
         let asks_first = match intent.action {
             Action::Run => contract.in_doubt == InDoubt::Lookup && (intent.in_doubt || contract.look_first),
-            Action::Undo => contract.in_doubt == InDoubt::Lookup,
+            // What was imported was not made under a tag or key of ours, so that a look-up would not find it.
+            Action::Undo => {
+                contract.in_doubt == InDoubt::Lookup && self.record.effect_of(&intent).is_none_or(|it| !it.imported)
+            }
             Action::Abort => false,
         };
         if asks_first && !self.look(&intent, contract, until).await? {

@@ -109,6 +109,9 @@ impl<'d, P: Probe> Pass<'d, P> {
             Ok(pass) => pass,
             Err(halt) => return end(halt),
         };
+        if let Err(halt) = pass.import().await {
+            return pass.end(halt);
+        }
         for _ in 0..LONGEST_PASS {
             if let Err(halt) = pass.step().await {
                 return pass.end(halt);
@@ -540,7 +543,7 @@ impl<'d, P: Probe> Pass<'d, P> {
 pub(super) const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The backoff of transitions that declare none, because they have no effect.
-const DEFAULT_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
+pub(super) const DEFAULT_BACKOFF: Backoff = Backoff { base: Duration::from_secs(1), max: Duration::from_secs(300) };
 
 pub(super) fn stop(ending: Ending, record: Option<Arc<Record>>) -> Halt {
     Halt::Stop(Box::new(Report { ending, record, waits: None, unwritten: None }))

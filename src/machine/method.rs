@@ -27,6 +27,7 @@ macro_rules! method {
     };
 }
 
+method!(T transitions, R resource);
 method!(T transitions, S state, A attempt);
 method!(T transitions, S state, U subject, A attempt);
 method!(T transitions, S state, U subject, M made, A attempt);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Action, BlockedReason, Direction, HeldReason, RetainedBy, Spec, Stamp};
+use crate::found::Found;
 use crate::machine::Made;
 use crate::{Class, Facts};
 
@@ -32,6 +33,13 @@ pub enum Event {
         holder: String,
         /// When the caller gives up.
         deadline: Stamp,
+    },
+    /// The resource was brought to a state before there was a record.
+    Imported {
+        /// What there is.
+        found: Found,
+        /// When.
+        at: Stamp,
     },
     /// A record of an older version goes on in another state.
     Upgraded {
@@ -272,6 +280,7 @@ impl Event {
         match self {
             Event::Intended { .. } => "an intent",
             Event::TakenOver { .. } => "a take-over",
+            Event::Imported { .. } => "an import",
             Event::Upgraded { .. } => "an upgrade",
             Event::Withdrawn => "a withdrawal",
             Event::SeenAbsent => "`absent`",

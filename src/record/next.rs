@@ -8,6 +8,7 @@ mod direction;
 mod effects;
 mod end;
 mod ends;
+mod import;
 mod kept;
 #[cfg(test)]
 mod legality;
@@ -43,6 +44,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
             change.intend(transition, subject, action, holder, deadline, spec)?;
         }
         Event::TakenOver { holder, deadline } => change.take_over(holder, deadline)?,
+        Event::Imported { found, at } => change.import(found, at)?,
         Event::Upgraded { to, at } => change.upgrade(to, at)?,
         Event::Withdrawn => change.withdraw()?,
         Event::SeenAbsent => change.see_absent()?,

@@ -7,6 +7,7 @@ mod doubt;
 mod flow;
 mod golden;
 mod holders;
+mod imports;
 mod interference;
 mod leaving;
 mod listed;

@@ -23,6 +23,8 @@ impl Expansion<'_> {
         let (undos, aborts) = (unless_stub(Self::undos), unless_stub(Self::aborts));
         let (guards, wanted) = (unless_stub(Self::guards), unless_stub(Self::wanted));
         let retains = unless_stub(Self::retains);
+        let imports = unless_stub(Self::imports);
+        let known = unless_stub(Self::known);
         quote! {
             impl __Machine for #machine {
                 type Resource = #resource;
@@ -59,7 +61,9 @@ impl Expansion<'_> {
                     match transition { #wanted _ => __Ok(__BTreeSet::new()) }
                 }
                 #retains
+                #imports
             }
+            #known
         }
     }
 
@@ -122,6 +126,39 @@ impl Expansion<'_> {
             Some(quote!(#index => match state { #(#places => #others,)* _ => #own },))
         });
         quote!(#(#arms)*)
+    }
+
+    /// Nothing, for a machine that imports nothing.
+    fn imports(&self) -> TokenStream {
+        if self.model.declaration.import.is_none() {
+            return TokenStream::new();
+        }
+        let (machine, resource) = (&self.model.declaration.ident, &self.model.declaration.resource);
+        quote! {
+            const IMPORTS: bool = true;
+            fn import(t: __Arc<T>, resource: __Arc<#resource>) -> __Answer<__Importing> {
+                __import::<#machine, T, T::Error>(t, resource, T::import)
+            }
+        }
+    }
+
+    /// The states as what is imported.
+    fn known(&self) -> TokenStream {
+        if self.model.declaration.import.is_none() {
+            return TokenStream::new();
+        }
+        let state = self.item("State");
+        let states: Vec<&Ident> = self.model.states().iter().map(|state| &state.ident).collect();
+        quote! {
+            impl __Known for #state {
+                fn known(&self, facts: &mut __Facts) -> __Read<usize> {
+                    match self { #(Self::#states(it) => __State::known(it, facts),)* }
+                }
+            }
+            #(impl __From<#states> for #state {
+                fn from(state: #states) -> Self { Self::#states(state) }
+            })*
+        }
     }
 
     /// Nothing, for a machine that never leaves anything behind by data.

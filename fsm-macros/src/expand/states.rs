@@ -118,6 +118,19 @@ impl Expansion<'_> {
                 __Ok(#built)
             }
         };
+        let imports = self.model.declaration.import.is_some();
+        let known_facts = imports.then(|| {
+            let all = known.iter().map(|fact| {
+                let (ident, key) = (&fact.ident, fact.ident.unraw().to_string());
+                quote!(facts.put(#key, &self.#made.#ident)?;)
+            });
+            quote! {
+                fn known(&self, facts: &mut __Facts) -> __Read<usize> {
+                    #(#all)*
+                    __Ok(#index)
+                }
+            }
+        });
         let writes = state.facts.iter().filter(|fact| fact.each.is_none()).map(|fact| {
             let (ident, ty, key) = (&fact.ident, &fact.ty, fact.ident.unraw().to_string());
             quote_spanned!(on(ty)=> facts.put(#key, &self.#made.#ident)?;)
@@ -136,6 +149,7 @@ impl Expansion<'_> {
                     #(#writes)*
                     __Ok(#index)
                 }
+                #known_facts
             }
         }
     }

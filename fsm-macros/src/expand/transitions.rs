@@ -59,6 +59,7 @@ impl Expansion<'_> {
     pub(super) fn all_methods(&self) -> Vec<Method> {
         let mut guards: Vec<Ident> = Vec::new();
         let mut methods: Vec<Method> = Vec::new();
+        methods.extend(self.import());
         for index in 0..self.model.transitions.len() {
             for method in self.methods(index) {
                 if matches!(method.role, Role::Guard) {
@@ -75,6 +76,20 @@ impl Expansion<'_> {
             }
         }
         methods
+    }
+
+    fn import(&self) -> Option<Method> {
+        self.model.declaration.import?;
+        let (krate, machine) = (&self.model.declaration.krate, &self.model.declaration.ident);
+        let resource = &self.model.declaration.resource;
+        Some(Method {
+            name: Ident::new("import", Span::call_site()),
+            role: Role::Import,
+            arguments: quote!(resource: &#resource),
+            output: quote!(#krate::Import<#machine>),
+            answer: Answer::Future,
+            doc: "What there is of a resource that has no record, and no sign that it had one. It looks, and changes nothing.".to_owned(),
+        })
     }
 
     fn methods(&self, index: usize) -> Vec<Method> {
@@ -225,6 +240,7 @@ impl Expansion<'_> {
 }
 
 enum Role {
+    Import,
     Run,
     Lookup,
     Undo,

@@ -34,6 +34,7 @@ impl Change<'_, '_> {
                 order: intent.order,
                 clean: true,
                 unmaking: false,
+                imported: false,
                 state: None,
                 saved,
             })
@@ -69,6 +70,7 @@ impl Change<'_, '_> {
             order: None,
             clean: true,
             unmaking: false,
+            imported: false,
             state: branch,
             saved: Facts::default(),
         });
@@ -85,6 +87,7 @@ impl Change<'_, '_> {
                 order: None,
                 clean: false,
                 unmaking: false,
+                imported: false,
                 state: None,
                 saved: Facts::default(),
             });

@@ -1,0 +1,16 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 2, resource = Worker, import = lookup)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    Made,
+}
+
+fn main() {}

@@ -50,6 +50,7 @@ const LEFT: [(&str, &[&str], &str); 6] = [
             "testing/sim/events.rs",
             "testing/sim/joins.rs",
             "testing/sim/menus.rs",
+            "testing/sim/places.rs",
             "testing/sim/record.rs",
             "testing/sim/signals.rs",
             "testing/world.rs",

@@ -1,4 +1,4 @@
-//! What an error means. Invariant: an error that nobody has vouched for counts as *unknown*: the effect may have happened.
+//! What an error means. Invariant: an error that its author has not classified counts as *unknown*: the effect may have happened.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Class {
-    /// The effect may have happened: a time-out, a connection reset after sending, a 5xx. The driver keeps the intent and
+    /// The effect may have happened, for example after a time-out, a connection reset after sending, or a 5xx. The driver keeps the intent and
     /// resolves it by the declared contract.
     Unknown,
-    /// It certainly did not happen: connection refused, 429, or what the author vouches for. It is tried again after
-    /// `retry_after`, or after the declared backoff where that is longer.
+    /// The effect certainly did not happen, for example because the connection was refused, or after 429. It is tried again after
+    /// `retry_after`, or after the declared backoff if that is longer.
     NotApplied {
-        /// How long the provider wants to be left alone; a day at most, a longer time counts as a day.
+        /// How long the provider asks to wait. A time longer than a day counts as a day.
         retry_after: Option<Duration>,
     },
-    /// It did not happen, and will not as things stand: a bad spec, a quota. The resource is *blocked*: it goes on when the
-    /// spec or the machine's version changes, or when a slow timer fires.
+    /// The provider rejected the request, for example because of a bad spec or a quota. The effect did not happen. The resource is *blocked*: it goes on when the
+    /// spec or the machine's version changes, or after the runner's `blocked_for`.
     Rejected,
-    /// Something of that name exists and is not provably ours. The resource is *held* until a person looks: adopting it
-    /// would be taking over someone else's.
+    /// A thing of that name exists, and nothing proves that it is ours. The resource is *held* for a person, because adopting the thing
+    /// could take over somebody else's.
     NotOurs,
 }
 
 impl Class {
-    /// It certainly did not happen, and the provider named no time to wait.
+    /// The effect certainly did not happen, and the provider named no time to wait.
     pub const NOT_APPLIED: Class = Class::NotApplied { retry_after: None };
 
     /// The class as it is written in records and metrics.
@@ -41,8 +41,8 @@ impl Class {
 
 /// Says what an error of a transition means.
 ///
-/// The default is the safe one, so `impl Classify for MyError {}` is correct for every error, if slow: each failure is
-/// resolved by the declared contract before anything else happens.
+/// The default is safe: with `impl Classify for MyError {}`, each failure is resolved by the declared contract before anything else
+/// happens. Classify errors that certainly had no effect to avoid these waits.
 ///
 /// ```
 /// use durable_fsm::{Class, Classify};

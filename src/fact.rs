@@ -16,7 +16,7 @@ use crate::{Each, Kept, canonical};
 use read::Lineage;
 pub(crate) use read::{Mark, Watch};
 
-/// Facts by name, as they stand in a record. The typed states are projections of it.
+/// Facts by name, as recorded. The typed states are read from them.
 ///
 /// A clone shares them until one of the two is changed: a pass hands the same facts to guards, look-ups and methods.
 #[derive(Clone, Default)]
@@ -73,7 +73,7 @@ impl<T: Serialize + DeserializeOwned> Fact for T {}
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FactError {
-    /// The record has no such fact. Met when a machine gained a fact after the record was written, or the record was
+    /// The record has no such fact. Either the machine gained the fact after the record was written, or the record was
     /// edited by hand.
     #[error("fact `{0}` is missing: restore the record, or give the machine a state that older records decode to")]
     Missing(String),
@@ -93,7 +93,7 @@ pub enum FactError {
         /// What serde said.
         why: String,
     },
-    /// The value is read as another one than was written, or not at all.
+    /// The value reads back as another one, or cannot be read back.
     #[error("fact `{name}` is not read back as it was written ({why}): make its `Serialize` and `Deserialize` agree")]
     Lossy {
         /// The fact's name.

@@ -1,4 +1,4 @@
-//! How a pass ended. Invariant: an author's error is never an `Err` here: it was classified and recorded, and shows as what it led to.
+//! How a pass ended. Invariant: an error of the author's methods is never an `Err` here. It was classified and recorded, and the outcome shows its consequence.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::record::{BlockedReason, HeldReason};
 pub enum Outcome<S> {
     /// Nothing is left to do until the resource changes.
     Resting(S),
-    /// There is more to do: come back after this long, or when something wakes you up.
+    /// There is more to do: run the next pass after this time, or when something changes.
     Progressing {
         /// The state it is in.
         state: S,
         /// After how long.
         after: Duration,
-        /// What it waits for, and until when: a retry, a poll, a request that may still land, another controller. For people.
+        /// What it waits for, and until when: a retry, a poll, a request that may still take effect, another controller. For people.
         reason: String,
     },
-    /// Something has to change; then it goes on by itself.
+    /// Something has to change. Then the resource goes on by itself.
     Blocked {
         /// The state it is in.
         state: S,
@@ -27,19 +27,19 @@ pub enum Outcome<S> {
         reason: BlockedReason,
         /// What would release it.
         message: String,
-        /// After how long it is tried again all the same.
+        /// After how long it is tried again even without a change.
         after: Duration,
     },
-    /// A person has to look.
+    /// The resource waits for a person.
     Held {
         /// Why.
         reason: HeldReason,
         /// What to look for, and what to do then.
         message: String,
     },
-    /// An operator has paused it, or the store says so.
+    /// An operator or the store has paused the resource.
     Paused,
-    /// It is deleted, everything is undone, and the record is removed.
+    /// The resource is deleted: everything is undone, and the record is removed.
     Gone,
 }
 
@@ -53,7 +53,7 @@ impl<S> Outcome<S> {
         }
     }
 
-    /// The state, where the record could be read and there is one.
+    /// The state, if the record could be read and has one.
     pub fn state(&self) -> Option<&S> {
         match self {
             Outcome::Resting(state) | Outcome::Progressing { state, .. } | Outcome::Blocked { state, .. } => {
@@ -81,7 +81,7 @@ pub enum Plan {
         /// The subject, for a member of a set.
         subject: Option<String>,
     },
-    /// It would find out what became of this transition, and go on from there.
+    /// It would find out what happened to this transition, and go on from there.
     Resolve {
         /// The transition.
         transition: String,

@@ -1,7 +1,7 @@
-//! Panics of an author's code. Invariant: no panic of a method of the transitions, of an error's `classify`, or of the resource gets out of a pass.
-//! Where something may have been sent, its outcome is unknown; elsewhere the pass ends, and says so.
+//! Panics of an author's code. Invariant: no panic of a method of the transitions, of an error's `classify`, or of the resource leaves a pass.
+//! If something may have been sent, its outcome is unknown. Otherwise the pass ends, and its outcome says so.
 //!
-//! The panic hook runs as always. A program that is built with `panic = "abort"` ends, and the next start goes on as after any crash.
+//! The panic hook runs as usual. A program that is built with `panic = "abort"` ends, as in a crash.
 
 use std::any::Any;
 use std::collections::BTreeSet;

@@ -38,10 +38,10 @@ impl fmt::Display for RecordId {
     }
 }
 
-/// What stands for one version of a record, or of its absence. Opaque; compared by the store that issued it.
+/// One version of a record, or of its absence. Only the store that issued it compares it.
 ///
-/// A store must never issue one version for two different contents. Neither for "absent" before a record was made and
-/// "absent" after it was removed: a writer that is late by a whole life must find that the version moved on.
+/// A store must never issue one version for two different contents. "Absent" before a record was made and
+/// "absent" after it was removed are different contents, too: a writer that is late by a whole life must meet a conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Version(String);
 
@@ -58,16 +58,16 @@ impl Version {
     }
 }
 
-/// What a store tells beside the record, as of the same version.
+/// What a store knows of the resource, as of the same version as the record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Signals {
     /// The resource is to be deleted.
     pub deleting: bool,
-    /// Nobody is to act on the resource.
+    /// The resource is paused: no pass may act on it.
     pub paused: bool,
-    /// The resource's generation, where the store knows it; it grows with every change, and [`Resource::generation`](crate::Resource::generation)
-    /// counts the same. A pass ends before its next effect when this changes under it, or is greater than the resource's own from the
-    /// beginning, so that the next pass is given the new spec.
+    /// The resource's generation, if the store knows it. It grows with every change of the spec, and [`Resource::generation`](crate::Resource::generation)
+    /// returns the same number. A pass ends before its next effect if this number changes, or is greater than the resource's own at the
+    /// start. The next pass is then given the new spec.
     pub generation: Option<u64>,
 }
 
@@ -78,9 +78,9 @@ pub struct Loaded {
     pub bytes: Option<Vec<u8>>,
     /// The version of this content.
     pub version: Version,
-    /// Whether something that only we set (a finalizer) says that there was a record.
+    /// Whether a mark that only this library sets, such as a finalizer, shows that there was a record.
     pub marked: bool,
-    /// The sequence number of the latest record, where it is mirrored outside the record.
+    /// The sequence number of the latest record, if it is mirrored outside the record.
     pub witness: Option<u64>,
     /// What is wanted of the resource, as of this version.
     pub signals: Signals,
@@ -91,8 +91,8 @@ pub struct Loaded {
 /// An implementation passes the `testing::store_conformance` suite.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Reads the record. What it returns may be out of date by the time it is used; the next write finds out. It never returns what is not
-    /// durable yet, such as a write of which the flush has failed.
+    /// Reads the record. The result may be stale; the next write then conflicts. It never returns a write that is not
+    /// durable yet, such as one whose flush has failed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Refused`], or [`StoreError::Gone`] where the store knows that there is no such
@@ -105,7 +105,7 @@ pub trait Store: Send + Sync + 'static {
     /// The first write of a record also sets the mark ([`Loaded::marked`]), in the same atomic step.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the version moved on. After [`StoreError::Unknown`] the record may or may not have been
+    /// [`StoreError::Conflict`] if the version has changed. After [`StoreError::Unknown`] the record may or may not have been
     /// written; after every other error it was not.
     async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError>;
 
@@ -121,10 +121,10 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError>;
 
-    /// How many bytes the record may have, as of this version: what the store takes, less what stands beside the record. None if there is no
-    /// limit that a record could meet.
+    /// How many bytes the record may have, as of this version: the store's limit, less what else is stored with the record. None if there is no
+    /// limit.
     ///
-    /// A write that begins an effect going forward leaves [`RESERVE`](crate::record::RESERVE) of it free, so that a deletion finds room for its
+    /// A write that begins an effect going forward leaves [`RESERVE`](crate::record::RESERVE) of it free, so that a deletion has room for its
     /// intents and messages.
     fn room(&self, id: &RecordId, version: &Version) -> Option<usize> {
         let _ = (id, version);
@@ -137,8 +137,8 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// The uid of the resource that had this version, where the store keeps records on the resources themselves. A pass for a namesake
-    /// that is gone by now ends there; without an answer it would begin that one's life again, on the resource that has taken its place.
+    /// The uid of the resource that had this version, if the store keeps records on the resources themselves. With this answer, a pass for a resource
+    /// that is gone ends. Without it, the pass would provision the old resource again on the new one of the same name.
     fn uid_of(&self, version: &Version) -> Option<String> {
         let _ = version;
         None
@@ -190,7 +190,7 @@ impl<S: Store + ?Sized> Store for std::sync::Arc<S> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Somebody else wrote first. The driver loads again and looks what changed.
+    /// Another writer was first. The driver loads the record again and decides anew.
     #[error("the record was changed by somebody else; load it again")]
     Conflict,
     /// The record does not fit. Nothing was written.
@@ -212,7 +212,7 @@ pub enum StoreError {
     /// There is no such resource any more.
     #[error("the resource is gone; there is nothing to record for it")]
     Gone,
-    /// The store cannot do this, however often it is asked. Nothing was written. The text says what has to be changed.
+    /// The store refuses this, and trying again does not help. Nothing was written. The text says what has to be changed.
     #[error("{0}")]
     Refused(String),
     /// The store cannot take any write for this resource until it is mended.

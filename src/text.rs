@@ -1,5 +1,5 @@
-//! Texts of providers, made fit to be kept. Invariant: the text of an author's error passes through [`redacted`] where it becomes a message, so
-//! that the record, the annotation, the status, Events, logs and reports have it bounded and without credentials.
+//! Redacts texts of providers. Invariant: the text of an author's error passes through [`redacted`] before it becomes a message. In the
+//! record, the annotation, the status, Events, logs and reports it is therefore bounded and without credentials.
 //!
 //! | in an error's text | in the message |
 //! |---|---|
@@ -10,8 +10,7 @@
 //! | `Bearer …`, `Basic …`, a JSON web token, a private key | `[removed]` |
 //! | more than 2 KiB | the first 2 KiB, and how much was left out |
 //!
-//! This is a net below an author's care, not in place of it: a secret in the path of a URL, or under a name that is not listed, is not
-//! recognised.
+//! This does not replace an author's care: a secret in the path of a URL, or under a name that is not listed, is not recognised.
 
 use std::sync::LazyLock;
 

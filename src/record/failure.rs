@@ -1,4 +1,4 @@
-//! Why a step was given up. Invariant: it is what the record knew of the failures when the machine went to the bad end.
+//! Why a step was given up. Invariant: a failure has what the record knew when the machine went to the bad end.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Whether the resource still has the spec with which the step failed. A guard that asks this leaves the bad end when another spec is there.
+    /// Whether the resource still has the spec with which the step failed. A guard that asks this leaves the bad end when the spec has changed.
     #[must_use]
     pub fn is_of(&self, resource: &impl Resource) -> bool {
         canonical::form(resource.spec()).is_ok_and(|spec| digest_of(&spec) == self.spec)

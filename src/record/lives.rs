@@ -1,6 +1,6 @@
-//! A list of lives in the order in which they are undone. Invariant: what is found by name or by life is what looking at each entry would find.
+//! A list of lives in the order in which they are undone. Invariant: a search by name or by life finds what a scan of all entries would find.
 //!
-//! The record of a set has an entry for each member, and each step asks for one of them. So none is looked for by looking at all.
+//! The record of a set has an entry for each member, and each step searches for one of them, so a search must not scan the list.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What stays outside on purpose. Invariant: whatever leaves the undo list without being undone is listed here, or counted.
+//! Things that are left behind on purpose. Invariant: an entry that leaves the undo list without being undone is listed here, or counted.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::Facts;
 /// How many entries [`Record::retained`](super::Record::retained) has at most.
 pub const MOST_RETAINED: usize = 32;
 
-/// Something that stays outside.
+/// A thing that is left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retained {
@@ -19,7 +19,7 @@ pub struct Retained {
     pub subject: Option<String>,
     /// The life under which it was made. With the record's origin and machine it gives the idempotency key.
     pub life: u64,
-    /// What was recorded of it: the handles by which a person finds it.
+    /// What was recorded of it: the values by which a person finds it.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub made: Facts,
     /// Whether it may not exist: it was sent, and its outcome was not known.
@@ -33,7 +33,7 @@ pub struct Retained {
     pub at: Stamp,
 }
 
-/// Who says that something stays.
+/// Who decided that a thing is left behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetainedBy {

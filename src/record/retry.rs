@@ -1,4 +1,4 @@
-//! Failures, and when the step is tried again. Invariant: a step that was put aside keeps its count and its wait until it is tried again.
+//! Failures, and when the step is tried again. Invariant: a step that was set aside keeps its count and its wait until it is tried again.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::Stamp;
 pub struct Retry {
     /// How many there were.
     pub count: u32,
-    /// When the first one was, where the step is given up after a time.
+    /// When the first one was, if the step declares `give_up_after`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<Stamp>,
     /// When the last one was.
@@ -23,10 +23,10 @@ pub struct Retry {
     pub error: String,
 }
 
-/// How many steps may be put aside at once. Where one more fails, the others wait for it.
+/// How many steps may be set aside at once. If one more fails, the others wait for it.
 pub const MOST_RETRYING: usize = 16;
 
-/// The failures of a step that was put aside: a member of a set, or a step below one that `preempts`. Others go on meanwhile.
+/// The failures of a step that was set aside: a member of a set, or a step below one that `preempts`. Other steps go on meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Retrying {

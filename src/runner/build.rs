@@ -46,7 +46,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
         RunnerBuilder { transitions, store, clock, probe, blocked_for, machine }
     }
 
-    /// Tries a blocked resource again after this long, also if nothing has changed. Ten minutes unless set, and a day at most: a longer time
+    /// Tries a blocked resource again after this time even if nothing has changed. The default is ten minutes. A time longer than a day
     /// counts as a day.
     pub fn blocked_for(mut self, time: Duration) -> Self {
         self.blocked_for = time.min(LONGEST_WAIT);

@@ -24,8 +24,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.operator().inspect(resource).await
     }
 
-    /// Decides what nobody else can: whether an effect in doubt has happened, or that it is to be tried again. When it returns, the
-    /// decision is durable; the next pass acts on it.
+    /// Decides about a resource that is held or blocked: whether an effect in doubt has happened, or that it is tried again. When this returns, the
+    /// decision is durable. The next pass acts on it.
     ///
     /// # Errors
     /// [`OperateError::Illegal`] if the record does not allow it, [`OperateError::Fact`] if the facts do not make the state,
@@ -34,7 +34,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.resolve_if(resource, Expected::default(), resolution).await
     }
 
-    /// As [`resolve`](Self::resolve), if the record is still what the operator was looking at.
+    /// As [`resolve`](Self::resolve), if the record is still the one that the operator saw.
     ///
     /// # Errors
     /// As for [`resolve`](Self::resolve); [`OperateError::Illegal`] also if something else is under way by now.
@@ -63,8 +63,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.operator().carry_out(resource, &Request::Resume, &Expected::default()).await
     }
 
-    /// Gives the record to the resource that has this uid now: after a restore or a move, when it is the same resource with another
-    /// uid. Keys and owner tags stay those of its origin.
+    /// Gives the record to the resource that has this uid now. Use it after a restore or a move, when the same resource has another
+    /// uid. Keys and owner tags do not change.
     ///
     /// # Errors
     /// [`OperateError::NoRecord`] or the store's.
@@ -72,8 +72,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.operator().carry_out(resource, &Request::Rebind { uid: uid.to_owned() }, &Expected::default()).await
     }
 
-    /// Removes the record and its mark, leaves everything outside as it is, and lists what is left. This is also the way out for a
-    /// record that cannot be read: it goes as it is.
+    /// Removes the record and its mark, and lists what stays at the providers. Nothing is undone. A record that cannot be read can be released too; then
+    /// the list is empty, and the answer says so.
     ///
     /// # Errors
     /// [`OperateError::NoRecord`] or the store's; [`OperateError::UnderWay`] while an attempt may not be over, because what it makes would be on no

@@ -74,7 +74,7 @@ pub mod __private {
         pub use crate::machine::{
             Answer as __Answer, Call as __Call, Dispatch as __Dispatch, Machine as __Machine, Read as __Read,
             Reply as __Reply, Sealed as __Sealed, State as __State, absent as __absent, decode as __decode,
-            foreign as __foreign, subjects as __subjects, value as __value,
+            foreign as __foreign, standing as __standing, subjects as __subjects, value as __value,
         };
         pub use crate::{Each as __Each, Facts as __Facts, Lookup as __Lookup, Undone as __Undone};
         pub use core::convert::From as __From;

@@ -272,6 +272,21 @@ impl<R: Resource> Call<R> {
         })
     }
 
+    pub fn wait_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Recorded, E: Classify>(
+        self,
+        transitions: Arc<T>,
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a Attempt<R>), Answer = Result<Wait<M>, E>>,
+    ) -> Boxed<Result<Reply, Failure>> {
+        Box::pin(async move {
+            let (at, subject) = (self.state()?, self.subject()?);
+            Ok(match classified(method.call((&*transitions, &at, &subject, &self.attempt)).await)? {
+                Wait::Done(made) => Reply::Member(record("member", &made)?),
+                Wait::NotYet => Reply::NotYet(None),
+                Wait::NotYetFor(time) => Reply::NotYet(Some(time)),
+            })
+        })
+    }
+
     pub fn find<T: Send + Sync + 'static, S: State, N: Next, E: Classify>(
         self,
         transitions: Arc<T>,
@@ -404,6 +419,13 @@ pub fn decode<S: State>(facts: &Facts) -> Result<S, FactError> {
 #[doc(hidden)]
 pub fn value<S: Serialize>(wanted: S) -> Result<BTreeSet<String>, FactError> {
     subject_text(&wanted).map(|text| BTreeSet::from([text]))
+}
+
+/// Those members of the set in this fact that are wanted and there.
+#[doc(hidden)]
+pub fn standing(mut wanted: BTreeSet<String>, facts: &Facts, on: &str) -> Result<BTreeSet<String>, FactError> {
+    wanted.retain(|subject| facts.member(on, subject).is_some());
+    Ok(wanted)
 }
 
 #[doc(hidden)]

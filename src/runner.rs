@@ -130,6 +130,9 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
                 Plan::Resolve { transition: intent.map(|intent| intent.transition.clone()).unwrap_or_default() }
             }
             Ok(Decision::Compute { transition }) => Plan::Run { transition: name(transition), subject: None },
+            Ok(Decision::Look { transition, subject }) => {
+                Plan::Run { transition: name(transition), subject: Some(subject) }
+            }
             Ok(Decision::Hold { message, .. } | Decision::Block { message, .. } | Decision::Strand { message }) => {
                 Plan::Stop(message)
             }

@@ -1,7 +1,7 @@
 //! Writes the caption beside an edge.
 
 use crate::edges::Edge;
-use crate::model::{Cause, Contract, Graph, InDoubt, Kind, Order, Transition, Transport, Undo};
+use crate::model::{Cause, Contract, Graph, InDoubt, Kind, Transition, Transport, Undo};
 use crate::overlay::{Back, Overlay, span};
 use crate::text;
 
@@ -90,11 +90,12 @@ fn notes(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Vec<Stri
     }
     if let Some(set) = transition.for_each() {
         notes.push(format!("{} {}", if set.kept { "value" } else { "each of" }, set.fact));
-        notes.extend((set.order == Order::UndoFirst).then(|| "undo first".to_owned()));
+        notes.extend(set.on.map(|on| format!("on {on}")));
+        notes.extend(set.surge.map(|surge| format!("surge {surge}")));
     }
     match &transition.kind {
         Kind::Effect(contract) | Kind::Deferred(contract) => notes.extend(undo(contract, live, index)),
-        Kind::Waits { every, within } => {
+        Kind::Waits { every, within, .. } => {
             notes.extend(every.map(|time| format!("every {}", span(time))));
             notes.extend(within.map(|time| format!("within {}", span(time))));
         }

@@ -110,7 +110,7 @@ mod tests {
     use crate::properties::each_machine;
     use crate::written::{
         HOLD, INITIAL, LEAVING, LOOKUP, NOTHING, PASSING, REPEAT, RESTING, RETAIN, TERMINAL, branched, by, contract,
-        deferred, effect, fact, moved, no_effect, rewind, set, state, waits,
+        deferred, effect, fact, members, moved, no_effect, rewind, set, state, waits,
     };
 
     const TIMES: [u64; 4] = [30_000, 1_500, 200, 3_600_000];
@@ -133,7 +133,7 @@ mod tests {
                 RESTING,
                 &[set("pages", "Each < String , u64 >", "")],
                 &["name", "pages"],
-                &[3, 4, 5, 6, 8],
+                &[3, 4, 5, 6, 8, 9],
             ),
             state(
                 "Refused",
@@ -151,12 +151,20 @@ mod tests {
             effect("reserve", 0, &[1], None, contract(REPEAT, by("free"), Some("sweep"), TIMES)),
             effect("publish", 1, &[2, 3], Some("wanted"), contract(LOOKUP, RETAIN, None, TIMES).look_later().adopt()),
             no_effect("give_up", 1, &[3], None).was(&["refuse"]),
-            effect("upload", 2, &[], None, contract(HOLD, by("remove"), Some("sweep"), TIMES).make_first("pages")),
-            effect("link", 2, &[], None, contract(REPEAT, NOTHING, None, TIMES).undo_first("pages")).retired(),
+            effect(
+                "upload",
+                2,
+                &[],
+                None,
+                contract(HOLD, by("remove"), Some("sweep"), TIMES).each(members("pages").surge(2)),
+            ),
+            effect("link", 2, &[], None, contract(REPEAT, NOTHING, None, TIMES).each(members("pages").on("pages")))
+                .retired(),
             waits("await_dns", 2, &[2], Some("is_stale"), Some(600_000), Some(1_000)),
             rewind("start_over", 2, &[1], Some("is_moved")),
             deferred("reach", 1, &[2], None, contract(REPEAT, by("leave"), None, TIMES).once().retained_when("keeps")),
             effect("back_up", 2, &[4], None, contract(REPEAT, NOTHING, None, TIMES)).on_delete(),
+            waits("await_page", 2, &[], None, None, None).each(members("pages")),
         ],
     };
 

@@ -144,6 +144,8 @@ pub enum Kind<'a> {
         every: Option<Duration>,
         /// How long it may take in all before the resource is reported as blocked.
         within: Option<Duration>,
+        /// Set when it waits for each member of a set by itself.
+        for_each: Option<ForEach<'a>>,
     },
     /// It has no method: everything that was made since the mark of its target is undone, and the machine is there again.
     Rewind,
@@ -214,17 +216,11 @@ pub struct ForEach<'a> {
     pub fact: &'a str,
     /// Whether it is one value (`keep = …`): it is sent whenever it is to be another, under a fresh key each time.
     pub kept: bool,
-    /// What goes first when a member is replaced by another.
-    pub order: Order,
-}
-
-/// What goes first when a member of a set is replaced by another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// The new one is made before the old one is undone.
-    MakeFirst,
-    /// The old one is undone before the new one is made.
-    UndoFirst,
+    /// The set that this one stands on (`on = …`), by its fact: it has a member for each member of that set which is there and wanted.
+    pub on: Option<&'a str>,
+    /// How many members more than are wanted there may be while some are replaced by others (`surge = …`). Without it, all new ones are made before
+    /// an old one is undone.
+    pub surge: Option<u32>,
 }
 
 /// What the network and the client between the controller and the provider do with a request.
@@ -308,6 +304,13 @@ impl<'a> Graph<'a> {
         states.filter(move |(_, state)| state.transitions.contains(&transition)).map(|(index, _)| index)
     }
 
+    /// The transition that keeps a set or a value true, by its fact.
+    #[must_use]
+    pub fn keeper(&self, fact: &str) -> Option<(usize, &'a Transition<'a>)> {
+        let mut steps = self.transitions.iter().enumerate();
+        steps.find(|(_, step)| step.for_each().is_some_and(|set| set.fact == fact))
+    }
+
     /// The bad end of a transition for a cause, on a state that lists the transition.
     #[must_use]
     pub fn end(&self, state: usize, of: usize, is_it: impl Fn(Cause) -> bool) -> Option<(&'a Transition<'a>, End)> {
@@ -355,7 +358,10 @@ impl<'a> Transition<'a> {
     /// The set or value it keeps true, if it is a `for_each` or `keep` transition.
     #[must_use]
     pub fn for_each(&self) -> Option<&ForEach<'a>> {
-        self.contract().and_then(|contract| contract.for_each.as_ref())
+        match &self.kind {
+            Kind::Waits { for_each, .. } => for_each.as_ref(),
+            _ => self.contract().and_then(|contract| contract.for_each.as_ref()),
+        }
     }
 
     /// Whether it keeps one value (`keep = …`).

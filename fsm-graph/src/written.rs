@@ -8,8 +8,8 @@ pub use std::option::Option::{self, None, Some};
 
 pub use crate::model::Graph;
 use crate::model::{
-    Cause, Contract, End, Fact, ForEach, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport,
-    Undo, Upgrade, Upgraded,
+    Cause, Contract, End, Fact, ForEach, InDoubt, Kind, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
+    Upgrade, Upgraded,
 };
 
 /// Marks of a state, to be added up.
@@ -132,7 +132,7 @@ pub const fn waits<'a>(
     within: Option<u64>,
     every: Option<u64>,
 ) -> Transition<'a> {
-    step(name, from, to, guard, Kind::Waits { every: millis(every), within: millis(within) })
+    step(name, from, to, guard, Kind::Waits { every: millis(every), within: millis(within), for_each: None })
 }
 
 const fn millis(time: Option<u64>) -> Option<Duration> {
@@ -245,6 +245,43 @@ impl<'a> Transition<'a> {
     pub const fn preempts(self) -> Self {
         Self { preempts: true, ..self }
     }
+
+    /// For a transition that waits.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn each(self, for_each: ForEach<'a>) -> Self {
+        match self.kind {
+            Kind::Waits { every, within, .. } => {
+                Self { kind: Kind::Waits { every, within, for_each: Some(for_each) }, ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// The set that is kept in this fact.
+pub const fn members(fact: &str) -> ForEach<'_> {
+    ForEach { fact, kept: false, on: None, surge: None }
+}
+
+/// The value that is kept in this fact.
+pub const fn value(fact: &str) -> ForEach<'_> {
+    ForEach { fact, kept: true, on: None, surge: None }
+}
+
+/// The set with what few sets say.
+impl<'a> ForEach<'a> {
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn on(self, fact: &'a str) -> Self {
+        Self { on: Some(fact), ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn surge(self, surge: u32) -> Self {
+        Self { surge: Some(surge), ..self }
+    }
 }
 
 /// The contract with what few contracts say.
@@ -275,19 +312,7 @@ impl<'a> Contract<'a> {
 
     #[doc(hidden)]
     #[must_use]
-    pub const fn make_first(self, fact: &'a str) -> Self {
-        Self { for_each: Some(ForEach { fact, kept: false, order: Order::MakeFirst }), ..self }
-    }
-
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn undo_first(self, fact: &'a str) -> Self {
-        Self { for_each: Some(ForEach { fact, kept: false, order: Order::UndoFirst }), ..self }
-    }
-
-    #[doc(hidden)]
-    #[must_use]
-    pub const fn keep(self, fact: &'a str) -> Self {
-        Self { for_each: Some(ForEach { fact, kept: true, order: Order::MakeFirst }), ..self }
+    pub const fn each(self, for_each: ForEach<'a>) -> Self {
+        Self { for_each: Some(for_each), ..self }
     }
 }

@@ -1106,7 +1106,7 @@ impl WorkerFlow {
                             None,
                             [30000, 10000, 1000, 300000],
                         )
-                        .make_first("skills"),
+                        .each(members("skills")),
                 ),
                 no_effect("enter_service", 7usize, &[8usize], None),
                 effect(
@@ -1120,7 +1120,7 @@ impl WorkerFlow {
                             Some("clear_containers"),
                             [30000, 10000, 1000, 300000],
                         )
-                        .undo_first("containers"),
+                        .each(members("containers").surge(0u32)),
                 ),
                 effect(
                     "apply_spec",

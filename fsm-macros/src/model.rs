@@ -78,7 +78,10 @@ impl Transition {
     }
 
     pub(crate) fn for_each(&self) -> Option<&ForEach> {
-        self.contract().and_then(|contract| contract.for_each.as_ref())
+        match &self.kind {
+            Kind::Waits { for_each, .. } => for_each.as_ref(),
+            _ => self.contract().and_then(|contract| contract.for_each.as_ref()),
+        }
     }
 
     /// Whether it keeps one value.
@@ -165,9 +168,12 @@ impl Model {
             }
         }
         for transition in &mut self.transitions {
-            if let Kind::Effect(contract) = &mut transition.kind
-                && let Some(set) = contract.for_each.as_mut().filter(|set| set.broken)
-            {
+            let set = match &mut transition.kind {
+                Kind::Effect(contract) => contract.for_each.as_mut(),
+                Kind::Waits { for_each, .. } => for_each.as_mut(),
+                _ => None,
+            };
+            if let Some(set) = set.filter(|set| set.broken) {
                 (set.subject, set.member) = (unknown.clone(), unknown.clone());
             }
         }
@@ -291,7 +297,11 @@ fn type_names(ty: &Type) -> Vec<String> {
 
 fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, errors: &mut Errors) -> Transition {
     let (kind, mut loose) = contract::kind(declaration, from, typed, errors);
-    let is_set = matches!(&kind, Kind::Effect(contract) if contract.for_each.is_some());
+    let is_set = match &kind {
+        Kind::Effect(contract) => contract.for_each.is_some(),
+        Kind::Waits { for_each, .. } => for_each.is_some(),
+        _ => false,
+    };
     let mut to: Vec<usize> = Vec::new();
     for target in &typed.targets {
         let index = find_state(declaration, target, errors).unwrap_or_else(|| {

@@ -265,14 +265,15 @@ fn methods(model: &Model, errors: &mut Errors) {
             if let Some(abort) = &contract.abort {
                 claim(abort, abort.unraw().to_string(), format!("the abort of `{name}`"), false);
             }
-            if let Some(set) = &contract.for_each {
-                claim(
-                    &set.fact,
-                    set.fact.unraw().to_string(),
-                    format!("the wanted {} `{}`", if set.kept { "value" } else { "set" }, set.fact),
-                    false,
-                );
-            }
+        }
+        // What stands on another set has no wanted set of its own.
+        if let Some(set) = transition.for_each().filter(|set| set.on.is_none()) {
+            claim(
+                &set.fact,
+                set.fact.unraw().to_string(),
+                format!("the wanted {} `{}`", if set.kept { "value" } else { "set" }, set.fact),
+                false,
+            );
         }
         if let Some(retain_when) = transition.contract().and_then(|contract| contract.retain_when.as_ref()) {
             // One may serve several transitions.

@@ -125,7 +125,7 @@ pub enum WorkerFlow {
     /// The container runs. Rests here until the spec changes.
     #[fsm(resting)]
     #[transition(push_skill)]
-    #[transition(run_container, for_each = containers, in_doubt = lookup, undo = stop_container, abort = clear_containers, order = undo_first)]
+    #[transition(run_container, for_each = containers, in_doubt = lookup, undo = stop_container, abort = clear_containers, surge = 0)]
     #[transition(apply_spec -> Ready, when = spec_changed, in_doubt = repeat, undo = none)]
     Ready {
         /// The digest of the configuration that was pushed last.

@@ -5,7 +5,7 @@ use durable_fsm_graph::{Graph, InDoubt, Kind, Transition};
 
 use super::begin::{begin, settle};
 use super::decision::{Decision, Ending, Surroundings, find};
-use super::members;
+use super::members::{self, first, is_act};
 use super::sets::Sets;
 use super::sightings::OpenEnd;
 use super::undoing::{backward, strange};
@@ -204,16 +204,28 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
     if let Some(decision) = upgrade(graph, record) {
         return Ok(decision);
     }
-    // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it.
+    // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it, but for the sets that stand on
+    // it.
+    let (mut pending, mut incomplete) = (None, Vec::new());
     let listed = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
     for (index, step) in listed.filter(|(_, step)| !step.retired) {
-        if let (Some(contract), Some(for_each)) = (step.contract(), step.for_each()) {
-            match members::next(record, around, sets, index, step, contract, for_each)? {
-                Some(decision) => return Ok(decision),
-                None => continue,
+        if let Some(for_each) = step.for_each() {
+            if pending.is_some() && !for_each.on.is_some_and(|on| incomplete.contains(&on)) {
+                continue;
             }
+            match members::next(record, around, sets, index, step, for_each)? {
+                Some(decision) if is_act(&decision) => return Ok(decision),
+                Some(decision) => {
+                    incomplete.push(for_each.fact);
+                    pending = first(pending.into_iter().chain([decision]));
+                }
+                // What stands on it may need something all the same.
+                None if for_each.on.is_some_and(|on| incomplete.contains(&on)) => incomplete.push(for_each.fact),
+                None => {}
+            }
+            continue;
         }
-        if matches!(step.kind, Kind::End(_)) {
+        if pending.is_some() || matches!(step.kind, Kind::End(_)) {
             continue;
         }
         let is_asked = graph.guard(at, index).is_some();
@@ -224,6 +236,9 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
             Some(sent) => settle(record, around, sent),
             None => take(record, around, index, step),
         };
+    }
+    if let Some(decision) = pending {
+        return Ok(decision);
     }
     let aside = record.unconfirmed.iter().filter(|sent| sent.in_doubt && may_abort(graph, sent));
     if let Some(sent) = aside.max_by_key(|sent| sent.order()) {

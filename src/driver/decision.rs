@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use durable_fsm_graph::{Contract, InDoubt, Transition, Transport, Undo};
 
+use super::looked::Looked;
 use super::sightings::{OpenEnd, Sightings, Whose};
 use super::waits::LONGEST_WAIT;
 use crate::FactError;
-use crate::record::{Action, Blocked, Direction, HeldReason, Record, Stamp, Unconfirmed};
+use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Stamp, Unconfirmed};
 use crate::steps::Steps;
 
 /// Delay before a pass that was given a stale resource is retried.
@@ -32,7 +33,7 @@ pub(crate) enum Decision {
     /// The outcome of the open intent stays in doubt; it is settled at its place on the way back.
     SetAside,
     /// Nothing but steps that were rejected is left to do.
-    Block { message: String, after: Duration },
+    Block { reason: BlockedReason, message: String, after: Duration },
     /// The machine does not say how it goes on from what an older version has left.
     Strand { message: String },
     /// A record of an older version goes on in this state.
@@ -41,6 +42,8 @@ pub(crate) enum Decision {
     Hold { reason: HeldReason, message: String },
     /// Run a transition without effect, or let one that waits look.
     Compute { transition: usize },
+    /// Look whether a member of a set is there that waits for it.
+    Look { transition: usize, subject: String },
     /// What this step has made stays, because the machine says so.
     Retain { transition: usize, subject: Option<String>, life: u64 },
     /// A member that nothing undoes leaves its set.
@@ -71,6 +74,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) whose: Whose,
     pub(crate) steps: &'a dyn Steps,
     pub(crate) sightings: &'a Sightings,
+    /// What this pass was told of members that wait.
+    pub(crate) looked: &'a Looked,
     /// Whether the record was ever written.
     pub(crate) stored: bool,
     pub(crate) wall: Stamp,
@@ -169,7 +174,7 @@ impl Surroundings<'_> {
         let changed = generation != self.generation && !self.behind || self.steps.graph().version > refused_by;
         let message =
             format!("`{step}`{of} was rejected: {error}; it is tried again when the spec or the version changes");
-        (!changed).then_some(Decision::Block { message, after: left })
+        (!changed).then_some(Decision::Block { reason: BlockedReason::Rejected, message, after: left })
     }
 
     /// How long the record wants to be left alone after its last failure.

@@ -7,6 +7,7 @@ use super::base::Base;
 use super::brake::Brake;
 use super::decision::Ending;
 use super::incarnation::call_of;
+use super::looked::Looked;
 use super::lost;
 use super::pass::{Halt, Pass, stop};
 use super::seen::Untold;
@@ -74,6 +75,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             record,
             base: None,
             sets: Sets::default(),
+            looked: Looked::default(),
             follower: None,
             quiet_at: Duration::ZERO,
             version: loaded.version,

@@ -1,16 +1,18 @@
-//! What a set needs next. Invariant: a member that has to wait lets the others go on, and a set is complete only when nothing of it is left in doubt.
+//! What a set needs next. Invariant: a member that has to wait lets the others go on, a set is complete only when nothing of it is left in doubt, and no member
+//! goes while one of another set stands on it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, ForEach, Order, Transition, Undo};
+use durable_fsm_graph::{ForEach, Transition, Undo};
 
 use super::begin::{begin, settle};
 use super::decision::{Decision, Surroundings};
+use super::replacing::Replacing;
 use super::sets::{Difference, Sets};
 use super::undoing::undo_live;
 use crate::FactError;
-use crate::record::{Effect, Record};
+use crate::record::{Effect, Record, Unconfirmed, is_certainly_absent};
 
 /// The set of one transition, and the record that it is kept in.
 struct Set<'a, 'g> {
@@ -18,47 +20,50 @@ struct Set<'a, 'g> {
     around: &'a Surroundings<'a>,
     transition: usize,
     step: &'g Transition<'g>,
-    contract: &'g Contract<'g>,
+    replacing: Replacing,
 }
 
-/// The next thing to do so that the recorded set becomes the wanted one; none if it is complete.
+/// The next thing to do so that the recorded set becomes the wanted one; none if nothing of it is left to do here.
 pub(super) fn next(
     record: &Record,
     around: &Surroundings<'_>,
     sets: &mut Sets,
     transition: usize,
     step: &Transition<'_>,
-    contract: &Contract<'_>,
-    for_each: &ForEach<'_>,
+    for_each: &ForEach<'static>,
 ) -> Result<Option<Decision>, FactError> {
+    let replacing = Replacing::of(record, around, sets, transition, for_each)?;
     let Difference { missing, surplus } = sets.difference(record, around.steps, transition, for_each.fact)?;
-    let set = Set { record, around, transition, step, contract };
-    if for_each.order == Order::UndoFirst
-        && let Some(removed) = set.removed(surplus)?
-    {
-        return Ok(Some(removed));
+    let set = Set { record, around, transition, step, replacing };
+    let added = set.added(missing)?;
+    match added {
+        Some(decision) if is_act(&decision) => return Ok(Some(decision)),
+        // What is there is taken away only when all that is to take its place has come.
+        Some(decision) if set.replacing.is_unbounded() => return Ok(Some(decision)),
+        _ if for_each.kept => return Ok(added),
+        _ => {}
     }
-    // What is there is taken away only when all that is to take its place has come.
-    if let Some(added) = set.added(missing)? {
-        return Ok(Some(added));
-    }
-    if for_each.kept {
-        return Ok(None);
-    }
-    let removed = if for_each.order == Order::UndoFirst { None } else { set.removed(surplus)? };
-    Ok(first(removed.into_iter().chain(set.settled(missing)?)))
+    Ok(first(added.into_iter().chain(set.removed(surplus)?).chain(set.settled(missing)?)))
 }
 
 impl Set<'_, '_> {
     /// What is done next about members that are missing.
     fn added(&self, missing: &BTreeSet<String>) -> Result<Option<Decision>, FactError> {
-        let Self { record, around, transition, contract, .. } = *self;
+        let Self { record, around, transition, step, .. } = *self;
         let waits = self.waiting();
         let mut found = None;
         for subject in missing {
             let is_free = !waits.contains(subject.as_str());
-            let decision = begin(record, around, transition, Some(subject.clone()), contract)?;
-            if is_free || is_act(&decision) {
+            // What was sent and may be there is counted already.
+            let is_sent = |it: &Unconfirmed| it.transition == step.name && it.subject.as_ref() == Some(subject);
+            if !self.replacing.has_room() && !record.unconfirmed.iter().any(is_sent) {
+                continue;
+            }
+            let decision = match step.contract() {
+                Some(contract) => begin(record, around, transition, Some(subject.clone()), contract)?,
+                None => self.look(subject),
+            };
+            if is_free && step.contract().is_some() || is_act(&decision) {
                 return Ok(Some(decision));
             }
             found = first(found.into_iter().chain([decision]));
@@ -66,12 +71,28 @@ impl Set<'_, '_> {
         Ok(found)
     }
 
+    /// Looks at a member that waits, or waits as it has answered in this pass.
+    fn look(&self, subject: &str) -> Decision {
+        let Self { around, transition, .. } = *self;
+        let Some(answer) = around.looked.answer(transition, subject) else {
+            return Decision::Look { transition, subject: subject.to_owned() };
+        };
+        let left = answer.again.saturating_sub(around.monotonic).max(Duration::from_millis(1));
+        match answer.blocks {
+            Some(reason) => Decision::Block { reason, message: answer.why.clone(), after: left },
+            None => Decision::Wait(left, answer.why.clone()),
+        }
+    }
+
     /// What is done next about members that may exist and are neither there nor missing: each is aborted, or looked for, or made in order to be
     /// removed.
     fn settled(&self, missing: &BTreeSet<String>) -> Result<Option<Decision>, FactError> {
         let Self { record, around, step, .. } = *self;
         let (name, mut found) = (step.name, None);
-        let doubted = record.unconfirmed.iter().filter(|sent| sent.in_doubt && sent.transition == name);
+        let settles = step.for_each().is_some_and(Replacing::settles_refused);
+        let may_exist = |sent: &Unconfirmed| settles && !is_certainly_absent(around.steps.graph(), sent);
+        let doubted = record.unconfirmed.iter().filter(|sent| sent.transition == name);
+        let doubted = doubted.filter(|sent| sent.in_doubt || may_exist(sent));
         for sent in doubted.filter(|sent| sent.subject.as_ref().is_some_and(|subject| !missing.contains(subject))) {
             let decision = settle(record, around, sent)?;
             if is_act(&decision) {
@@ -88,8 +109,11 @@ impl Set<'_, '_> {
         let is_unmade = |it: &&Effect| it.unmaking && it.transition == self.step.name;
         let unmade = self.record.undo.has_unmaking().then(|| self.record.undo.iter().filter(is_unmade));
         let unmade = unmade.into_iter().flatten().filter_map(|it| it.subject.as_deref());
+        let graph = self.around.steps.graph();
+        let may_go =
+            surplus.iter().map(String::as_str).filter(|subject| self.replacing.may_go(graph, self.record, subject));
         let mut found = None;
-        for subject in unmade.chain(surplus.iter().map(String::as_str)) {
+        for subject in unmade.chain(may_go) {
             let decision = self.unmake(subject)?;
             if is_act(&decision) || self.record.retry.is_some() {
                 return Ok(Some(decision));
@@ -100,10 +124,12 @@ impl Set<'_, '_> {
     }
 
     fn unmake(&self, subject: &str) -> Result<Decision, FactError> {
-        let Self { record, around, transition, contract, step } = *self;
-        match contract.undo {
-            Undo::None | Undo::Retain => Ok(Decision::Drop { transition, subject: subject.to_owned() }),
-            Undo::Method(_) => {
+        let Self { record, around, transition, step, .. } = *self;
+        match step.contract().map(|contract| (contract, contract.undo)) {
+            None | Some((_, Undo::None | Undo::Retain)) => {
+                Ok(Decision::Drop { transition, subject: subject.to_owned() })
+            }
+            Some((contract, Undo::Method(_))) => {
                 let Some(live) = record.effect(step.name, Some(subject)) else {
                     return Err(FactError::Missing(format!("{} (the live effect of {subject})", step.name)));
                 };
@@ -123,13 +149,13 @@ impl Set<'_, '_> {
 }
 
 /// Whether something is done, and not waited for.
-fn is_act(decision: &Decision) -> bool {
+pub(super) fn is_act(decision: &Decision) -> bool {
     !matches!(decision, Decision::Wait(..) | Decision::Block { .. } | Decision::Hold { .. })
 }
 
 /// What comes first of what several members need: what can be done, then what a person has to look at, then the shortest wait. Blocked is only a set of
 /// which nothing else is left.
-fn first(decisions: impl Iterator<Item = Decision>) -> Option<Decision> {
+pub(super) fn first(decisions: impl Iterator<Item = Decision>) -> Option<Decision> {
     let rank = |decision: &Decision| match decision {
         Decision::Hold { .. } => (1, Duration::ZERO),
         Decision::Wait(left, _) => (2, *left),

@@ -4,24 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use durable_fsm_graph::{Cause, Kind, Retry as Backoff};
+use durable_fsm_graph::Retry as Backoff;
 
 use super::base::Base;
 use super::brake::Brake;
 use super::decide::{decide, turns_to_delete};
 use super::decision::{BEHIND_FOR, Decision, Ending, Surroundings};
 use super::incarnation::call_of;
+use super::looked::Looked;
 use super::lost;
-use super::seen::{self, Untold};
+use super::seen::Untold;
 use super::sets::Sets;
-use super::sightings::{Follower, OpenEnd, Whose};
-use super::waits::{self, LONGEST_WAIT};
+use super::sightings::{Follower, Whose};
 use super::{Driver, held_unwritten};
-use crate::machine::{Failure, Reply};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{BlockedReason, Direction, Event, Held, HeldReason, Record, RetainedBy, Stamp, advance};
+use crate::record::{Direction, Event, Held, HeldReason, Record, RetainedBy, Stamp, advance};
 use crate::steps::Steps;
-use crate::{Class, FactError, RecordId, Signals, StoreError, Version};
+use crate::{FactError, RecordId, Signals, StoreError, Version};
 
 /// How a pass ended, and the record as it then was.
 #[derive(Debug, Clone)]
@@ -71,6 +70,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) whose: Whose,
     /// What is missing from its sets.
     pub(super) sets: Sets,
+    /// What members that wait have answered.
+    pub(super) looked: Looked,
     /// Which of the sightings follow it.
     pub(super) follower: Option<Follower<'d>>,
     /// Nothing that was undone is quiet before.
@@ -183,11 +184,8 @@ impl<'d, P: Probe> Pass<'d, P> {
             }
             Decision::TakeOver => self.take_over().await,
             Decision::SetAside => self.apply(Event::SetAside { aborting: false }),
-            Decision::Block { message, after } => {
-                let (reason, at, generation) = (BlockedReason::Rejected, self.now(), self.generation());
-                self.apply(Event::Blocked { reason, message, at, after, generation })?;
-                self.stop(Ending::Blocked(after)).await
-            }
+            Decision::Block { reason, message, after } => self.block(reason, message, after).await,
+            Decision::Look { transition, subject } => self.look_at(transition, subject).await,
             Decision::Hold { reason, message } => self.hold(reason, message).await,
             Decision::Strand { message } => self.strand(HeldReason::Upgrade, message).await,
             Decision::Upgrade { to } => self.apply(Event::Upgraded { to, at: self.now() }),
@@ -222,6 +220,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 whose: self.whose,
                 steps: self.steps,
                 sightings: self.driver.sightings(),
+                looked: &self.looked,
                 stored: self.stored,
                 wall: self.now(),
                 monotonic: self.driver.clock.monotonic(),
@@ -238,107 +237,6 @@ impl<'d, P: Probe> Pass<'d, P> {
         );
         self.sets = sets;
         decision
-    }
-
-    /// Runs a transition that has no effect, or lets one that waits look. Nothing is written for it until something else is.
-    async fn compute(&mut self, transition: usize) -> Result<(), Halt> {
-        let step = &self.steps.graph().transitions[transition];
-        if matches!(step.kind, Kind::Waits { .. }) && !self.learnt.is_empty() {
-            // A look may take long, and what an effect has given must not hang on that.
-            return self.write(Site::Commit).await.map(drop);
-        }
-        let ask = self.ask_here(transition, step.from);
-        let reply = match step.kind {
-            Kind::Waits { .. } => {
-                self.about = (step.name, None);
-                self.cross(Site::Wait, Side::Before).await;
-                let until = self.driver.clock.monotonic() + WAIT_TIMEOUT;
-                let span = seen::call(self.id, Site::Wait, step.name, None, 1);
-                let reply = seen::told(span, self.limited(self.steps.run(ask), until)).await;
-                self.cross(Site::Wait, Side::After).await;
-                reply
-            }
-            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind | Kind::End(_) => {
-                self.steps.run(ask).await
-            }
-        };
-        match reply {
-            Ok(Reply::Made(made)) => {
-                if let Some(message) = self.brake.walk(&self.record.state) {
-                    return self.hold(HeldReason::Restless, message).await;
-                }
-                let transition = step.name.to_owned();
-                self.apply(Event::Derived { transition, made, at: self.now() })
-            }
-            Ok(Reply::NotYet(after)) => self.not_yet(step.name, step.kind, after).await,
-            Ok(Reply::Member(_)) => {
-                self.hold(HeldReason::Unreadable, format!("`{}` answered for a set, and is none", step.name)).await
-            }
-            Err(Failure::Fact(error) | Failure::Unrecorded(error)) => {
-                self.hold(HeldReason::Unreadable, error.to_string()).await
-            }
-            Err(Failure::Provider { class, message }) => {
-                let after = self.backoff(class, &DEFAULT_BACKOFF);
-                let (transition, at, generation) = (step.name.to_owned(), self.now(), self.generation());
-                self.apply(Event::NotAsked { transition, class, error: message, at, after, generation })?;
-                match class {
-                    // What it stops at stands in the record.
-                    Class::Rejected | Class::NotOurs => Ok(()),
-                    Class::Unknown | Class::NotApplied { .. } => {
-                        let why = format!("`{}` failed, and is tried again at {}", step.name, at.later(after));
-                        self.wait(after, why).await
-                    }
-                }
-            }
-        }
-    }
-
-    async fn not_yet(&mut self, name: &str, kind: Kind<'_>, after: Option<Duration>) -> Result<(), Halt> {
-        let every = match kind {
-            Kind::Waits { every, .. } => every,
-            Kind::NoEffect | Kind::Effect(_) | Kind::Deferred(_) | Kind::Rewind | Kind::End(_) => None,
-        };
-        let next = || every.map(|every| waits::until_next(every, self.id, self.driver.clock.monotonic()));
-        let after = after.or_else(next).unwrap_or(DEFAULT_BACKOFF.base * 5).min(LONGEST_WAIT);
-        let now = self.now();
-        if let Kind::Waits { within: Some(within), .. } = kind {
-            let (here, monotonic) = (OpenEnd::Here(&self.record), self.driver.clock.monotonic());
-            let left = self.driver.sightings().left(self.whose, here, within, monotonic);
-            let waited = within - left.unwrap_or_default();
-            let reported = self.record.blocked.is_some();
-            if waited >= within && self.ends_overdue(name) {
-                let (transition, generation) = (name.to_owned(), self.generation());
-                return match self.steps.spec() {
-                    Ok(spec) => self.apply(Event::Overdue { transition, waited, at: now, generation, spec }),
-                    Err(error) => self.stuck(error).await,
-                };
-            }
-            if waited >= within && !reported {
-                let message = format!(
-                    "`{name}` has waited for {} s; it goes on as soon as what it waits for is there",
-                    waited.as_secs()
-                );
-                let generation = self.generation();
-                self.apply(Event::Blocked { reason: BlockedReason::Overdue, message, at: now, after, generation })?;
-            }
-            if waited >= within {
-                return self.stop(Ending::Blocked(after)).await;
-            }
-            let why = format!(
-                "`{name}` is not done yet; after {} s in this state it is reported as overdue",
-                within.as_secs()
-            );
-            return self.wait(after.min(within - waited), why).await;
-        }
-        self.wait(after, format!("`{name}` is not done yet")).await
-    }
-
-    /// Whether this step has an end for a wait that takes too long.
-    fn ends_overdue(&self, name: &str) -> bool {
-        let graph = self.steps.graph();
-        let here = graph.state(&self.record.state).zip(graph.transition(name));
-        let end = here.and_then(|((state, _), (of, _))| graph.end(state, of, |cause| cause == Cause::Overdue));
-        end.is_some() && self.record.direction == Direction::Forward
     }
 
     /// Removes the record: nothing is left.

@@ -353,10 +353,13 @@ impl Drop for Follower<'_> {
     }
 }
 
-/// The longest that anything of this machine may be under way.
+/// The longest that is measured from when a live effect was first seen: how long anything of this machine may be under way, or may be waited for.
 fn longest_quiet(graph: &Graph<'_>) -> Duration {
-    let contracts = graph.transitions.iter().filter_map(|step| step.contract());
-    contracts.map(|contract| contract.timeout + contract.settle).max().unwrap_or_default()
+    let times = graph.transitions.iter().map(|step| match (&step.kind, step.contract()) {
+        (Kind::Waits { within: Some(within), for_each: Some(_), .. }, _) => *within,
+        (_, contract) => contract.map_or(Duration::ZERO, |contract| contract.timeout + contract.settle),
+    });
+    times.max().unwrap_or_default()
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -382,7 +385,8 @@ fn others<'r>(graph: &Graph<'_>, record: &'r Record) -> impl Iterator<Item = Ope
 fn may_be_overdue(graph: &Graph<'_>, record: &Record) -> bool {
     let here = graph.state(&record.state).map(|(_, state)| state.transitions).unwrap_or_default();
     let kinds = here.iter().filter_map(|index| graph.transitions.get(*index)).map(|step| step.kind);
-    record.direction.is_forward() && kinds.into_iter().any(|kind| matches!(kind, Kind::Waits { within: Some(_), .. }))
+    record.direction.is_forward()
+        && kinds.into_iter().any(|kind| matches!(kind, Kind::Waits { within: Some(_), for_each: None, .. }))
 }
 
 impl OpenEnd<'_> {

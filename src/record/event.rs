@@ -70,6 +70,17 @@ pub enum Event {
         /// When.
         at: Stamp,
     },
+    /// A member of a set is there that was waited for.
+    Joined {
+        /// The transition.
+        transition: String,
+        /// The subject.
+        subject: String,
+        /// What there is of it.
+        value: Value,
+        /// When.
+        at: Stamp,
+    },
     /// A transition without an effect has produced a state.
     Derived {
         /// The transition.
@@ -286,6 +297,7 @@ impl Event {
             Event::SeenAbsent => "`absent`",
             Event::Reached { .. } => "reaching a state",
             Event::Member { .. } => "making a member",
+            Event::Joined { .. } => "a member that was waited for",
             Event::Derived { .. } => "a transition without effect",
             Event::Failed { .. } => "a failure",
             Event::NotAsked { .. } => "a failed look-up",

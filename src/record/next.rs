@@ -68,6 +68,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
             let life = Life { transition: &transition, subject: subject.as_deref(), number: life };
             change.retain(life, by, why, at)?;
         }
+        Event::Joined { transition, subject, value, at } => change.join(&transition, &subject, value, at)?,
         Event::Dropped { transition, subject } => change.drop_member(&transition, &subject)?,
         Event::Cleared { transition, subject, life } => {
             change.clear(Life { transition: &transition, subject: subject.as_deref(), number: life })?;

@@ -13,6 +13,7 @@ mod observed;
 mod places;
 mod record;
 mod signals;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::future::Future;

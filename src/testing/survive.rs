@@ -132,8 +132,10 @@ impl<W: World> Suite<W> {
     #[track_caller]
     pub fn survives(&self, transition: &str, trouble: Trouble) {
         let has_occasion = self.has_occasion(|explorer| explorer.at(transition).masked(trouble.faults()));
-        // Where a deletion has led, nobody deletes again.
-        let never = trouble == Trouble::Deleted && is_of_deletion(<W::Machine as Machine>::GRAPH, transition);
+        let graph = <W::Machine as Machine>::GRAPH;
+        // Where a deletion has led, nobody deletes again; and that a member has come that was waited for is written with what follows.
+        let never = trouble == Trouble::Deleted && is_of_deletion(graph, transition)
+            || matches!(trouble, Trouble::Paused | Trouble::Store) && waits_for_members(graph, transition);
         assert!(never || has_occasion, "{trouble:?} has no occasion at `{transition}`");
     }
 
@@ -265,6 +267,11 @@ fn one_of(reports: Vec<Result<Report, Box<Failure>>>) -> Option<Result<Report, B
         }
     }
     last
+}
+
+fn waits_for_members(graph: &Graph<'_>, transition: &str) -> bool {
+    let step = graph.transition(transition).map(|(_, step)| step);
+    step.is_some_and(|step| matches!(step.kind, Kind::Waits { for_each: Some(_), .. }))
 }
 
 /// That these are the transitions of a machine that have an effect or wait, all of them.

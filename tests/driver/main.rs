@@ -30,6 +30,7 @@ mod room;
 mod seen;
 mod sets;
 mod site;
+mod standing;
 mod texts;
 mod undo_of_hold;
 mod unmaking;

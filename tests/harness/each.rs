@@ -17,7 +17,7 @@ pub enum EachFlow {
     Requested,
     /// All members are there.
     #[fsm(resting)]
-    #[transition(run_container, for_each = containers, in_doubt = lookup, undo = stop_container, order = undo_first, settle = "10s")]
+    #[transition(run_container, for_each = containers, in_doubt = lookup, undo = stop_container, surge = 0, settle = "10s")]
     #[transition(add_member, for_each = members, in_doubt = repeat, undo = remove_member, settle = "5s")]
     #[transition(note_image -> Ready, when = image_changed, in_doubt = repeat, undo = none, settle = "5s")]
     Ready { containers: Each<String, String>, members: Each<String, String>, image: String },

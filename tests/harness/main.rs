@@ -23,6 +23,7 @@ mod replaced_by_name;
 mod reports;
 mod shapes;
 mod shared;
+mod stands;
 mod unmaking;
 mod upgrades;
 mod worker;

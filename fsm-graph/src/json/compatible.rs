@@ -312,7 +312,8 @@ mod tests {
     use super::*;
     use crate::model::{Contract, Fact};
     use crate::written::{
-        INITIAL, NOTHING, PASSING, REPEAT, RESTING, branched, by, contract, effect, fact, moved, rewind, set, state,
+        INITIAL, NOTHING, PASSING, REPEAT, RESTING, branched, by, contract, effect, fact, members, moved, rewind, set,
+        state,
     };
 
     const TIMES: [u64; 4] = [1, 1, 1, 1];
@@ -427,7 +428,7 @@ mod tests {
             ..LAST
         };
         one(&with(effect("make", 0, &[1], None, SERVED)), &["had an undo", "`retired`"]);
-        one(&with(effect("make", 0, &[1], None, MADE.make_first("pages"))), &["it kept a set"]);
+        one(&with(effect("make", 0, &[1], None, MADE.each(members("pages")))), &["it kept a set"]);
         let branch = with(effect("make", 0, &[1, 2], None, MADE));
         one(&branch, &["which state it has reached", "upgrade(from = 1, make => Made)"]);
         assert_eq!(lines(&Graph { upgrades: &[branched(1, 0, 1)], ..branch }), Vec::<String>::new());

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::error::{FORMAT, ReadError};
 use super::time;
 use crate::model::{
-    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition,
-    Transport, Undo, Upgrade, Upgraded,
+    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Predecessor, Rest, Retry, State, Transition, Transport,
+    Undo, Upgrade, Upgraded,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -165,17 +165,27 @@ struct WaitsFile {
     every: Option<Duration>,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
     within: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    for_each: Option<ForEachFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ForEachFile {
+    fact: String,
+    #[serde(default, skip_serializing_if = "is_false")]
+    kept: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    surge: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct ContractFile {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    for_each: Option<String>,
-    #[serde(default, skip_serializing_if = "is_false")]
-    kept: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    order: Option<OrderFile>,
+    for_each: Option<ForEachFile>,
     in_doubt: InDoubtFile,
     /// `retain`, `none`, or a method: no method can have one of these names, which the attribute reads first.
     undo: String,
@@ -215,13 +225,6 @@ enum InDoubtFile {
 enum TransportFile {
     AtLeastOnce,
     Once,
-}
-
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum OrderFile {
-    MakeFirst,
-    UndoFirst,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -303,10 +306,11 @@ impl File {
             let TransitionFile { name: _, from, to, when, on_delete, preempts, retired, was, kind } = step;
             let place = format!("transition `{}`", steps[index]);
             let to = to.iter().map(|name| find("state", &states, name, &place)).collect::<Result<Vec<_>, _>>()?;
-            if let KindFile::Effect(ContractFile { for_each: Some(name), .. })
-            | KindFile::Deferred(ContractFile { for_each: Some(name), .. }) = &kind
+            if let KindFile::Effect(ContractFile { for_each: Some(set), .. })
+            | KindFile::Deferred(ContractFile { for_each: Some(set), .. })
+            | KindFile::Waits(WaitsFile { for_each: Some(set), .. }) = &kind
             {
-                fact(name, &place)?;
+                [Some(&set.fact), set.on.as_ref()].into_iter().flatten().try_for_each(|name| fact(name, &place))?;
             }
             kept_steps.push(Transition {
                 name: steps[index],
@@ -409,7 +413,11 @@ fn transition_file(graph: &Graph<'_>, step: &Transition<'_>) -> TransitionFile {
         was: owned(was),
         kind: match kind {
             Kind::NoEffect => KindFile::NoEffect,
-            Kind::Waits { every, within } => KindFile::Waits(WaitsFile { every: *every, within: *within }),
+            Kind::Waits { every, within, for_each } => KindFile::Waits(WaitsFile {
+                every: *every,
+                within: *within,
+                for_each: for_each.as_ref().map(ForEachFile::of),
+            }),
             Kind::Rewind => KindFile::Rewind,
             Kind::End(end) => KindFile::End(EndFile::of(graph, *end)),
             Kind::Effect(contract) => KindFile::Effect(ContractFile::of(contract)),
@@ -444,7 +452,9 @@ impl KindFile {
     fn kind<E>(self, step: impl Fn(&str) -> Result<usize, E>) -> Result<Kind<'static>, E> {
         Ok(match self {
             KindFile::NoEffect => Kind::NoEffect,
-            KindFile::Waits(WaitsFile { every, within }) => Kind::Waits { every, within },
+            KindFile::Waits(WaitsFile { every, within, for_each }) => {
+                Kind::Waits { every, within, for_each: for_each.map(ForEachFile::set) }
+            }
             KindFile::Rewind => Kind::Rewind,
             KindFile::End(EndFile { of, cause, back, attempts, give_up_after }) => {
                 let cause = match cause {
@@ -472,6 +482,18 @@ impl EndFile {
     }
 }
 
+impl ForEachFile {
+    fn of(set: &ForEach<'_>) -> Self {
+        let &ForEach { fact, kept, on, surge } = set;
+        Self { fact: fact.to_owned(), kept, on: on.map(str::to_owned), surge }
+    }
+
+    fn set(self) -> ForEach<'static> {
+        let Self { fact, kept, on, surge } = self;
+        ForEach { fact: keep(fact), kept, on: on.map(keep), surge }
+    }
+}
+
 impl ContractFile {
     fn of(contract: &Contract<'_>) -> Self {
         let &Contract {
@@ -488,17 +510,8 @@ impl ContractFile {
             for_each,
         } = contract;
         let Retry { base, max } = retry;
-        let (for_each, kept, order) = match for_each {
-            Some(ForEach { fact, kept, order }) => (Some(fact.to_owned()), kept, Some(order).filter(|_| !kept)),
-            None => (None, false, None),
-        };
         Self {
-            for_each,
-            kept,
-            order: order.map(|order| match order {
-                Order::MakeFirst => OrderFile::MakeFirst,
-                Order::UndoFirst => OrderFile::UndoFirst,
-            }),
+            for_each: for_each.as_ref().map(ForEachFile::of),
             in_doubt: match in_doubt {
                 InDoubt::Repeat => InDoubtFile::Repeat,
                 InDoubt::Lookup => InDoubtFile::Lookup,
@@ -529,8 +542,6 @@ impl ContractFile {
     fn contract(self) -> Contract<'static> {
         let Self {
             for_each,
-            kept,
-            order,
             in_doubt,
             undo,
             retain_when,
@@ -542,10 +553,6 @@ impl ContractFile {
             look_first,
             predecessor,
         } = self;
-        let order = match order {
-            Some(OrderFile::UndoFirst) => Order::UndoFirst,
-            Some(OrderFile::MakeFirst) | None => Order::MakeFirst,
-        };
         Contract {
             in_doubt: match in_doubt {
                 InDoubtFile::Repeat => InDoubt::Repeat,
@@ -571,7 +578,7 @@ impl ContractFile {
                 PredecessorFile::Hold => Predecessor::Hold,
                 PredecessorFile::Adopt => Predecessor::Adopt,
             },
-            for_each: for_each.map(|fact| ForEach { fact: keep(fact), kept, order }),
+            for_each: for_each.map(ForEachFile::set),
         }
     }
 }

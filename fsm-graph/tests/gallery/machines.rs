@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use durable_fsm_graph::{
-    Cause, Contract, End, ForEach, Graph, InDoubt, Kind, Order, Predecessor, Rest, Retry, State, Transition, Transport,
-    Undo,
+    Cause, Contract, End, ForEach, Graph, InDoubt, Kind, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
 };
 
 /// A machine that owns its parts; [`Machine::with`] lends them out as a graph.
@@ -216,7 +215,7 @@ fn transition(new: &Move) -> Transition<'_> {
         (None, false) => Undo::None,
     };
     let terms = &new.terms;
-    let order = if terms.undo_first { Order::UndoFirst } else { Order::MakeFirst };
+    let surge = terms.undo_first.then_some(0);
     let contract = Contract {
         in_doubt: terms.in_doubt.unwrap_or(InDoubt::Repeat),
         undo,
@@ -228,7 +227,7 @@ fn transition(new: &Move) -> Transition<'_> {
         retry: Retry { base: Duration::from_secs(1), max: Duration::from_secs(300) },
         look_first: true,
         predecessor: Predecessor::Hold,
-        for_each: new.each.as_ref().map(|(fact, _)| ForEach { fact, kept: terms.kept, order }),
+        for_each: new.each.as_ref().map(|(fact, _)| ForEach { fact, kept: terms.kept, on: None, surge }),
     };
     Transition {
         name: &new.name,
@@ -243,9 +242,11 @@ fn transition(new: &Move) -> Transition<'_> {
             Sort::Effect => Kind::Effect(contract),
             Sort::NoEffect => Kind::NoEffect,
             Sort::Deferred => Kind::Deferred(contract),
-            Sort::Waits { every, within } => {
-                Kind::Waits { every: every.map(Duration::from_secs), within: within.map(Duration::from_secs) }
-            }
+            Sort::Waits { every, within } => Kind::Waits {
+                every: every.map(Duration::from_secs),
+                within: within.map(Duration::from_secs),
+                for_each: None,
+            },
             Sort::Rewind => Kind::Rewind,
             Sort::End(end) => Kind::End(end),
         },

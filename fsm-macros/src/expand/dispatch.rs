@@ -72,6 +72,7 @@ impl Expansion<'_> {
             let how = match &transition.kind {
                 Kind::Rewind | Kind::End { .. } => return None,
                 Kind::NoEffect | Kind::Deferred(_) => "derive",
+                Kind::Waits { for_each: Some(_), .. } => "wait_member",
                 Kind::Waits { .. } => "wait",
                 Kind::Effect(_) if transition.for_each().is_some() => "member",
                 Kind::Effect(_) => "effect",
@@ -183,6 +184,14 @@ impl Expansion<'_> {
         let sets = sets.filter(|(_, transition)| transition.retired.is_none());
         let sets = sets.filter_map(|(index, transition)| Some((index, transition.for_each()?)));
         let arms = sets.map(|(index, set)| {
+            if let Some(on) = &set.on {
+                let mut others = self.model.transitions.iter();
+                let below = others.position(|it| it.for_each().is_some_and(|other| other.fact == *on));
+                let (machine, fact) = (&self.model.declaration.ident, on.unraw().to_string());
+                return quote! {
+                    #index => __standing(<#machine as __Dispatch<T>>::wanted(t, #below, facts, resource)?, facts, #fact),
+                };
+            }
             let (wanted, subjects) = (&set.fact, if set.kept { "__value" } else { "__subjects" });
             let subjects = Ident::new(subjects, Span::call_site());
             quote!(#index => #subjects(t.#wanted(&__decode(facts)?, resource)),)

@@ -6,13 +6,14 @@ use durable_fsm_graph::{
 use syn::ext::IdentExt as _;
 
 use super::Expansion;
-use crate::model::{Contract as Declared, Kind, Undo};
+use crate::model::{Contract as Declared, ForEach as Set, Kind, Undo};
 
 /// The texts of a contract that a drawing borrows.
 struct ContractText {
     undo: Option<String>,
     abort: Option<String>,
     set: Option<String>,
+    on: Option<String>,
 }
 
 impl Expansion<'_> {
@@ -77,6 +78,7 @@ impl Expansion<'_> {
                     undo: it.undo().map(name),
                     abort: contract.and_then(|contract| contract.abort.as_ref()).map(name),
                     set: it.for_each().map(|set| name(&set.fact)),
+                    on: it.for_each().and_then(|set| set.on.as_ref()).map(name),
                 };
                 (name(&it.name), it.guard.as_ref().map(name), text)
             })
@@ -102,7 +104,10 @@ impl Expansion<'_> {
                     Kind::End { of, cause } => {
                         GraphKind::End(End { of: *of, cause: *cause, back: !it.back.is_empty() })
                     }
-                    Kind::Waits { within, every } => GraphKind::Waits { every: *every, within: *within },
+                    Kind::Waits { within, every, for_each } => {
+                        let for_each = for_each.as_ref().and_then(|set| drawn_set(set, text));
+                        GraphKind::Waits { every: *every, within: *within, for_each }
+                    }
                 },
             })
             .collect();
@@ -138,10 +143,11 @@ fn drawn<'a>(contract: &'a Declared, text: &'a ContractText) -> Contract<'a> {
         retry: Retry { base: contract.retry.0, max: contract.retry.1 },
         look_first: contract.look_first,
         predecessor: contract.predecessor,
-        for_each: contract.for_each.as_ref().zip(text.set.as_deref()).map(|(set, fact)| ForEach {
-            fact,
-            kept: set.kept,
-            order: set.order,
-        }),
+        for_each: contract.for_each.as_ref().and_then(|set| drawn_set(set, text)),
     }
+}
+
+fn drawn_set<'a>(set: &Set, text: &'a ContractText) -> Option<ForEach<'a>> {
+    let fact = text.set.as_deref()?;
+    Some(ForEach { fact, kept: set.kept, on: text.on.as_deref(), surge: set.surge })
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Cause, InDoubt, Order, Predecessor, Transport, Upgraded};
+use durable_fsm_graph::{Cause, InDoubt, Predecessor, Transport, Upgraded};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
 
 use super::Expansion;
-use crate::model::{Contract, Kind, Transition, Undo};
+use crate::model::{Contract, ForEach, Kind, Transition, Undo};
 
 const GRAPH: &str = "The graph: states, edges and contracts, as declared.";
 
@@ -100,7 +100,7 @@ impl Expansion<'_> {
             Kind::Deferred(contract) => (word("deferred"), Some(graph_contract(contract))),
             Kind::Rewind => (word("rewind"), None),
             Kind::End { of, cause } => return graph_end(&name, from, to, *of, is_back, *cause),
-            Kind::Waits { within, every } => {
+            Kind::Waits { within, every, .. } => {
                 let [within, every] = [within, every].map(|time| match time.map(millis) {
                     Some(time) => quote!(Some(#time)),
                     None => quote!(None),
@@ -111,8 +111,12 @@ impl Expansion<'_> {
         let last = last.map(|last| quote!(, #last));
         let on_delete = transition.on_delete.then(|| quote!(.on_delete()));
         let preempts = transition.preempts.then(|| quote!(.preempts()));
+        let each = match &transition.kind {
+            Kind::Waits { for_each, .. } => for_each.as_ref().map(graph_set),
+            _ => None,
+        };
         let (retired, was) = (transition.retired.map(|_| quote!(.retired())), was(&transition.was));
-        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #on_delete #preempts #retired #was)
+        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #each #on_delete #preempts #retired #was)
     }
 }
 
@@ -159,16 +163,18 @@ fn graph_contract(contract: &Contract) -> TokenStream {
         let method = method.unraw().to_string();
         quote!(.retained_when(#method))
     });
-    let set = contract.for_each.as_ref().map(|set| {
-        let fact = set.fact.unraw().to_string();
-        let order = word(match set.order {
-            _ if set.kept => "keep",
-            Order::UndoFirst => "undo_first",
-            Order::MakeFirst => "make_first",
-        });
-        quote!(.#order(#fact))
-    });
+    let set = contract.for_each.as_ref().map(graph_set);
     quote!(contract(#in_doubt, #undo, #abort, [#(#times),*]) #look_later #adopt #once #retained #set)
+}
+
+fn graph_set(set: &ForEach) -> TokenStream {
+    let (fact, kind) = (set.fact.unraw().to_string(), word(if set.kept { "value" } else { "members" }));
+    let on = set.on.as_ref().map(|on| {
+        let on = on.unraw().to_string();
+        quote!(.on(#on))
+    });
+    let surge = set.surge.map(|surge| quote!(.surge(#surge)));
+    quote!(.each(#kind(#fact) #on #surge))
 }
 
 /// A name from `graph::written`. Unlike tokens that are put in, it costs nothing but itself.

@@ -126,6 +126,9 @@ impl Expansion<'_> {
             Kind::Waits { .. } => (quote!(#fsm::Wait<#next>), Answer::Future),
         };
         let doc = match &transition.kind {
+            Kind::Waits { for_each: Some(_), .. } => {
+                format!("Looks whether one member of the set is there, in {starts}; it changes nothing.")
+            }
             Kind::Waits { .. } => format!("Looks whether {starts} can be left; it changes nothing."),
             Kind::NoEffect => format!("The step from {starts}; it touches nothing outside the record."),
             Kind::Deferred(_) => {
@@ -138,6 +141,7 @@ impl Expansion<'_> {
         add(transition.name.clone(), Role::Run, start.clone(), output, answer, doc);
         let Some(contract) = transition.contract() else {
             self.guards_of(index, &mut methods);
+            self.wanted_of(transition, &from, &mut methods);
             return methods;
         };
         if contract.in_doubt == InDoubt::Lookup {
@@ -177,26 +181,24 @@ impl Expansion<'_> {
             });
         }
         self.guards_of(index, &mut methods);
-        if let Some(set) = contract.for_each.as_ref().filter(|_| transition.retired.is_none()) {
-            let resource = &self.model.declaration.resource;
-            let subject = &set.subject;
-            let (output, doc) = if set.kept {
-                (quote!(#subject), format!("What the value is to be; `{name}` runs when it is another."))
-            } else {
-                let doc = format!("The members that the set is to have; `{name}` runs for those that are missing.");
-                (quote!(::std::collections::BTreeSet<#subject>), doc)
-            };
-            let arguments = quote!(at: &#from, resource: &#resource);
-            methods.push(Method {
-                name: set.fact.clone(),
-                role: Role::Wanted,
-                arguments,
-                output,
-                answer: Answer::Value,
-                doc,
-            });
-        }
+        self.wanted_of(transition, &from, &mut methods);
         methods
+    }
+
+    /// What stands on another set wants what is there of that, and is not asked.
+    fn wanted_of(&self, transition: &Transition, from: &Ident, methods: &mut Vec<Method>) {
+        let wanted = transition.for_each().filter(|set| set.on.is_none() && transition.retired.is_none());
+        let Some(set) = wanted else { return };
+        let (resource, name) = (&self.model.declaration.resource, transition.name.unraw());
+        let subject = &set.subject;
+        let (output, doc) = if set.kept {
+            (quote!(#subject), format!("What the value is to be; `{name}` runs when it is another."))
+        } else {
+            let doc = format!("The members that the set is to have; `{name}` runs for those that are missing.");
+            (quote!(::std::collections::BTreeSet<#subject>), doc)
+        };
+        let (name, arguments) = (set.fact.clone(), quote!(at: &#from, resource: &#resource));
+        methods.push(Method { name, role: Role::Wanted, arguments, output, answer: Answer::Value, doc });
     }
 
     /// Where a transition says that it has no effect: a method that is `async` all the same is shown that.

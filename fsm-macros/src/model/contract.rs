@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Cause, InDoubt, Order, Predecessor, Transport};
+use durable_fsm_graph::{Cause, InDoubt, Predecessor, Transport};
 use syn::ext::IdentExt as _;
 use syn::{Ident, Type};
 
@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Waits {
         within: Option<Duration>,
         every: Option<Duration>,
+        /// It waits for each member of a set by itself.
+        for_each: Option<ForEach>,
     },
     /// Back to the mark of a state, without a method.
     Rewind,
@@ -57,7 +59,10 @@ pub(crate) struct ForEach {
     pub(crate) fact: Ident,
     pub(crate) subject: Type,
     pub(crate) member: Type,
-    pub(crate) order: Order,
+    /// The set that this one stands on.
+    pub(crate) on: Option<Ident>,
+    /// How many more than are wanted there may be meanwhile.
+    pub(crate) surge: Option<u32>,
     /// It is one value.
     pub(crate) kept: bool,
     /// The fact is not a set of this state, so the types are unknown.
@@ -78,6 +83,7 @@ pub(super) fn kind(
 ) -> (Kind, bool) {
     let name = &typed.name;
     let mut loose = false;
+    members_only(typed, errors);
     if let Some(rewind) = typed.rewind {
         return rewinds(name, rewind, typed, errors);
     }
@@ -94,21 +100,22 @@ pub(super) fn kind(
     }
     if let Some(flag) = typed.no_effect.or(typed.waits) {
         let word = if typed.no_effect.is_some() { "no_effect" } else { "waits" };
+        let set = typed.for_each.as_ref().filter(|_| typed.waits.is_none());
         let keys = [
             &typed.in_doubt,
             &typed.undo,
             &typed.retain_when,
             &typed.abort,
-            &typed.for_each,
             &typed.keep,
-            &typed.order,
             &typed.predecessor,
             &typed.transport,
         ];
-        let effect = keys.into_iter().flatten().next();
+        let effect = keys.into_iter().flatten().chain(set).map(Ident::span);
+        let surge = typed.surge.filter(|_| typed.for_each.is_none()).map(|(_, span)| span);
+        let effect = effect.chain(surge).next();
         if let Some(key) = effect {
             errors.at(
-                key.span(),
+                key,
                 format!("`{name}` is `{word}`, so there is nothing to resolve or undo; remove this, or `{word}`"),
             );
             loose = true;
@@ -140,8 +147,13 @@ pub(super) fn kind(
         }
         // Its look-up, undo and abort may be written already.
         if effect.is_none() {
+            if typed.no_effect.is_some() {
+                return (Kind::NoEffect, loose);
+            }
             let [within, every] = [typed.within, typed.every].map(|time| time.map(|(time, _)| time));
-            return (if typed.no_effect.is_some() { Kind::NoEffect } else { Kind::Waits { within, every } }, loose);
+            let fact = typed.for_each.as_ref();
+            let for_each = fact.and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
+            return (Kind::Waits { within, every, for_each }, loose);
         }
     } else {
         if let Some((_, within)) = typed.within {
@@ -160,12 +172,6 @@ pub(super) fn kind(
                 ),
             );
         }
-    }
-    if let (Some(order), None) = (&typed.order, &typed.for_each) {
-        errors.at(
-            order.span(),
-            "`order` says what goes first when a member of a set is replaced; it needs `for_each`: remove this",
-        );
     }
     let in_doubt = in_doubt(typed, loose, errors);
     if in_doubt != InDoubt::Lookup {
@@ -249,7 +255,7 @@ pub(super) fn kind(
 /// `no_effect` with an undo.
 fn deferred(undo: &Ident, declaration: &Declaration, typed: &TransitionDecl, errors: &mut Errors) -> (Kind, bool) {
     let name = &typed.name;
-    let words = [&typed.abort, &typed.for_each, &typed.keep, &typed.order, &typed.predecessor];
+    let words = [&typed.abort, &typed.for_each, &typed.keep, &typed.predecessor];
     let other = words.into_iter().flatten().map(Ident::span).chain(typed.look_first.as_ref().map(syn::LitBool::span));
     if let Some(span) = other.chain(typed.within.map(|(_, span)| span)).next() {
         errors.at(
@@ -282,7 +288,6 @@ fn rewinds(name: &Ident, rewind: proc_macro2::Span, typed: &TransitionDecl, erro
         &typed.abort,
         &typed.for_each,
         &typed.keep,
-        &typed.order,
         &typed.predecessor,
         &typed.transport,
     ];
@@ -332,6 +337,26 @@ fn keeps(name: &Ident, in_doubt: InDoubt, typed: &TransitionDecl, errors: &mut E
     }
 }
 
+/// What only a set can say.
+fn members_only(typed: &TransitionDecl, errors: &mut Errors) {
+    if typed.for_each.is_some() {
+        return;
+    }
+    let name = &typed.name;
+    if let Some(on) = &typed.on {
+        errors.at(
+            on.span(),
+            format!("`on` names the set that the members of another one stand on, and `{name}` keeps no set: add `for_each = fact`, or remove this"),
+        );
+    }
+    if let Some((_, surge)) = typed.surge.filter(|_| typed.waits.is_none() && typed.no_effect.is_none()) {
+        errors.at(
+            surge,
+            format!("`surge` says how many members more than are wanted a set may have while some are replaced, and `{name}` keeps no set: add `for_each = fact`, or remove this"),
+        );
+    }
+}
+
 fn in_doubt(typed: &TransitionDecl, loose: bool, errors: &mut Errors) -> InDoubt {
     match &typed.in_doubt {
         Some(value) if value == "repeat" => InDoubt::Repeat,
@@ -353,15 +378,6 @@ fn in_doubt(typed: &TransitionDecl, loose: bool, errors: &mut Errors) -> InDoubt
 }
 
 fn for_each(state: &StateDecl, fact: &Ident, typed: &TransitionDecl, errors: &mut Errors) -> Option<ForEach> {
-    let order = match &typed.order {
-        Some(value) if value == "undo_first" => Order::UndoFirst,
-        Some(value) if value == "make_first" => Order::MakeFirst,
-        Some(value) => {
-            errors.at(value.span(), "`order` takes `make_first` or `undo_first`");
-            Order::MakeFirst
-        }
-        None => Order::MakeFirst,
-    };
     let (kept, ty) = if typed.for_each.is_none() { (true, "Kept<Value>") } else { (false, "Each<Subject, Made>") };
     let found = state.facts.iter().find(|it| it.ident == *fact).or_else(|| {
         let names: Vec<String> = state.facts.iter().map(|it| it.ident.unraw().to_string()).collect();
@@ -384,7 +400,8 @@ fn for_each(state: &StateDecl, fact: &Ident, typed: &TransitionDecl, errors: &mu
     let types = found.and_then(|it| it.each.clone());
     let broken = types.is_none();
     let (subject, member) = types.unwrap_or_else(|| (syn::parse_quote!(()), syn::parse_quote!(())));
-    Some(ForEach { fact, subject, member, order, kept, broken })
+    let (on, surge) = (typed.on.clone(), typed.surge.map(|(surge, _)| surge));
+    Some(ForEach { fact, subject, member, on, surge, kept, broken })
 }
 
 /// Why what keeps a set or a value has no guard.

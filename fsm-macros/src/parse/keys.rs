@@ -153,6 +153,18 @@ pub(super) fn count(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<
         .ok_or_else(|| syn::Error::new(value.span(), format!("`{key}` takes a whole number from 1")))
 }
 
+/// How many more, or none.
+pub(super) fn surplus(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<(u32, proc_macro2::Span)> {
+    let value = self::value(key, value)?;
+    let number = match &value {
+        Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => number.base10_parse::<u32>().ok(),
+        _ => None,
+    };
+    number
+        .map(|number| (number, key.span()))
+        .ok_or_else(|| syn::Error::new(value.span(), format!("`{key}` takes a whole number, 0 or more")))
+}
+
 /// A version.
 pub(super) fn number(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<(u32, proc_macro2::Span)> {
     let value = self::value(key, value)?;

@@ -22,7 +22,8 @@ pub(crate) struct TransitionDecl {
     pub(crate) when: Option<Ident>,
     pub(crate) for_each: Option<Ident>,
     pub(crate) keep: Option<Ident>,
-    pub(crate) order: Option<Ident>,
+    pub(crate) on: Option<Ident>,
+    pub(crate) surge: Option<(u32, Span)>,
     pub(crate) predecessor: Option<Ident>,
     pub(crate) transport: Option<Ident>,
     pub(crate) timeout: Option<Duration>,
@@ -49,7 +50,7 @@ pub(crate) struct TransitionDecl {
     pub(crate) keys: Vec<Ident>,
 }
 
-const KEYS: [&str; 28] = [
+const KEYS: [&str; 29] = [
     "in_doubt",
     "undo",
     "retain_when",
@@ -57,7 +58,8 @@ const KEYS: [&str; 28] = [
     "when",
     "for_each",
     "keep",
-    "order",
+    "on",
+    "surge",
     "predecessor",
     "transport",
     "timeout",
@@ -151,7 +153,8 @@ impl TransitionDecl {
             when: None,
             for_each: None,
             keep: None,
-            order: None,
+            on: None,
+            surge: None,
             predecessor: None,
             transport: None,
             timeout: None,
@@ -220,7 +223,8 @@ impl TransitionDecl {
             "when" => once(key, &mut self.when, word(key, value)?),
             "for_each" => once(key, &mut self.for_each, word(key, value)?),
             "keep" => once(key, &mut self.keep, word(key, value)?),
-            "order" => once(key, &mut self.order, word(key, value)?),
+            "on" => once(key, &mut self.on, word(key, value)?),
+            "surge" => once(key, &mut self.surge, keys::surplus(key, value)?),
             "predecessor" => once(key, &mut self.predecessor, word(key, value)?),
             "transport" => once(key, &mut self.transport, keys::transport(word(key, value)?)?),
             "timeout" => once(key, &mut self.timeout, span::duration(&text(key, value, "30s")?)?),

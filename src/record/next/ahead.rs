@@ -239,6 +239,22 @@ impl Change<'_, '_> {
         };
         self.enter(target.name, "an upgrade", at);
         self.record.retry = None;
+        self.record.blocked = None;
+        Ok(())
+    }
+
+    pub(super) fn join(&mut self, transition: &str, subject: &str, value: Value, at: Stamp) -> Result<(), Illegal> {
+        if self.record.intent.is_some() || !self.record.direction.is_forward() || self.record.held.is_some() {
+            return self.illegal("an effect is under way, or the machine does not go forward");
+        }
+        let (Kind::Waits { for_each: Some(set), .. }, true) =
+            (self.transition(transition)?.kind, self.stands_here(transition))
+        else {
+            return self.illegal(format!("`{transition}` does not wait for members in {}", self.record.state));
+        };
+        self.record.facts.set_member(set.fact, subject, value);
+        self.note(at, &format!("{transition} for {subject}"));
+        self.record.blocked = None;
         Ok(())
     }
 

@@ -57,11 +57,11 @@ impl Change<'_, '_> {
     }
 
     pub(super) fn drop_member(&mut self, transition: &str, subject: &str) -> Result<(), Illegal> {
-        let contract = self.contract(transition)?;
-        let Some(for_each) = &contract.for_each else {
+        let step = self.transition(transition)?;
+        let Some(for_each) = step.for_each() else {
             return self.illegal(format!("`{transition}` does not make members"));
         };
-        if matches!(contract.undo, Undo::Method(_)) {
+        if step.contract().is_some_and(|contract| matches!(contract.undo, Undo::Method(_))) {
             return self.illegal(format!("`{transition}` has an undo"));
         }
         self.record.facts.remove_member(for_each.fact, subject);

@@ -34,7 +34,8 @@ impl Core {
             self.violate(Violation::new(Oracle::IntentFirst, message));
         }
         if let Some(due) = self.books.due.get(&(ask.transition, ask.subject.clone())).copied()
-            && self.now < due
+            // Times are recorded in whole milliseconds.
+            && self.now + Duration::from_millis(1) < due
             && self.skew == 0
         {
             let message = format!("{site_name} of `{name}` comes {:?} before its time", due - self.now);

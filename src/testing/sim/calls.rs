@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Order, Transport};
+use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Transport};
 
 use super::{Decoded, Point, Sim, SimClock, Stop, Unacceptable};
 use crate::machine::{Boxed, Failure, Reply};
-use crate::record::{Direction, HeldReason, Record, Spec, Unreadable};
+use crate::record::{HeldReason, Record, Spec, Unreadable};
 use crate::steps::{Ask, Steps};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Place};
@@ -208,44 +208,6 @@ impl SimSteps {
             }
             answer
         })
-    }
-
-    /// Why this is not yet to be called: a set that is wanted otherwise comes first, and of a set what is declared to come first.
-    fn out_of_turn(&self, site: Site, ask: &Ask, contract: &Contract<'_>) -> Option<String> {
-        let decoded = self.sim.core().stored.decoded.clone()?;
-        let record = &*decoded.record;
-        // What was begun is finished, whatever is wanted by now.
-        let begun = ask.details.number > 1 || record.unconfirmed.iter().any(|it| it.in_doubt);
-        if begun || record.direction != Direction::Forward || !matches!(site, Site::Effect | Site::Undo) {
-            return None;
-        }
-        let graph = self.inner.graph();
-        let differs = |index: usize, fact: &str| {
-            let wanted = self.inner.wanted(index, &record.facts).ok()?;
-            let have: BTreeSet<String> = record.facts.subjects(fact).into_iter().collect();
-            let (missing, surplus) = (wanted.difference(&have).next(), have.difference(&wanted).next());
-            Some((missing.cloned(), surplus.cloned()))
-        };
-        let name = graph.transitions[ask.transition].name;
-        if let Some(for_each) = &contract.for_each {
-            return match (differs(ask.transition, for_each.fact)?, for_each.order, site) {
-                ((_, Some(surplus)), Order::UndoFirst, Site::Effect) => {
-                    Some(format!("`{name}` makes a member before {surplus} is undone"))
-                }
-                ((Some(missing), _), Order::MakeFirst, Site::Undo) => {
-                    Some(format!("a member of `{name}` is undone before {missing} is made"))
-                }
-                _ => None,
-            };
-        }
-        let (_, state) = graph.state(&record.state)?;
-        let sets = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
-        // An incomplete set stops what stands below it.
-        let above = sets.take_while(|(index, _)| *index != ask.transition);
-        above
-            .filter_map(|(index, step)| Some((step.name, differs(index, step.for_each()?.fact)?)))
-            .find(|(_, (missing, surplus))| missing.is_some() || surplus.is_some())
-            .map(|(set, _)| format!("`{name}` is called before the set of `{set}` is complete"))
     }
 
     /// Puts a request under way that lands just before everybody may take it for lost.

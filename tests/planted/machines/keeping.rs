@@ -15,7 +15,7 @@ pub(crate) enum KeepingFlow {
     #[transition(begin -> Open, no_effect)]
     Requested,
     /// Authors and image are there.
-    #[transition(add_image, for_each = images, in_doubt = repeat, undo = remove_image, order = undo_first, settle = "5s")]
+    #[transition(add_image, for_each = images, in_doubt = repeat, undo = remove_image, surge = 0, transport = once, settle = "5s")]
     #[transition(add_author, for_each = authors, in_doubt = repeat, undo = remove_author, settle = "5s")]
     #[transition(publish -> Published, in_doubt = repeat, undo = unpublish, settle = "5s")]
     Open { images: Each<String, String>, authors: Each<String, String> },

@@ -10,8 +10,9 @@ enum Flow {
     #[transition(make -> Made, in_doubt = repeat, undo = none)]
     Start,
     #[fsm(resting)]
-    #[transition(add, for_each = members, in_doubt = repeat, undo = drop_one, order = newest_first)]
-    Made { members: Each<String, u32> },
+    #[transition(add, for_each = members, in_doubt = repeat, undo = remove)]
+    #[transition(grant, for_each = grants, on = grants, transport = once, in_doubt = repeat, undo = revoke)]
+    Made { members: Each<String, String>, grants: Each<String, String> },
 }
 
 fn main() {}

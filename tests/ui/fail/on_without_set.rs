@@ -1,0 +1,17 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::{Each, Fsm};
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none, on = members)]
+    Start,
+    #[fsm(resting)]
+    #[transition(add, for_each = members, in_doubt = repeat, undo = remove)]
+    Made { members: Each<String, String> },
+}
+
+fn main() {}

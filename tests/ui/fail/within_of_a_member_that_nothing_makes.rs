@@ -1,0 +1,18 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::{Each, Fsm};
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Made, in_doubt = repeat, undo = none)]
+    Start,
+    #[fsm(resting)]
+    #[transition(add, for_each = members, in_doubt = repeat, undo = remove)]
+    #[transition(look, for_each = grants, waits, within = "5m")]
+    Made { members: Each<String, String>, grants: Each<String, String> },
+}
+
+fn main() {}

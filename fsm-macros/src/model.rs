@@ -79,7 +79,7 @@ impl Transition {
 
     pub(crate) fn for_each(&self) -> Option<&ForEach> {
         match &self.kind {
-            Kind::Waits { for_each, .. } => for_each.as_ref(),
+            Kind::Waits { for_each, .. } => for_each.as_deref(),
             _ => self.contract().and_then(|contract| contract.for_each.as_ref()),
         }
     }
@@ -170,7 +170,7 @@ impl Model {
         for transition in &mut self.transitions {
             let set = match &mut transition.kind {
                 Kind::Effect(contract) => contract.for_each.as_mut(),
-                Kind::Waits { for_each, .. } => for_each.as_mut(),
+                Kind::Waits { for_each, .. } => for_each.as_deref_mut(),
                 _ => None,
             };
             if let Some(set) = set.filter(|set| set.broken) {

@@ -168,7 +168,7 @@ fn standing_on(graph: &'static Graph<'static>, fact: &str) -> impl Iterator<Item
 fn bottom(graph: &'static Graph<'static>, transition: usize, set: &ForEach<'static>) -> (ForEach<'static>, usize) {
     let (mut at, mut of) = (*set, transition);
     // No longer than there are sets, whatever was written by hand.
-    for _ in &graph.transitions[..] {
+    for _ in graph.transitions {
         match at.on.and_then(|on| graph.keeper(on)) {
             Some((index, step)) => {
                 (at, of) = (step.for_each().copied().unwrap_or(at), index);

@@ -105,7 +105,7 @@ impl Expansion<'_> {
                         GraphKind::End(End { of: *of, cause: *cause, back: !it.back.is_empty() })
                     }
                     Kind::Waits { within, every, for_each } => {
-                        let for_each = for_each.as_ref().and_then(|set| drawn_set(set, text));
+                        let for_each = for_each.as_deref().and_then(|set| drawn_set(set, text));
                         GraphKind::Waits { every: *every, within: *within, for_each }
                     }
                 },

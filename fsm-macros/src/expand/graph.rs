@@ -112,7 +112,7 @@ impl Expansion<'_> {
         let on_delete = transition.on_delete.then(|| quote!(.on_delete()));
         let preempts = transition.preempts.then(|| quote!(.preempts()));
         let each = match &transition.kind {
-            Kind::Waits { for_each, .. } => for_each.as_ref().map(graph_set),
+            Kind::Waits { for_each, .. } => for_each.as_deref().map(graph_set),
             _ => None,
         };
         let (retired, was) = (transition.retired.map(|_| quote!(.retired())), was(&transition.was));

@@ -20,7 +20,7 @@ pub(crate) enum Kind {
         within: Option<Duration>,
         every: Option<Duration>,
         /// It waits for each member of a set by itself.
-        for_each: Option<ForEach>,
+        for_each: Option<Box<ForEach>>,
     },
     /// Back to the mark of a state, without a method.
     Rewind,
@@ -153,7 +153,7 @@ pub(super) fn kind(
             let [within, every] = [typed.within, typed.every].map(|time| time.map(|(time, _)| time));
             let fact = typed.for_each.as_ref();
             let for_each = fact.and_then(|fact| for_each(&declaration.states[from], fact, typed, errors));
-            return (Kind::Waits { within, every, for_each }, loose);
+            return (Kind::Waits { within, every, for_each: for_each.map(Box::new) }, loose);
         }
     } else {
         if let Some((_, within)) = typed.within {

@@ -52,9 +52,7 @@ fn stands(model: &Model, index: usize, set: &ForEach, errors: &mut Errors) {
         if let (Kind::Waits { within: Some(_), .. }, Some((_, within))) =
             (&transition.kind, typed.and_then(|it| it.within))
         {
-            let text = format!(
-                "`within` counts from when the thing was made that a member waits for: name its set (`on = fact`), or remove this"
-            );
+            let text = "`within` counts from when the thing was made that a member waits for: name its set (`on = fact`), or remove this";
             errors.at(within, text);
         }
         if let (Kind::Waits { .. }, Some(surge)) = (&transition.kind, surge) {

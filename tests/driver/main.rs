@@ -22,6 +22,7 @@ mod operators;
 mod order;
 mod panics;
 mod pictures;
+mod quiet;
 mod records;
 mod rejected;
 mod removed;

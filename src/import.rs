@@ -1,4 +1,4 @@
-//! What a resource has from before there was a record. Invariant: an import says only what is recorded; nothing is sent for it.
+//! Takes over a resource that somebody else has provisioned. Invariant: an import only writes the record; nothing is sent.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::machine::method::Method;
 use crate::machine::{Boxed, Failure, classified};
 use crate::{Classify, FactError, Facts, Machine};
 
-/// The answer of `import`: what there is of a resource that has no record.
+/// The answer of `import`: what exists of a resource that has no record.
 #[derive(Debug)]
 pub enum Import<M: Machine> {
-    /// Nothing. The machine begins at the initial state.
+    /// Nothing exists. The machine begins at the initial state.
     Fresh,
-    /// It was brought to a state by somebody else: the record begins there.
+    /// Somebody else has brought the resource to this state. The record begins there.
     At(Imported<M>),
-    /// It must not be taken over, for this reason. The resource is held, and asked about again at the next pass.
+    /// The resource must not be taken over, for this reason. It is held, and the next pass calls `import` again.
     Refuse(String),
 }
 
-/// A state that somebody else has brought a resource to, and what of it the machine owns from here on.
+/// The state to which somebody else has brought a resource, and the effects that the machine owns from now on.
 #[derive(Debug)]
 pub struct Imported<M: Machine> {
     found: Result<Found, FactError>,
@@ -52,8 +52,8 @@ impl<M: Machine> Imported<M> {
         Self { found, machine: std::marker::PhantomData }
     }
 
-    /// The machine owns what this transition would have made: a deletion undoes it. List what was made first, first. What is not listed stays on
-    /// deletion.
+    /// The machine owns the effect of this transition: a deletion undoes it. List the effects in the order in which they were made. Effects that are not
+    /// listed stay on deletion.
     #[must_use]
     pub fn owns(self, transition: &str) -> Self {
         self.owned(transition, None, None)
@@ -65,7 +65,7 @@ impl<M: Machine> Imported<M> {
         self.owned(transition, None, Some(state.to_owned()))
     }
 
-    /// A member of a set is there, and the machine owns it. `fact` is the set's fact, and `made` what is recorded for the subject.
+    /// The machine owns this member of a set. `fact` is the set's fact, and `made` is what is recorded for the subject.
     #[must_use]
     pub fn owns_member<S: Serialize, T: Serialize + DeserializeOwned>(
         mut self,

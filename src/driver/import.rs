@@ -1,5 +1,5 @@
-//! A resource that has no record, and may have been provisioned before there was one. Invariant: the import is durable before anything else is done
-//! for it.
+//! Imports a resource that has no record and may have been provisioned by somebody else. Invariant: the import is durable before anything else is
+//! done for the resource.
 
 use super::pass::{Halt, Pass, WAIT_TIMEOUT};
 use crate::Class;
@@ -26,7 +26,7 @@ impl<P: Probe> Pass<'_, P> {
                 let why = redacted(&why);
                 Err(self.unwritten(
                     HeldReason::NotOurs,
-                    format!("it is not imported: {why}; it is asked again at the next pass"),
+                    format!("the import is refused: {why}; the next pass asks again"),
                 ))
             }
             Err(Failure::Fact(error) | Failure::Unrecorded(error)) => {
@@ -34,11 +34,11 @@ impl<P: Probe> Pass<'_, P> {
             }
             Err(Failure::Provider { class: Class::Rejected | Class::NotOurs, message }) => Err(self.unwritten(
                 HeldReason::NotOurs,
-                format!("it is not imported: {message}; it is asked again at the next pass"),
+                format!("the import is refused: {message}; the next pass asks again"),
             )),
             Err(Failure::Provider { class, message }) => {
                 let after = self.backoff(class, &super::pass::DEFAULT_BACKOFF);
-                self.wait(after, format!("what there is cannot be found out: {message}")).await
+                self.wait(after, format!("the import failed: {message}")).await
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Records that an older version of the machine has left. Invariant: a record never goes on, nor rests, behind an effect that it never took.
+//! Records of older versions of the machine. Invariant: a resource never goes on from, nor rests in, a state whose effects were not made.
 
 use std::collections::BTreeSet;
 

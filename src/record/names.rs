@@ -1,4 +1,4 @@
-//! Names of before. Invariant: a life keeps its key, whatever its transition is called now.
+//! Old names. Invariant: a life keeps its key when its transition is renamed.
 
 use serde::{Deserialize, Serialize};
 

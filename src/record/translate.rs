@@ -1,5 +1,5 @@
-//! A record of another version, in the names that this one has. Invariant: it is pure and total, it drops nothing that the record stands for, and
-//! what it has translated once it leaves as it is.
+//! Translates a record of another version to this version's names. Invariant: the translation is pure and total, drops nothing that the record covers, and
+//! changes nothing when it is repeated.
 
 use std::collections::BTreeSet;
 

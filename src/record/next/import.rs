@@ -1,4 +1,4 @@
-//! A record of what was there before. Invariant: it begins at a state from which nothing is sent under `hold` before it rests.
+//! The record of an imported resource. Invariant: between the imported state and the next resting state, no effect under `hold` is sent.
 
 use durable_fsm_graph::{Graph, InDoubt, Kind, Rest, Undo};
 

@@ -24,18 +24,14 @@ impl<P: Probe> Pass<'_, P> {
             }
             Ok(Importing::Refuse(why)) => {
                 let why = redacted(&why);
-                Err(self.unwritten(
-                    HeldReason::NotOurs,
-                    format!("the import is refused: {why}; the next pass asks again"),
-                ))
+                Err(self
+                    .unwritten(HeldReason::NotOurs, format!("the import is refused: {why}; the next pass asks again")))
             }
             Err(Failure::Fact(error) | Failure::Unrecorded(error)) => {
                 Err(self.unwritten(HeldReason::Unreadable, error.to_string()))
             }
-            Err(Failure::Provider { class: Class::Rejected | Class::NotOurs, message }) => Err(self.unwritten(
-                HeldReason::NotOurs,
-                format!("the import is refused: {message}; the next pass asks again"),
-            )),
+            Err(Failure::Provider { class: Class::Rejected | Class::NotOurs, message }) => Err(self
+                .unwritten(HeldReason::NotOurs, format!("the import is refused: {message}; the next pass asks again"))),
             Err(Failure::Provider { class, message }) => {
                 let after = self.backoff(class, &super::pass::DEFAULT_BACKOFF);
                 self.wait(after, format!("the import failed: {message}")).await

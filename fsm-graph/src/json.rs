@@ -258,7 +258,7 @@ mod tests {
             unknown("transition", "fly", "state `Refused`")
         );
         assert_eq!(
-            refused(|it| it["transitions"][3]["kind"]["effect"]["for-each"] = "names".into()),
+            refused(|it| it["transitions"][3]["kind"]["effect"]["for-each"]["fact"] = "names".into()),
             unknown("fact", "names", "transition `upload`")
         );
         assert_eq!(

@@ -46,5 +46,5 @@ fn begins_again_with_what_was_refused() {
         }
     }
     let failure = forgetful::<Keeping>(unblock);
-    assert_found(&failure, Oracle::Edge, "add_image(image-1)/effect#1=rejected");
+    assert_found(&failure, Oracle::Edge, "add_author(author-1)/effect#1=rejected");
 }

@@ -38,6 +38,7 @@ mod resource;
 mod runner;
 mod steps;
 pub mod store;
+mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;
@@ -56,8 +57,9 @@ pub use outcome::{Outcome, Plan};
 pub use probe::{Crossing, Probe, Side, Silent, Site};
 pub use record::Failure;
 pub use resource::{Resource, ResourceId};
-pub use runner::{Runner, RunnerBuilder};
+pub use runner::{Runner, RunnerBuilder, SweepError};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
+pub use sweep::{Missing, Sweep, Swept, Tagged};
 
 /// What generated code names. Nothing here is covered by semantic versioning.
 #[doc(hidden)]

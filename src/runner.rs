@@ -4,6 +4,7 @@
 mod build;
 mod graph;
 mod operate;
+mod sweep;
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use build::RunnerBuilder;
+pub use sweep::SweepError;
 use tokio::task::JoinSet;
 
 use crate::driver::{Decision, Driver, Ending, Report};

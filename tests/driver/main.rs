@@ -32,6 +32,7 @@ mod seen;
 mod sets;
 mod site;
 mod standing;
+mod sweeps;
 mod texts;
 mod undo_of_hold;
 mod unmaking;

@@ -40,7 +40,7 @@ pub enum Reason {
     Incomplete,
     /// Held: a step was refused under several specs, and each of them may still be carried out late.
     Unsettled,
-    /// Held: an older version of the machine has left it, and this one does not say how it goes on.
+    /// Held: an older version of the machine wrote the record, and the current version declares no upgrade for it.
     Upgrade,
     /// Held: a rewind goes back to a state of which the record has no mark.
     NoMark,

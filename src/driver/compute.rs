@@ -1,5 +1,5 @@
-//! Steps that change nothing outside the record: what has no effect, and what waits. Invariant: a look writes nothing unless something has come, or takes too
-//! long.
+//! Runs transitions that change nothing outside the record: those without effect, and those that wait. Invariant: a look that answers "not yet" writes nothing,
+//! unless it makes the wait overdue.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ impl<P: Probe> Pass<'_, P> {
         reply
     }
 
-    /// Looks whether a member is there. Nothing is written where it is not: the others go on.
+    /// Looks whether a member is there. If it is not, nothing is written, and the other members go on.
     pub(super) async fn look_at(&mut self, transition: usize, subject: String) -> Result<(), Halt> {
         if !self.learnt.is_empty() {
             return self.write(Site::Commit).await.map(drop);
@@ -199,9 +199,9 @@ impl<P: Probe> Pass<'_, P> {
         after.or_else(next).unwrap_or(DEFAULT_BACKOFF.base * 5).min(LONGEST_WAIT)
     }
 
-    /// Nothing else is left to do than what was refused, or takes too long.
+    /// Ends the pass as blocked: all that is left was refused or takes too long.
     pub(super) async fn block(&mut self, reason: BlockedReason, message: String, after: Duration) -> Result<(), Halt> {
-        // What waits is looked at again and again, and is reported once.
+        // A wait is looked at in every pass. Its block is written once.
         let is_reported = self.record.blocked.as_ref().is_some_and(|it| it.reason == reason && it.message == message);
         if !is_reported {
             let (at, generation) = (self.now(), self.generation());

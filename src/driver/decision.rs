@@ -34,7 +34,7 @@ pub(crate) enum Decision {
     SetAside,
     /// Nothing but steps that were rejected is left to do.
     Block { reason: BlockedReason, message: String, after: Duration },
-    /// The machine does not say how it goes on from what an older version has left.
+    /// An older version of the machine wrote the record, and the current version declares no upgrade for it.
     Strand { message: String },
     /// A record of an older version goes on in this state.
     Upgrade { to: usize },

@@ -1,22 +1,22 @@
-//! What the members of sets answered that wait. Invariant: a pass looks at each member once, so that it ends.
+//! What was answered when a pass looked at members of sets. Invariant: a pass looks at each missing member at most once, so it ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::record::BlockedReason;
 
-/// What was answered in this pass, by transition and subject.
+/// The answers of this pass, by transition and subject.
 #[derive(Debug, Default)]
 pub(crate) struct Looked(BTreeMap<(usize, String), Answer>);
 
-/// Why a member is not there.
+/// Why a member is not there yet.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// When it is looked at again, on the own monotonic clock.
+    /// When the member is looked at again, on the monotonic clock of this controller.
     pub(super) again: Duration,
-    /// What it waits for, or why it was refused.
+    /// The text for the outcome: what the member waits for, or why it was refused.
     pub(super) why: String,
-    /// It is reported, because it has taken too long or was refused.
+    /// Set if the resource is blocked for it: the member takes too long, or was refused.
     pub(super) blocks: Option<BlockedReason>,
 }
 
@@ -25,7 +25,7 @@ impl Looked {
         self.0.insert((transition, subject), answer);
     }
 
-    /// What this member has answered, if it was asked.
+    /// The answer for this member, if the pass has looked at it.
     pub(super) fn answer(&self, transition: usize, subject: &str) -> Option<&Answer> {
         self.0.get(&(transition, subject.to_owned()))
     }

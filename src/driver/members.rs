@@ -1,5 +1,5 @@
-//! What a set needs next. Invariant: a member that has to wait lets the others go on, a set is complete only when nothing of it is left in doubt, and no member
-//! goes while one of another set stands on it.
+//! What a set needs next. Invariants: a member that has to wait does not stop the others. A set is complete only when none of its members is in doubt. A member is
+//! undone only when no other set that depends on this one has a member with its subject.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,7 +23,7 @@ struct Set<'a, 'g> {
     replacing: Replacing,
 }
 
-/// The next thing to do so that the recorded set becomes the wanted one; none if nothing of it is left to do here.
+/// The next step towards the wanted set. None if this set has nothing to do: it is complete, or its members wait for a set that depends on it.
 pub(super) fn next(
     record: &Record,
     around: &Surroundings<'_>,
@@ -38,7 +38,7 @@ pub(super) fn next(
     let added = set.added(missing)?;
     match added {
         Some(decision) if is_act(&decision) => return Ok(Some(decision)),
-        // What is there is taken away only when all that is to take its place has come.
+        // Without `surge`, nothing is removed before all wanted members are made.
         Some(decision) if set.replacing.is_unbounded() => return Ok(Some(decision)),
         _ if for_each.kept => return Ok(added),
         _ => {}
@@ -54,7 +54,7 @@ impl Set<'_, '_> {
         let mut found = None;
         for subject in missing {
             let is_free = !waits.contains(subject.as_str());
-            // What was sent and may be there is counted already.
+            // A member that was sent already counts, so it needs no room.
             let is_sent = |it: &Unconfirmed| it.transition == step.name && it.subject.as_ref() == Some(subject);
             if !self.replacing.has_room() && !record.unconfirmed.iter().any(is_sent) {
                 continue;
@@ -71,7 +71,7 @@ impl Set<'_, '_> {
         Ok(found)
     }
 
-    /// Looks at a member that waits, or waits as it has answered in this pass.
+    /// Looks at a member, or waits if this pass has looked at it already.
     fn look(&self, subject: &str) -> Decision {
         let Self { around, transition, .. } = *self;
         let Some(answer) = around.looked.answer(transition, subject) else {
@@ -105,7 +105,7 @@ impl Set<'_, '_> {
 
     /// What is done next about members that are not wanted.
     fn removed(&self, surplus: &BTreeSet<String>) -> Result<Option<Decision>, FactError> {
-        // One whose undo has begun goes, whatever is wanted by now.
+        // A member whose undo has begun is removed even if it is wanted again.
         let is_unmade = |it: &&Effect| it.unmaking && it.transition == self.step.name;
         let unmade = self.record.undo.has_unmaking().then(|| self.record.undo.iter().filter(is_unmade));
         let unmade = unmade.into_iter().flatten().filter_map(|it| it.subject.as_deref());

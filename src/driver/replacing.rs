@@ -1,9 +1,9 @@
-//! How many members of a set may come and go at once. Invariant: with `surge = n` there are never more than n members above the wanted number, those under way
-//! included, and a complete member goes only while as many complete ones as are wanted stay, or with `surge = 0` one less.
+//! How many members of a set may be made and undone at once. Invariants: with `surge = n`, a set has at most n members more than are wanted, and members that may
+//! still come count. A complete member is undone only while at least as many complete members remain as are wanted, or one less with `surge = 0`.
 //!
-//! A member is complete when every set that stands on its own has it too: a machine that has joined, not one that was only made. The numbers are those of
-//! the set at the bottom, for all sets that stand on it. The rule is that of a rolling update in Kubernetes (`maxSurge`, and `maxUnavailable = 1` where
-//! nothing may surge).
+//! A member is complete if every set that depends on its set has it too: a machine that has joined is complete, and one that was only made is not. In a chain of
+//! sets, all numbers are those of the first set, which depends on no other. The rule is that of a rolling update in Kubernetes: `maxSurge`, and
+//! `maxUnavailable = 1` with `surge = 0`.
 
 use std::collections::BTreeSet;
 
@@ -16,19 +16,19 @@ use crate::record::{Effect, Record, Unconfirmed, is_certainly_absent};
 
 /// What may be replaced in one set now.
 pub(super) struct Replacing {
-    /// The sets that stand on this one, directly: by transition and fact.
+    /// The sets that depend on this one directly, by transition and fact.
     above: Vec<(&'static str, &'static str)>,
     bound: Bound,
     tower: Tower,
 }
 
-/// What bounds it.
+/// The bound on a set.
 enum Bound {
-    /// Nothing stands on it, it stands on nothing, and it says nothing: as much as is wanted is made first.
+    /// A set without `surge` and without dependencies: all wanted members are made before one is undone.
     Free,
-    /// All that is wanted has to be complete before anything goes.
+    /// A chain of sets without `surge`: all wanted members have to be complete before one is undone.
     MakeFirst { is_complete: bool },
-    /// There is room for another, and so many complete ones may go.
+    /// Whether another member may be made, and whether a complete one may be undone.
     Surge { has_room: bool, spare: bool },
 }
 
@@ -59,7 +59,7 @@ impl Replacing {
             }
             Some(surge) => {
                 let least = wanted.saturating_sub(usize::from(surge == 0));
-                // What stands on another set follows it, and adds nothing to its number.
+                // Only the first set of a chain is counted. The others follow it.
                 let has_room = of != transition || there.len() + under_way(graph, record, of) < wanted + surge as usize;
                 Bound::Surge { has_room, spare: complete > least }
             }
@@ -67,7 +67,7 @@ impl Replacing {
         Ok(Self { above, bound, tower })
     }
 
-    /// What a member that waits stands on: the effect that has made it, if there is one.
+    /// The live effect that made the member that this one waits for.
     pub(super) fn made<'r>(
         graph: &'static Graph<'static>,
         record: &'r Record,
@@ -84,7 +84,7 @@ impl Replacing {
         None
     }
 
-    /// Whether members go only when all that is wanted has come.
+    /// Whether members are undone only when all wanted ones are made.
     pub(super) fn is_unbounded(&self) -> bool {
         !matches!(self.bound, Bound::Surge { .. })
     }
@@ -94,12 +94,13 @@ impl Replacing {
         !matches!(self.bound, Bound::Surge { has_room: false, .. })
     }
 
-    /// Whether what was refused and may be carried out late is settled like what is in doubt: it would be one too many, or stand on what is gone.
+    /// Whether a refused request that may still be carried out is settled like one in doubt. Otherwise its member could come late: one too many, or without the
+    /// member that it depends on.
     pub(super) fn settles_refused(set: &ForEach<'_>) -> bool {
         set.on.is_some() || set.surge.is_some()
     }
 
-    /// Whether a member that is not wanted may go.
+    /// Whether a member that is not wanted may be undone.
     pub(super) fn may_go(&self, graph: &Graph<'_>, record: &Record, subject: &str) -> bool {
         let stands = |(step, fact): &(&str, &str)| {
             let is_sent = |it: &Unconfirmed| {
@@ -115,20 +116,20 @@ impl Replacing {
         match self.bound {
             Bound::Free => true,
             Bound::MakeFirst { is_complete } => is_complete,
-            // What is not complete serves nobody, so nothing is lost with it.
+            // A member that is not complete is not counted among those that remain.
             Bound::Surge { spare, .. } => spare || !self.tower.is_complete(record, subject),
         }
     }
 }
 
-/// A set that stands on no other, and all that stand on it at any height: by transition and fact.
+/// The first set of a chain, and all sets that depend on it, directly or not, by transition and fact.
 struct Tower(Vec<(&'static str, &'static str)>);
 
 impl Tower {
     fn of(graph: &'static Graph<'static>, transition: usize, fact: &'static str) -> Self {
         let mut found = vec![(graph.transitions[transition].name, fact)];
         let mut next = 0;
-        // No more than there are, whatever was written by hand.
+        // Bounded, because a graph that was written by hand may have a cycle.
         while next < found.len() && found.len() <= graph.transitions.len() {
             let above: Vec<_> = standing_on(graph, found[next].1).collect();
             found.extend(above);
@@ -137,7 +138,7 @@ impl Tower {
         Self(found)
     }
 
-    /// Whether every set has this member. One whose undo has begun may be gone by now.
+    /// Whether every set has this member. A member whose undo has begun does not count, because it may be gone already.
     fn is_complete(&self, record: &Record, subject: &str) -> bool {
         self.0.iter().all(|(step, fact)| {
             let goes = || {
@@ -149,7 +150,7 @@ impl Tower {
     }
 }
 
-/// How many members were sent, are not there, and may come.
+/// How many members are not made, and may still come from a request that was sent.
 fn under_way(graph: &Graph<'_>, record: &Record, of: usize) -> usize {
     let name = graph.transitions[of].name;
     let sent = record.unconfirmed.iter().filter(|sent| sent.transition == name);
@@ -158,16 +159,16 @@ fn under_way(graph: &Graph<'_>, record: &Record, of: usize) -> usize {
     may_come.map(|sent| &sent.subject).collect::<BTreeSet<_>>().len()
 }
 
-/// The sets that stand on this one directly, each with its transition.
+/// The sets that depend on this one directly, each with its transition.
 fn standing_on(graph: &'static Graph<'static>, fact: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let sets = graph.transitions.iter().filter_map(|step| Some((step.name, step.for_each()?)));
     sets.filter(move |(_, set)| set.on == Some(fact)).map(|(name, set)| (name, set.fact))
 }
 
-/// The set on which this one stands in the end; itself, if it stands on none.
+/// The first set of the chain to which this set belongs.
 fn bottom(graph: &'static Graph<'static>, transition: usize, set: &ForEach<'static>) -> (ForEach<'static>, usize) {
     let (mut at, mut of) = (*set, transition);
-    // No longer than there are sets, whatever was written by hand.
+    // Bounded, because a graph that was written by hand may have a cycle.
     for _ in graph.transitions {
         match at.on.and_then(|on| graph.keeper(on)) {
             Some((index, step)) => {

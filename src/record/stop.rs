@@ -31,7 +31,8 @@ pub enum HeldReason {
     Unreadable,
     /// The record does not fit into the store.
     TooLarge,
-    /// An older version of the machine has left it, and this one does not say how it goes on. It is not recorded: a version that says so goes on by itself.
+    /// An older version of the machine wrote the record, and the current version declares no upgrade for it. The reason is not recorded: a version that
+    /// declares one continues without a resolution.
     Upgrade,
     /// A rewind would go back to a state of which the record has no mark.
     NoMark,

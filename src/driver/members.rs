@@ -55,7 +55,10 @@ impl Set<'_, '_> {
         for subject in missing {
             let is_free = !waits.contains(subject.as_str());
             // A member that was sent already counts, so it needs no room.
-            let is_sent = |it: &Unconfirmed| it.transition == step.name && it.subject.as_ref() == Some(subject);
+            let is_sent = |it: &Unconfirmed| {
+                let is_it = it.transition == step.name && it.subject.as_ref() == Some(subject);
+                is_it && !is_certainly_absent(around.steps.graph(), it)
+            };
             if !self.replacing.has_room() && !record.unconfirmed.iter().any(is_sent) {
                 continue;
             }

@@ -104,9 +104,7 @@ impl Replacing {
     pub(super) fn may_go(&self, graph: &Graph<'_>, record: &Record, subject: &str) -> bool {
         let stands = |(step, fact): &(&str, &str)| {
             let is_sent = |it: &Unconfirmed| {
-                it.transition == *step
-                    && it.subject.as_deref() == Some(subject)
-                    && (it.in_doubt || !is_certainly_absent(graph, it))
+                it.transition == *step && it.subject.as_deref() == Some(subject) && !is_certainly_absent(graph, it)
             };
             record.facts.member(fact, subject).is_some() || record.unconfirmed.iter().any(is_sent)
         };
@@ -155,7 +153,7 @@ fn under_way(graph: &Graph<'_>, record: &Record, of: usize) -> usize {
     let name = graph.transitions[of].name;
     let sent = record.unconfirmed.iter().filter(|sent| sent.transition == name);
     let sent = sent.filter(|sent| record.effect(name, sent.subject.as_deref()).is_none());
-    let may_come = sent.filter(|sent| sent.in_doubt || !is_certainly_absent(graph, sent));
+    let may_come = sent.filter(|sent| !is_certainly_absent(graph, sent));
     may_come.map(|sent| &sent.subject).collect::<BTreeSet<_>>().len()
 }
 

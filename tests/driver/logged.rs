@@ -1,15 +1,30 @@
 //! What is logged, line by line: the level, the fields, and the message.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::LazyLock;
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    /// What this thread has logged since [`logged`] began, if it runs.
+    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// The one subscriber of this process. With a subscriber for each thread, `tracing` asks the thread that first reaches a line whether
+/// anybody wants it, and remembers a "no" for the threads that do.
+static SUBSCRIBER: LazyLock<()> = LazyLock::new(|| {
+    tracing::subscriber::set_global_default(Registry::default().with(OfThisThread)).expect("it is set here alone");
+});
+
+fn push(line: String) {
+    LINES.with_borrow_mut(|lines| lines.iter_mut().for_each(|lines| lines.push(line.clone())));
+}
+
+struct OfThisThread;
 
 struct Line(String);
 
@@ -22,25 +37,24 @@ impl Visit for Line {
     }
 }
 
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for OfThisThread {
     fn on_new_span(&self, attributes: &tracing::span::Attributes<'_>, id: &tracing::Id, context: Context<'_, S>) {
         let span = context.span(id).unwrap();
         let mut line = Line(format!("SPAN {}", span.name()));
         attributes.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        push(line.0);
     }
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        push(line.0);
     }
 }
 
 /// What this logs. It runs on this thread alone.
 pub async fn logged(run: impl Future<Output = ()>) -> Vec<String> {
-    let lines = Lines::default();
-    let guard = tracing::subscriber::set_default(Registry::default().with(lines.clone()));
+    LazyLock::force(&SUBSCRIBER);
+    LINES.set(Some(Vec::new()));
     run.await;
-    drop(guard);
-    std::mem::take(&mut *lines.0.lock().unwrap())
+    LINES.take().expect("it is taken here alone")
 }

@@ -1,12 +1,10 @@
 //! Texts of providers: no secret, and at most 2 KiB, is recorded, published or logged.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
 
 use durable_fsm::{Outcome, text};
-use tracing::field::{Field, Visit};
-use tracing::span;
 
+use crate::logged::logged;
 use crate::machine::Thing;
 use crate::world::{Bench, Fault, Refusal};
 
@@ -27,32 +25,6 @@ fn told() -> String {
     text
 }
 
-/// Keeps every field of every event, as a log would.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl Visit for Log {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        writeln!(self.0.lock().unwrap(), "{field}={value:?}").unwrap();
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut self.clone());
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[track_caller]
 fn is_safe(whole: &str, what: &str) {
     for secret in SECRETS {
@@ -67,11 +39,14 @@ fn message_of<S>(outcome: &Outcome<S>) -> &str {
     }
 }
 
-/// Every call that can fail, in every way.
 #[tokio::test]
 async fn no_text_of_a_provider_is_kept_with_its_secrets_or_as_a_whole_page() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let log = logged(every_call_fails_in_every_way()).await.join("\n");
+    assert!(log.contains("message=attempt failed") && log.contains("s3.test/bucket/key"), "{log}");
+    is_safe(&log, "the log");
+}
+
+async fn every_call_fails_in_every_way() {
     let calls = ["make_account", "lookup_make_room", "make_room", "add_member", "remove_member", "close_room"];
     for call in calls {
         for refusal in [Refusal::Unknown, Refusal::NotApplied, Refusal::Rejected, Refusal::NotOurs] {
@@ -97,7 +72,4 @@ async fn no_text_of_a_provider_is_kept_with_its_secrets_or_as_a_whole_page() {
             assert!(bench.provider.all_faults_fired(), "{call}");
         }
     }
-    let log = log.0.lock().unwrap();
-    assert!(log.contains("message=attempt failed") && log.contains("s3.test/bucket/key"), "{log}");
-    is_safe(&log, "the log");
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use decision::{Decision, Ending};
-use incarnation::Incarnation;
+pub(crate) use incarnation::Incarnation;
 pub(crate) use pass::{Planned, Report};
 use sightings::OpenEnd;
 use tracing::Instrument as _;
@@ -60,6 +60,27 @@ impl<P: Probe> Driver<P> {
     pub(crate) fn on_store(&self, store: Arc<dyn Store>) -> Driver<Silent> {
         let (clock, incarnation) = (Arc::clone(&self.clock), Arc::clone(&self.incarnation));
         Driver { store, clock, probe: Silent, blocked_for: self.blocked_for, incarnation }
+    }
+
+    /// This incarnation as it is between two passes.
+    #[cfg(feature = "testing")]
+    pub(crate) fn copied_incarnation(&self) -> Incarnation {
+        self.incarnation.copied()
+    }
+
+    /// Goes on as this incarnation, which somebody else may go on as too: they know nothing of each other.
+    #[cfg(feature = "testing")]
+    pub(crate) fn going_on_as(&self, incarnation: &Incarnation) -> Self
+    where
+        P: Clone,
+    {
+        Self {
+            store: Arc::clone(&self.store),
+            clock: Arc::clone(&self.clock),
+            probe: self.probe.clone(),
+            blocked_for: self.blocked_for,
+            incarnation: Arc::new(incarnation.copied()),
+        }
     }
 
     /// What tells this incarnation from every other.

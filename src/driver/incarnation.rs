@@ -35,6 +35,20 @@ impl Incarnation {
         }
     }
 
+    /// This incarnation as it is now, with no call under way.
+    #[cfg(feature = "testing")]
+    pub(super) fn copied(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            calls: AtomicU64::new(self.calls.load(Ordering::SeqCst)),
+            under_way: Mutex::default(),
+            idle: Notify::new(),
+            draining: AtomicBool::new(self.is_draining()),
+            sightings: self.sightings.copied(),
+            told: self.told.copied(),
+        }
+    }
+
     /// What tells it from every other.
     pub(super) fn name(&self) -> &str {
         &self.name

@@ -170,6 +170,11 @@ impl Told {
         }
     }
 
+    #[cfg(feature = "testing")]
+    pub(super) fn copied(&self) -> Self {
+        Self(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+    }
+
     /// There is nothing to look at any more.
     pub(super) fn forget(&self, id: &RecordId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);

@@ -27,7 +27,7 @@ pub(crate) struct Sightings {
     table: Mutex<Table>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Table {
     /// By a hash of the record's id, of twice 64 bits.
     records: HashMap<[u64; 2], Seen>,
@@ -47,7 +47,7 @@ pub(crate) struct Whose {
 }
 
 /// What was seen of a record while it is followed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Followed {
     follower: u64,
     /// By its mark, when an open end was first seen, and its place among them.
@@ -69,7 +69,7 @@ pub(crate) struct Follower<'s> {
 const MANY: usize = 32;
 
 /// What was seen of one record.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Seen {
     /// When it was last looked at, in seconds.
     looked: u32,
@@ -99,6 +99,11 @@ pub(crate) enum OpenEnd<'r> {
 }
 
 impl Sightings {
+    #[cfg(feature = "testing")]
+    pub(super) fn copied(&self) -> Self {
+        Self { hasher: self.hasher.clone(), table: Mutex::new(self.table().clone()) }
+    }
+
     /// Takes note of a record as it is now; what is no longer in it is forgotten.
     pub(crate) fn observe(&self, whose: Whose, graph: &Graph<'_>, record: &Record, now: Duration) {
         let Whose { key, origin } = whose;

@@ -301,7 +301,7 @@ impl<W: World> Explorer<W> {
         let (faults, joined) = (environment.faults.unwrap_or(self.faults), self.joined && !environment.unabridged);
         let begun = Instant::now();
         let schedules = AtomicU64::new(0);
-        let first = run(&self.rig, &[], &Manner::default());
+        let first = run(&self.rig, &[], &Manner { records: true, ..Manner::default() });
         let mut covered = Covered::default();
         covered.add(&first, &[]);
         schedules.fetch_add(1, Ordering::Relaxed);
@@ -319,7 +319,7 @@ impl<W: World> Explorer<W> {
         {
             return Err(self.failure(Plan::default(), violation, Vec::new(), 1));
         }
-        let clean = self.clean(first.rests)?;
+        let clean = self.clean(first.rests.clone())?;
         let mut explored = Explored {
             covered,
             complete: 0,
@@ -332,8 +332,8 @@ impl<W: World> Explorer<W> {
         for depth in 1..=faults {
             let before = schedules.load(Ordering::Relaxed);
             let last = depth == faults;
-            let ended = Search::new(self, &clean, Ways { known: &known, joined, last }, &schedules, begun, depth)
-                .run(&first.seen);
+            let ended =
+                Search::new(self, &clean, Ways { known: &known, joined, last }, &schedules, begun, depth).run(&first);
             let (more, been) = match ended {
                 Ended::Found { nth, plan, violation } => {
                     let manner = Manner { clean: Some(&clean), verbose: true, ..Manner::default() };

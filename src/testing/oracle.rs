@@ -90,6 +90,7 @@ struct Failed {
 }
 
 /// What the oracles remember of a run.
+#[derive(Clone)]
 pub(crate) struct Books {
     graph: &'static Graph<'static>,
     pub(crate) writes: u64,

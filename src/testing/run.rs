@@ -2,6 +2,7 @@
 //! and only the plan decides which and for how long.
 
 mod between;
+mod checkpoint;
 mod clean;
 mod rests;
 mod script;
@@ -15,12 +16,13 @@ use std::time::Duration;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::Fault;
-use super::sim::{Joins, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
+use super::sim::{Joins, Journal, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{At, World};
 use crate::driver::{Driver, Report};
 use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
+pub(crate) use checkpoint::Checkpoint;
 pub(crate) use clean::{Clean, Rested, edits, idle_edits};
 
 /// What stands between the driver and the simulation.
@@ -30,9 +32,9 @@ pub(crate) type Seam<A, B> = Box<dyn Fn(A) -> Arc<B> + Send + Sync>;
 pub(crate) struct Rig<W: World> {
     /// The resource with each of its specs, one after the other.
     pub(crate) resources: Arc<Vec<<W::Machine as Machine>::Resource>>,
-    pub(crate) store: Seam<SimStore, dyn Store>,
-    pub(crate) steps: Seam<Arc<dyn Steps>, dyn Steps>,
-    pub(crate) clock: Seam<SimClock, dyn Clock>,
+    pub(crate) store: Option<Seam<SimStore, dyn Store>>,
+    pub(crate) steps: Option<Seam<Arc<dyn Steps>, dyn Steps>>,
+    pub(crate) clock: Option<Seam<SimClock, dyn Clock>>,
     /// Whether the store says that no other process can write to it.
     pub(crate) exclusive: bool,
     /// Whether somebody else has the names, before the first pass.
@@ -45,9 +47,9 @@ impl<W: World> Rig<W> {
         resources.extend(W::edits());
         Self {
             resources: Arc::new(resources),
-            store: Box::new(|store| Arc::new(store)),
-            steps: Box::new(|steps| steps),
-            clock: Box::new(|clock| Arc::new(clock)),
+            store: None,
+            steps: None,
+            clock: None,
             exclusive: false,
             strangers: false,
         }
@@ -72,6 +74,8 @@ pub(crate) struct Run {
     pub(crate) strangers: usize,
     /// How many places had been passed when the last fault struck.
     pub(crate) fired_at: usize,
+    /// Where others may go on from, after all faults of the plan.
+    pub(crate) checkpoints: Vec<Arc<Checkpoint>>,
 }
 
 /// How many passes a machine gets to come to rest, and how much time.
@@ -94,7 +98,7 @@ enum End {
 }
 
 /// Where a phase of the run ended.
-#[derive(PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Rest {
     Resting,
     /// Held for a person who cannot end it: in doubt, or because somebody else has the name.
@@ -121,6 +125,9 @@ struct Runner<'r, W: World> {
     outdated: bool,
     /// The next pass is given the resource as it was before the last edit.
     behind: bool,
+    /// Whether others may go on from where it was.
+    records: bool,
+    checkpoints: Vec<Arc<Checkpoint>>,
 }
 
 /// How a plan is run.
@@ -136,6 +143,10 @@ pub(crate) struct Manner<'m> {
     pub(crate) verbose: bool,
     /// Keeps a digest of all that happens.
     pub(crate) traced: bool,
+    /// Others go on from where it was.
+    pub(crate) records: bool,
+    /// Where it goes on from: a run that was the same up to there.
+    pub(crate) from: Option<&'m Checkpoint>,
 }
 
 /// What a release has left that was stopped.
@@ -173,7 +184,8 @@ fn set_up<'r, W: World>(rig: &'r Rig<W>, plan: &[(Point, Fault)], manner: &Manne
         if let Some(spec) = manner.alone {
             (core.edit, core.edits) = (spec, spec);
         }
-        core.digest = manner.traced.then_some(0);
+        // Whoever goes on from it may keep a digest too.
+        core.digest = (manner.traced || manner.records).then_some(0);
         core.known = manner.known.to_vec();
     }
     let world = W::new(&sim);
@@ -207,6 +219,8 @@ fn set_up<'r, W: World>(rig: &'r Rig<W>, plan: &[(Point, Fault)], manner: &Manne
         rests: Vec::new(),
         outdated: false,
         behind: false,
+        records: false,
+        checkpoints: Vec::new(),
     }
 }
 
@@ -215,9 +229,19 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
     let graph = <W::Machine as Machine>::GRAPH;
     let mut runner = set_up(rig, plan, manner);
     let sim = runner.sim.clone();
-    let ended_held = runner.script(manner.clean);
+    // What somebody else has put in between is not copied.
+    let is_plain = rig.store.is_none() && rig.steps.is_none() && rig.clock.is_none() && sim.backend().is_none();
+    runner.records = manner.records && is_plain;
+    let course = match manner.from {
+        Some(checkpoint) => Some(runner.go_on_from(checkpoint)),
+        None => {
+            sim.core().journal = runner.records.then(Journal::default);
+            None
+        }
+    };
+    let ended_held = runner.script(manner.clean, course);
     runner.actors.iter_mut().for_each(|actor| actor.pass = None);
-    let rests = std::mem::take(&mut runner.rests);
+    let (rests, checkpoints) = (std::mem::take(&mut runner.rests), std::mem::take(&mut runner.checkpoints));
     drop(runner);
     sim.unwatch();
     let mut core = sim.core();
@@ -243,14 +267,22 @@ pub(crate) fn run<W: World>(rig: &Rig<W>, plan: &[(Point, Fault)], manner: &Mann
         joins: std::mem::take(&mut core.joins),
         strangers: core.by_itself.strangers.len(),
         fired_at: core.fired_at,
+        checkpoints,
     }
 }
 
 fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
-    let clock = (rig.clock)(SimClock(sim.clone()));
+    let clock = SimClock(sim.clone());
+    let clock = match &rig.clock {
+        Some(seam) => seam(clock),
+        None => Arc::new(clock),
+    };
     let store = match sim.backend() {
         Some(backend) => Arc::new(Observed { store: backend.open(index), sim: sim.clone() }),
-        None => (rig.store)(SimStore(sim.clone())),
+        None => match &rig.store {
+            Some(seam) => seam(SimStore(sim.clone())),
+            None => Arc::new(SimStore(sim.clone())),
+        },
     };
     let driver = Driver::new(store, clock, SimProbe(sim.clone()), Duration::from_secs(600));
     sim.core().incarnations[index] = driver.incarnation().to_owned();

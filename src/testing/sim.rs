@@ -7,7 +7,9 @@ mod clock;
 mod crossings;
 mod decoded;
 mod events;
+mod fork;
 mod joins;
+mod journal;
 mod menus;
 mod observed;
 mod places;
@@ -30,6 +32,7 @@ pub(crate) use decoded::Decoded;
 use durable_fsm_graph::Graph;
 pub(crate) use events::ByItself;
 pub(crate) use joins::Joins;
+pub(crate) use journal::{Asked, Journal};
 pub(crate) use menus::Menus;
 pub(crate) use observed::Observed;
 pub(crate) use places::{Planned, Point, Seen};
@@ -173,6 +176,8 @@ pub(crate) struct Core {
     pub(crate) by_itself: ByItself,
     /// Somebody else changes the resource before each write of the record; whether that was so before the last one.
     pub(crate) touched: Option<bool>,
+    /// What the world was asked, where another run may begin from here.
+    pub(crate) journal: Option<Journal>,
 }
 
 impl Sim {
@@ -225,6 +230,7 @@ impl Sim {
                 events: 0,
                 by_itself: ByItself::default(),
                 touched: None,
+                journal: None,
             }),
             inventory: Mutex::new(None),
             check: Mutex::new(None),
@@ -279,7 +285,9 @@ impl Sim {
         *self.0.check.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.0.happen.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.is_on(None);
-        self.core().flights.clear();
+        // A call that is dropped may take note of that.
+        let flights = std::mem::take(&mut self.core().flights);
+        drop(flights);
     }
 
     /// What exists in the world now.

@@ -18,6 +18,10 @@ use crate::record::Record;
 use crate::{Lookup, Machine};
 
 /// A provider in memory, with the machine that provisions in it.
+///
+/// Its state may depend on its [events](Self::events), on the transitions' effects, undos, aborts, look-ups and waits, and on nothing else: a guard, a wanted
+/// set, [`inventory`](Self::inventory) and [`check`](Self::check) only look. A schedule does not begin at its beginning but where an earlier one has been, in a new world
+/// of which the same was asked up to there.
 pub trait World: Clone + Send + Sync + 'static {
     /// The machine.
     type Machine: Dispatch<Self::Transitions>;

@@ -1,6 +1,6 @@
 //! Bugs of the author: of methods, guards and wanted sets.
 
-use super::machines::{Adopting, Keeping, Keyed, Opaque, Queueing, Timed, Trusting};
+use super::machines::{Adopting, Keeping, Keyed, Looked, Opaque, Queueing, Timed, Trusting};
 use super::seams::Bug;
 use super::{assert_found, steps};
 use crate::testing::{Oracle, explore};
@@ -96,6 +96,13 @@ fn delays_of_no_origin() {
 fn texts_of_no_origin() {
     let failure = steps::<Keyed>(Bug::AnyText);
     assert_found(&failure, Oracle::Nondeterministic, "pass#1=edit; make_b/effect#1=rejected");
+}
+
+/// A run may begin where another one has been, in a new world at which nobody has looked.
+#[test]
+fn world_that_is_changed_by_a_look() {
+    let failure = *explore::<Looked>().faults(2).threads(1).run().expect_err("not found");
+    assert_eq!(failure.violation.oracle, Oracle::Nondeterministic, "{failure}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn assert_found(failure: &Failure, oracle: Oracle, plan: &str) {
 }
 
 fn store<W: World>(bug: StoreBug) -> Failure {
-    found::<W>(|rig| rig.store = Box::new(move |store| Arc::new(BadStore(store, bug))))
+    found::<W>(|rig| rig.store = Some(Box::new(move |store| Arc::new(BadStore(store, bug)))))
 }
 
 fn forgetful<W: World>(forget: fn(&mut Record, Option<&Record>)) -> Failure {
@@ -45,7 +45,7 @@ fn forgetful<W: World>(forget: fn(&mut Record, Option<&Record>)) -> Failure {
 }
 
 fn steps<W: World>(bug: Bug) -> Failure {
-    found::<W>(|rig| rig.steps = Box::new(move |steps| bad_steps(steps, bug)))
+    found::<W>(|rig| rig.steps = Some(Box::new(move |steps| bad_steps(steps, bug))))
 }
 
 #[test]

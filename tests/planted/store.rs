@@ -83,8 +83,9 @@ fn outcome_not_durable_before_a_look() {
 fn blocked_for_a_spec_that_is_no_longer_wanted() {
     let plan = "make_a/effect#1=rejected; pass#2=edit".parse().unwrap();
     let explorer = explore::<Keyed>().rig(|rig| {
-        rig.store = Box::new(|store| Arc::new(BadStore(store, StoreBug::Deaf(|signals| signals.generation = None))));
-        rig.steps = Box::new(|steps| bad_steps(steps, Bug::FirstGeneration));
+        rig.store =
+            Some(Box::new(|store| Arc::new(BadStore(store, StoreBug::Deaf(|signals| signals.generation = None)))));
+        rig.steps = Some(Box::new(|steps| bad_steps(steps, Bug::FirstGeneration)));
     });
     let failure = explorer.replay(&plan).unwrap_err();
     assert_eq!(failure.violation.oracle, Oracle::Quiescent, "{failure}");

@@ -9,7 +9,7 @@ use super::{Explorer, faults_of};
 use crate::Site;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Label, Place};
-use crate::testing::run::{Clean, Manner, Run, run};
+use crate::testing::run::{Checkpoint, Clean, Manner, Run, run};
 use crate::testing::sim::{Joins, Point, Seen};
 use crate::testing::world::World;
 
@@ -54,6 +54,17 @@ struct Branch {
 
 type Faults = Vec<(Point, Fault)>;
 
+/// A plan with one more fault than one that was run.
+#[derive(Clone)]
+struct Child {
+    plan: Faults,
+    /// How many places come before the one where the last fault strikes.
+    after: usize,
+}
+
+/// Where runs that begin alike may go on from, in the order in which they passed.
+type Checkpoints = [Arc<Checkpoint>];
+
 /// A counterexample: its branch, and which of the branch's plans it was.
 struct Found {
     branch: usize,
@@ -97,9 +108,9 @@ impl<'s, W: World> Search<'s, W> {
         }
     }
 
-    /// Runs them. `seen` are the places that a run without faults passes.
-    pub(super) fn run(self, seen: &[Seen]) -> Ended {
-        let (branches, part) = self.branches(seen);
+    /// Runs them. `clean` is a run without faults.
+    pub(super) fn run(self, clean: &Run) -> Ended {
+        let (branches, part) = self.branches(clean);
         if let Some(Found { branch, nth, plan, violation }) =
             self.found.into_inner().unwrap_or_else(PoisonError::into_inner)
         {
@@ -115,8 +126,8 @@ impl<'s, W: World> Search<'s, W> {
     }
 
     /// All runs, by their first fault; and how much of them was done.
-    fn branches(&self, seen: &[Seen]) -> (Vec<Branch>, f64) {
-        let first = self.children(&[], seen);
+    fn branches(&self, clean: &Run) -> (Vec<Branch>, f64) {
+        let first = self.children(&[], &clean.seen, 0);
         let next = AtomicUsize::new(0);
         let workers = self.explorer.threads.min(first.len().max(1));
         let branches = std::thread::scope(|scope| {
@@ -124,10 +135,10 @@ impl<'s, W: World> Search<'s, W> {
                 let mut done = Vec::new();
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(plan) = first.get(index) else { break };
+                    let Some(child) = first.get(index) else { break };
                     let mut branch = Branch { index, runs: 0, covered: Covered::default() };
                     if !self.is_over(&branch) {
-                        self.below(plan.clone(), &mut branch);
+                        self.below(child.clone(), &clean.checkpoints, &mut branch);
                         done.push(branch);
                     }
                 }
@@ -154,7 +165,7 @@ impl<'s, W: World> Search<'s, W> {
     }
 
     /// This plan, and, if it has too few faults yet, all that begin with it.
-    fn below(&self, plan: Faults, branch: &mut Branch) {
+    fn below(&self, Child { plan, after }: Child, checkpoints: &Checkpoints, branch: &mut Branch) {
         if self.is_over(branch) {
             return;
         }
@@ -170,7 +181,10 @@ impl<'s, W: World> Search<'s, W> {
         }
         branch.runs += 1;
         let twice = plan.len() == self.depth && (branch.index as u64 + branch.runs).is_multiple_of(TWICE);
-        let run = run(&self.explorer.rig, &plan, &Manner { traced: twice, ..self.manner(&plan) });
+        let from = checkpoints[..checkpoints.partition_point(|it| it.passed <= after)].last();
+        let records = plan.len() < self.depth;
+        let manner = Manner { traced: twice, records, from: from.map(|it| &**it), ..self.manner(&plan) };
+        let run = run(&self.explorer.rig, &plan, &manner);
         if plan.len() == self.depth {
             branch.covered.add(&run, &plan);
             if twice {
@@ -179,12 +193,15 @@ impl<'s, W: World> Search<'s, W> {
             }
         }
         if let Some(violation) = run.violation {
+            let violation = if from.is_some() { self.confirmed(&plan, violation) } else { violation };
             self.report(branch, plan, violation);
             return;
         }
         if plan.len() < self.depth {
-            for child in self.children(&plan, run.seen.get(run.fired_at..).unwrap_or_default()) {
-                self.below(child, branch);
+            // What strikes in the same pass as the fault before goes on from where that one did.
+            let checkpoints: Vec<_> = from.into_iter().chain(&run.checkpoints).cloned().collect();
+            for child in self.children(&plan, &run.seen, run.fired_at) {
+                self.below(child, &checkpoints, branch);
             }
         } else if self.ways.joined && !self.ways.last {
             let mut been = self.been.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,6 +222,16 @@ impl<'s, W: World> Search<'s, W> {
     fn manner(&self, plan: &Faults) -> Manner<'_> {
         let fewer = if self.ways.joined { &self.ways.known[..plan.len().min(self.ways.known.len())] } else { &[] };
         Manner { clean: Some(self.clean), known: fewer, ..Manner::default() }
+    }
+
+    /// What a run found that went on from where another one was, if one from the beginning finds it too.
+    fn confirmed(&self, plan: &Faults, found: Violation) -> Violation {
+        run(&self.explorer.rig, plan, &self.manner(plan)).violation.unwrap_or_else(|| {
+            let message = format!(
+                "a run that went on from where another one was found \"{found}\", and one from the beginning does not; the world remembers what it was asked by `inventory` or `check`, or by what a guard or a wanted set called"
+            );
+            Violation::new(Oracle::Nondeterministic, message)
+        })
     }
 
     fn again(&self, plan: &Faults, before: &Run, branch: &Branch) {
@@ -234,10 +261,10 @@ impl<'s, W: World> Search<'s, W> {
         }
     }
 
-    /// The plan, with one more fault at one of these places.
-    fn children(&self, plan: &[(Point, Fault)], seen: &[Seen]) -> Vec<Faults> {
+    /// The plan, with one more fault at one of these places, of which so many come before all of its own have struck.
+    fn children(&self, plan: &[(Point, Fault)], seen: &[Seen], fired_at: usize) -> Vec<Child> {
         let mut children = Vec::new();
-        for seen in seen {
+        for (after, seen) in seen.iter().enumerate().skip(fired_at) {
             for fault in faults_of::<W>(seen.menu) {
                 // After the last await of a method nothing is left to do: the method's own faults say the same.
                 let twice = seen.last_await
@@ -248,9 +275,9 @@ impl<'s, W: World> Search<'s, W> {
                 if twice || alone || !self.explorer.admits(&seen.point, fault) {
                     continue;
                 }
-                let mut child = plan.to_vec();
-                child.push((seen.point.clone(), fault));
-                children.push(child);
+                let mut plan = plan.to_vec();
+                plan.push((seen.point.clone(), fault));
+                children.push(Child { plan, after });
             }
         }
         children

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checkpoint::{Course, Settling};
 use super::{Clean, End, PASSES, Rest, Runner, TIME};
 use crate::driver::Ending;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
@@ -10,17 +11,21 @@ use crate::testing::world::{Change, World};
 
 impl<W: World> Runner<'_, W> {
     /// The whole life of a resource, and where the plan wants it that of a second one of the same name. True if one ended held, as some
-    /// contracts may.
-    pub(super) fn script(&mut self, clean: Option<&Clean>) -> bool {
-        let held = self.live(clean);
+    /// contracts may. It begins where another run has been, if that is given.
+    pub(super) fn script(&mut self, clean: Option<&Clean>, from: Option<Course>) -> bool {
+        if let Some(course) = from
+            && let Some(held) = course.again
+        {
+            return self.live(clean, Some(held), Some(course)) || held;
+        }
+        let held = self.live(clean, None, from);
         if !self.sim.core().stored.gone || self.sim.core().is_over() || !self.is_made_again() {
             return held;
         }
         self.sim.core().make_again();
         self.sim.change(Change::MadeAgain);
         self.act_for_the_old_one();
-        let held_again = self.live(clean);
-        held || held_again
+        self.live(clean, Some(held), None) || held
     }
 
     /// Passes until the faults of the plan have struck and the pass is over; without any, until it rests.
@@ -46,44 +51,49 @@ impl<W: World> Runner<'_, W> {
         }
     }
 
-    fn live(&mut self, clean: Option<&Clean>) -> bool {
+    fn live(&mut self, clean: Option<&Clean>, again: Option<bool>, mut from: Option<Course>) -> bool {
         let mut ended_held = false;
         loop {
-            let stage = self.sim.core().edit;
-            match self.settle(Rest::Resting) {
-                Rest::Over => return ended_held,
-                Rest::Gone => break,
-                Rest::Held => {
-                    ended_held = true;
-                    if self.is_recorded(|record| record.held.is_some()) {
-                        self.stays("held", |ending| *ending == Ending::Held, true);
+            let course = from.take().unwrap_or_else(|| self.course(Rest::Resting, again, ended_held));
+            ended_held = course.ended_held;
+            if course.settling.until == Rest::Resting {
+                match self.settle(course) {
+                    Rest::Over => return ended_held,
+                    Rest::Gone => break,
+                    Rest::Held => {
+                        ended_held = true;
+                        if self.is_recorded(|record| record.held.is_some()) {
+                            self.stays("held", |ending| *ending == Ending::Held, true);
+                        }
+                    }
+                    Rest::Resting => {
+                        if !self.at_rest(clean) {
+                            return ended_held;
+                        }
                     }
                 }
-                Rest::Resting => {
-                    if !self.at_rest(clean) {
-                        return ended_held;
+                let (edit, edits) = {
+                    let core = self.sim.core();
+                    (core.edit, core.edits)
+                };
+                if edit < edits && !ended_held {
+                    if edit == course.stage {
+                        self.sim.edit();
                     }
+                    continue;
                 }
-            }
-            let (edit, edits) = {
-                let core = self.sim.core();
-                (core.edit, core.edits)
-            };
-            if edit < edits && !ended_held {
-                if edit == stage {
-                    self.sim.edit();
-                }
-            } else {
                 self.sim.core().note(|| "the resource is to be deleted".to_owned());
                 self.sim.delete();
-                match self.settle(Rest::Gone) {
-                    Rest::Gone => break,
-                    Rest::Over => return ended_held,
-                    _ => {
-                        let message = "it rests, and is to be deleted".to_owned();
-                        self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
-                        return ended_held;
-                    }
+                from = Some(self.course(Rest::Gone, again, ended_held));
+                continue;
+            }
+            match self.settle(course) {
+                Rest::Gone => break,
+                Rest::Over => return ended_held,
+                _ => {
+                    let message = "it rests, and is to be deleted".to_owned();
+                    self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
+                    return ended_held;
                 }
             }
         }
@@ -91,13 +101,19 @@ impl<W: World> Runner<'_, W> {
         ended_held
     }
 
+    /// It begins to settle.
+    fn course(&self, until: Rest, again: Option<bool>, ended_held: bool) -> Course {
+        let core = self.sim.core();
+        let settling = Settling { until, begun: core.now, due: core.now, has_retried: false, left: PASSES };
+        Course { again, ended_held, stage: core.edit, settling }
+    }
+
     /// Passes until it rests, is gone, or is held for a person.
-    fn settle(&mut self, until: Rest) -> Rest {
-        let begun = self.sim.time();
-        // When the next pass begins, if nothing wakes the controller up before.
-        let mut due = begun;
-        let mut has_retried = false;
-        for _ in 0..PASSES {
+    fn settle(&mut self, course: Course) -> Rest {
+        let Settling { until, begun, mut due, mut has_retried, left } = course.settling;
+        for left in (0..left).rev() {
+            let settling = Settling { until, begun, due, has_retried, left: left + 1 };
+            self.check_point(Course { settling, ..course });
             if self.sim.core().deleting && until == Rest::Resting && self.sim.core().stored.gone {
                 return Rest::Gone;
             }

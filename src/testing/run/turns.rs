@@ -36,7 +36,11 @@ impl<W: World> Runner<'_, W> {
         let resource = Arc::new(self.rig.resources[edit].clone());
         let typed: Arc<dyn Steps> =
             Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
-        let steps = (self.rig.steps)(Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid, generation }));
+        let steps: Arc<dyn Steps> = Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid, generation });
+        let steps = match &self.rig.steps {
+            Some(seam) => seam(steps),
+            None => steps,
+        };
         let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
         self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Transport};
 
+use super::journal::{Method, Noted};
 use super::{Decoded, Point, Sim, SimClock, Stop, Unacceptable};
 use crate::machine::{Boxed, Failure, Reply};
 use crate::record::{HeldReason, Record, Spec, Unreadable};
@@ -35,6 +36,22 @@ type Request<A> = Boxed<Result<A, Failure>>;
 impl SimSteps {
     fn contract(&self, ask: &Ask) -> Option<&'static Contract<'static>> {
         self.inner.graph().transitions.get(ask.transition).and_then(|step| step.contract())
+    }
+
+    /// A call of the author's own method.
+    fn call<A: Send + 'static>(
+        &self,
+        method: Method,
+        ask: Ask,
+        call: impl FnOnce(&dyn Steps, Ask) -> Request<A>,
+    ) -> Request<A> {
+        let edit = usize::try_from(self.generation.saturating_sub(1)).unwrap_or(usize::MAX);
+        let number = self.sim.core().journal.as_mut().map(|journal| journal.called(method, edit, &ask));
+        let call = call(&*self.inner, ask);
+        match number {
+            Some(number) => Box::pin(Noted { sim: self.sim.clone(), number, call: Some(call) }),
+            None => call,
+        }
     }
 
     /// A request that may change the world.
@@ -197,10 +214,10 @@ impl SimSteps {
     /// The author's method of an effect. Of what only a person can vouch for it keeps what came of it, for the person to find.
     fn carry_out(&self, ask: Ask) -> Request<Reply> {
         if self.contract(&ask).is_none_or(|contract| contract.in_doubt != InDoubt::Hold) {
-            return self.inner.run(ask);
+            return self.call(Method::Run, ask, |inner, ask| inner.run(ask));
         }
         let (sim, key) = (self.sim.clone(), ask.details.key.clone());
-        let call = self.inner.run(ask);
+        let call = self.call(Method::Run, ask, |inner, ask| inner.run(ask));
         Box::pin(async move {
             let answer = call.await;
             if let Ok(reply) = &answer {
@@ -325,7 +342,7 @@ impl Steps for SimSteps {
                 sim.core().books.replied(ask, reply);
             }),
             kind => {
-                let call = self.inner.run(ask.clone());
+                let call = self.call(Method::Run, ask.clone(), |inner, ask| inner.run(ask));
                 let sim = self.sim.clone();
                 let asked = ask.clone();
                 let waits = matches!(kind, Some(Kind::Waits { .. }));
@@ -344,7 +361,7 @@ impl Steps for SimSteps {
     }
 
     fn lookup(&self, ask: Ask) -> Request<Lookup<Reply>> {
-        let call = self.inner.lookup(ask.clone());
+        let call = self.call(Method::Lookup, ask.clone(), |inner, ask| inner.lookup(ask));
         let (sim, asked) = (self.sim.clone(), ask.clone());
         let has_abort = self.contract(&ask).is_some_and(|contract| contract.abort.is_some());
         let call: Request<Lookup<Reply>> = Box::pin(async move {
@@ -370,7 +387,7 @@ impl Steps for SimSteps {
         self.send(
             Site::Undo,
             ask,
-            |steps, ask| steps.inner.undo(ask),
+            |steps, ask| steps.call(Method::Undo, ask, |inner, ask| inner.undo(ask)),
             |sim, ask, told| {
                 if *told == Undone::Done {
                     sim.core().books.undone.insert(ask.transition);
@@ -383,7 +400,7 @@ impl Steps for SimSteps {
         self.send(
             Site::Abort,
             ask,
-            |steps, ask| steps.inner.abort(ask),
+            |steps, ask| steps.call(Method::Abort, ask, |inner, ask| inner.abort(ask)),
             |sim, ask, _| {
                 sim.core().books.aborted.insert(ask.transition);
             },
@@ -482,7 +499,10 @@ impl<A> Future for Inside<A> {
         match fault {
             Some(Fault::Crash) => core.stop = Some(Stop::Crash),
             // No answer ever comes, and nothing after this await happens.
-            Some(_) => this.call = None,
+            Some(_) => {
+                drop(core);
+                this.call = None;
+            }
             None => core.yielded = true,
         }
         Poll::Pending

@@ -26,7 +26,7 @@ pub(crate) struct Decoded {
 }
 
 /// How many records a thread keeps: some megabytes.
-const KEPT: usize = 4096;
+const KEPT: usize = 1024;
 
 /// Decoded records, by their bytes.
 type ByBytes = HashMap<Rc<[u8]>, Arc<Decoded>, BuildHasherDefault<Words>>;

@@ -28,6 +28,11 @@ impl Sim {
     pub(crate) fn let_happen(&self, event: Option<&'static str>) {
         let happen = self.0.happen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let before = self.things();
+        if let Some(event) = event {
+            let mut core = self.core();
+            let at = core.now;
+            core.journal.iter_mut().for_each(|journal| journal.happened(event, at));
+        }
         if let Some(happen) = happen {
             happen(event);
         }

@@ -14,7 +14,7 @@ use crate::testing::plan::Fault;
 use crate::{Clock, Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 
 /// What is durable.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) bytes: Option<Vec<u8>>,
     /// The bytes, decoded.
@@ -61,7 +61,7 @@ impl Default for Stored {
 }
 
 /// A write of this version under way, or with no bytes a removal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Late {
     version: Version,
     bytes: Option<Vec<u8>>,

@@ -4,7 +4,9 @@
 mod between;
 mod checkpoint;
 mod clean;
+mod course;
 mod rests;
+mod resume;
 mod script;
 mod turns;
 
@@ -95,17 +97,6 @@ enum End {
     Report(Box<Report>),
     Store,
     Crashed,
-}
-
-/// Where a phase of the run ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Rest {
-    Resting,
-    /// Held for a person who cannot end it: in doubt, or because somebody else has the name.
-    Held,
-    Gone,
-    /// Something was violated, or how it goes on is known.
-    Over,
 }
 
 struct Runner<'r, W: World> {

@@ -49,6 +49,7 @@ const LEFT: [(&str, &[&str], &str); 6] = [
             "testing/sim/clock.rs",
             "testing/sim/events.rs",
             "testing/sim/joins.rs",
+            "testing/sim/journal.rs",
             "testing/sim/menus.rs",
             "testing/sim/places.rs",
             "testing/sim/record.rs",

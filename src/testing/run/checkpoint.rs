@@ -1,110 +1,26 @@
-//! Places of a run, between two passes, from which other runs go on that are the same up to there. Invariant: a run that goes on from a checkpoint does
-//! what it would have done from its beginning; nothing is judged again that was judged on the way there.
-//!
-//! The record, the clock and the controllers are copied. A world is the author's and cannot be: a new one is asked what the old one was asked.
+//! A place of a run, between two passes, from which other runs go on that are the same up to there. Invariant: everything that decides how a run goes on is
+//! here, but for the state of its world, of which only what was asked is known.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use super::{Rest, Rested, Runner};
+use super::clean::Rested;
+use super::course::Course;
 use crate::driver::Incarnation;
-use crate::steps::{Steps, Typed};
-use crate::testing::sim::{Asked, Core, Journal};
-use crate::testing::world::World;
-
-/// How far a resource has come towards a rest.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settling {
-    pub(super) until: Rest,
-    pub(super) begun: Duration,
-    /// When the next pass begins, if nothing wakes the controller up before.
-    pub(super) due: Duration,
-    pub(super) has_retried: bool,
-    /// How many passes it has left.
-    pub(super) left: u32,
-}
-
-/// How far a run has come in its course.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Course {
-    /// Of a second resource of the same name: whether the first one ended held.
-    pub(super) again: Option<bool>,
-    /// Whether this one has been held to its end.
-    pub(super) ended_held: bool,
-    /// The spec with which it began to settle.
-    pub(super) stage: usize,
-    pub(super) settling: Settling,
-}
+use crate::testing::sim::{Asked, Core};
 
 /// A place from which other runs go on.
 pub(crate) struct Checkpoint {
     /// How many places the run had passed.
     pub(crate) passed: usize,
     /// How many faults had struck: all of its plan.
-    struck: usize,
-    core: Mutex<Core>,
-    asked: Arc<Asked>,
-    incarnations: [Incarnation; 2],
-    course: Course,
-    lead: usize,
-    passes: u32,
-    rests: Vec<Rested>,
-    outdated: bool,
-    behind: bool,
-}
-
-impl<W: World> Runner<'_, W> {
-    /// Takes note of this place, if nothing is under way.
-    pub(super) fn check_point(&mut self, course: Course) {
-        if !self.records || self.actors.iter().any(|actor| actor.pass.is_some()) {
-            return;
-        }
-        let mut core = self.sim.core();
-        if !core.may_fork() {
-            return;
-        }
-        let Some(asked) = core.journal.as_mut().and_then(Journal::asked) else { return };
-        let [one, other] = &self.actors;
-        let checkpoint = Checkpoint {
-            passed: core.seen.len(),
-            struck: core.plan.len(),
-            core: Mutex::new(core.fork()),
-            asked,
-            incarnations: [one.driver.copied_incarnation(), other.driver.copied_incarnation()],
-            course,
-            lead: self.lead,
-            passes: self.passes,
-            rests: self.rests.clone(),
-            outdated: self.outdated,
-            behind: self.behind,
-        };
-        self.checkpoints.push(Arc::new(checkpoint));
-    }
-
-    /// Goes on from there, in a world that is new.
-    pub(super) fn go_on_from(&mut self, checkpoint: &Checkpoint) -> Course {
-        let mut steps: Vec<Option<Arc<dyn Steps>>> = vec![None; self.rig.resources.len()];
-        let of = |edit: usize| {
-            let typed = || -> Arc<dyn Steps> {
-                let resource = Arc::new(self.rig.resources[edit].clone());
-                Arc::new(Typed::<W::Machine, W::Transitions>::new(Arc::clone(&self.transitions), resource))
-            };
-            Arc::clone(steps[edit].get_or_insert_with(typed))
-        };
-        checkpoint.asked.ask(&self.sim, of, |event| self.world.happen(event));
-        {
-            let fork = checkpoint.core.lock().unwrap_or_else(PoisonError::into_inner);
-            let journal = self.records.then(|| Journal::after(Some(Arc::clone(&checkpoint.asked))));
-            self.sim.core().go_on_from(&fork, checkpoint.struck, journal);
-        }
-        for (actor, incarnation) in self.actors.iter_mut().zip(&checkpoint.incarnations) {
-            actor.driver = Arc::new(actor.driver.going_on_as(incarnation));
-        }
-        self.lead = checkpoint.lead;
-        self.passes = checkpoint.passes;
-        self.rests.clone_from(&checkpoint.rests);
-        self.outdated = checkpoint.outdated;
-        self.behind = checkpoint.behind;
-        checkpoint.course
-    }
+    pub(super) struck: usize,
+    pub(super) core: Mutex<Core>,
+    pub(super) asked: Arc<Asked>,
+    pub(super) incarnations: [Incarnation; 2],
+    pub(super) course: Course,
+    pub(super) lead: usize,
+    pub(super) passes: u32,
+    pub(super) rests: Vec<Rested>,
+    pub(super) outdated: bool,
+    pub(super) behind: bool,
 }

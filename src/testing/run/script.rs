@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::checkpoint::{Course, Settling};
-use super::{Clean, End, PASSES, Rest, Runner, TIME};
+use super::course::{Course, Rest, Settling};
+use super::{Clean, End, PASSES, Runner, TIME};
 use crate::driver::Ending;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
 use crate::testing::oracle::{Oracle, Violation};

@@ -38,13 +38,13 @@ use tracing::Instrument as _;
 
 use crate::record::{Held, Record};
 use crate::steps::Steps;
-use crate::{Clock, Probe, RecordId, Silent, Store, StoreError};
+use crate::{Clock, Probe, RecordId, Store, StoreError};
 
 /// Carries records of one store.
 pub(crate) struct Driver<P> {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) probe: P,
+    pub(crate) probe: Arc<P>,
     /// After how long a blocked resource is tried again all the same.
     pub(crate) blocked_for: Duration,
     incarnation: Arc<Incarnation>,
@@ -53,13 +53,13 @@ pub(crate) struct Driver<P> {
 impl<P: Probe> Driver<P> {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, probe: P, blocked_for: Duration) -> Self {
         let incarnation = Arc::new(Incarnation::new(clock.chance()));
-        Self { store, clock, probe, blocked_for, incarnation }
+        Self { store, clock, probe: Arc::new(probe), blocked_for, incarnation }
     }
 
     /// The same incarnation, on another store of the same records.
-    pub(crate) fn on_store(&self, store: Arc<dyn Store>) -> Driver<Silent> {
+    pub(crate) fn on_store(&self, store: Arc<dyn Store>) -> Self {
         let (clock, incarnation) = (Arc::clone(&self.clock), Arc::clone(&self.incarnation));
-        Driver { store, clock, probe: Silent, blocked_for: self.blocked_for, incarnation }
+        Self { store, clock, probe: Arc::clone(&self.probe), blocked_for: self.blocked_for, incarnation }
     }
 
     /// This incarnation as it is between two passes.

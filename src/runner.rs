@@ -95,13 +95,9 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// A runner of the same transitions on another store of the same records, such as one that does more in the same write. Both are one
     /// controller: a [`drain`](Self::drain) of either ends the passes of both, and what one has seen the other has seen.
     #[must_use]
-    pub fn on_store(&self, store: impl Store) -> Runner<M, T> {
+    pub fn on_store(&self, store: impl Store) -> Self {
         let driver = self.driver.on_store(Arc::new(store));
-        Runner {
-            transitions: Arc::clone(&self.transitions),
-            driver: Arc::new(driver),
-            machine: std::marker::PhantomData,
-        }
+        Self { transitions: Arc::clone(&self.transitions), driver: Arc::new(driver), machine: std::marker::PhantomData }
     }
 
     /// What [`reconcile`](Self::reconcile) would do first. Guards and wanted sets are asked; nothing is written, and no other method

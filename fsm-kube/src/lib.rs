@@ -2,10 +2,13 @@
 
 mod classify;
 mod conditions;
+mod memory;
 mod metrics;
 mod names;
 mod object;
+mod pass_store;
 mod predicate;
+mod publication;
 mod reason;
 mod reconciler;
 mod refusal;

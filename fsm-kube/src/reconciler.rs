@@ -6,20 +6,33 @@ mod publish;
 mod requests;
 mod wait;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use durable_fsm::{Machine, OperateError, Outcome, Probe, RecordId, Resource as _, ResourceId, Runner, StoreError};
+use durable_fsm::record::Record;
+use durable_fsm::{Machine, OperateError, Outcome, Probe, RecordId, Resource as _, Runner, StoreError};
+use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
+use crate::memory::{Memory, Standing};
 use crate::metrics::Metrics;
 use crate::names::Names;
+use crate::object::{Object, never_had_a_status};
+use crate::pass_store::{PassStore, Tells};
+use crate::publication::Publication;
+use crate::status::Summary;
 use crate::store::{AnnotationStore, FIELD_MANAGER};
+
+/// After how long a pass says in the status what is under way. Then it says so again after twice this time, and so on.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// The longest time between two of these.
+const SLOWEST: Duration = Duration::from_secs(60);
 
 /// A machine that a runner can run with the transitions `T`. Implemented by the derive.
 pub trait Runs<T>: Machine + durable_fsm::__private::Dispatch<T> {}
@@ -36,18 +49,22 @@ pub struct Reconciler<K, M: Machine, T, P = Metrics> {
     /// Who publishes Events: one name for each process.
     reporter: String,
     metrics: Metrics,
-    warned: Arc<Mutex<BTreeMap<ResourceId, Warning>>>,
+    memory: Arc<Memory>,
     kind: PhantomData<fn() -> K>,
 }
 
-/// A warning that was published: the object's uid, the reason and the note.
-type Warning = (String, String, String);
+/// A pass that is about to begin.
+struct Begun<R> {
+    store: PassStore,
+    resource: R,
+    of: Reconciled,
+}
 
 /// What a pass was for.
 #[derive(Debug, Clone)]
 struct Reconciled {
     /// The object, which may be gone by now, and another have its name.
-    uid: Option<String>,
+    uid: String,
     /// The generation of the spec, which may have changed by now.
     generation: Option<i64>,
 }
@@ -60,7 +77,7 @@ impl<K, M: Machine, T, P> Clone for Reconciler<K, M, T, P> {
             names: self.names.clone(),
             reporter: self.reporter.clone(),
             metrics: self.metrics.clone(),
-            warned: Arc::clone(&self.warned),
+            memory: Arc::clone(&self.memory),
             kind: PhantomData,
         }
     }
@@ -92,7 +109,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     pub fn of(runner: Runner<M, T, P>, store: AnnotationStore, metrics: Metrics) -> Result<Self, StoreError> {
         let names = store.names(M::GRAPH.name)?;
         let reporter = format!("{FIELD_MANAGER}-{:08x}", fastrand::u32(..));
-        Ok(Self { runner, store, names, reporter, metrics, warned: Arc::default(), kind: PhantomData })
+        Ok(Self { runner, store, names, reporter, metrics, memory: Arc::default(), kind: PhantomData })
     }
 
     /// The runner.
@@ -112,19 +129,32 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         &self.metrics
     }
 
-    fn warned(&self) -> MutexGuard<'_, BTreeMap<ResourceId, Warning>> {
-        self.warned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the status says while a pass is under way.
+    fn tells(&self, of: &Reconciled) -> Tells {
+        let (names, field, of) = (self.names.clone(), self.store.status_field().to_owned(), of.clone());
+        Arc::new(move |object| {
+            let record = record_on::<M>(&names, object, &of)?;
+            record.intent.as_ref()?;
+            let summary = Summary::under_way(M::GRAPH, &record)?;
+            Publication::of(object, &field, of.generation, summary).map(|it| it.status)
+        })
+    }
+
+    fn forget(&self, id: &RecordId) {
+        self.metrics.forget(&id.machine, &id.resource);
+        self.memory.forget(&id.resource);
     }
 }
 
 impl<K, M, T, P> Reconciler<K, M, T, P>
 where
-    K: kube::Resource + Clone + DeserializeOwned + Into<M::Resource> + Send + Sync + 'static,
+    K: kube::Resource + Clone + DeserializeOwned + Serialize + Into<M::Resource> + Send + Sync + 'static,
     M: Runs<T>,
     T: Send + Sync + 'static,
     P: Probe,
 {
-    /// Reconciles one object, and returns when to come back. It reads the object again first, because the object from the watch may be stale.
+    /// Reconciles one object, and returns when to come back. The pass begins with this object, if it is one that a watch has delivered. Each write is conditional
+    /// on its version, so an object that is out of date costs a read and never an effect.
     ///
     /// | the resource | is looked at again |
     /// |---|---|
@@ -132,11 +162,19 @@ where
     /// | is held | after 5 to 6 minutes |
     /// | anything else | when the record says so |
     ///
-    /// A missed watch event therefore costs at most that time. If a resource is really gone, the controller then logs `ObjectNotFound` and drops it.
+    /// An object that was not read or written for 5 minutes is read. A missed watch event therefore costs at most these times. If a resource is really gone, the
+    /// controller then logs `ObjectNotFound` and drops it.
     ///
     /// # Errors
     /// The store's. Errors of the transitions are recorded, and show in the status.
     pub async fn reconcile(object: Arc<K>, this: Arc<Self>) -> Result<Action, StoreError> {
+        let (id, metadata) = (id_of::<K, M>(&*object), object.meta());
+        if let (Some(uid), Some(version)) = (&metadata.uid, &metadata.resource_version)
+            && this.memory.is_catching_up(&id.resource, uid, version)
+        {
+            // An echo of our own writes, of which not all have come back. What follows them is worth a pass.
+            return Ok(Action::requeue(wait::CATCHING_UP));
+        }
         this.pass(&object).await.map(|(action, _)| action)
     }
 
@@ -152,40 +190,119 @@ where
     /// # Errors
     /// The store's.
     pub async fn pass(&self, object: &K) -> Result<(Action, Outcome<M::State>), StoreError> {
-        let metadata = object.meta();
-        let id = durable_fsm::ResourceId::new(
-            metadata.namespace.clone().unwrap_or_default(),
-            metadata.name.clone().unwrap_or_default(),
-        );
-        let record = RecordId { machine: M::GRAPH.name.to_owned(), resource: id };
+        let record = id_of::<K, M>(object);
         let span = tracing::info_span!(
             "reconcile",
             machine = %record.machine,
             resource = %record.resource,
-            uid = metadata.uid.as_deref().unwrap_or_default()
+            uid = object.meta().uid.as_deref().unwrap_or_default()
         );
-        self.pass_over(&record).instrument(span).await
+        self.pass_over(&record, object).instrument(span).await
     }
 
-    async fn pass_over(&self, id: &RecordId) -> Result<(Action, Outcome<M::State>), StoreError> {
-        let Some((resource, of)) = self.look_and_operate(id).await? else {
-            self.forget(id);
-            return Ok((Self::look_again(&Outcome::Gone), Outcome::Gone));
-        };
-        debug_assert_eq!(resource.id(), id.resource, "the machine's resource is the object");
-        let outcome = match self.runner.reconcile(&resource).await {
-            Ok(outcome) => outcome,
-            Err(StoreError::Invalid(why)) => {
-                self.publish_invalid(id, &of, &why).await;
-                return Err(StoreError::Invalid(why));
+    async fn pass_over(&self, id: &RecordId, given: &K) -> Result<(Action, Outcome<M::State>), StoreError> {
+        let mut cached = self.begin_from_cache(id, given);
+        loop {
+            let begun = match cached.take() {
+                Some(begun) => begun,
+                None => match self.begin_from_server(id).await? {
+                    Some(begun) => begun,
+                    None => {
+                        self.forget(id);
+                        return Ok((Self::look_again(&Outcome::Gone), Outcome::Gone));
+                    }
+                },
+            };
+            if let Some(passed) = self.run(id, &begun).await {
+                self.remember(id, &begun).await;
+                return passed;
             }
-            Err(error) => return Err(error),
-        };
-        if matches!(outcome, Outcome::Gone) {
-            return Ok((self.after_end(id, &of).await, outcome));
         }
-        self.publish(id, &of, &outcome).await;
-        Ok((Self::look_again(&outcome), outcome))
+    }
+
+    /// A pass that begins with an object from a cache, if that can be relied on.
+    fn begin_from_cache(&self, id: &RecordId, given: &K) -> Option<Begun<M::Resource>> {
+        let object = Object::of(given)?;
+        let never_had_a_status = || never_had_a_status(given.meta());
+        let is_reliable =
+            match self.memory.standing(&id.resource, &object.metadata.uid, &object.metadata.resource_version) {
+                // The type of the object may leave out parts of the status. That a record was lost must not be overlooked for that.
+                Standing::Current => object.witness(self.store.status_field()).is_some() || never_had_a_status(),
+                Standing::Unknown => {
+                    let is_new = object.annotation(self.names.record()).is_none();
+                    is_new && !object.has_finalizer(self.names.finalizer()) && never_had_a_status()
+                }
+                Standing::Behind | Standing::Due => false,
+            };
+        is_reliable.then(|| self.begin(object, true, given.clone()))
+    }
+
+    /// A pass that begins with a read. None if the object is gone.
+    async fn begin_from_server(&self, id: &RecordId) -> Result<Option<Begun<M::Resource>>, StoreError> {
+        let read: DynamicObject = match self.store.api(&id.resource).get(&id.resource.name).await {
+            Ok(object) => object,
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
+            Err(error) => return Err(StoreError::Unavailable(error.to_string())),
+        };
+        let object = Object::of(&read).unwrap_or_default();
+        match read.try_parse::<K>() {
+            Ok(typed) => Ok(Some(self.begin(object, false, typed))),
+            Err(error) => {
+                let of = Reconciled::of(&object);
+                let store = PassStore::new(self.store.clone(), object, false, self.tells(&of));
+                let why = format!("it is no {}: {error}", std::any::type_name::<K>());
+                self.publish_invalid(id, &store, &of, &why).await;
+                Err(StoreError::Invalid(why))
+            }
+        }
+    }
+
+    fn begin(&self, object: Object, is_cached: bool, typed: K) -> Begun<M::Resource> {
+        let of = Reconciled::of(&object);
+        let store = PassStore::new(self.store.clone(), object, is_cached, self.tells(&of));
+        Begun { store, resource: typed.into(), of }
+    }
+
+    /// Carries out the requests on the object, runs a pass, and publishes how it ended. None if that was for an object that was out of date.
+    async fn run(
+        &self,
+        id: &RecordId,
+        begun: &Begun<M::Resource>,
+    ) -> Option<Result<(Action, Outcome<M::State>), StoreError>> {
+        let Begun { store, resource, of } = begun;
+        debug_assert_eq!(resource.id(), id.resource, "the machine's resource is the object");
+        let operated = loop {
+            match self.operate(id, store).await {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if store.is_outdated().await {
+            return None;
+        }
+        if let Err(error) = operated {
+            return Some(Err(error));
+        }
+        store.begin().await;
+        let runner = self.runner.on_store(store.clone());
+        let passed = narrated(id, store, runner.reconcile(resource)).await;
+        if store.is_outdated().await {
+            return None;
+        }
+        let ended = match passed {
+            Ok(Outcome::Gone) => Ok((self.after_end(id, store, of).await, Outcome::Gone)),
+            Ok(outcome) => {
+                self.publish(id, store, of, &outcome).await;
+                Ok((Self::look_again(&outcome), outcome))
+            }
+            Err(StoreError::Invalid(why)) => {
+                self.publish_invalid(id, store, of, &why).await;
+                Err(StoreError::Invalid(why))
+            }
+            Err(error) => Err(error),
+        };
+        if store.is_outdated().await { None } else { Some(ended) }
     }
 
     fn look_again(outcome: &Outcome<M::State>) -> Action {
@@ -193,56 +310,74 @@ where
     }
 
     /// What to do when nothing is left to undo. Finalizers of other programs may still be there.
-    async fn after_end(&self, id: &RecordId, of: &Reconciled) -> Action {
+    async fn after_end(&self, id: &RecordId, store: &PassStore, of: &Reconciled) -> Action {
         self.metrics.forget(&id.machine, &id.resource);
-        let Ok(Some(object)) = self.store.api(&id.resource).get_opt(&id.resource.name).await else {
-            self.forget(id);
-            return Self::look_again(&Outcome::Gone);
-        };
+        let Some((object, _)) = store.latest().await else { return Self::look_again(&Outcome::Gone) };
         if object.metadata.uid != of.uid {
             // Another object of this name exists by now.
             return Action::requeue(Duration::ZERO);
         }
-        let is_ending = object.metadata.deletion_timestamp.is_some();
-        if is_ending && object.metadata.finalizers.iter().flatten().any(|it| it == self.names.finalizer()) {
+        if object.is_deleting() && object.has_finalizer(self.names.finalizer()) {
             let note = format!(
                 "it is being deleted and has no record, so nothing is undone; the program that set the finalizer {} has to remove it",
                 self.names.finalizer()
             );
-            self.announce_once(id, &object, "NothingRecorded", &note).await;
+            self.announce_once(id, &of.uid, "NothingRecorded", &note).await;
         }
         Self::look_again(&Outcome::Gone)
     }
 
-    fn forget(&self, id: &RecordId) {
-        self.metrics.forget(&id.machine, &id.resource);
-        self.warned().remove(&id.resource);
-    }
-
-    /// Reads the object and carries out its requests, until there is none left; then returns the resource. None if it is gone.
-    async fn look_and_operate(&self, id: &RecordId) -> Result<Option<(M::Resource, Reconciled)>, StoreError> {
-        loop {
-            let api = self.store.api(&id.resource);
-            let object = match api.get(&id.resource.name).await {
-                Ok(object) => object,
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
-                Err(error) => return Err(StoreError::Unavailable(error.to_string())),
-            };
-            if self.operate(id, &object).await? {
-                continue;
+    async fn remember(&self, id: &RecordId, Begun { store, of, .. }: &Begun<M::Resource>) {
+        match store.latest().await {
+            Some((object, is_exact)) if !object.is_ending() && object.metadata.uid == of.uid => {
+                self.memory.passed(&id.resource, &of.uid, &object.metadata.resource_version, is_exact);
             }
-            let of = Reconciled { uid: object.metadata.uid.clone(), generation: object.metadata.generation };
-            let typed: Result<K, _> = object.try_parse();
-            return match typed {
-                Ok(object) => Ok(Some((object.into(), of))),
-                Err(error) => {
-                    let why = format!("it is no {}: {error}", std::any::type_name::<K>());
-                    self.publish_invalid(id, &of, &why).await;
-                    Err(StoreError::Invalid(why))
-                }
-            };
+            _ => self.memory.forget(&id.resource),
         }
     }
+}
+
+/// Runs a pass. If it takes long, the status says what is under way.
+async fn narrated<R>(id: &RecordId, store: &PassStore, pass: impl Future<Output = R>) -> R {
+    let mut pass = std::pin::pin!(pass);
+    let mut after = SLOW;
+    loop {
+        tokio::select! {
+            biased;
+            passed = &mut pass => return passed,
+            () = tokio::time::sleep(after) => {}
+        }
+        after = (after * 2).min(SLOWEST);
+        let mut tell = std::pin::pin!(store.tell(id));
+        tokio::select! {
+            passed = &mut pass => {
+                // A write that is under way is not cut off, or its version would not be known.
+                tell.await;
+                return passed;
+            }
+            () = &mut tell => {}
+        }
+    }
+}
+
+impl Reconciled {
+    fn of(object: &Object) -> Self {
+        Self { uid: object.metadata.uid.clone(), generation: object.metadata.generation }
+    }
+}
+
+fn id_of<K: kube::Resource, M: Machine>(object: &K) -> RecordId {
+    let metadata = object.meta();
+    let (namespace, name) = (metadata.namespace.clone(), metadata.name.clone());
+    let resource = durable_fsm::ResourceId::new(namespace.unwrap_or_default(), name.unwrap_or_default());
+    RecordId { machine: M::GRAPH.name.to_owned(), resource }
+}
+
+/// The record on an object. None if it is missing or unreadable; a copied record says nothing about this object.
+fn record_on<M: Machine>(names: &Names, object: &Object, of: &Reconciled) -> Option<Record> {
+    let text = object.annotation(names.record())?;
+    let record = Record::decode(M::GRAPH, text.as_bytes()).ok()?;
+    (record.owner == of.uid && record.owner == object.metadata.uid).then_some(record)
 }
 
 /// An error of an operator's request, as far as it is the store's.

@@ -5,11 +5,11 @@
 
 use durable_fsm::record::{Expected, Record, Resolution};
 use durable_fsm::{Facts, graph::Graph};
-use kube::api::DynamicObject;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::names::Names;
+use crate::object::Object;
 use crate::verb::Verb;
 
 /// The value of the annotation `…-resolve`: what became of an effect in doubt.
@@ -88,11 +88,10 @@ pub(crate) enum BadRequest {
 }
 
 /// The requests on an object, in the order in which they are carried out.
-pub(crate) fn on(names: &Names, object: &DynamicObject) -> Vec<Request> {
-    let annotations = object.metadata.annotations.as_ref();
+pub(crate) fn on(names: &Names, object: &Object) -> Vec<Request> {
     let found = Verb::ALL.into_iter().filter_map(|verb| {
         let annotation = names.verb(verb);
-        let value = annotations?.get(&annotation)?.clone();
+        let value = object.annotation(&annotation)?.clone();
         Some(Request { verb, annotation, value })
     });
     found.collect()

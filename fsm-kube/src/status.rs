@@ -89,6 +89,15 @@ impl Summary {
         Some(Self::new(reason, message, record))
     }
 
+    /// Summarises a record while a pass is under way. None if nothing is under way by what it says.
+    pub(crate) fn under_way(graph: &Graph<'_>, record: &Record) -> Option<Self> {
+        if record.paused || record.held.is_some() || record.blocked.is_some() {
+            return None;
+        }
+        let (reason, message) = going(graph, record, false);
+        Some(Self::new(reason, message, Some(record)))
+    }
+
     pub(crate) fn new(reason: Reason, message: String, record: Option<&Record>) -> Self {
         let message = match reason.runbook() {
             Some(page) => format!("{message} (see {page})"),

@@ -2,6 +2,8 @@
 //!
 //! Invariant: every write is a patch that contains only the record's annotation and the finalizer, with uid and resourceVersion of the object that was read.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use durable_fsm::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
 use kube::api::{ApiResource, DynamicObject, GetParams, ListParams, Patch, PatchParams, Request};
@@ -16,6 +18,9 @@ use crate::verb::Verb;
 
 /// The field manager of every patch.
 pub const FIELD_MANAGER: &str = "durable-fsm";
+
+/// What is wrong with a definition whose objects exist and have no `/status`.
+pub(crate) const NO_STATUS: &str = "the definition has no status subresource; add `subresources: {status: {}}` to its version, or `status = \"…\"` to `#[kube(…)]`";
 
 /// Keeps records in annotations of the resources themselves. A record therefore shares life, versions and backups with its resource. Any number of controllers may use
 /// the store at once, because each write is conditional on the object's resourceVersion.
@@ -104,8 +109,9 @@ impl AnnotationStore {
         }
     }
 
-    async fn get(&self, id: &ResourceId) -> Result<Object, kube::Error> {
-        self.ask("get", self.requests(id).get(&id.name, &GetParams::default())).await
+    pub(crate) async fn get(&self, id: &ResourceId) -> Result<Object, StoreError> {
+        let request = self.requests(id).get(&id.name, &GetParams::default());
+        self.ask("get", request).await.map_err(|error| refusal::of_read(&error))
     }
 
     /// Sends a request, under the name that `kube` gives to its span.
@@ -125,8 +131,18 @@ impl AnnotationStore {
         Request::new(DynamicObject::url_path(&self.kind, namespace))
     }
 
+    /// What an object says. A conflict if the request that is being carried out is not on it any more.
+    pub(crate) fn load_from(&self, id: &RecordId, object: &Object) -> Result<Loaded, StoreError> {
+        if let Some((annotation, value)) = &self.consumes
+            && object.annotation(annotation) != Some(value)
+        {
+            return Err(StoreError::Conflict);
+        }
+        self.read(&self.names(&id.machine)?, object)
+    }
+
     /// What an object says, for a machine with these names.
-    fn read(&self, names: &Names, object: &Object) -> Result<Loaded, StoreError> {
+    pub(crate) fn read(&self, names: &Names, object: &Object) -> Result<Loaded, StoreError> {
         let seen = self.seen(names, object);
         // A running pass obeys a request to pause as soon as it reads it.
         let is_asked = |verb: Verb| object.annotation(&names.verb(verb)).is_some();
@@ -143,7 +159,7 @@ impl AnnotationStore {
         })
     }
 
-    fn seen(&self, names: &Names, object: &Object) -> Seen {
+    pub(crate) fn seen(&self, names: &Names, object: &Object) -> Seen {
         let metadata = &object.metadata;
         let annotations = metadata.annotations.iter().flatten();
         let others = annotations.filter(|(key, _)| *key != names.record()).map(|(key, value)| key.len() + value.len());
@@ -151,7 +167,7 @@ impl AnnotationStore {
             uid: metadata.uid.clone(),
             resource_version: metadata.resource_version.clone(),
             finalizers: metadata.finalizers.clone().unwrap_or_default(),
-            deleting: metadata.deletion_timestamp.is_some(),
+            deleting: object.is_deleting(),
             recorded: object.annotation(names.record()).is_some(),
             witnessed: self.witness(object).is_some(),
             others: others.sum(),
@@ -159,7 +175,7 @@ impl AnnotationStore {
     }
 
     fn witness(&self, object: &Object) -> Option<u64> {
-        object.status.as_ref()?.get(&self.status_field)?.get("seq")?.as_u64()
+        object.witness(&self.status_field)
     }
 
     /// Patches the object, if it is still the one that was seen.
@@ -175,8 +191,7 @@ impl AnnotationStore {
             Refusal::Means(error) => Err(error),
             // Another object of that name, or one that nobody can change any more.
             Refusal::Invalid(message) => {
-                let Metadata { uid, resource_version, .. } =
-                    self.get(&id.resource).await.map_err(|error| refusal::of_read(&error))?.metadata;
+                let Metadata { uid, resource_version, .. } = self.get(&id.resource).await?.metadata;
                 let is_same = uid == seen.uid && resource_version == seen.resource_version;
                 Err(if is_same { StoreError::Invalid(message) } else { StoreError::Conflict })
             }
@@ -188,13 +203,23 @@ impl AnnotationStore {
     /// # Errors
     /// As for [`Store::remove`].
     pub async fn abandon(&self, id: &RecordId) -> Result<(), StoreError> {
-        let names = self.names(&id.machine)?;
-        let object = self.get(&id.resource).await.map_err(|error| refusal::of_read(&error))?;
-        let seen = self.seen(&names, &object);
-        if seen.marked(&names) || seen.witnessed { self.forget(id, seen).await } else { Ok(()) }
+        let object = self.get(&id.resource).await?;
+        self.abandon_version(id, &object).await.map(drop)
     }
 
-    async fn forget(&self, id: &RecordId, mut seen: Seen) -> Result<(), StoreError> {
+    /// As [`abandon`](Self::abandon), if the object is still this version. None if there is nothing to remove.
+    pub(crate) async fn abandon_version(&self, id: &RecordId, object: &Object) -> Result<Option<Object>, StoreError> {
+        let names = self.names(&id.machine)?;
+        let seen = self.seen(&names, object);
+        if seen.marked(&names) || seen.witnessed { self.forget(id, seen).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Removes the record, and returns the object without it.
+    pub(crate) async fn remove_version(&self, id: &RecordId, seen: Seen) -> Result<Object, StoreError> {
+        if seen.recorded { self.forget(id, seen).await } else { Err(StoreError::Conflict) }
+    }
+
+    async fn forget(&self, id: &RecordId, mut seen: Seen) -> Result<Object, StoreError> {
         let names = self.names(&id.machine)?;
         let others: Vec<String> = seen.finalizers.iter().filter(|it| *it != names.finalizer()).cloned().collect();
         let stays = !seen.deleting || !others.is_empty();
@@ -202,20 +227,74 @@ impl AnnotationStore {
             seen = self.forget_witness(id, &seen).await?;
         }
         let patch = json!({ "metadata": { "annotations": { names.record(): null }, "finalizers": others } });
-        self.patch(id, &seen, patch, 0).await.map(drop)
+        self.patch(id, &seen, patch, 0).await
+    }
+
+    /// Takes annotations off the object, if it is still this version.
+    pub(crate) async fn take_off(
+        &self,
+        id: &RecordId,
+        object: &Object,
+        annotations: &[&str],
+    ) -> Result<Object, StoreError> {
+        let none: BTreeMap<&str, Value> = annotations.iter().map(|key| (*key, Value::Null)).collect();
+        let seen = self.seen(&self.names(&id.machine)?, object);
+        self.patch(id, &seen, json!({ "metadata": { "annotations": none } }), 0).await
+    }
+
+    /// Patches the status, if the object is still this version.
+    pub(crate) async fn patch_status(
+        &self,
+        id: &ResourceId,
+        Metadata { uid, resource_version, .. }: &Metadata,
+        status: &Value,
+    ) -> Result<Object, kube::Error> {
+        let patch = json!({ "metadata": { "uid": uid, "resourceVersion": resource_version }, "status": status });
+        let request = self.requests(id).patch_subresource("status", &id.name, &params(), &Patch::Merge(patch));
+        self.ask("patch_status", request).await
+    }
+
+    /// Writes the record, and returns the object with it.
+    pub(crate) async fn write(&self, id: &RecordId, seen: &Seen, bytes: &[u8]) -> Result<Object, StoreError> {
+        let names = self.names(&id.machine)?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| StoreError::Invalid(format!("an annotation is text, and the record is not: {error}")))?;
+        let size = seen.others + names.record().len() + text.len();
+        if size > ANNOTATIONS_LIMIT {
+            return Err(StoreError::TooLarge { size, limit: ANNOTATIONS_LIMIT });
+        }
+        let mut patch = json!({ "metadata": { "annotations": { names.record(): text } } });
+        if let Some((annotation, _)) = &self.consumes {
+            patch["metadata"]["annotations"][annotation] = Value::Null;
+        }
+        // Nobody may add a finalizer to an object that is being deleted.
+        let marks = !seen.deleting && !seen.finalizers.iter().any(|it| it == names.finalizer());
+        if marks {
+            let finalizers: Vec<&str> = seen.finalizers.iter().map(String::as_str).chain([names.finalizer()]).collect();
+            patch["metadata"]["finalizers"] = json!(finalizers);
+        }
+        let object = self.patch(id, seen, patch, size).await?;
+        if marks && object.annotation(names.record()).map(String::as_str) != Some(text) {
+            // The record is gone, and a finalizer without a record looks like a lost record. If this patch fails, that is what is reported.
+            let patch = json!({ "metadata": { "finalizers": seen.finalizers } });
+            return self.patch(id, &self.seen(&names, &object), patch, 0).await;
+        }
+        Ok(object)
     }
 
     /// Removes the mirrored sequence number from the status. Otherwise an object that stays would look as if it had lost its record.
     async fn forget_witness(&self, id: &RecordId, seen: &Seen) -> Result<Seen, StoreError> {
-        let patch = json!({
-            "metadata": { "uid": seen.uid, "resourceVersion": seen.resource_version },
-            "status": { self.status_field.as_str(): { "seq": null } },
-        });
-        let request =
-            self.requests(&id.resource).patch_subresource("status", &id.resource.name, &params(), &Patch::Merge(patch));
-        match self.ask("patch_status", request).await {
+        let metadata =
+            Metadata { uid: seen.uid.clone(), resource_version: seen.resource_version.clone(), ..Metadata::default() };
+        let none = json!({ self.status_field.as_str(): { "seq": null } });
+        match self.patch_status(&id.resource, &metadata, &none).await {
             Ok(object) => Ok(self.seen(&self.names(&id.machine)?, &object)),
             Err(error) => match refusal::of_write(&error, 0) {
+                Refusal::Means(StoreError::Gone) => match self.get(&id.resource).await {
+                    Ok(object) if object.metadata.uid == seen.uid => Err(StoreError::Refused(NO_STATUS.to_owned())),
+                    Ok(_) => Err(StoreError::Gone),
+                    Err(error) => Err(error),
+                },
                 // The record is still there, so nothing is in doubt: the caller tries again.
                 Refusal::Means(StoreError::Unknown(why)) => Err(StoreError::Unavailable(why)),
                 Refusal::Means(error) => Err(error),
@@ -234,52 +313,16 @@ impl std::fmt::Debug for AnnotationStore {
 #[async_trait]
 impl Store for AnnotationStore {
     async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
-        let names = self.names(&id.machine)?;
-        let object = self.get(&id.resource).await.map_err(|error| refusal::of_read(&error))?;
-        if let Some((annotation, value)) = &self.consumes
-            && object.annotation(annotation) != Some(value)
-        {
-            return Err(StoreError::Conflict);
-        }
-        self.read(&names, &object)
+        self.load_from(id, &self.get(&id.resource).await?)
     }
 
     async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
-        let names = self.names(&id.machine)?;
-        let seen = Seen::from_version(expected)?;
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| StoreError::Invalid(format!("an annotation is text, and the record is not: {error}")))?;
-        let size = seen.others + names.record().len() + text.len();
-        if size > ANNOTATIONS_LIMIT {
-            return Err(StoreError::TooLarge { size, limit: ANNOTATIONS_LIMIT });
-        }
-        let mut patch = json!({ "metadata": { "annotations": { names.record(): text } } });
-        if let Some((annotation, _)) = &self.consumes {
-            patch["metadata"]["annotations"][annotation] = Value::Null;
-        }
-        // Nobody may add a finalizer to an object that is being deleted.
-        let marks = !seen.deleting && !seen.finalizers.iter().any(|it| it == names.finalizer());
-        if marks {
-            let finalizers: Vec<&str> = seen.finalizers.iter().map(String::as_str).chain([names.finalizer()]).collect();
-            patch["metadata"]["finalizers"] = json!(finalizers);
-        }
-        let object = self.patch(id, &seen, patch, size).await?;
-        let loaded = self.read(&names, &object)?;
-        if marks && loaded.bytes.as_deref() != Some(bytes) {
-            // The record is gone, and a finalizer without a record looks like a lost record. If this patch fails, that is what is reported.
-            let patch = json!({ "metadata": { "finalizers": seen.finalizers } });
-            let object = self.patch(id, &self.seen(&names, &object), patch, 0).await?;
-            return self.read(&names, &object);
-        }
-        Ok(loaded)
+        let object = self.write(id, &Seen::from_version(expected)?, bytes).await?;
+        self.read(&self.names(&id.machine)?, &object)
     }
 
     async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
-        let seen = Seen::from_version(expected)?;
-        if !seen.recorded {
-            return Err(StoreError::Conflict);
-        }
-        self.forget(id, seen).await
+        self.remove_version(id, Seen::from_version(expected)?).await.map(drop)
     }
 
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
@@ -345,14 +388,14 @@ impl Seen {
         has_finalizer && (self.recorded || !names.shares_finalizer())
     }
 
-    fn version(&self) -> Result<Version, StoreError> {
+    pub(crate) fn version(&self) -> Result<Version, StoreError> {
         let token = serde_json::to_string(self)
             .map_err(|error| StoreError::Invalid(format!("the object's version cannot be written: {error}")))?;
         Ok(Version::new(token))
     }
 
     /// A version that this store did not issue is never the latest.
-    fn from_version(version: &Version) -> Result<Self, StoreError> {
+    pub(crate) fn from_version(version: &Version) -> Result<Self, StoreError> {
         serde_json::from_str(version.token()).map_err(|_| StoreError::Conflict)
     }
 }

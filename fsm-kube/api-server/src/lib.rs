@@ -25,6 +25,7 @@
 //!
 //! Everything here waits in real time; do not call it on a runtime whose time is paused.
 
+mod audit;
 mod binaries;
 mod error;
 mod kubeconfig;
@@ -33,5 +34,6 @@ mod ports;
 mod program;
 mod server;
 
+pub use audit::Audited;
 pub use error::StartError;
 pub use server::{ApiServer, Processes};

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
+use crate::audit::{AuditLog, Audited};
 use crate::binaries::Binaries;
 use crate::error::StartError;
 use crate::kubeconfig;
@@ -41,6 +42,7 @@ struct Own {
     binaries: Binaries,
     ports: Ports,
     pki: Pki,
+    audit: Option<AuditLog>,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,36 @@ impl ApiServer {
     /// # Errors
     /// [`StartError::NoServer`] where none can be had, and every other [`StartError`] when one does not start.
     pub async fn start() -> Result<Self, StartError> {
+        Self::start_with(false).await
+    }
+
+    /// As [`ApiServer::start`], with an audit log of all requests, for [`ApiServer::requests_of`]. A server of `KUBECONFIG` has none.
+    ///
+    /// # Errors
+    /// As for [`ApiServer::start`].
+    pub async fn start_audited() -> Result<Self, StartError> {
+        Self::start_with(true).await
+    }
+
+    /// [`ApiServer::start_audited`] for a test: nothing, and a loud line on standard error, if `DURABLE_FSM_SKIP_KUBE=1` is set or the server is
+    /// that of `KUBECONFIG`.
+    ///
+    /// # Panics
+    /// When no server can be had or it does not start, with a message that says why and what to do about it.
+    pub async fn start_audited_or_skip() -> Option<Self> {
+        if skipped() {
+            return None;
+        }
+        let server = Self::start_audited().await.unwrap_or_else(|error| panic!("{}", explain(&error)));
+        if server.own.is_none() {
+            let _ =
+                writeln!(std::io::stderr(), "SKIPPED: a test that reads the audit log of a server (KUBECONFIG is set)");
+            return None;
+        }
+        Some(server)
+    }
+
+    async fn start_with(audited: bool) -> Result<Self, StartError> {
         let folder = Folder::create()?;
         let kubeconfig = folder.path().join("kubeconfig");
         if env::var_os("KUBECONFIG").is_some_and(|value| !value.is_empty()) {
@@ -81,7 +113,8 @@ impl ApiServer {
             .map_err(|error| StartError::NoServer(error.to_string()))??;
         let pki = Pki::create(&folder.path().join("pki"))?;
         pki.client(ADMIN, ADMIN, Some("system:masters"))?;
-        let own = Own { running: Mutex::new(None), binaries, ports: Ports::pick()?, pki };
+        let audit = audited.then(|| AuditLog::create(folder.path())).transpose()?;
+        let own = Own { running: Mutex::new(None), binaries, ports: Ports::pick()?, pki, audit };
         let mut server = Self { folder, kubeconfig, own: Some(own) };
         let mut tries = 1;
         loop {
@@ -175,6 +208,27 @@ impl ApiServer {
         let path = self.folder.path().join(format!("{file}.kubeconfig"));
         kubeconfig::write_own(&path, own.ports.api, &own.pki, &file)?;
         Ok(path)
+    }
+
+    /// A client that may do everything, and has this user agent.
+    ///
+    /// # Errors
+    /// [`StartError::Kubeconfig`], also for a name that cannot be sent in an HTTP header.
+    pub async fn client_named(&self, agent: &str) -> Result<Client, StartError> {
+        let mut config = self.config().await?;
+        let agent = HeaderValue::from_str(agent).map_err(|error| StartError::Kubeconfig(error.into()))?;
+        config.headers.push((http::header::USER_AGENT, agent));
+        connect(config)
+    }
+
+    /// The requests with this user agent so far, oldest first, from the audit log of a server that was started with
+    /// [`ApiServer::start_audited`].
+    ///
+    /// # Errors
+    /// [`StartError::NotOurs`] for a server without an audit log, and [`StartError::Io`].
+    pub fn requests_of(&self, agent: &str) -> Result<Vec<Audited>, StartError> {
+        let audit = self.own.as_ref().and_then(|own| own.audit.as_ref());
+        audit.ok_or(StartError::NotOurs("read the audit log of"))?.requests_of(agent)
     }
 
     /// The process ids, if the server was started here and runs.
@@ -295,6 +349,7 @@ impl Own {
         command.args(["--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=RBAC"]);
         // No controller makes service accounts, and pods are wanted all the same.
         command.arg("--disable-admission-plugins=ServiceAccount");
+        command.args(self.audit.iter().flat_map(AuditLog::arguments));
         Program::start("kube-apiserver", command, &folder.join("kube-apiserver.log"))
     }
 }

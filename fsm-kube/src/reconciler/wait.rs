@@ -10,6 +10,9 @@ use durable_fsm::Outcome;
 /// When a resource that rests, is paused, or seems to be gone is looked at again. A missed event costs at most this time.
 const RESTING_FOR: Duration = Duration::from_secs(600);
 
+/// When a pass is tried again while the controller's cache does not show our own last write.
+pub(super) const CATCHING_UP: Duration = Duration::from_millis(100);
+
 /// When a held resource is looked at again, if no event reports a change.
 const HELD_FOR: Duration = Duration::from_secs(300);
 

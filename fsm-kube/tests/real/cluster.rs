@@ -69,6 +69,15 @@ impl Cluster {
         F: Fn(Request<Vec<u8>>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Request<Vec<u8>>> + Send + 'static,
     {
+        Reconciler::new(Provider::Here(self.shelf.clone()), self.store_through(look)).unwrap()
+    }
+
+    /// A store whose requests pass `look` first.
+    pub fn store_through<F, Fut>(&self, look: F) -> AnnotationStore
+    where
+        F: Fn(Request<Vec<u8>>) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = Request<Vec<u8>>> + Send + 'static,
+    {
         let client = self.client.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let (client, look) = (client.clone(), look.clone());
@@ -79,8 +88,7 @@ impl Cluster {
                 client.send(request.map(Body::from)).await.map_err(tower::BoxError::from)
             }
         });
-        let client = Client::new(service.boxed_clone(), self.namespace.clone());
-        Reconciler::new(Provider::Here(self.shelf.clone()), AnnotationStore::of::<Worker>(client)).unwrap()
+        AnnotationStore::of::<Worker>(Client::new(service.boxed_clone(), self.namespace.clone()))
     }
 
     /// An object as a watch may have delivered it: its name is all that is used of it.

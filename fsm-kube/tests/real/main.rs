@@ -2,10 +2,12 @@
 
 mod adoption;
 mod appliers;
+mod chain;
 #[expect(dead_code, reason = "the test under fire and the bench use the rest")]
 mod cluster;
 mod controller;
 mod decisions;
+mod early;
 mod licence;
 mod moves;
 mod namesake;
@@ -15,6 +17,7 @@ mod order;
 mod provider;
 mod published;
 mod replica;
+mod requests;
 mod resent;
 mod store;
 mod tools;

@@ -39,14 +39,14 @@ async fn a_pass_that_comes_back_to_a_namesake_ends_and_leaves_it_alone() {
 #[tokio::test]
 async fn a_pass_that_begins_on_a_namesake_ends_and_leaves_it_alone() {
     let Some(cluster) = Cluster::join("replaced").await else { return };
-    let old = cluster.create("alice").await;
-    let (gets, remade) = (Arc::new(AtomicU32::new(0)), Arc::new(OnceCell::new()));
-    let (workers, count, cell) = (cluster.workers.clone(), Arc::clone(&gets), Arc::clone(&remade));
-    // Between the controller's look at the object and the load of its record, the object is made again.
+    cluster.create("alice").await;
+    let (patches, remade) = (Arc::new(AtomicU32::new(0)), Arc::new(OnceCell::new()));
+    let (workers, count, cell) = (cluster.workers.clone(), Arc::clone(&patches), Arc::clone(&remade));
+    // Between the controller's look at the object and the first write of its record, the object is made again.
     let reconciler = cluster.reconciler_through(move |request| {
         let (workers, count, cell) = (workers.clone(), Arc::clone(&count), Arc::clone(&cell));
         async move {
-            if request.method() == Method::GET && count.fetch_add(1, Ordering::SeqCst) == 1 {
+            if request.method() == Method::PATCH && count.fetch_add(1, Ordering::SeqCst) == 0 {
                 workers.delete("alice", &DeleteParams::default()).await.unwrap();
                 let namesake = Worker::new("alice", WorkerSpec { image: "web:1".to_owned(), notes: None });
                 cell.set(workers.create(&PostParams::default(), &namesake).await.unwrap()).unwrap();
@@ -54,7 +54,7 @@ async fn a_pass_that_begins_on_a_namesake_ends_and_leaves_it_alone() {
             request
         }
     });
-    let (action, outcome) = reconciler.pass(&old).await.unwrap();
+    let (action, outcome) = reconciler.pass(&cluster.named("alice")).await.unwrap();
     assert!(matches!(outcome, Outcome::Gone), "it went on: {:?}", outcome.state().map(WorkerState::name));
     // The namesake's turn is next, whether or not an event tells of it.
     assert_eq!(action, Action::requeue(Duration::ZERO));

@@ -9,6 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::routing::{delete, get};
 use durable_fsm::{Class, Classify, http::Redirects, http::classify, http::classify_status};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 /// One thing that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,7 @@ struct Things {
     refuses: Option<u16>,
     refuses_from: Option<u64>,
     stop: Option<Stop>,
+    gate: Option<(String, Arc<Notify>)>,
 }
 
 /// Where a thread stands still.
@@ -88,6 +90,20 @@ impl Shelf {
         let ((reached, is_reached), (go_on, goes_on)) = (channel(), channel());
         self.things().stop = Some(Stop { kind: kind.to_owned(), reached, go_on: goes_on });
         Stopped { reached: is_reached, go_on }
+    }
+
+    /// Whoever makes the next thing of this kind waits until the gate is opened, before it is made.
+    pub fn gate(&self, kind: &str) -> Arc<Notify> {
+        let gate = Arc::new(Notify::new());
+        self.things().gate = Some((kind.to_owned(), Arc::clone(&gate)));
+        gate
+    }
+
+    async fn pass_gate(&self, kind: &str) {
+        let gate = self.things().gate.take_if(|(gated, _)| gated == kind);
+        if let Some((_, gate)) = gate {
+            gate.notified().await;
+        }
     }
 
     /// Makes a thing. One that is keyed is made once for each key.
@@ -243,7 +259,10 @@ impl Provider {
             worker: attempt.resource().metadata.name.clone().unwrap_or_default(),
         };
         match self {
-            Provider::Here(shelf) => shelf.check().map(|()| shelf.make(thing)),
+            Provider::Here(shelf) => {
+                shelf.pass_gate(&thing.kind).await;
+                shelf.check().map(|()| shelf.make(thing))
+            }
             Provider::There(client, url) => {
                 let reply = client.put(format!("{url}/things")).json(&thing).send().await?;
                 Ok(reply.error_for_status()?.json().await?)

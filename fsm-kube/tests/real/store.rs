@@ -81,16 +81,18 @@ async fn a_chain_of_eight_effects_makes_nine_patches_and_the_first_brings_the_fi
 }
 
 #[tokio::test]
-async fn a_controllers_pass_adds_one_write_of_the_status_to_the_nine_patches() {
+async fn a_controllers_pass_adds_two_writes_of_the_status_to_the_nine_patches() {
     let Some(cluster) = Cluster::join("writes").await else { return };
     let created = cluster.create("alice").await;
     let reconciler = cluster.reconciler();
     let (_, outcome) = reconciler.pass(&created).await.unwrap();
     assert!(matches!(outcome, Outcome::Resting(WorkerState::Ready(_))));
     let versions = versions(&cluster, "alice", &created.resource_version().unwrap()).await;
-    let with_status: Vec<bool> = versions.iter().map(|object| object.get("status").is_some()).collect();
-    assert_eq!(with_status, [[false; 9].as_slice(), &[true]].concat());
-    assert_eq!(versions[8]["metadata"]["annotations"], versions[9]["metadata"]["annotations"]);
+    let reasons: Vec<_> = versions.iter().map(|object| object["status"]["fsm"]["reason"].as_str()).collect();
+    // One after the first intent, before the first effect, and one at the end.
+    assert_eq!(reasons, [&[None], [Some("Progressing"); 9].as_slice(), &[Some("AsDeclared")]].concat());
+    let annotations = |version: usize| &versions[version]["metadata"]["annotations"];
+    assert_eq!((annotations(0), annotations(9)), (annotations(1), annotations(10)));
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ const QUIET: Duration = Duration::from_secs(15);
 pub enum Script {
     /// Creates, edits and deletes, waiting each time for what comes of it. In between the controller is started afresh, with nothing to do.
     Life,
-    /// Creates and deletes.
+    /// Creates and deletes. In between the controller is started afresh: only then does it read an object that it has not just written.
     Brief,
     /// Deletes and makes again under the same name: once before the controller runs, and once at the moment at which the old one is gone.
     Remade,
@@ -47,6 +47,7 @@ impl Script {
             Self::Brief => {
                 user.create(&["web"]).await;
                 user.sees_ready().await?;
+                user.starts_controller_afresh().await;
                 user.delete().await;
                 user.sees_it_gone().await
             }
@@ -171,16 +172,21 @@ impl<'w> User<'w> {
         self.workers.patch(NAME, &PatchParams::default(), &patch).await.unwrap();
     }
 
+    /// Starts the controller afresh, which makes it look at everything.
+    async fn starts_controller_afresh(&self) {
+        self.world.want_controller(false);
+        tokio::task::yield_now().await;
+        self.world.want_controller(true);
+        tokio::time::sleep(QUIET).await;
+    }
+
     /// Starts the controller afresh, which makes it look at everything, and sees it write and call nothing.
     async fn sees_nothing_to_do(&self) {
         let world = self.world;
         let spec = || world.worker().map(|it| it["metadata"]["generation"].clone());
         let before = (world.controllers_writes(), world.shelf.calls());
         let spec_before = spec();
-        world.want_controller(false);
-        tokio::task::yield_now().await;
-        world.want_controller(true);
-        tokio::time::sleep(QUIET).await;
+        self.starts_controller_afresh().await;
         let after = (world.controllers_writes(), world.shelf.calls());
         // Unless the plan has somebody edit it meanwhile.
         if after != before && spec() == spec_before {

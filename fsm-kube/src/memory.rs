@@ -1,0 +1,206 @@
+//! What a reconciler remembers of the objects that it has passed over.
+//!
+//! Invariant: everything here may be lost at any time. Then the next pass reads the object, and a warning may be published twice. Nothing is kept of objects that are gone.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use durable_fsm::ResourceId;
+use tokio::time::Instant;
+
+/// How long a pass relies on the controller's cache without reading the object. So long, a missed event of the watch stays unnoticed at most. A resource at rest is looked
+/// at less often than this, so each such look is a read.
+const CACHE_FOR: Duration = Duration::from_secs(300);
+
+/// How long the cache may take to show our own writes.
+const LAG: Duration = Duration::from_secs(5);
+
+/// What was not passed over for so long is forgotten: every object that still exists is passed over more often.
+const FORGET_AFTER: Duration = Duration::from_secs(3600);
+
+/// A warning that was published: the reason and the note.
+type Warning = (String, String);
+
+/// What is remembered of each object.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    objects: HashMap<ResourceId, Known>,
+    swept: Option<Instant>,
+}
+
+/// What is remembered of an object.
+#[derive(Debug)]
+struct Known {
+    uid: String,
+    /// The version that the last pass has left.
+    version: String,
+    /// When the object was read from the server, or written, for the last time.
+    read_at: Instant,
+    passed_at: Instant,
+    /// The reason of the last Event about the outcome of a pass.
+    told: Option<String>,
+    warned: Option<Warning>,
+}
+
+/// How a cached object stands to what is remembered of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing is remembered of it.
+    Unknown,
+    /// It is what the last pass has left, or somebody else has written since.
+    Current,
+    /// It is from before our own last write.
+    Behind,
+    /// The object has to be read: that was not done for long, or its version says nothing.
+    Due,
+}
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How this version of an object stands to what is remembered of it.
+    pub(crate) fn standing(&self, id: &ResourceId, uid: &str, version: &str) -> Standing {
+        let memory = self.lock();
+        let Some(known) = memory.objects.get(id).filter(|known| known.uid == uid) else { return Standing::Unknown };
+        if known.read_at.elapsed() >= CACHE_FOR {
+            return Standing::Due;
+        }
+        if known.version == version {
+            return Standing::Current;
+        }
+        // An older object would not only cost a conflict: what the driver has seen since would be forgotten.
+        match (known.version.parse::<u64>(), version.parse::<u64>()) {
+            (Ok(left), Ok(found)) if found > left => Standing::Current,
+            (Ok(_), Ok(_)) => Standing::Behind,
+            // Only the server can compare them.
+            _ => Standing::Due,
+        }
+    }
+
+    /// Whether this version is from before our own last write, and the cache can still be expected to catch up.
+    pub(crate) fn is_catching_up(&self, id: &ResourceId, uid: &str, version: &str) -> bool {
+        let is_behind = self.standing(id, uid, version) == Standing::Behind;
+        is_behind && self.lock().objects.get(id).is_some_and(|known| known.passed_at.elapsed() < LAG)
+    }
+
+    /// A pass has ended with this version of the object, which it has read or written itself, or found in a cache.
+    pub(crate) fn passed(&self, id: &ResourceId, uid: &str, version: &str, is_read: bool) {
+        let now = Instant::now();
+        let mut memory = self.lock();
+        match memory.objects.get_mut(id).filter(|known| known.uid == uid) {
+            Some(known) => {
+                (known.version, known.passed_at) = (version.to_owned(), now);
+                if is_read {
+                    known.read_at = now;
+                }
+            }
+            None => {
+                let known = Known { version: version.to_owned(), ..Known::new(uid, now) };
+                memory.objects.insert(id.clone(), known);
+            }
+        }
+        if memory.swept.is_none_or(|swept| swept.elapsed() >= FORGET_AFTER) {
+            memory.swept = Some(now);
+            memory.objects.retain(|_, known| known.passed_at.elapsed() < FORGET_AFTER);
+        }
+    }
+
+    /// The object is gone.
+    pub(crate) fn forget(&self, id: &ResourceId) {
+        self.lock().objects.remove(id);
+    }
+
+    /// Notes the reason of the outcome that is told. False if it was the last one that was told.
+    pub(crate) fn is_news(&self, id: &ResourceId, uid: &str, reason: &str) -> bool {
+        let mut memory = self.lock();
+        let known = memory.of(id, uid);
+        let is_news = known.told.as_deref() != Some(reason);
+        known.told = Some(reason.to_owned());
+        is_news
+    }
+
+    /// Whether this warning is the last that was published.
+    pub(crate) fn is_warned(&self, id: &ResourceId, uid: &str, warning: &Warning) -> bool {
+        self.lock().of(id, uid).warned.as_ref() == Some(warning)
+    }
+
+    /// This warning is published.
+    pub(crate) fn warned(&self, id: &ResourceId, uid: &str, warning: Warning) {
+        self.lock().of(id, uid).warned = Some(warning);
+    }
+}
+
+impl Remembered {
+    fn of(&mut self, id: &ResourceId, uid: &str) -> &mut Known {
+        let now = Instant::now();
+        let known = self.objects.entry(id.clone()).or_insert_with(|| Known::new(uid, now));
+        if known.uid != uid {
+            *known = Known::new(uid, now);
+        }
+        known
+    }
+}
+
+impl Known {
+    /// An object of which no version is known.
+    fn new(uid: &str, now: Instant) -> Self {
+        Self { uid: uid.to_owned(), version: String::new(), read_at: now, passed_at: now, told: None, warned: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> ResourceId {
+        ResourceId::new("n", "a")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cached_object_is_relied_on_unless_it_is_behind_us_or_was_not_read_for_long() {
+        let memory = Memory::default();
+        assert_eq!(memory.standing(&id(), "u", "9"), Standing::Unknown);
+        memory.passed(&id(), "u", "11", true);
+        let standing = |version| memory.standing(&id(), "u", version);
+        let expected = [Standing::Behind, Standing::Current, Standing::Current, Standing::Due];
+        assert_eq!(["9", "11", "12", "eleven"].map(standing), expected);
+        assert_eq!(memory.standing(&id(), "another", "11"), Standing::Unknown);
+        assert!(memory.is_catching_up(&id(), "u", "9") && !memory.is_catching_up(&id(), "u", "11"));
+        tokio::time::advance(LAG).await;
+        assert!(!memory.is_catching_up(&id(), "u", "9"));
+        // A pass that has read nothing does not make it young.
+        tokio::time::advance(CACHE_FOR - LAG).await;
+        memory.passed(&id(), "u", "11", false);
+        assert_eq!(standing("11"), Standing::Due);
+        memory.passed(&id(), "u", "11", true);
+        assert_eq!(standing("11"), Standing::Current);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_of_what_is_gone() {
+        let memory = Memory::default();
+        memory.passed(&id(), "u", "1", true);
+        memory.forget(&id());
+        assert_eq!(memory.standing(&id(), "u", "1"), Standing::Unknown);
+        // It went without a word.
+        memory.passed(&id(), "u", "1", true);
+        tokio::time::advance(FORGET_AFTER).await;
+        memory.passed(&ResourceId::new("n", "b"), "v", "2", true);
+        assert_eq!(memory.lock().objects.len(), 1);
+    }
+
+    #[test]
+    fn one_reason_is_news_once() {
+        let memory = Memory::default();
+        let news = ["A", "A", "B", "A"].map(|reason| memory.is_news(&id(), "u", reason));
+        assert_eq!(news, [true, false, true, true]);
+        // Another object of the name has not been told of.
+        assert!(memory.is_news(&id(), "v", "A"));
+    }
+}

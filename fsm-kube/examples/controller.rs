@@ -91,6 +91,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::try_default().await?;
     let store = AnnotationStore::of::<Worker>(client.clone());
     let reconciler = Reconciler::<Worker, WorkerFlow, _>::new(Provisioner(client.clone()), store)?;
+    reconciler.check().await?;
 
     let (reader, writer) = reflector::store();
     let workers = watcher(Api::<Worker>::all(client), watcher::Config::default())

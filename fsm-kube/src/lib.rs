@@ -2,6 +2,7 @@
 
 mod classify;
 mod conditions;
+mod definition;
 mod memory;
 mod metrics;
 mod names;
@@ -19,6 +20,7 @@ mod store;
 mod verb;
 
 pub use classify::classify;
+pub use definition::DefinitionError;
 pub use metrics::Metrics;
 pub use names::Names;
 pub use predicate::predicate;

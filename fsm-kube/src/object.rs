@@ -40,6 +40,11 @@ impl Object {
         self.status.as_ref()?.get(field)?.get("seq")?.as_u64()
     }
 
+    /// The machine that publishes in this field of the status.
+    pub(crate) fn publisher(&self, field: &str) -> Option<&str> {
+        self.status.as_ref()?.get(field)?.get("machine")?.as_str()
+    }
+
     pub(crate) fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }

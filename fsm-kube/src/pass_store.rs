@@ -253,7 +253,7 @@ impl Store for PassStore {
         let object = written.map_err(|error| Self::failed(&mut state, error))?;
         let has_status = object.status.as_ref().is_some_and(|status| status.get(self.store.status_field()).is_some());
         state.answered(object);
-        if !has_status {
+        if !has_status && !seen.recorded {
             // Before the first effect: until then nothing says that anybody looks after the object.
             self.tell_in(&mut state, &id.resource).await;
         }

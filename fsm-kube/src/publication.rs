@@ -21,8 +21,17 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
-    /// What a machine that publishes in this field has to write. None if it is there already, or if somebody has published a later generation.
-    pub(crate) fn of(object: &Object, field: &str, generation: Option<i64>, mut summary: Summary) -> Option<Self> {
+    /// What a machine that publishes in this field has to write. None if it is there already, if somebody has published a later generation, or if another machine
+    /// publishes there.
+    pub(crate) fn of(
+        object: &Object,
+        (machine, field): (&str, &str),
+        generation: Option<i64>,
+        mut summary: Summary,
+    ) -> Option<Self> {
+        if object.publisher(field).is_some_and(|publisher| publisher != machine) {
+            return None;
+        }
         let none = Value::Null;
         let status = object.status.as_ref().unwrap_or(&none);
         let before = status.get(field).unwrap_or(&none);
@@ -33,7 +42,7 @@ impl Publication {
         if is_outdated {
             return None;
         }
-        summary.status.observed_generation = generation;
+        (summary.status.machine, summary.status.observed_generation) = (Some(machine.to_owned()), generation);
         let verdict = Verdict::of(&summary, field, status);
         let conditions = conditions_in(status);
         let new_conditions = verdict.conditions(&conditions, Timestamp::now());

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
+use crate::definition::{self, DefinitionError};
 use crate::memory::{Memory, Standing};
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -136,7 +137,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             let record = record_on::<M>(&names, object, &of)?;
             record.intent.as_ref()?;
             let summary = Summary::under_way(M::GRAPH, &record)?;
-            Publication::of(object, &field, of.generation, summary).map(|it| it.status)
+            Publication::of(object, (M::GRAPH.name, &field), of.generation, summary).map(|it| it.status)
         })
     }
 
@@ -183,6 +184,18 @@ where
     pub fn error_policy(_: Arc<K>, error: &StoreError, _: Arc<Self>) -> Action {
         tracing::warn!(%error, "the API server failed");
         Action::requeue(wait::after_failure(fastrand::f64()))
+    }
+
+    /// Checks the definition of the kind: the server serves it, in the scope that the program expects, with a status subresource, and with a schema that keeps what is
+    /// published. Call it before the controller starts. The schema is checked only if the client may `get` the definition; otherwise a line in the log says so.
+    ///
+    /// # Errors
+    /// [`DefinitionError`]. Its text says what to change.
+    pub async fn check<S: 'static>(&self) -> Result<(), DefinitionError>
+    where
+        K: kube::Resource<Scope = S>,
+    {
+        definition::check::<S>(self.store.client(), self.store.kind(), self.store.status_field()).await
     }
 
     /// As [`reconcile`](Self::reconcile), for a reconcile function of your own that also wants to know how the pass ended.
@@ -271,6 +284,11 @@ where
     ) -> Option<Result<(Action, Outcome<M::State>), StoreError>> {
         let Begun { store, resource, of } = begun;
         debug_assert_eq!(resource.id(), id.resource, "the machine's resource is the object");
+        let taken = store.latest().await.and_then(|(object, _)| self.store.is_taken(&id.machine, &object));
+        if let Some(why) = taken {
+            self.announce_once(id, &of.uid, "StatusFieldTaken", &why).await;
+            return Some(Err(StoreError::Refused(why)));
+        }
         let operated = loop {
             match self.operate(id, store).await {
                 Ok(true) => {}

@@ -3,7 +3,7 @@
 //! Invariant: it is derived from the record after the record was written. Only the sequence number in it is ever read back.
 
 use durable_fsm::graph::Graph;
-use durable_fsm::record::{Direction, Record};
+use durable_fsm::record::{Action, Direction, Record};
 use durable_fsm::{Machine, Outcome};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ use crate::reason::Reason;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FsmStatus {
+    /// The machine that publishes here. No other one may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
     /// The sequence number of the latest record that was published. If the record is older or missing, it counts as lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
@@ -82,8 +85,11 @@ impl Summary {
             Outcome::Paused => (Reason::Paused, "no pass runs until it is resumed".to_owned()),
             Outcome::Resting(_) => going(M::GRAPH, record?, true),
             Outcome::Progressing { reason: why, .. } => {
-                let (reason, message) = going(M::GRAPH, record?, false);
-                (reason, if why.is_empty() { message } else { format!("{message}; {why}") })
+                let record = record?;
+                let (reason, message) = going(M::GRAPH, record, false);
+                // A step that is tried again is named already, with its error and its time.
+                let is_said = why.is_empty() || record.next_retry().is_some_and(|retry| why.contains(&retry.error));
+                (reason, if is_said { message } else { format!("{message}; {why}") })
             }
         };
         Some(Self::new(reason, message, record))
@@ -105,6 +111,7 @@ impl Summary {
         };
         let intent = record.and_then(|record| record.intent.as_ref());
         let status = FsmStatus {
+            machine: None,
             seq: record.map(|record| record.seq),
             state: record.map(|record| record.state.clone()),
             phase: Some(reason.phase().name().to_owned()),
@@ -126,10 +133,15 @@ fn going(graph: &Graph<'_>, record: &Record, rests: bool) -> (Reason, String) {
     let state = &record.state;
     match (record.direction, &record.intent, record.next_retry()) {
         (direction, _, Some(retry)) => {
-            let step = record.intent.as_ref().map_or("the next step".to_owned(), |it| format!("`{}`", it.transition));
+            let times = if retry.count == 1 { "once".to_owned() } else { format!("{} times", retry.count) };
             let message =
-                format!("{step} failed {} times, and is tried again at {}: {}", retry.count, retry.at, retry.error);
-            if direction.is_deletion() { (Reason::Deleting, message) } else { (Reason::Retrying, message) }
+                format!("{} failed {times}, and is tried again at {}: {}", attempted(record), retry.at, retry.error);
+            match direction {
+                // An undo that fails is a part of the deletion, and not of its own phase.
+                Direction::Deleting => (Reason::Deleting, format!("{message}; {}", left(record))),
+                Direction::Leaving => (Reason::Deleting, message),
+                Direction::Forward | Direction::RollingBack => (Reason::Retrying, message),
+            }
         }
         (Direction::Leaving, Some(intent), _) => {
             (Reason::Deleting, format!("in {state}, `{}` is under way", intent.transition))
@@ -147,6 +159,24 @@ fn going(graph: &Graph<'_>, record: &Record, rests: bool) -> (Reason, String) {
         }
         (Direction::Forward, None, _) => (Reason::Progressing, format!("in {state}")),
     }
+}
+
+/// The step that is under way, or else the one that is undone next.
+fn attempted(record: &Record) -> String {
+    let step = |transition: &str, subject: Option<&String>| {
+        let subject = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
+        format!("`{transition}`{subject}")
+    };
+    if let Some(intent) = &record.intent {
+        let step = step(&intent.transition, intent.subject.as_ref());
+        return match intent.action {
+            Action::Run => step,
+            Action::Undo => format!("the undo of {step}"),
+            Action::Abort => format!("the abort of {step}"),
+        };
+    }
+    let live = record.undo.iter().max_by_key(|it| it.order()).filter(|_| !record.direction.is_forward());
+    live.map_or("the next step".to_owned(), |it| format!("the undo of {}", step(&it.transition, it.subject.as_ref())))
 }
 
 /// What is left on the way back: live effects, and steps that were sent and whose outcome is not known or not certain.

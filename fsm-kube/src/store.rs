@@ -138,7 +138,21 @@ impl AnnotationStore {
         {
             return Err(StoreError::Conflict);
         }
+        if let Some(why) = self.is_taken(&id.machine, object) {
+            return Err(StoreError::Refused(why));
+        }
         self.read(&self.names(&id.machine)?, object)
+    }
+
+    /// Why a machine must not act on this object: another one publishes in its field of the status, and each would take the other's sequence number for its
+    /// own.
+    pub(crate) fn is_taken(&self, machine: &str, object: &Object) -> Option<String> {
+        let (field, publisher) = (&self.status_field, object.publisher(&self.status_field)?);
+        (publisher != machine).then(|| {
+            format!(
+                "`status.{field}` is the field of the machine {publisher}; give {machine} a field of its own with `AnnotationStore::mirrored_in`"
+            )
+        })
     }
 
     /// What an object says, for a machine with these names.
@@ -375,7 +389,7 @@ pub(crate) struct Seen {
     pub(crate) resource_version: String,
     finalizers: Vec<String>,
     deleting: bool,
-    recorded: bool,
+    pub(crate) recorded: bool,
     witnessed: bool,
     /// Bytes of keys and values of all annotations but the record.
     others: usize,

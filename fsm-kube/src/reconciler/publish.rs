@@ -83,9 +83,8 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             }
             let Some(summary) = summarise(&object) else { return true };
             let (reason, message) = (summary.reason, summary.message.clone());
-            let Some(publication) = Publication::of(&object, self.store.status_field(), of.generation, summary) else {
-                return true;
-            };
+            let place = (M::GRAPH.name, self.store.status_field());
+            let Some(publication) = Publication::of(&object, place, of.generation, summary) else { return true };
             let written = if is_exact {
                 store.publish(&id.resource, &publication.status).await
             } else {
@@ -94,6 +93,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             };
             match written {
                 StatusWrite::Done => {
+                    self.complain_if_dropped(id, store, of).await;
                     self.tell_outcome(id, of, &publication, reason, &message).await;
                     return true;
                 }
@@ -117,6 +117,19 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             }
         }
         false
+    }
+
+    /// Says that the definition drops what is published: the server has taken the status and not kept it.
+    async fn complain_if_dropped(&self, id: &RecordId, store: &PassStore, of: &Reconciled) {
+        let field = self.store.status_field();
+        let has_it = |object: &Object| object.status.as_ref().is_some_and(|status| status.get(field).is_some());
+        if store.latest().await.is_some_and(|(object, _)| !has_it(&object)) {
+            let why = format!(
+                "the definition has no `status.{field}`, so the server drops what is published there; add the field to its schema, with `FsmStatus` in the type of the status"
+            );
+            tracing::error!(why);
+            self.announce_once(id, &of.uid, "StatusNotPublished", &why).await;
+        }
     }
 
     /// Says by an Event how a pass has ended, if that is news.

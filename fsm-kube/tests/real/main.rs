@@ -7,6 +7,8 @@ mod chain;
 mod cluster;
 mod controller;
 mod decisions;
+mod definition;
+mod deletion;
 mod early;
 mod licence;
 mod moves;

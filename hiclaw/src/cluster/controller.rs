@@ -54,6 +54,9 @@ pub enum ClusterError {
     /// The machine's name makes no annotation.
     #[error(transparent)]
     Store(#[from] durable_fsm::StoreError),
+    /// The definition of the workers does not fit.
+    #[error(transparent)]
+    Definition(#[from] durable_fsm_kube::DefinitionError),
     /// Health and metrics could not be served.
     #[error("health and metrics cannot be served; choose a free address with --serve")]
     Serve(#[from] std::io::Error),
@@ -90,6 +93,7 @@ impl ClusterController {
         let provisioner = Provisioner::new(&clients, pods, vault, administrator, &self.office);
         let store = AnnotationStore::of::<WorkerObject>(client.clone());
         let reconciler = Reconciler::<WorkerObject, WorkerFlow, _>::new(provisioner, store)?;
+        reconciler.check().await?;
         let (reader, writer) = reflector::store();
         let api: Api<WorkerObject> = match &self.workers_in {
             Some(namespace) => Api::namespaced(client, namespace),

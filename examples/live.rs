@@ -83,7 +83,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         match outcome {
             Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => tokio::time::sleep(after).await,
-            Outcome::Resting(_) | Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => return Ok(()),
+            Outcome::Resting(_) | Outcome::Watching { .. } | Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => {
+                return Ok(());
+            }
         }
     }
 }

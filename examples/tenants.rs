@@ -109,7 +109,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runner = TenantRunner::new(Cloud("cloud".into()), FileStore::open("records")?);
     let controller = Controller::watch(runner, Directory::new("tenants"));
     let controller = controller.on_outcome(|tenant, outcome| match outcome {
-        Outcome::Resting(state) => println!("tenant {tenant} is {}", state.name()),
+        Outcome::Resting(state) | Outcome::Watching { state, .. } => println!("tenant {tenant} is {}", state.name()),
         Outcome::Gone => println!("tenant {tenant} is gone"),
         Outcome::Progressing { after, reason, .. } => println!("tenant {tenant} continues in {after:?}: {reason}"),
         Outcome::Blocked { message, .. } => println!("tenant {tenant} is blocked: {message}"),

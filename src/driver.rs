@@ -3,6 +3,7 @@
 //!
 //! The protocol and which of its rules is needed for what stand in `DESIGN.md`.
 
+mod asked;
 mod attempt;
 mod backoff;
 mod base;
@@ -24,7 +25,9 @@ mod sets;
 mod sightings;
 mod undoing;
 mod upgrade;
+mod verify;
 pub(crate) mod waits;
+mod watches;
 mod write;
 
 use std::sync::Arc;
@@ -35,6 +38,7 @@ pub(crate) use incarnation::Incarnation;
 pub(crate) use pass::{Planned, Report};
 use sightings::OpenEnd;
 use tracing::Instrument as _;
+pub(crate) use watches::LostLimit;
 
 use crate::record::{Held, Record};
 use crate::steps::Steps;
@@ -47,19 +51,22 @@ pub(crate) struct Driver<P> {
     pub(crate) probe: Arc<P>,
     /// After how long a blocked resource is tried again all the same.
     pub(crate) blocked_for: Duration,
+    /// How many resources may lose things in one period before nothing is made again.
+    pub(crate) lost_limit: LostLimit,
     incarnation: Arc<Incarnation>,
 }
 
 impl<P: Probe> Driver<P> {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, probe: P, blocked_for: Duration) -> Self {
         let incarnation = Arc::new(Incarnation::new(clock.chance()));
-        Self { store, clock, probe: Arc::new(probe), blocked_for, incarnation }
+        Self { store, clock, probe: Arc::new(probe), blocked_for, lost_limit: LostLimit::default(), incarnation }
     }
 
     /// The same incarnation, on another store of the same records.
     pub(crate) fn on_store(&self, store: Arc<dyn Store>) -> Self {
         let (clock, incarnation) = (Arc::clone(&self.clock), Arc::clone(&self.incarnation));
-        Self { store, clock, probe: Arc::clone(&self.probe), blocked_for: self.blocked_for, incarnation }
+        let (blocked_for, lost_limit) = (self.blocked_for, self.lost_limit);
+        Self { store, clock, probe: Arc::clone(&self.probe), blocked_for, lost_limit, incarnation }
     }
 
     /// This incarnation as it is between two passes.
@@ -79,6 +86,7 @@ impl<P: Probe> Driver<P> {
             clock: Arc::clone(&self.clock),
             probe: self.probe.clone(),
             blocked_for: self.blocked_for,
+            lost_limit: self.lost_limit,
             incarnation: Arc::new(incarnation.copied()),
         }
     }
@@ -126,6 +134,24 @@ impl<P: Probe> Driver<P> {
         &self.incarnation.sightings
     }
 
+    fn watches(&self) -> &watches::Watches {
+        &self.incarnation.watches
+    }
+
+    /// What this resource has is asked about in its next pass.
+    pub(crate) fn verify_now(&self, id: &RecordId) {
+        self.watches().hurry(id, self.clock.monotonic());
+    }
+
+    /// What is asked about of this record.
+    pub(crate) fn asked(
+        graph: &'static durable_fsm_graph::Graph<'static>,
+        record: &Record,
+    ) -> Option<(String, Option<String>)> {
+        let (_, _, first) = asked::asked(graph, record).next()?;
+        Some((first.transition.clone(), first.subject.clone()))
+    }
+
     /// Who may still be at something that stands in this record as open or unconfirmed, and for how long, as this incarnation has seen it: the transition
     /// and the attempt. None if all of it is quiet. The record is seen with this, if it was not before.
     pub(crate) fn under_way(
@@ -155,6 +181,7 @@ impl<P: Probe> Driver<P> {
     /// There is no record of this resource any more.
     pub(crate) fn forget(&self, id: &RecordId) {
         self.sightings().forget(id);
+        self.watches().forget(id);
         self.incarnation.told.forget(id);
     }
 }

@@ -135,6 +135,10 @@ pub trait Dispatch<T>: Machine {
     fn undo(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<Undone, Failure>>;
     /// Runs the abort of a transition.
     fn abort(transitions: Arc<T>, transition: usize, call: Call<Self::Resource>) -> Boxed<Result<Undone, Failure>>;
+    /// Asks whether what a transition made is there, for a transition with `verify`; the call's facts and state are those that it produced.
+    fn verify(_transitions: Arc<T>, _transition: usize, _call: Call<Self::Resource>) -> Boxed<Result<bool, Failure>> {
+        absent("what says whether it is there")
+    }
     /// Asks the guard that a transition has on this state; one without a guard may always run.
     ///
     /// # Errors
@@ -211,9 +215,9 @@ pub struct Call<R: Resource> {
     pub(crate) attempt: Attempt<R>,
 }
 
-/// The undo of one arm of a branch, which is given the generated enum.
-type OfArm<T, S, R, E> =
-    for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Pin<Box<dyn Future<Output = Result<Undone, E>> + Send + 'a>>;
+/// What is given one arm of a branch that was made: its undo, or what says whether it is there. It is given the generated enum.
+type OfArm<T, S, R, A, E> =
+    for<'a> fn(&'a T, &'a S, &'a Attempt<R>) -> Pin<Box<dyn Future<Output = Result<A, E>> + Send + 'a>>;
 
 /// The generated dispatch hands each method over as a function; decoding, calling and encoding are compiled here, once.
 #[doc(hidden)]
@@ -310,35 +314,40 @@ impl<R: Resource> Call<R> {
         })
     }
 
-    /// The undo or abort of a transition that is no set.
-    pub fn undo<T: Send + Sync + 'static, S: State + Sync, E: Classify>(
+    /// The undo or abort of a transition that is no set, or what says whether what it made is there.
+    pub fn undo<T: Send + Sync + 'static, S: State + Sync, A: Send + 'static, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a Attempt<R>), Answer = Result<Undone, E>>,
-    ) -> Boxed<Result<Undone, Failure>> {
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a Attempt<R>), Answer = Result<A, E>>,
+    ) -> Boxed<Result<A, Failure>> {
         Box::pin(async move {
             let state = self.state()?;
             classified(method.call((&*transitions, &state, &self.attempt)).await)
         })
     }
 
-    /// The undo of one arm of a branch.
-    pub fn undo_arm<T: Send + Sync + 'static, S: State + Sync, E: Classify>(
+    /// As `undo`, for one arm of a branch.
+    pub fn undo_arm<T: Send + Sync + 'static, S: State + Sync, A: Send + 'static, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: OfArm<T, S, R, E>,
-    ) -> Boxed<Result<Undone, Failure>> {
+        method: OfArm<T, S, R, A, E>,
+    ) -> Boxed<Result<A, Failure>> {
         Box::pin(async move {
             let state = self.state()?;
             classified(method(&transitions, &state, &self.attempt).await)
         })
     }
 
-    pub fn undo_member<T: Send + Sync + 'static, S: State + Sync, U: Subject, M: Member, E: Classify>(
+    pub fn undo_member<T, S, U: Subject, M: Member, A, E: Classify>(
         self,
         transitions: Arc<T>,
-        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>), Answer = Result<Undone, E>>,
-    ) -> Boxed<Result<Undone, Failure>> {
+        method: impl for<'a> Method<'a, (&'a T, &'a S, &'a U, &'a M, &'a Attempt<R>), Answer = Result<A, E>>,
+    ) -> Boxed<Result<A, Failure>>
+    where
+        T: Send + Sync + 'static,
+        S: State + Sync,
+        A: Send + 'static,
+    {
         Box::pin(async move {
             let (at, subject, made) = (self.state()?, self.subject()?, self.made()?);
             classified(method.call((&*transitions, &at, &subject, &made, &self.attempt)).await)

@@ -10,6 +10,14 @@ use crate::record::{BlockedReason, HeldReason};
 pub enum Outcome<S> {
     /// Nothing is left to do until the resource changes.
     Resting(S),
+    /// As [`Resting`](Outcome::Resting), in a state that says `verify`: run the next pass after this time. It asks whether everything is still
+    /// there.
+    Watching {
+        /// The state it is in.
+        state: S,
+        /// After how long something is asked about.
+        after: Duration,
+    },
     /// There is more to do: run the next pass after this time, or when something changes.
     Progressing {
         /// The state it is in.
@@ -48,17 +56,26 @@ impl<S> Outcome<S> {
     #[must_use]
     pub fn requeue_after(&self) -> Option<Duration> {
         match self {
-            Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => Some(*after),
+            Outcome::Watching { after, .. } | Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => {
+                Some(*after)
+            }
             Outcome::Resting(_) | Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => None,
         }
+    }
+
+    /// Whether nothing is left to do until the resource changes: it is [`Resting`](Outcome::Resting) or [`Watching`](Outcome::Watching).
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        matches!(self, Outcome::Resting(_) | Outcome::Watching { .. })
     }
 
     /// The state, if the record could be read and has one.
     pub fn state(&self) -> Option<&S> {
         match self {
-            Outcome::Resting(state) | Outcome::Progressing { state, .. } | Outcome::Blocked { state, .. } => {
-                Some(state)
-            }
+            Outcome::Resting(state)
+            | Outcome::Watching { state, .. }
+            | Outcome::Progressing { state, .. }
+            | Outcome::Blocked { state, .. } => Some(state),
             Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => None,
         }
     }
@@ -85,6 +102,13 @@ pub enum Plan {
     Resolve {
         /// The transition.
         transition: String,
+    },
+    /// It would ask whether what this transition made is still there, and then about everything else that it may ask about.
+    Verify {
+        /// The transition.
+        transition: String,
+        /// The subject, for a member of a set.
+        subject: Option<String>,
     },
     /// It would change the record, and nothing else.
     Record(String),

@@ -143,4 +143,8 @@ impl<S: Steps> Steps for Contained<S> {
     fn abort(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         self.contained("the abort of ", ask.transition, || self.0.abort(ask))
     }
+
+    fn verify(&self, ask: Ask) -> Boxed<Result<bool, Failure>> {
+        self.contained("what says whether it is there, of ", ask.transition, || self.0.verify(ask))
+    }
 }

@@ -229,6 +229,9 @@ pub struct Effect {
     /// It was there before the record: it was not made under a key of ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+    /// It is gone, and nobody has undone it: the step that made it runs again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,
@@ -457,6 +460,12 @@ impl Record {
         self.undo.last_of(transition, subject)
     }
 
+    /// The effect of this transition that is lost and is to be made again.
+    pub(crate) fn lost(&self, transition: &str) -> Option<&Effect> {
+        let mut lost = self.undo.has_lost().then(|| self.undo.iter().filter(|it| it.lost)).into_iter().flatten();
+        lost.find(|it| it.transition == transition)
+    }
+
     /// The live effect of this life.
     pub(crate) fn effect_of(&self, intent: &Intent) -> Option<&Effect> {
         self.undo.position(intent.of()).map(|index| &self.undo[index])
@@ -473,10 +482,12 @@ impl Record {
     /// for the same subject gives way to this life's own.
     pub(crate) fn facts_of(&self, intent: &Intent, each: Option<&str>) -> Facts {
         let Some(live) = self.effect_of(intent) else {
+            // What is made again begins with what the lost one was made with.
+            let lost = self.lost(&intent.transition).filter(|_| intent.action != Action::Undo);
+            let facts = lost.map_or_else(|| self.facts.clone(), |lost| self.facts.overlaid(&lost.saved));
             // What was sent once is sent again with what it was sent with.
             let unconfirmed = self.unconfirmed.iter().find(|unconfirmed| unconfirmed.of() == intent.of());
-            return unconfirmed
-                .map_or_else(|| self.facts.clone(), |unconfirmed| self.facts.overlaid(&unconfirmed.saved));
+            return unconfirmed.map_or(facts.clone(), |unconfirmed| facts.overlaid(&unconfirmed.saved));
         };
         let mut saved = live.saved.clone();
         let mut facts = self.facts.clone();

@@ -92,6 +92,20 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.pass(resource, true).await
     }
 
+    /// As [`reconcile`](Self::reconcile), and asks now whether everything is still there, if the resource rests in a state with `verify`.
+    ///
+    /// What is missing is asked about once more before anything is done: the outcome says after how long. Until then it is
+    /// [`Outcome::Watching`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn verify(&self, resource: &M::Resource) -> Result<Outcome<M::State>, StoreError> {
+        if let Ok((_, id)) = self.typed(resource) {
+            self.driver.verify_now(&id);
+        }
+        self.pass(resource, false).await
+    }
+
     /// A runner of the same transitions on another store of the same records, such as one that does more in the same write. Both are one
     /// controller: a [`drain`](Self::drain) of either ends the passes of both, and what one has seen the other has seen.
     #[must_use]
@@ -144,6 +158,10 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             Ok(Decision::Turn(_, to)) => {
                 let to = to.as_deref().unwrap_or(M::GRAPH.states[M::GRAPH.initial()].name);
                 Plan::Record(format!("turn back to {to}"))
+            }
+            Ok(Decision::Verify) => {
+                let asked = record.as_deref().and_then(|record| Driver::<P>::asked(M::GRAPH, record));
+                asked.map_or(Plan::Rest, |(transition, subject)| Plan::Verify { transition, subject })
             }
             Ok(Decision::Release) => Plan::Record("release what was blocked".to_owned()),
             Ok(Decision::Retain { transition, .. }) => Plan::Record(format!("leave `{}` behind", name(transition))),
@@ -247,6 +265,10 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         };
         match ending {
             Ending::Resting => Outcome::Resting(state),
+            Ending::Watching { after, .. } => Outcome::Watching { state, after },
+            Ending::Braked(after, message) => {
+                Outcome::Blocked { state, reason: BlockedReason::LostLimit, message, after }
+            }
             Ending::Blocked(after) => match record.blocked {
                 Some(blocked) => Outcome::Blocked { state, reason: blocked.reason, message: blocked.message, after },
                 None => Outcome::Progressing { state, after, reason },
@@ -293,7 +315,8 @@ fn plan_of_ending(ending: &Ending, unwritten: Option<&Held>, record: Option<&Rec
         return Plan::Stop(held.message.clone());
     }
     match ending {
-        Ending::Resting => Plan::Rest,
+        Ending::Resting | Ending::Watching { .. } => Plan::Rest,
+        Ending::Braked(_, why) => Plan::Stop(why.clone()),
         Ending::Progressing(after) => Plan::Wait { after: *after, reason: String::new() },
         Ending::Blocked(after) => {
             let reason = record.and_then(|record| record.blocked.as_ref()).map(|blocked| blocked.message.clone());

@@ -48,6 +48,11 @@ pub(crate) trait Steps: Send + Sync {
     fn lookup(&self, ask: Ask) -> Boxed<Result<Lookup<Reply>, Failure>>;
     fn undo(&self, ask: Ask) -> Boxed<Result<Undone, Failure>>;
     fn abort(&self, ask: Ask) -> Boxed<Result<Undone, Failure>>;
+    /// Whether what a transition made is there.
+    fn verify(&self, ask: Ask) -> Boxed<Result<bool, Failure>> {
+        let _ = ask;
+        absent("what says whether it is there")
+    }
 }
 
 /// One call of a method.
@@ -193,5 +198,9 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
 
     fn abort(&self, ask: Ask) -> Boxed<Result<Undone, Failure>> {
         self.with(ask, M::abort)
+    }
+
+    fn verify(&self, ask: Ask) -> Boxed<Result<bool, Failure>> {
+        self.with(ask, M::verify)
     }
 }

@@ -1,7 +1,7 @@
 //! Writes the caption beside an edge.
 
 use crate::edges::Edge;
-use crate::model::{Cause, Contract, Graph, InDoubt, Kind, Transition, Transport, Undo};
+use crate::model::{Cause, Contract, Graph, InDoubt, Kind, Lost, Transition, Transport, Undo};
 use crate::overlay::{Back, Overlay, span};
 use crate::text;
 
@@ -46,6 +46,7 @@ pub(crate) fn caption_with_ends(graph: &Graph<'_>, live: Option<&Overlay<'_>>, e
                 Cause::Rejected => "✘ rejected".to_owned(),
                 Cause::Exhausted { .. } => format!("✘ {}", given_up(end.cause).unwrap_or_default()),
                 Cause::Overdue => "✘ overdue".to_owned(),
+                Cause::Lost => "✘ lost".to_owned(),
             });
         }
     }
@@ -78,6 +79,7 @@ fn badges(transition: &Transition<'_>) -> Vec<&'static str> {
         Kind::NoEffect | Kind::Deferred(_) => {}
     }
     say(transition.preempts, "preempts");
+    say(transition.is_asked(), "verified");
     badges
 }
 
@@ -102,6 +104,12 @@ fn notes(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Vec<Stri
         Kind::End(end) => notes.extend(given_up(end.cause)),
         Kind::Rewind | Kind::NoEffect => {}
     }
+    // Where a loss leads elsewhere, that is an edge of its own.
+    notes.extend(transition.verify.and_then(|verify| match verify.lost {
+        Lost::Remake => Some("remade if lost".to_owned()),
+        Lost::Hold => Some("held if lost".to_owned()),
+        Lost::Missing | Lost::End | Lost::Ignore => None,
+    }));
     if let Some(live) = live.filter(|live| live.under_way == Some(index)) {
         let what = if live.in_doubt { "in doubt" } else { "under way" };
         notes.extend((!live.undoing).then(|| what.to_owned()));
@@ -127,7 +135,7 @@ fn undo(contract: &Contract<'_>, live: Option<&Overlay<'_>>, index: usize) -> Ve
 /// When a bad end is taken, where its name does not say it.
 fn given_up(cause: Cause) -> Option<String> {
     match cause {
-        Cause::Rejected | Cause::Overdue => None,
+        Cause::Rejected | Cause::Overdue | Cause::Lost => None,
         Cause::Exhausted { attempts, give_up_after } => {
             let attempts = attempts.map(|attempts| format!("after {attempts} attempts"));
             attempts.or(give_up_after.map(|time| format!("after {}", span(time))))

@@ -20,6 +20,7 @@
 //! | `transitions` | in declared order. `from` and `to` name states; `when` names the guard |
 //! | `was`, `retired`, `upgrades` | what the machine says of records of older versions: the names that something had before, the first one first; what is no longer begun; and where records of a version up to `from` go on |
 //! | `on-delete` | whether the transition is considered only once deletion is wanted |
+//! | `verify` | of a state: how often things are asked about while a resource rests there. Of a transition: `lost` says what happens if what it made is gone, and `by` names the method that is asked in place of the look-up |
 //! | `kind` | `"no-effect"`, `"rewind"`, `{"waits": …}`, `{"effect": …}`, or `{"deferred": …}` for `no_effect` with an undo. An effect has the keys and the words of the attribute, with every default filled in |
 //!
 //! Fields that are empty, false or absent are left out. A field that the reader does not know is an error: to ignore a part of a contract
@@ -109,8 +110,9 @@ mod tests {
     use crate::model::{State, Transition, Undo};
     use crate::properties::each_machine;
     use crate::written::{
-        HOLD, INITIAL, LEAVING, LOOKUP, NOTHING, PASSING, REPEAT, RESTING, RETAIN, TERMINAL, branched, by, contract,
-        deferred, effect, fact, members, moved, no_effect, rewind, set, state, waits,
+        END, HELD, HOLD, IGNORE, INITIAL, LEAVING, LOOKUP, MISSING, NOTHING, PASSING, REMAKE, REPEAT, RESTING, RETAIN,
+        TERMINAL, branched, by, contract, deferred, effect, fact, lost, members, moved, no_effect, rewind, set, state,
+        waits,
     };
 
     const TIMES: [u64; 4] = [30_000, 1_500, 200, 3_600_000];
@@ -133,8 +135,9 @@ mod tests {
                 RESTING,
                 &[set("pages", "Each < String , u64 >", "")],
                 &["name", "pages"],
-                &[3, 4, 5, 6, 8, 9],
-            ),
+                &[3, 4, 5, 6, 8, 9, 10],
+            )
+            .verified(600_000),
             state(
                 "Refused",
                 "",
@@ -148,8 +151,10 @@ mod tests {
             state("BackedUp", "", LEAVING | TERMINAL, &[], &["name", "pages"], &[]).retired(),
         ],
         transitions: &[
-            effect("reserve", 0, &[1], None, contract(REPEAT, by("free"), Some("sweep"), TIMES)),
-            effect("publish", 1, &[2, 3], Some("wanted"), contract(LOOKUP, RETAIN, None, TIMES).look_later().adopt()),
+            effect("reserve", 0, &[1], None, contract(REPEAT, by("free"), Some("sweep"), TIMES))
+                .asked(Some("is_reserved"), END),
+            effect("publish", 1, &[2, 3], Some("wanted"), contract(LOOKUP, RETAIN, None, TIMES).look_later().adopt())
+                .asked(None, REMAKE),
             no_effect("give_up", 1, &[3], None).was(&["refuse"]),
             effect(
                 "upload",
@@ -157,7 +162,8 @@ mod tests {
                 &[],
                 None,
                 contract(HOLD, by("remove"), Some("sweep"), TIMES).each(members("pages").surge(2)),
-            ),
+            )
+            .asked(Some("is_there"), MISSING),
             effect("link", 2, &[], None, contract(REPEAT, NOTHING, None, TIMES).each(members("pages").on("pages")))
                 .retired(),
             waits("await_dns", 2, &[2], Some("is_stale"), Some(600_000), Some(1_000)),
@@ -165,12 +171,23 @@ mod tests {
             deferred("reach", 1, &[2], None, contract(REPEAT, by("leave"), None, TIMES).once().retained_when("keeps")),
             effect("back_up", 2, &[4], None, contract(REPEAT, NOTHING, None, TIMES)).on_delete(),
             waits("await_page", 2, &[], None, None, None).each(members("pages")),
+            lost("reserve_lost", 2, &[1], 0, true),
         ],
     };
 
     #[test]
     fn a_graph_comes_back_as_it_was_written() {
         assert_eq!(read(&write(&EXAMPLE)).unwrap(), &EXAMPLE);
+        for verify in [HELD, IGNORE] {
+            let transitions = [effect("hold", 0, &[0], None, contract(HOLD, NOTHING, None, TIMES)).asked(None, verify)];
+            let one = Graph {
+                upgrades: &[],
+                states: &[state("A", "", PASSING | INITIAL, &[], &[], &[0])],
+                transitions: &transitions,
+                ..EXAMPLE
+            };
+            assert_eq!(read(&write(&one)).unwrap(), &one);
+        }
         let patient = Graph { upgrades: &[], transitions: &[waits("look", 0, &[0], None, None, None)], ..EXAMPLE };
         let one = Graph { states: &[state("A", "", PASSING | INITIAL, &[], &[], &[0])], ..patient };
         assert_eq!(read(&write(&one)).unwrap(), &one);

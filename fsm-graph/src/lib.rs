@@ -46,7 +46,7 @@ pub mod written;
 
 pub use golden::assert_current;
 pub use model::{
-    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Predecessor, Rest, Retry, State, Transition, Transport,
-    Undo, Upgrade, Upgraded,
+    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Lost, Predecessor, Rest, Retry, State, Transition,
+    Transport, Undo, Upgrade, Upgraded, Verify,
 };
 pub use overlay::{Overlay, Step, Stopped};

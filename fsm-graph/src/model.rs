@@ -58,6 +58,8 @@ pub struct State<'a> {
     pub transitions: &'a [usize],
     /// The guards that transitions have here in place of their own, in the order of [`State::transitions`]. Ask [`Graph::guard`].
     pub guards: &'a [(usize, &'a str)],
+    /// How often the things of a resource that rests here are asked about (`verify = …`).
+    pub verify: Option<Duration>,
 }
 
 /// Whether a resource may stay in a state.
@@ -127,8 +129,34 @@ pub struct Transition<'a> {
     pub retired: bool,
     /// The names that it had before, the first one first.
     pub was: &'a [&'a str],
+    /// Set when what it made is asked about at rest.
+    pub verify: Option<Verify<'a>>,
     /// What it does to the world.
     pub kind: Kind<'a>,
+}
+
+/// How a thing is asked about at rest, and what happens if it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verify<'a> {
+    /// The method that says whether it is there (`verify = …`). If none is given, the look-up is asked.
+    pub by: Option<&'a str>,
+    /// What happens if it is gone.
+    pub lost: Lost,
+}
+
+/// What happens when a thing is gone that nobody has undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The step that made it runs again, and the state stays.
+    Remake,
+    /// A member leaves its set. If it is still wanted, it is made again.
+    Missing,
+    /// The machine goes to a state, or back to the mark of one. Ask [`Graph::end`] for [`Cause::Lost`].
+    End,
+    /// The resource is held for a person.
+    Hold,
+    /// It is not asked about.
+    Ignore,
 }
 
 /// What a transition does to the world.
@@ -155,7 +183,7 @@ pub enum Kind<'a> {
     Deferred(Contract<'a>),
 }
 
-/// The bad end of a transition: `rejected`, `exhausted` or `overdue`.
+/// The bad end of a transition: `rejected`, `exhausted`, `overdue` or `lost`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     /// The transition that ends, an index into [`Graph::transitions`].
@@ -180,6 +208,8 @@ pub enum Cause {
     },
     /// It has waited for longer than its `within`.
     Overdue,
+    /// What it made is gone, and nobody has undone it. Such an end stands on the states where that is asked about.
+    Lost,
 }
 
 /// What is declared about an effect.
@@ -362,6 +392,12 @@ impl<'a> Transition<'a> {
             Kind::Waits { for_each, .. } => for_each.as_ref(),
             _ => self.contract().and_then(|contract| contract.for_each.as_ref()),
         }
+    }
+
+    /// Whether what it made is asked about where the machine rests.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        !self.retired && self.verify.is_some_and(|verify| verify.lost != Lost::Ignore)
     }
 
     /// Whether it keeps one value (`keep = …`).

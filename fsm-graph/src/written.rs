@@ -8,8 +8,8 @@ pub use std::option::Option::{self, None, Some};
 
 pub use crate::model::Graph;
 use crate::model::{
-    Cause, Contract, End, Fact, ForEach, InDoubt, Kind, Predecessor, Rest, Retry, State, Transition, Transport, Undo,
-    Upgrade, Upgraded,
+    Cause, Contract, End, Fact, ForEach, InDoubt, Kind, Lost, Predecessor, Rest, Retry, State, Transition, Transport,
+    Undo, Upgrade, Upgraded, Verify,
 };
 
 /// Marks of a state, to be added up.
@@ -23,6 +23,12 @@ pub const LEAVING: u8 = 16;
 pub const REPEAT: InDoubt = InDoubt::Repeat;
 pub const LOOKUP: InDoubt = InDoubt::Lookup;
 pub const HOLD: InDoubt = InDoubt::Hold;
+
+pub const REMAKE: Lost = Lost::Remake;
+pub const MISSING: Lost = Lost::Missing;
+pub const END: Lost = Lost::End;
+pub const HELD: Lost = Lost::Hold;
+pub const IGNORE: Lost = Lost::Ignore;
 
 pub const RETAIN: Undo<'static> = Undo::Retain;
 pub const NOTHING: Undo<'static> = Undo::None;
@@ -59,6 +65,7 @@ pub const fn state<'a>(
         known,
         transitions,
         guards: &[],
+        verify: None,
     }
 }
 
@@ -81,7 +88,18 @@ const fn step<'a>(
     guard: Option<&'a str>,
     kind: Kind<'a>,
 ) -> Transition<'a> {
-    Transition { name, from, to, guard, on_delete: false, preempts: false, retired: false, was: &[], kind }
+    Transition {
+        name,
+        from,
+        to,
+        guard,
+        on_delete: false,
+        preempts: false,
+        retired: false,
+        was: &[],
+        verify: None,
+        kind,
+    }
 }
 
 pub const fn rewind<'a>(name: &'a str, from: usize, to: &'a [usize], guard: Option<&'a str>) -> Transition<'a> {
@@ -110,6 +128,11 @@ pub const fn exhausted<'a>(
 /// Where it ends when it has waited for too long.
 pub const fn overdue<'a>(name: &'a str, from: usize, to: &'a [usize], of: usize, back: bool) -> Transition<'a> {
     step(name, from, to, None, Kind::End(End { of, cause: Cause::Overdue, back }))
+}
+
+/// Where the machine goes when what the transition `of` made is gone.
+pub const fn lost<'a>(name: &'a str, from: usize, to: &'a [usize], of: usize, back: bool) -> Transition<'a> {
+    step(name, from, to, None, Kind::End(End { of, cause: Cause::Lost, back }))
 }
 
 /// `no_effect` with an undo.
@@ -193,6 +216,13 @@ impl<'a> State<'a> {
     pub const fn was(self, was: &'a [&'a str]) -> Self {
         Self { was, ..self }
     }
+
+    /// In milliseconds.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn verified(self, every: u64) -> Self {
+        Self { verify: Some(Duration::from_millis(every)), ..self }
+    }
 }
 
 /// Records in a state that this version wrote, or an older one, go on in another.
@@ -244,6 +274,12 @@ impl<'a> Transition<'a> {
     #[must_use]
     pub const fn preempts(self) -> Self {
         Self { preempts: true, ..self }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn asked(self, by: Option<&'a str>, lost: Lost) -> Self {
+        Self { verify: Some(Verify { by, lost }), ..self }
     }
 
     /// For a transition that waits.

@@ -32,6 +32,8 @@ pub enum Reason {
     Overdue,
     /// Blocked: it is to be deleted, and the resource refuses that.
     DeletionRefused,
+    /// Blocked: things of too many resources are gone, so nothing is made again.
+    LostLimit,
     /// Held: an effect may or may not have happened.
     InDoubt,
     /// Held: something of that name exists, and nothing proves that this resource made it.
@@ -52,6 +54,8 @@ pub enum Reason {
     RecordLost,
     /// Held: the server accepts the record and does not keep it.
     NotKept,
+    /// Held: a thing is gone that nobody has undone.
+    Vanished,
     /// Held: a guard stays true after its own transition.
     Restless,
     /// Held: the controller's own code panicked.
@@ -79,7 +83,7 @@ pub enum Phase {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 23] = [
+    pub const ALL: [Reason; 25] = [
         Reason::AsDeclared,
         Reason::Progressing,
         Reason::Retrying,
@@ -90,6 +94,7 @@ impl Reason {
         Reason::Rejected,
         Reason::Overdue,
         Reason::DeletionRefused,
+        Reason::LostLimit,
         Reason::InDoubt,
         Reason::NotOurs,
         Reason::Incomplete,
@@ -100,6 +105,7 @@ impl Reason {
         Reason::TooLarge,
         Reason::RecordLost,
         Reason::NotKept,
+        Reason::Vanished,
         Reason::Restless,
         Reason::Panicked,
         Reason::ObjectInvalid,
@@ -119,6 +125,7 @@ impl Reason {
             Reason::Rejected => "Rejected",
             Reason::Overdue => "Overdue",
             Reason::DeletionRefused => "DeletionRefused",
+            Reason::LostLimit => "LostLimit",
             Reason::InDoubt => "InDoubt",
             Reason::NotOurs => "NotOurs",
             Reason::Incomplete => "Incomplete",
@@ -129,6 +136,7 @@ impl Reason {
             Reason::TooLarge => "TooLarge",
             Reason::RecordLost => "RecordLost",
             Reason::NotKept => "NotKept",
+            Reason::Vanished => "Vanished",
             Reason::Restless => "Restless",
             Reason::Panicked => "Panicked",
             Reason::ObjectInvalid => "ObjectInvalid",
@@ -148,7 +156,9 @@ impl Reason {
             Reason::Progressing | Reason::Retrying | Reason::RollingBack => Phase::Progressing,
             Reason::Deleting => Phase::Deleting,
             Reason::Paused => Phase::Paused,
-            Reason::Failed | Reason::Rejected | Reason::Overdue | Reason::DeletionRefused => Phase::Blocked,
+            Reason::Failed | Reason::Rejected | Reason::Overdue | Reason::DeletionRefused | Reason::LostLimit => {
+                Phase::Blocked
+            }
             Reason::InDoubt
             | Reason::NotOurs
             | Reason::Incomplete
@@ -159,6 +169,7 @@ impl Reason {
             | Reason::TooLarge
             | Reason::RecordLost
             | Reason::NotKept
+            | Reason::Vanished
             | Reason::Restless
             | Reason::Panicked
             | Reason::ObjectInvalid => Phase::Held,
@@ -211,6 +222,7 @@ impl From<HeldReason> for Reason {
             HeldReason::TooLarge => Reason::TooLarge,
             HeldReason::RecordLost => Reason::RecordLost,
             HeldReason::NotKept => Reason::NotKept,
+            HeldReason::Vanished => Reason::Vanished,
             HeldReason::Restless => Reason::Restless,
             HeldReason::Panicked => Reason::Panicked,
             // Also what a later version of the library may hold for.
@@ -224,6 +236,7 @@ impl From<BlockedReason> for Reason {
         match reason {
             BlockedReason::Overdue => Reason::Overdue,
             BlockedReason::DeletionRefused => Reason::DeletionRefused,
+            BlockedReason::LostLimit => Reason::LostLimit,
             _ => Reason::Rejected,
         }
     }

@@ -83,7 +83,7 @@ impl Summary {
             Outcome::Held { reason, message } => (Reason::from(*reason), message.clone()),
             Outcome::Blocked { reason, message, .. } => (Reason::from(*reason), message.clone()),
             Outcome::Paused => (Reason::Paused, "no pass runs until it is resumed".to_owned()),
-            Outcome::Resting(_) => going(M::GRAPH, record?, true),
+            Outcome::Resting(_) | Outcome::Watching { .. } => going(M::GRAPH, record?, true),
             Outcome::Progressing { reason: why, .. } => {
                 let record = record?;
                 let (reason, message) = going(M::GRAPH, record, false);

@@ -6,6 +6,7 @@ mod ends;
 mod listing;
 mod paths;
 mod upgrade;
+mod verify;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::{Ident, LitStr, Type};
 
-pub(crate) use contract::{Contract, ForEach, Kind, Undo};
+pub(crate) use contract::{Contract, ForEach, Kind, Undo, Verify};
 
 pub(crate) use view::View;
 
@@ -64,6 +65,8 @@ pub(crate) struct Transition {
     pub(crate) retired: Option<Span>,
     /// Names of before.
     pub(crate) was: Vec<LitStr>,
+    /// How what it made is asked about at rest.
+    pub(crate) verify: Option<Verify>,
     pub(crate) kind: Kind,
     /// It contradicts itself or leads nowhere, so nothing is known of what its method gives.
     pub(crate) loose: bool,
@@ -118,7 +121,7 @@ impl Model {
         model.list_again(errors);
         model.end(errors);
         model.upgrade(errors);
-        model.ahead = model.edges();
+        model.verify(errors);
         (model.known, model.names) = model.follow();
         model.missing = model.missing();
         model.order();
@@ -347,7 +350,8 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
     }
     let (name, places) = (typed.name.clone(), vec![from]);
     let (retired, was) = (typed.retired, typed.was.clone().unwrap_or_default());
-    Transition { name, from, places, to, back, guard, on_delete, preempts, retired, was, kind, loose }
+    let verify = None;
+    Transition { name, from, places, to, back, guard, on_delete, preempts, retired, was, verify, kind, loose }
 }
 
 /// The state of this name, or the one that was probably meant.

@@ -63,6 +63,8 @@ pub(crate) struct StateDecl {
     pub(crate) was: Vec<LitStr>,
     /// A deletion undoes at once here, though it begins with steps of its own in a state before.
     pub(crate) undo_at_once: Option<Span>,
+    /// How often what lives is asked about here, with the key that says so.
+    pub(crate) verify: Option<(Duration, Span)>,
     /// A mark was not understood.
     pub(crate) broken: bool,
     pub(crate) facts: Vec<FactDecl>,
@@ -265,6 +267,9 @@ fn missing(declaration: &Declaration, errors: &mut Errors) {
     }
 }
 
+const STATE_KEYS: [&str; 9] =
+    ["initial", "resting", "terminal", "failed", "leaving", "undo_at_once", "retired", "was", "verify"];
+
 fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
     let mut state = StateDecl {
         ident: variant.ident.clone(),
@@ -277,6 +282,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
         retired: None,
         was: Vec::new(),
         undo_at_once: None,
+        verify: None,
         broken: false,
         facts: Vec::new(),
         transitions: Vec::new(),
@@ -284,7 +290,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
     if let Some((_, discriminant)) = &variant.discriminant {
         errors.at(discriminant.span(), "a state has no number; its name is what is recorded");
     }
-    let (mut resting, mut failed, mut was) = (None, None, None);
+    let (mut resting, mut failed, mut was, mut verify) = (None, None, None, None);
     state.broken = !fsm_keys(&variant.attrs, errors, |key, value| {
         let slot = match key.to_string().as_str() {
             "initial" => &mut state.initial,
@@ -295,10 +301,11 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
             "retired" => &mut state.retired,
             "undo_at_once" => &mut state.undo_at_once,
             "was" => return once(key, &mut was, keys::names(key, value)?),
-            _ => {
-                let known = ["initial", "resting", "terminal", "failed", "leaving", "undo_at_once", "retired", "was"];
-                return Err(keys::unknown(key, &known));
+            "verify" => {
+                let every = span::interval(&keys::text(key, value, "10m")?)?;
+                return once(key, &mut verify, (every, key.span()));
             }
+            _ => return Err(keys::unknown(key, &STATE_KEYS)),
         };
         flag(key, value).and_then(|()| once(key, slot, key.span()))
     });
@@ -309,6 +316,7 @@ fn state(variant: &syn::Variant, errors: &mut Errors) -> StateDecl {
     state.resting = resting.is_some();
     state.failed = failed.is_some();
     state.was = was.unwrap_or_default();
+    state.verify = verify;
     for attr in &variant.attrs {
         if attr.path().is_ident("transition") {
             match attr.parse_args::<Parsed>() {

@@ -5,6 +5,7 @@ mod ends;
 mod leaving;
 mod sets;
 mod upgrade;
+mod verify;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub(crate) fn validate(model: &Model, errors: &mut Errors) {
         ends::validate(model, errors);
         sets::validate(model, errors);
         ways::validate(model, errors);
+        verify::validate(model, errors);
     }
 }
 
@@ -261,6 +263,10 @@ fn methods(model: &Model, errors: &mut Errors) {
         if let Some(contract) = transition.contract() {
             if contract.in_doubt == durable_fsm_graph::InDoubt::Lookup {
                 claim(&transition.name, format!("lookup_{name}"), format!("the look-up of `{name}`"), false);
+            }
+            if let Some(by) = transition.verify.as_ref().and_then(|verify| verify.by.as_ref()) {
+                let role = format!("what says whether what `{name}` made is there");
+                claim(by, by.unraw().to_string(), role, false);
             }
             if let Some(abort) = &contract.abort {
                 claim(abort, abort.unraw().to_string(), format!("the abort of `{name}`"), false);

@@ -89,7 +89,7 @@ impl Controller {
         loop {
             let outcome = runner.reconcile(&worker).await?;
             match &outcome {
-                Outcome::Resting(state) => say(&format!("ready {}", state.name())),
+                Outcome::Resting(state) | Outcome::Watching { state, .. } => say(&format!("ready {}", state.name())),
                 Outcome::Gone => say("gone"),
                 Outcome::Held { message, .. } => say(&format!("held {message}")),
                 Outcome::Blocked { message, .. } => say(&format!("blocked {message}")),

@@ -334,7 +334,7 @@ impl<P: Probe> Pass<'_, P> {
         step.contract().map(|contract| (step.name, contract))
     }
 
-    fn ask(&self, intent: &Intent) -> Ask {
+    pub(super) fn ask(&self, intent: &Intent) -> Ask {
         let mut ask = self.ask_lookup(intent);
         if intent.action != Action::Undo {
             return ask;
@@ -348,7 +348,7 @@ impl<P: Probe> Pass<'_, P> {
     }
 
     /// The call of a look-up: as `ask`, but of the state from which the transition starts.
-    fn ask_lookup(&self, intent: &Intent) -> Ask {
+    pub(super) fn ask_lookup(&self, intent: &Intent) -> Ask {
         let (transition, step) = match self.steps.graph().transition(&intent.transition) {
             Some(found) => found,
             None => return self.ask_here(usize::MAX, usize::MAX),

@@ -207,6 +207,8 @@ impl<P: Probe> Pass<'_, P> {
             let (at, generation) = (self.now(), self.generation());
             self.apply(Event::Blocked { reason, message, at, after, generation })?;
         }
-        self.stop(Ending::Blocked(after)).await
+        // The record is looked at again before the block ends, if something is asked about.
+        let due = self.due().map_or(after, |due| due.left);
+        self.stop(Ending::Blocked(after.min(due))).await
     }
 }

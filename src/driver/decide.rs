@@ -1,8 +1,9 @@
 //! What a pass does next. Invariant: [`decide()`] is pure: it reads the record and what surrounds it, and writes, calls and waits for
 //! nothing, so that planning and doing cannot differ.
 
-use durable_fsm_graph::{Graph, InDoubt, Kind, Transition};
+use durable_fsm_graph::{Graph, InDoubt, Kind, State, Transition};
 
+use super::asked;
 use super::begin::{begin, settle};
 use super::decision::{Decision, Ending, Surroundings, find};
 use super::members::{self, first, is_act};
@@ -42,13 +43,15 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
         let changed = (blocked.generation != around.generation && !around.behind) || is_newer_machine;
         let left = around.until_unblocked(blocked);
         match blocked.reason {
-            BlockedReason::Overdue | BlockedReason::DeletionRefused => {}
+            BlockedReason::Overdue | BlockedReason::DeletionRefused | BlockedReason::LostLimit => {}
             BlockedReason::RolledBack if changed || left.is_none() => return Ok(Decision::Release),
             // Only beginning again is blocked.
             BlockedReason::RolledBack => {}
             // The refusal of what is in doubt stays on record until its abort has begun, or the next answer is there.
             BlockedReason::Rejected => match left.filter(|_| !changed) {
-                Some(left) => return Ok(Decision::Stop(Ending::Blocked(left))),
+                Some(left) => {
+                    return Ok(asked::meanwhile(record, around, Decision::Stop(Ending::Blocked(left))));
+                }
                 None if !is_refused_in_doubt(record, around)? => return Ok(Decision::Release),
                 None => {}
             },
@@ -107,7 +110,8 @@ fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings
 /// Whether a step that an older version had begun here stands elsewhere by now: other steps have come before it.
 fn comes_later(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
     let (here, step) = (graph.state(&record.state), graph.transition(transition));
-    let stands_here = here.zip(step).is_none_or(|((here, _), (step, _))| graph.places(step).any(|place| place == here));
+    let stands_here = here.zip(step).is_none_or(|((here, _), (step, _))| graph.places(step).any(|place| place == here))
+        || record.lost(transition).is_some();
     record.entered_by.is_some_and(|version| version < graph.version) && !stands_here
 }
 
@@ -204,6 +208,9 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
     if let Some(decision) = upgrade(graph, record) {
         return Ok(decision);
     }
+    if record.undo.has_lost() {
+        return make_again(record, around, at, state);
+    }
     // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it, but for the sets that stand on
     // it.
     let (mut pending, mut incomplete) = (None, Vec::new());
@@ -234,17 +241,31 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
         }
         return match left_in_doubt(record, graph, step) {
             Some(sent) => settle(record, around, sent),
-            None => take(record, around, index, step),
+            None => take(record, around, index, step).map(|decision| asked::meanwhile(record, around, decision)),
         };
     }
     if let Some(decision) = pending {
-        return Ok(decision);
+        return Ok(asked::meanwhile(record, around, decision));
     }
     let aside = record.unconfirmed.iter().filter(|sent| sent.in_doubt && may_abort(graph, sent));
     if let Some(sent) = aside.max_by_key(|sent| sent.order()) {
         return settle(record, around, sent);
     }
-    Ok(Decision::Stop(around.kept.map_or(Ending::Resting, |why| Ending::Kept(why.to_owned()))))
+    Ok(around.kept.map_or_else(|| asked::rest(around), |why| Decision::Stop(Ending::Kept(why.to_owned()))))
+}
+
+/// What is lost is made again before anything that may stand on it, the first one first.
+fn make_again(record: &Record, around: &Surroundings<'_>, at: usize, state: &State<'_>) -> Result<Decision, FactError> {
+    let graph = around.steps.graph();
+    let listed = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
+    for (index, step) in listed.filter(|(_, step)| step.preempts && !step.retired) {
+        if around.steps.guard(at, index, &record.facts)? {
+            return take(record, around, index, step);
+        }
+    }
+    let Some(lost) = record.undo.iter().find(|it| it.lost) else { return Ok(Decision::Stop(Ending::Resting)) };
+    let (transition, _, contract) = find(around, &lost.transition)?;
+    begin(record, around, transition, None, contract)
 }
 
 fn may_abort(graph: &Graph<'_>, sent: &Unconfirmed) -> bool {

@@ -8,6 +8,7 @@ use durable_fsm_graph::{Contract, InDoubt, Transition, Transport, Undo};
 use super::looked::Looked;
 use super::sightings::{OpenEnd, Sightings, Whose};
 use super::waits::LONGEST_WAIT;
+use super::watches::Due;
 use crate::FactError;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Stamp, Unconfirmed};
 use crate::steps::Steps;
@@ -46,6 +47,8 @@ pub(crate) enum Decision {
     Look { transition: usize, subject: String },
     /// What this step has made stays, because the machine says so.
     Retain { transition: usize, subject: Option<String>, life: u64 },
+    /// Ask whether everything is still there.
+    Verify,
     /// A member that nothing undoes leaves its set.
     Drop { transition: usize, subject: String },
     /// An unconfirmed step has nothing to undo, or certainly made nothing.
@@ -60,6 +63,13 @@ pub(crate) enum Decision {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ending {
     Resting,
+    /// It rests, and its things are asked about after this time. They are `whole` if all of them were there, for the record as it is.
+    Watching {
+        after: Duration,
+        whole: bool,
+    },
+    /// It rests, and nothing is done about what is gone, for this reason. It is asked about again after this time.
+    Braked(Duration, String),
     Progressing(Duration),
     Blocked(Duration),
     Held,
@@ -86,6 +96,8 @@ pub(crate) struct Surroundings<'a> {
     /// It is to be deleted, and the resource refuses that, for this reason.
     pub(crate) kept: Option<&'a str>,
     pub(crate) paused: bool,
+    /// When its things are asked about; none if they are not.
+    pub(crate) due: Option<Due>,
     pub(crate) generation: u64,
     /// The spec is an old one: that it is another than before is no change.
     pub(crate) behind: bool,

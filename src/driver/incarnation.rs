@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::seen::Told;
 use super::sightings::Sightings;
+use super::watches::Watches;
 
 /// One incarnation of a controller.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Incarnation {
     draining: AtomicBool,
     pub(super) sightings: Sightings,
     pub(super) told: Told,
+    pub(super) watches: Watches,
 }
 
 impl Incarnation {
@@ -32,6 +34,7 @@ impl Incarnation {
             draining: AtomicBool::new(false),
             sightings: Sightings::default(),
             told: Told::default(),
+            watches: Watches::default(),
         }
     }
 
@@ -46,6 +49,7 @@ impl Incarnation {
             draining: AtomicBool::new(self.is_draining()),
             sightings: self.sightings.copied(),
             told: self.told.copied(),
+            watches: self.watches.copied(),
         }
     }
 

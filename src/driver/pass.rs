@@ -196,6 +196,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 let (by, why) = (RetainedBy::Machine, format!("`{method}` says so"));
                 self.apply(Event::Retained { transition: step.name.to_owned(), subject, life, by, why, at: self.now() })
             }
+            Decision::Verify => self.verify().await,
             Decision::Drop { transition, subject } => {
                 let transition = self.name(transition).to_owned();
                 self.apply(Event::Dropped { transition, subject })
@@ -228,6 +229,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 told: self.signals.deleting,
                 kept: self.kept(),
                 paused: self.signals.paused,
+                due: self.due(),
                 generation: self.generation(),
                 behind: self.is_behind(),
                 outdated: self.is_another() || self.is_behind(),
@@ -320,7 +322,15 @@ impl<'d, P: Probe> Pass<'d, P> {
             return Ok(());
         }
         let ending = match (&self.record.held, ending) {
-            (Some(_), Ending::Progressing(_) | Ending::Blocked(_) | Ending::Resting | Ending::Kept(_)) => Ending::Held,
+            (
+                Some(_),
+                Ending::Progressing(_)
+                | Ending::Blocked(_)
+                | Ending::Resting
+                | Ending::Watching { .. }
+                | Ending::Braked(..)
+                | Ending::Kept(_),
+            ) => Ending::Held,
             (_, ending) => ending,
         };
         Err(stop(ending, Some(Arc::clone(&self.record))))

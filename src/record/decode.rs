@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use durable_fsm_graph::{Graph, Kind, Transition, Undo};
+use durable_fsm_graph::{Graph, Kind, Lost, Transition, Undo};
 use serde_json::Value;
 
 use super::{Action, FORMAT, HISTORY, Intent, MOST_RETAINED, MOST_RETRYING, Record, Retained};
@@ -220,7 +220,7 @@ impl Record {
         let mut lives = HashSet::new();
         for (index, effect) in self.undo.iter().enumerate() {
             self.check_step(graph, &effect.transition, effect.subject.as_deref(), effect.life)?;
-            self.check_order(&effect.transition, effect.order(), effect.life)?;
+            self.check_order(graph, &effect.transition, effect.order(), effect.life)?;
             if let Some(below) = self.undo[..index].last().filter(|below| below.order() > effect.order()) {
                 let (above, below) = (&effect.transition, &below.transition);
                 return inconsistent(format!("`{above}` stands above `{below}`, and is of a lower order"));
@@ -246,7 +246,7 @@ impl Record {
         lives.clear();
         for unconfirmed in &self.unconfirmed {
             self.check_step(graph, &unconfirmed.transition, unconfirmed.subject.as_deref(), unconfirmed.life)?;
-            self.check_order(&unconfirmed.transition, unconfirmed.order(), unconfirmed.life)?;
+            self.check_order(graph, &unconfirmed.transition, unconfirmed.order(), unconfirmed.life)?;
             if unconfirmed.attempt == 0 {
                 return inconsistent(format!("`{}` was sent with attempt 0", unconfirmed.transition));
             }
@@ -296,7 +296,7 @@ impl Record {
     fn check_intent(&self, graph: &Graph<'_>, intent: &Intent) -> Result<(), Unreadable> {
         let inconsistent = |what: String| Err(Unreadable::Inconsistent(what));
         self.check_step(graph, &intent.transition, intent.subject.as_deref(), intent.life)?;
-        self.check_order(&intent.transition, intent.order(), intent.life)?;
+        self.check_order(graph, &intent.transition, intent.order(), intent.life)?;
         if intent.attempt == 0 {
             return inconsistent("its intent has attempt 0".to_owned());
         }
@@ -311,8 +311,12 @@ impl Record {
         }
     }
 
-    fn check_order(&self, transition: &str, order: u64, life: u64) -> Result<(), Unreadable> {
-        if (life..=self.seq).contains(&order) {
+    fn check_order(&self, graph: &Graph<'_>, transition: &str, order: u64, life: u64) -> Result<(), Unreadable> {
+        // What was made again has the place of what was lost.
+        let step = graph.transition(transition).map(|(_, step)| step);
+        let is_remade = step.and_then(|step| step.verify).is_some_and(|verify| verify.lost == Lost::Remake);
+        let lowest = if is_remade { life.min(1) } else { life };
+        if (lowest..=self.seq).contains(&order) {
             return Ok(());
         }
         Err(Unreadable::Inconsistent(format!("`{transition}` has order {order}, and its life is {life}")))

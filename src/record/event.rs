@@ -131,6 +131,23 @@ pub enum Event {
         /// The resource's spec.
         spec: Spec,
     },
+    /// The provider has said twice that something is gone which lives by the record.
+    Lost {
+        /// The transition.
+        transition: String,
+        /// The subject.
+        subject: Option<String>,
+        /// The life.
+        life: u64,
+        /// The record's sequence number when it was asked about.
+        seq: u64,
+        /// When.
+        at: Stamp,
+        /// The resource's generation.
+        generation: u64,
+        /// The resource's spec.
+        spec: Spec,
+    },
     /// The effect of the intent stays in doubt and is set aside, because the machine does something else first.
     SetAside {
         /// Whether that is its abort.
@@ -302,6 +319,7 @@ impl Event {
             Event::Failed { .. } => "a failure",
             Event::NotAsked { .. } => "a failed look-up",
             Event::Overdue { .. } => "the end of a wait",
+            Event::Lost { .. } => "a loss",
             Event::SetAside { .. } => "setting an effect aside",
             Event::Turned { .. } => "turning back",
             Event::Undone { .. } => "an undo",

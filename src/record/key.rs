@@ -35,6 +35,9 @@ pub fn fingerprint(graph: &Graph<'_>) -> String {
             text.push_str(&format!(" {}: {}", fact.name, fact.ty));
             text.push_str(if fact.default { " or default" } else { "" });
         }
+        if let Some(every) = state.verify {
+            text.push_str(&format!(" verified every {every:?}"));
+        }
         if !state.guards.is_empty() {
             text.push_str(&format!(" {:?}", state.guards));
         }
@@ -45,6 +48,9 @@ pub fn fingerprint(graph: &Graph<'_>) -> String {
             "{} {} {:?} {:?} {:?}\n",
             transition.name, transition.from, transition.to, transition.guard, transition.kind
         ));
+        if let Some(verify) = transition.verify {
+            text.push_str(&format!("{verify:?}\n"));
+        }
     }
     let mut short = hash(&[b"durable-fsm graph 1", text.as_bytes()]);
     short.truncate(16);

@@ -4,7 +4,7 @@ use super::lives::{Entry, Life};
 use super::{Effect, Ended, Intent, Unconfirmed};
 
 // The place of an entry on the way back: the `seq` of the last intent that sent it while it was not live, frozen when it first commits.
-// It is its life unless it was sent again under the same life.
+// It is its life unless it was sent again under the same life, or was made again in the place of one that was lost.
 
 impl Intent {
     /// The place on the way back of what this intent makes.
@@ -55,6 +55,9 @@ impl Entry for Effect {
     }
     fn is_unmaking(&self) -> bool {
         self.unmaking
+    }
+    fn is_lost(&self) -> bool {
+        self.lost
     }
 }
 

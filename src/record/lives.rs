@@ -27,7 +27,7 @@ pub trait Entry {
     fn subject(&self) -> Option<&str>;
     /// The `seq` of its first intent.
     fn life(&self) -> u64;
-    /// Its place on the way back: never lower than its life.
+    /// Its place on the way back: not lower than its life, unless it was made again in the place of one that was lost.
     fn order(&self) -> u64;
     /// Tells it from every other entry of its list, also from one that began with the same write.
     fn mark(&self) -> u64 {
@@ -35,6 +35,10 @@ pub trait Entry {
     }
     /// Whether its undo has begun and is not done yet.
     fn is_unmaking(&self) -> bool {
+        false
+    }
+    /// Whether it is gone, and is to be made again.
+    fn is_lost(&self) -> bool {
         false
     }
 }
@@ -53,6 +57,8 @@ pub struct Lives<T> {
     changes: Option<Vec<Change>>,
     /// Whether the undo of one has begun, if that is known.
     unmaking: OnceLock<bool>,
+    /// Whether one is lost, if that is known.
+    lost: OnceLock<bool>,
 }
 
 /// A change of such a list.
@@ -107,6 +113,12 @@ impl<T> Lives<T> {
         self.list.get_mut(index)
     }
 
+    /// One of them, which is lost.
+    pub(crate) fn amend_lost(&mut self, index: usize) -> Option<&mut T> {
+        self.lost.take();
+        self.list.get_mut(index)
+    }
+
     /// One of them, whose undo has begun.
     pub(crate) fn amend_unmaking(&mut self, index: usize) -> Option<&mut T> {
         self.unmaking.take();
@@ -130,6 +142,7 @@ impl<T> Lives<T> {
         self.sorted = false;
         self.index.take();
         self.unmaking.take();
+        self.lost.take();
         self.changes = None;
     }
 
@@ -146,11 +159,17 @@ impl<T: Entry> Lives<T> {
         *self.unmaking.get_or_init(|| self.list.iter().any(T::is_unmaking))
     }
 
+    /// Whether one is lost, and is to be made again.
+    pub(crate) fn has_lost(&self) -> bool {
+        *self.lost.get_or_init(|| self.list.iter().any(T::is_lost))
+    }
+
     /// Where this life stands.
     pub(crate) fn position(&self, life: Life<'_>) -> Option<usize> {
-        // None has a lower order than its life.
+        // Only what was made again has a lower order than its life.
         let from = if self.sorted { self.list.partition_point(|it| it.order() < life.number) } else { 0 };
-        self.list[from..].iter().position(|it| of(it) == life).map(|index| from + index)
+        let above = self.list[from..].iter().position(|it| of(it) == life).map(|index| from + index);
+        above.or_else(|| self.list[..from].iter().rposition(|it| of(it) == life))
     }
 
     /// The last one of this transition and subject.
@@ -180,6 +199,9 @@ impl<T: Entry> Lives<T> {
         if entry.is_unmaking() {
             self.unmaking.take();
         }
+        if entry.is_lost() {
+            self.lost.take();
+        }
         if let Some(known) = self.index.get_mut() {
             known.add(&entry);
         }
@@ -197,6 +219,9 @@ impl<T: Entry> Lives<T> {
         if entry.is_unmaking() {
             self.unmaking.take();
         }
+        if entry.is_lost() {
+            self.lost.take();
+        }
         if let Some(known) = self.index.get_mut() {
             let key = known.key(entry.transition(), entry.subject());
             // Which is the highest of the others is not known.
@@ -211,7 +236,8 @@ impl<T: Entry> Lives<T> {
 impl<T: Entry> From<Vec<T>> for Lives<T> {
     fn from(list: Vec<T>) -> Self {
         let sorted = list.is_sorted_by_key(T::order);
-        Self { list, sorted, index: OnceLock::new(), changes: None, unmaking: OnceLock::new() }
+        let (unmaking, lost) = Default::default();
+        Self { list, sorted, index: OnceLock::new(), changes: None, unmaking, lost }
     }
 }
 
@@ -223,14 +249,15 @@ impl<T: Entry> FromIterator<T> for Lives<T> {
 
 impl<T> Default for Lives<T> {
     fn default() -> Self {
-        Self { list: Vec::new(), sorted: true, index: OnceLock::new(), changes: None, unmaking: OnceLock::new() }
+        let (unmaking, lost) = Default::default();
+        Self { list: Vec::new(), sorted: true, index: OnceLock::new(), changes: None, unmaking, lost }
     }
 }
 
 impl<T: Clone> Clone for Lives<T> {
     fn clone(&self) -> Self {
-        let unmaking = self.unmaking.clone();
-        Self { list: self.list.clone(), sorted: self.sorted, index: OnceLock::new(), changes: None, unmaking }
+        let (unmaking, lost) = (self.unmaking.clone(), self.lost.clone());
+        Self { list: self.list.clone(), sorted: self.sorted, index: OnceLock::new(), changes: None, unmaking, lost }
     }
 }
 

@@ -12,6 +12,7 @@ mod import;
 mod kept;
 #[cfg(test)]
 mod legality;
+mod lost;
 
 pub(crate) use direction::{begins_leaving, is_on_the_way};
 pub(crate) use effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};
@@ -59,6 +60,10 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         }
         Event::Overdue { transition, waited, at, generation, spec } => {
             change.overdue(&transition, waited, at, generation, &spec)?;
+        }
+        Event::Lost { transition, subject, life, seq, at, generation, spec } => {
+            let life = Life { transition: &transition, subject: subject.as_deref(), number: life };
+            change.lose(life, seq, at, generation, &spec)?;
         }
         Event::SetAside { aborting } => change.set_aside(aborting)?,
         Event::Turned { direction, to, at } => change.turn(direction, to, at)?,

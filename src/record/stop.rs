@@ -44,6 +44,8 @@ pub enum HeldReason {
     NotKept,
     /// The machine does not come to rest: a guard stays true after its own transition.
     Restless,
+    /// A thing is gone that nobody has undone, and its step declares `lost = hold`.
+    Vanished,
     /// A guard, a wanted set or the resource itself panicked, and nothing was sent. It is not recorded: the next pass tries again.
     Panicked,
 }
@@ -89,4 +91,7 @@ pub enum BlockedReason {
     /// The resource is to be deleted and refuses that ([`Resource::keeps`](crate::Resource::keeps)). The record does not say so: it is asked at
     /// every pass.
     DeletionRefused,
+    /// Things are gone for more resources than the runner's `lost_limit` allows, so nothing is made again. The record does not say so: it is counted
+    /// at every pass.
+    LostLimit,
 }

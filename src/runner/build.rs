@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::driver::Driver;
 use crate::driver::waits::LONGEST_WAIT;
+use crate::driver::{Driver, LostLimit};
 use crate::machine::Dispatch;
 use crate::{Clock, Machine, Probe, Runner, Silent, Store, SystemClock};
 
@@ -17,6 +17,7 @@ pub struct RunnerBuilder<M: Machine, T, P = Silent> {
     clock: Arc<dyn Clock>,
     probe: P,
     blocked_for: Duration,
+    lost_limit: LostLimit,
     machine: PhantomData<fn() -> M>,
 }
 
@@ -28,6 +29,7 @@ impl<M: Machine, T> RunnerBuilder<M, T> {
             clock: Arc::new(SystemClock::new()),
             probe: Silent,
             blocked_for: Duration::from_secs(600),
+            lost_limit: LostLimit::default(),
             machine: PhantomData,
         }
     }
@@ -42,8 +44,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
 
     /// Passes every crossing to this probe.
     pub fn probe<Q: Probe>(self, probe: Q) -> RunnerBuilder<M, T, Q> {
-        let Self { transitions, store, clock, probe: _, blocked_for, machine } = self;
-        RunnerBuilder { transitions, store, clock, probe, blocked_for, machine }
+        let Self { transitions, store, clock, probe: _, blocked_for, lost_limit, machine } = self;
+        RunnerBuilder { transitions, store, clock, probe, blocked_for, lost_limit, machine }
     }
 
     /// Tries a blocked resource again after this time even if nothing has changed. The default is ten minutes. A time longer than a day
@@ -53,9 +55,21 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
         self
     }
 
+    /// Makes nothing again while things of more resources are gone than this: `percent` of the resources that are watched (at rest in a state with
+    /// `verify`), or `least` resources, whichever is more. What is counted is one period of `verify`. The default is 10 % or 20 resources.
+    ///
+    /// A provider that answers for the wrong account looks like a loss of everything. Beyond the limit the outcome is
+    /// [`Outcome::Blocked`](crate::Outcome::Blocked) with [`BlockedReason::LostLimit`](crate::record::BlockedReason::LostLimit). It ends by itself when the provider finds the
+    /// things again.
+    pub fn lost_limit(mut self, percent: u8, least: u32) -> Self {
+        self.lost_limit = LostLimit { percent, least };
+        self
+    }
+
     /// The runner.
     pub fn build(self) -> Runner<M, T, P> {
-        let driver = Driver::new(self.store, self.clock, self.probe, self.blocked_for);
+        let mut driver = Driver::new(self.store, self.clock, self.probe, self.blocked_for);
+        driver.lost_limit = self.lost_limit;
         Runner { transitions: Arc::new(self.transitions), driver: Arc::new(driver), machine: PhantomData }
     }
 }

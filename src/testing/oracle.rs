@@ -3,6 +3,7 @@
 
 mod calls;
 mod holds;
+mod lost;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use durable_fsm_graph::{Graph, Undo};
+
+pub(crate) use lost::wrongly_lost;
 
 use super::plan::Place;
 use super::sim::{Decoded, Menus, Point};

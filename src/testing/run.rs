@@ -119,6 +119,8 @@ struct Runner<'r, W: World> {
     /// Whether others may go on from where it was.
     records: bool,
     checkpoints: Vec<Arc<Checkpoint>>,
+    /// How much had happened by itself when everything was asked about last.
+    asked_at: usize,
 }
 
 /// How a plan is run.
@@ -212,6 +214,7 @@ fn set_up<'r, W: World>(rig: &'r Rig<W>, plan: &[(Point, Fault)], manner: &Manne
         behind: false,
         records: false,
         checkpoints: Vec::new(),
+        asked_at: 0,
     }
 }
 

@@ -338,7 +338,7 @@ impl<W: World> Release<W> {
             let ended = self.pass(delete).ok_or("a pass waits for nothing")?;
             let Report { ending, record, unwritten, .. } = ended.map_err(|error| error.to_string())?;
             let after = match ending {
-                Ending::Resting | Ending::Kept(_) if !delete => return Ok(false),
+                Ending::Resting | Ending::Watching { .. } | Ending::Kept(_) if !delete => return Ok(false),
                 Ending::Gone if delete => return Ok(false),
                 Ending::Held => {
                     let held = unwritten.or_else(|| record.as_ref()?.held.clone());

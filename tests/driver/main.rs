@@ -38,6 +38,8 @@ mod undo_of_hold;
 mod unmaking;
 mod upgrades;
 mod values;
+mod vanishing;
+mod verify;
 mod versions;
 mod waits;
 mod world;

@@ -169,6 +169,7 @@ fn only_the_arm_of_a_branch_that_is_known_to_be_taken_is_shown() {
         clean: false,
         unmaking: false,
         imported: false,
+        lost: false,
         state,
         saved: Facts::default(),
     };

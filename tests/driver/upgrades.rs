@@ -266,7 +266,7 @@ macro_rules! settled {
         let mut last = None;
         for _ in 0..20 {
             match $runner.reconcile($thing).await.unwrap() {
-                Outcome::Resting(_) => last = Some("resting".to_owned()),
+                Outcome::Resting(_) | Outcome::Watching { .. } => last = Some("resting".to_owned()),
                 Outcome::Gone => last = Some("gone".to_owned()),
                 Outcome::Held { reason, message } => last = Some(format!("{reason:?}: {message}")),
                 Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => {

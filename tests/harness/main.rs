@@ -26,6 +26,7 @@ mod shared;
 mod stands;
 mod unmaking;
 mod upgrades;
+mod vanish;
 mod worker;
 #[path = "../worlds/mod.rs"]
 mod worlds;

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runner = TenantRunner::new(Provisioner(Folder("cloud".into())), FileStore::open("records")?);
     let controller = Controller::watch(runner, Directory::new("tenants"));
     let controller = controller.on_outcome(|tenant, outcome| match outcome {
-        Outcome::Resting(state) => println!("{tenant}: {}", state.name()),
+        Outcome::Resting(state) | Outcome::Watching { state, .. } => println!("{tenant}: {}", state.name()),
         Outcome::Progressing { state, reason, .. } => println!("{tenant}: {}: {reason}", state.name()),
         Outcome::Blocked { message, .. } => println!("{tenant}: blocked: {message}"),
         Outcome::Held { message, .. } => println!("{tenant}: held: {message}"),

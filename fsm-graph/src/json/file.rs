@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::error::FORMAT;
 use super::time;
 use crate::model::{
-    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Predecessor, Rest, Retry, State, Transition, Transport,
-    Undo, Upgrade, Upgraded,
+    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Lost, Predecessor, Rest, Retry, State, Transition,
+    Transport, Undo, Upgrade, Upgraded, Verify,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub(super) struct StateFile {
     known: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     transitions: Vec<ListedFile>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::option")]
+    verify: Option<Duration>,
 }
 
 /// A transition on a state, by its name; with the guard that it has there in place of its own.
@@ -125,7 +127,27 @@ pub(super) struct TransitionFile {
     retired: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     was: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verify: Option<VerifyFile>,
     kind: KindFile,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct VerifyFile {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    lost: LostFile,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LostFile {
+    Remake,
+    Missing,
+    End,
+    Hold,
+    Ignore,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -158,6 +180,7 @@ enum CauseFile {
     Rejected,
     Exhausted,
     Overdue,
+    Lost,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -276,7 +299,8 @@ impl UpgradeFile {
 }
 
 fn state_file(graph: &Graph<'_>, state: &State<'_>) -> StateFile {
-    let &State { name, doc, initial, rest, failed, leaving, retired, was, facts, known, transitions, guards } = state;
+    let &State { name, doc, initial, rest, failed, leaving, retired, was, facts, known, transitions, guards, verify } =
+        state;
     let listed = |index: &usize| {
         let transition = graph.transitions.get(*index).map_or_else(String::new, |step| step.name.to_owned());
         match guards.iter().find(|(guarded, _)| guarded == index) {
@@ -300,11 +324,12 @@ fn state_file(graph: &Graph<'_>, state: &State<'_>) -> StateFile {
         facts: facts.iter().map(FactFile::of).collect(),
         known: owned(known),
         transitions: transitions.iter().map(listed).collect(),
+        verify,
     }
 }
 
 fn transition_file(graph: &Graph<'_>, step: &Transition<'_>) -> TransitionFile {
-    let &Transition { name, from, to, guard, on_delete, preempts, retired, was, ref kind } = step;
+    let &Transition { name, from, to, guard, on_delete, preempts, retired, was, verify, ref kind } = step;
     let named = |index: usize| graph.states.get(index).map_or_else(String::new, |state| state.name.to_owned());
     TransitionFile {
         name: name.to_owned(),
@@ -315,6 +340,7 @@ fn transition_file(graph: &Graph<'_>, step: &Transition<'_>) -> TransitionFile {
         preempts,
         retired,
         was: owned(was),
+        verify: verify.map(VerifyFile::of),
         kind: match kind {
             Kind::NoEffect => KindFile::NoEffect,
             Kind::Waits { every, within, for_each } => KindFile::Waits(WaitsFile {
@@ -344,8 +370,22 @@ impl EndFile {
             Cause::Rejected => (CauseFile::Rejected, None, None),
             Cause::Exhausted { attempts, give_up_after } => (CauseFile::Exhausted, attempts, give_up_after),
             Cause::Overdue => (CauseFile::Overdue, None, None),
+            Cause::Lost => (CauseFile::Lost, None, None),
         };
         Self { of, cause, back, attempts, give_up_after }
+    }
+}
+
+impl VerifyFile {
+    fn of(Verify { by, lost }: Verify<'_>) -> Self {
+        let lost = match lost {
+            Lost::Remake => LostFile::Remake,
+            Lost::Missing => LostFile::Missing,
+            Lost::End => LostFile::End,
+            Lost::Hold => LostFile::Hold,
+            Lost::Ignore => LostFile::Ignore,
+        };
+        Self { by: by.map(str::to_owned), lost }
     }
 }
 

@@ -152,6 +152,7 @@ impl Machine {
                 known: &[],
                 transitions: &stand[at],
                 guards: &[],
+                verify: None,
             })
             .collect();
         let transitions: Vec<Transition<'_>> = self.moves.iter().map(transition).collect();
@@ -238,6 +239,7 @@ fn transition(new: &Move) -> Transition<'_> {
         preempts: terms.preempts,
         retired: false,
         was: &[],
+        verify: None,
         kind: match new.sort {
             Sort::Effect => Kind::Effect(contract),
             Sort::NoEffect => Kind::NoEffect,

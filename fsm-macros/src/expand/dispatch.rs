@@ -22,7 +22,7 @@ impl Expansion<'_> {
         let (runs, lookups) = (unless_stub(Self::runs), unless_stub(Self::lookups));
         let (undos, aborts) = (unless_stub(Self::undos), unless_stub(Self::aborts));
         let (guards, wanted) = (unless_stub(Self::guards), unless_stub(Self::wanted));
-        let retains = unless_stub(Self::retains);
+        let (retains, verifies) = (unless_stub(Self::retains), unless_stub(Self::verifies));
         let imports = unless_stub(Self::imports);
         let known = unless_stub(Self::known);
         quote! {
@@ -61,6 +61,7 @@ impl Expansion<'_> {
                     match transition { #wanted _ => __Ok(__BTreeSet::new()) }
                 }
                 #retains
+                #verifies
                 #imports
             }
             #known
@@ -90,12 +91,32 @@ impl Expansion<'_> {
     }
 
     fn undos(&self) -> TokenStream {
+        self.of_made(Transition::undo)
+    }
+
+    /// Nothing, for a machine that asks look-ups alone.
+    fn verifies(&self) -> TokenStream {
+        let by = |transition: &Transition| transition.verify.as_ref().is_some_and(|verify| verify.by.is_some());
+        if !self.model.transitions.iter().any(by) {
+            return TokenStream::new();
+        }
+        let resource = &self.model.declaration.resource;
+        let arms = self.of_made(|transition| transition.verify.as_ref()?.by.as_ref());
+        quote! {
+            fn verify(t: __Arc<T>, transition: usize, call: __Call<#resource>) -> __Answer<bool> {
+                match transition { #arms _ => __absent("what says whether it is there") }
+            }
+        }
+    }
+
+    /// One arm for each transition that has such a method, which is given what was made.
+    fn of_made(&self, method: impl Fn(&Transition) -> Option<&Ident>) -> TokenStream {
         let only = self.arms(|transition| {
-            let undo = transition.undo().filter(|_| !transition.is_branch())?;
-            Some((if transition.for_each().is_some() { "undo_member" } else { "undo" }, undo.clone()))
+            let method = method(transition).filter(|_| !transition.is_branch())?;
+            Some((if transition.for_each().is_some() { "undo_member" } else { "undo" }, method.clone()))
         });
         let branches = self.model.transitions.iter().enumerate().filter_map(|(index, transition)| {
-            let undo = transition.undo().filter(|_| transition.is_branch())?;
+            let undo = method(transition).filter(|_| transition.is_branch())?;
             let made = pascal(&transition.name, "Made");
             let (to, states) = (&transition.to, transition.to.iter().map(|to| &self.model.states()[*to].ident));
             Some(quote!(#index => match call.index() {

@@ -1,7 +1,8 @@
 //! The state diagram for the type's page. Invariant: it is drawn from the same model that the code is written from.
 
 use durable_fsm_graph::{
-    Contract, End, Fact, ForEach, Graph, Kind as GraphKind, Rest, Retry, State, Transition, Undo as GraphUndo, svg,
+    Contract, End, Fact, ForEach, Graph, Kind as GraphKind, Rest, Retry, State, Transition, Undo as GraphUndo,
+    Verify as GraphVerify, svg,
 };
 use syn::ext::IdentExt as _;
 
@@ -67,6 +68,7 @@ impl Expansion<'_> {
                 known: &[],
                 transitions: &model.listed[index],
                 guards: &guards[index],
+                verify: state.verify.map(|(every, _)| every),
             })
             .collect();
         let texts: Vec<(String, Option<String>, ContractText)> = model
@@ -96,6 +98,7 @@ impl Expansion<'_> {
                 preempts: false,
                 retired: it.retired.is_some(),
                 was: &[],
+                verify: it.verify.as_ref().map(|verify| GraphVerify { by: None, lost: verify.lost }),
                 kind: match &it.kind {
                     Kind::Effect(contract) => GraphKind::Effect(drawn(contract, text)),
                     Kind::NoEffect => GraphKind::NoEffect,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Cause, InDoubt, Predecessor, Transport, Upgraded};
+use durable_fsm_graph::{Cause, InDoubt, Lost, Predecessor, Transport, Upgraded};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
 
 use super::Expansion;
-use crate::model::{Contract, ForEach, Kind, Transition, Undo};
+use crate::model::{Contract, ForEach, Kind, Transition, Undo, Verify};
 
 const GRAPH: &str = "The graph: states, edges and contracts, as declared.";
 
@@ -77,8 +77,9 @@ impl Expansion<'_> {
         let (guarded, guards): (Vec<usize>, Vec<String>) = self.guards_on(index).into_iter().unzip();
         let guards = (!guards.is_empty()).then(|| quote!(.guarded(&[#((#guarded, #guards)),*])));
         let (retired, was) = (state.retired.map(|_| quote!(.retired())), was(&state.was));
+        let verify = state.verify.map(|(every, _)| millis(every)).map(|every| quote!(.verified(#every)));
         quote! {
-            state(#name, #doc, #rest #initial #failed #leaving, &[#(#kinds(#names, #types, #docs) #defaults),*], &[#(#known),*], &[#(#transitions),*]) #guards #retired #was
+            state(#name, #doc, #rest #initial #failed #leaving, &[#(#kinds(#names, #types, #docs) #defaults),*], &[#(#known),*], &[#(#transitions),*]) #guards #retired #was #verify
         }
     }
 
@@ -116,8 +117,22 @@ impl Expansion<'_> {
             _ => None,
         };
         let (retired, was) = (transition.retired.map(|_| quote!(.retired())), was(&transition.was));
-        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #each #on_delete #preempts #retired #was)
+        let asked = transition.verify.as_ref().map(asked);
+        quote!(#kind(#name, #from, &[#(#to),*], #guard #last) #each #on_delete #preempts #retired #was #asked)
     }
+}
+
+/// How what it made is asked about.
+fn asked(verify: &Verify) -> TokenStream {
+    let lost = word(match verify.lost {
+        Lost::Remake => "REMAKE",
+        Lost::Missing => "MISSING",
+        Lost::End => "END",
+        Lost::Hold => "HELD",
+        Lost::Ignore => "IGNORE",
+    });
+    let by = option(verify.by.as_ref().map(|by| by.unraw().to_string()));
+    quote!(.asked(#by, #lost))
 }
 
 /// Names of before.
@@ -130,6 +145,7 @@ fn graph_end(name: &str, from: usize, to: &[usize], of: usize, back: bool, cause
     let (kind, limits) = match cause {
         Cause::Rejected => ("rejected", None),
         Cause::Overdue => ("overdue", None),
+        Cause::Lost => ("lost", None),
         Cause::Exhausted { attempts, give_up_after } => {
             let attempts = attempts.map_or_else(|| quote!(None), |attempts| quote!(Some(#attempts)));
             let after = give_up_after.map(millis).map_or_else(|| quote!(None), |after| quote!(Some(#after)));

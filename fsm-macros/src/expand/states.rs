@@ -369,7 +369,8 @@ impl Expansion<'_> {
             let next_doc = format!("Where `{}` may lead.", transition.name.unraw());
             let made_doc = format!("What `{}` made, for its undo.", transition.name.unraw());
             let docs: Vec<String> = states.iter().map(|state| format!("[`{}`]", state.unraw())).collect();
-            let made = transition.undo().map(|_| {
+            let by = transition.verify.as_ref().and_then(|verify| verify.by.as_ref());
+            let made = transition.undo().or(by).map(|_| {
                 quote! {
                     #[doc = #made_doc]
                     #[allow(dead_code)]

@@ -149,7 +149,8 @@ impl Expansion<'_> {
             let doc = format!("Asks the provider whether what `{name}` makes is there.");
             add(ident, Role::Lookup, start, quote!(#fsm::Lookup<#next>), Answer::Future, doc);
         }
-        if let Some(undo) = transition.undo() {
+        let by = transition.verify.as_ref().and_then(|verify| verify.by.as_ref());
+        if transition.undo().or(by).is_some() {
             let made = match transition.for_each() {
                 Some(set) => {
                     let (subject, member) = (&set.subject, &set.member);
@@ -161,8 +162,16 @@ impl Expansion<'_> {
                 }
                 None => quote!(made: &#next, attempt: &#attempt),
             };
-            let doc = format!("Undoes what `{name}` made. Finding nothing is success.");
-            add(undo.clone(), Role::Undo, made, quote!(#fsm::Undone), Answer::Future, doc);
+            if let Some(undo) = transition.undo() {
+                let doc = format!("Undoes what `{name}` made. Finding nothing is success.");
+                add(undo.clone(), Role::Undo, made.clone(), quote!(#fsm::Undone), Answer::Future, doc);
+            }
+            if let Some(by) = by {
+                let doc = format!(
+                    "Whether what `{name}` made is there. It looks, and changes nothing. If that cannot be told, it is an error."
+                );
+                add(by.clone(), Role::Verify, made, quote!(bool), Answer::Future, doc);
+            }
         }
         if let Some(abort) = &contract.abort {
             let start = subject.unwrap_or_else(|| quote!(from: &#from, attempt: &#attempt));
@@ -246,6 +255,7 @@ enum Role {
     Run,
     Lookup,
     Undo,
+    Verify,
     Abort,
     Guard,
     Wanted,

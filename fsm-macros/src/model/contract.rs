@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Cause, InDoubt, Predecessor, Transport};
+use durable_fsm_graph::{Cause, InDoubt, Lost, Predecessor, Transport};
 use syn::ext::IdentExt as _;
 use syn::{Ident, Type};
 
@@ -67,6 +67,13 @@ pub(crate) struct ForEach {
     pub(crate) kept: bool,
     /// The fact is not a set of this state, so the types are unknown.
     pub(crate) broken: bool,
+}
+
+/// How what a transition made is asked about.
+pub(crate) struct Verify {
+    /// The method that says whether it is there; without one, the look-up.
+    pub(crate) by: Option<Ident>,
+    pub(crate) lost: Lost,
 }
 
 const IN_DOUBT: &str = "say what happens when its outcome is in doubt: `in_doubt = repeat` (call again with the same idempotency key, because the provider recognises the name or the key), `in_doubt = lookup` (ask the provider, and call again only when the thing is absent) or `in_doubt = hold` (stop until an operator says)";

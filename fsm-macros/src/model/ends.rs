@@ -44,6 +44,7 @@ impl Model {
                     preempts: false,
                     retired: None,
                     was: Vec::new(),
+                    verify: None,
                     kind: Kind::End { of: index, cause },
                     loose: false,
                 });

@@ -46,6 +46,7 @@ impl Model {
                 preempts: false,
                 retired: None,
                 was: Vec::new(),
+                verify: None,
                 kind: Kind::NoEffect,
                 loose: true,
             });

@@ -34,6 +34,10 @@ pub(crate) struct TransitionDecl {
     pub(crate) rejected: Option<EndDecl>,
     pub(crate) exhausted: Option<EndDecl>,
     pub(crate) overdue: Option<EndDecl>,
+    /// What happens when what it made is gone: a word, a state, or the mark of one.
+    pub(crate) lost: Option<EndDecl>,
+    /// The method that says whether it is there.
+    pub(crate) verify: Option<Ident>,
     pub(crate) attempts: Option<(u32, Span)>,
     pub(crate) give_up_after: Option<(Duration, Span)>,
     pub(crate) look_first: Option<LitBool>,
@@ -50,7 +54,7 @@ pub(crate) struct TransitionDecl {
     pub(crate) keys: Vec<Ident>,
 }
 
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 31] = [
     "in_doubt",
     "undo",
     "retain_when",
@@ -70,6 +74,8 @@ const KEYS: [&str; 29] = [
     "rejected",
     "exhausted",
     "overdue",
+    "lost",
+    "verify",
     "attempts",
     "give_up_after",
     "look_first",
@@ -103,8 +109,9 @@ impl EndDecl {
             value => (name(value), false),
         };
         let wrong = || {
+            let words = if key == "lost" { "`remake`, `hold`, `ignore`, " } else { "" };
             let text = format!(
-                "`{key}` takes a state, as in `{key} = Failed`, or the mark of one, as in `{key} = rewind(Requested)`"
+                "`{key}` takes {words}a state, as in `{key} = Failed`, or the mark of one, as in `{key} = rewind(Requested)`"
             );
             syn::Error::new(syn::spanned::Spanned::span(&value), text)
         };
@@ -165,6 +172,8 @@ impl TransitionDecl {
             rejected: None,
             exhausted: None,
             overdue: None,
+            lost: None,
+            verify: None,
             attempts: None,
             give_up_after: None,
             look_first: None,
@@ -234,6 +243,8 @@ impl TransitionDecl {
             "rejected" => once(key, &mut self.rejected, EndDecl::read(key, value)?),
             "exhausted" => once(key, &mut self.exhausted, EndDecl::read(key, value)?),
             "overdue" => once(key, &mut self.overdue, EndDecl::read(key, value)?),
+            "lost" => once(key, &mut self.lost, EndDecl::read(key, value)?),
+            "verify" => once(key, &mut self.verify, word(key, value)?),
             "attempts" => once(key, &mut self.attempts, keys::count(key, value)?),
             "give_up_after" => {
                 once(key, &mut self.give_up_after, (span::duration(&text(key, value, "30m")?)?, key.span()))

@@ -50,7 +50,7 @@ impl News {
     pub(super) fn of<S>(kind: Kind, id: &ResourceId, outcome: &Outcome<S>, name: fn(&S) -> &'static str) -> Self {
         let state = outcome.state().map_or("", name);
         let (phase, text) = match outcome {
-            Outcome::Resting(_) => (Phase::Ready, format!("is {state}")),
+            Outcome::Resting(_) | Outcome::Watching { .. } => (Phase::Ready, format!("is {state}")),
             Outcome::Progressing { after, reason, .. } => {
                 (Phase::Progressing, format!("goes on from {state} in {after:?}: {reason}"))
             }

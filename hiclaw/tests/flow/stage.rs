@@ -58,6 +58,7 @@ impl Stage {
         self.calls.lock().unwrap().extend(self.world.calls.take());
         match outcome {
             Outcome::Resting(state) => Outcome::Resting(state.name()),
+            Outcome::Watching { state, after } => Outcome::Watching { state: state.name(), after },
             Outcome::Progressing { state, after, reason } => {
                 Outcome::Progressing { state: state.name(), after, reason }
             }

@@ -49,7 +49,7 @@ impl Probe for Watch {
 
 fn told(outcome: &Outcome<WorkerState>) -> String {
     match outcome {
-        Outcome::Resting(state) => state.name().to_owned(),
+        Outcome::Resting(state) | Outcome::Watching { state, .. } => state.name().to_owned(),
         Outcome::Blocked { message, .. } | Outcome::Held { message, .. } => message.clone(),
         Outcome::Progressing { reason, .. } => reason.clone(),
         Outcome::Paused => "paused".to_owned(),

@@ -10,7 +10,7 @@ use super::effects::{MOST_UNSETTLED, unsettled};
 use super::{Change, Made};
 use crate::record::event::Illegal;
 use crate::record::life::written_order;
-use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Intent, Spec, Stamp, Unconfirmed};
+use crate::record::{Action, Blocked, BlockedReason, Direction, Effect, HeldReason, Intent, Spec, Stamp, Unconfirmed};
 use crate::{Class, Facts};
 
 /// What an intent sends, and as which life.
@@ -64,7 +64,9 @@ impl Change<'_, '_> {
                 Sent { life: now, order: now, attempt, in_doubt, spec }
             }
             Action::Run if forward => {
-                if !self.stands_here(&transition) {
+                // What is made again has the place of what was lost, wherever the machine is.
+                let lost = live.filter(|live| live.lost).map(Effect::order);
+                if lost.is_none() && !self.stands_here(&transition) {
                     return self.illegal(format!(
                         "`{transition}` does not start at {} while the machine is {}",
                         self.record.state,
@@ -72,24 +74,24 @@ impl Change<'_, '_> {
                     ));
                 }
                 let doubted = sent().find(|step| step.in_doubt);
-                if live.is_some() && matches!(contract.undo, Undo::Method(_)) {
+                if live.is_some() && lost.is_none() && matches!(contract.undo, Undo::Method(_)) {
                     return self
                         .illegal(format!("what `{transition}` made lives, and is undone before it is made again"));
                 }
-                match live.filter(|_| contract.undo == Undo::Retain) {
+                match live.filter(|_| lost.is_none() && contract.undo == Undo::Retain) {
                     // What is left behind is still there after a roll-back: it is the same thing.
                     Some(live) => Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec },
                     // What is in doubt is taken up again, with its own spec. Otherwise the same spec continues the last life, and no older one: a
                     // provider that remembers keys would answer for that from memory, whatever it has now.
                     None => match doubted.or_else(|| sent().max_by_key(|it| it.order()).filter(|it| it.spec == spec)) {
-                        Some(step) => continued(step, now),
+                        Some(step) => continued(step, lost.unwrap_or(now)),
                         None if unsettled(self.graph, self.record, &transition, subject.as_deref())
                             >= MOST_UNSETTLED =>
                         {
                             return self
                                 .illegal(format!("`{transition}` has {MOST_UNSETTLED} lives that are not settled"));
                         }
-                        None => Sent { life: now, order: now, attempt: 1, in_doubt: false, spec },
+                        None => Sent { life: now, order: lost.unwrap_or(now), attempt: 1, in_doubt: false, spec },
                     },
                 }
             }
@@ -192,7 +194,9 @@ impl Change<'_, '_> {
         };
         let clean = !found && !intent.in_doubt;
         let branch = (step.to.len() > 1).then(|| target.name.to_owned());
-        if self.record.direction.is_forward() {
+        if self.record.direction.is_forward() && self.record.lost(&intent.transition).is_some() {
+            self.make_again(contract, &intent, &made.facts, clean, at);
+        } else if self.record.direction.is_forward() {
             self.overwrite(&made.facts, &intent.transition);
             self.keep_effect(contract, &intent, branch, &made.facts, clean);
             self.enter(target.name, &intent.transition, at);

@@ -143,6 +143,10 @@ impl Change<'_, '_> {
         for (name, value) in saved.iter() {
             self.record.facts.set(name, value.clone());
         }
+        // A value that the state does not keep was sent to what is undone.
+        if let Some((index, _)) = self.graph.state(&to) {
+            self.unset_kept_after(&[index], Some(index));
+        }
         self.record.direction = Direction::Forward;
         self.record.state = to;
         self.record.entered_by = entered_by;

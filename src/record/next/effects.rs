@@ -35,6 +35,7 @@ impl Change<'_, '_> {
                 clean: true,
                 unmaking: false,
                 imported: false,
+                lost: false,
                 state: None,
                 saved,
             })
@@ -71,6 +72,7 @@ impl Change<'_, '_> {
             clean: true,
             unmaking: false,
             imported: false,
+            lost: false,
             state: branch,
             saved: Facts::default(),
         });
@@ -88,6 +90,7 @@ impl Change<'_, '_> {
                 clean: false,
                 unmaking: false,
                 imported: false,
+                lost: false,
                 state: None,
                 saved: Facts::default(),
             });

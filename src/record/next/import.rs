@@ -67,6 +67,7 @@ impl Change<'_, '_> {
             clean: false,
             unmaking: false,
             imported: true,
+            lost: false,
             saved: Facts::default(),
         });
         // Each has a life of its own.

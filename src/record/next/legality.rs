@@ -1,6 +1,7 @@
 //! What may happen to a record and what may not, event by event.
 
 mod back;
+mod lost;
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm_graph::{Kind, Transition, Undo};
+use durable_fsm_graph::{Kind, Lost, Transition, Undo};
 
 use super::{Books, Failed, Oracle, Violation};
 use crate::record::{Action, Direction, Effect, HeldReason, Intent, Record, Unconfirmed};
@@ -96,7 +96,8 @@ impl Books {
                 .retained
                 .iter()
                 .any(|it| (&it.transition, &it.subject, it.life) == (&effect.transition, &effect.subject, effect.life));
-            if !kept && !undoing && !stays && self.undo_of(&effect.transition) != Some(Undo::None) {
+            let is_lost = effect.lost || old.intent.is_none() && self.may_be_missing(effect);
+            if !kept && !undoing && !stays && !is_lost && self.undo_of(&effect.transition) != Some(Undo::None) {
                 return edge(format!("`{}` of life {} is live, and was forgotten", effect.transition, effect.life));
             }
         }
@@ -114,6 +115,12 @@ impl Books {
             }
         }
         None
+    }
+
+    /// Whether this is a member that leaves its set when it is gone.
+    fn may_be_missing(&self, effect: &Effect) -> bool {
+        let step = self.graph.transition(&effect.transition).map(|(_, step)| step);
+        step.and_then(|step| step.verify).is_some_and(|verify| verify.lost == Lost::Missing)
     }
 
     /// Whether a deletion skips its own steps, takes one of them before it has begun, or goes on with what belongs to an ordinary state.

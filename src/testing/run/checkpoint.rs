@@ -23,4 +23,5 @@ pub(crate) struct Checkpoint {
     pub(super) rests: Vec<Rested>,
     pub(super) outdated: bool,
     pub(super) behind: bool,
+    pub(super) asked_at: usize,
 }

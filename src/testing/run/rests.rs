@@ -51,7 +51,8 @@ impl<W: World> Runner<'_, W> {
         let quiet = self.sim.quiet_at();
         self.sim.advance_to(quiet);
         self.sim.check_world();
-        self.stays("at rest", |ending| *ending == Ending::Resting, true);
+        let ends = |ending: &Ending| matches!(ending, Ending::Resting | Ending::Watching { whole: true, .. });
+        self.stays("at rest", ends, true);
         self.compare(clean);
         self.check_final();
         self.sim.core().violation.is_none()

@@ -36,6 +36,7 @@ impl<W: World> Runner<'_, W> {
             rests: self.rests.clone(),
             outdated: self.outdated,
             behind: self.behind,
+            asked_at: self.asked_at,
         };
         self.checkpoints.push(Arc::new(checkpoint));
     }
@@ -64,6 +65,7 @@ impl<W: World> Runner<'_, W> {
         self.rests.clone_from(&checkpoint.rests);
         self.outdated = checkpoint.outdated;
         self.behind = checkpoint.behind;
+        self.asked_at = checkpoint.asked_at;
         checkpoint.course
     }
 }

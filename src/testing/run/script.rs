@@ -123,6 +123,7 @@ impl<W: World> Runner<'_, W> {
             let wanted = self.wanted();
             let behind = self.behind;
             let since = self.sim.time();
+            let asked = self.asked();
             let end = self.drive();
             if self.sim.core().is_over() {
                 return Rest::Over;
@@ -143,20 +144,26 @@ impl<W: World> Runner<'_, W> {
                         return Rest::Over;
                     }
                     // Whatever was changed during the pass wakes the controller up again.
-                    Ending::Resting | Ending::Progressing(_) | Ending::Blocked(_) if self.wanted() != wanted => {}
+                    Ending::Resting | Ending::Watching { .. } | Ending::Progressing(_) | Ending::Blocked(_)
+                        if self.wanted() != wanted => {}
                     // It has read that nobody has paused it.
-                    Ending::Resting if self.sim.core().suspended > 0 => {
+                    Ending::Resting | Ending::Watching { .. } if self.sim.core().suspended > 0 => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     // It has read that the mark is still there.
-                    Ending::Resting if self.sim.core().is_exposed() => {
+                    Ending::Resting | Ending::Watching { .. } if self.sim.core().is_exposed() => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     // Whoever gave it what is out of date learns of the edit.
-                    Ending::Resting | Ending::Blocked(_) if behind => {
+                    Ending::Resting | Ending::Watching { .. } | Ending::Blocked(_) if behind => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
                     Ending::Resting => return Rest::Resting,
+                    // What is asked about is asked once before the run rests, and again after whatever has happened since.
+                    Ending::Watching { whole: true, .. } if self.is_asked(asked) => return Rest::Resting,
+                    Ending::Watching { after, .. } | Ending::Braked(after, _) => {
+                        due = now + after.max(Duration::from_millis(1));
+                    }
                     // Nobody takes the reason away, so it stays.
                     Ending::Kept(_) => return Rest::Resting,
                     Ending::Progressing(after) => due = now + after.max(Duration::from_millis(1)),
@@ -237,6 +244,21 @@ impl<W: World> Runner<'_, W> {
         let message = format!("it does not come to rest from {state}");
         self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
         Rest::Over
+    }
+
+    /// How often something was called, and how much has happened by itself.
+    fn asked(&self) -> (u64, usize) {
+        let core = self.sim.core();
+        (core.books.calls, core.by_itself.count())
+    }
+
+    /// Whether everything was asked about since anything has happened by itself. `asked` is what was so before the pass.
+    fn is_asked(&mut self, asked: (u64, usize)) -> bool {
+        let now = self.asked();
+        if now.0 > asked.0 {
+            self.asked_at = asked.1;
+        }
+        self.asked_at == now.1
     }
 
     pub(super) fn is_recorded(&self, what: fn(&Record) -> bool) -> bool {

@@ -375,9 +375,23 @@ impl Steps for SimSteps {
                 }
                 Ok(Lookup::NotOurs) => core.books.may_hold(HeldReason::NotOurs),
                 Ok(Lookup::Incomplete) if !has_abort => core.books.may_hold(HeldReason::Incomplete),
-                Ok(Lookup::Incomplete | Lookup::Absent) | Err(_) => {}
+                Ok(Lookup::Absent) => core.books.may_hold(HeldReason::Vanished),
+                Ok(Lookup::Incomplete) | Err(_) => {}
             }
             drop(core);
+            answer
+        });
+        self.look(Site::Lookup, ask, call)
+    }
+
+    fn verify(&self, ask: Ask) -> Request<bool> {
+        let call = self.call(Method::Verify, ask.clone(), |inner, ask| inner.verify(ask));
+        let sim = self.sim.clone();
+        let call: Request<bool> = Box::pin(async move {
+            let answer = call.await;
+            if answer == Ok(false) {
+                sim.core().books.may_hold(HeldReason::Vanished);
+            }
             answer
         });
         self.look(Site::Lookup, ask, call)

@@ -123,7 +123,7 @@ fn outline(record: &Record) -> u64 {
     hash_facts(&record.facts, &mut hasher);
     (record.direction as u8, record.paused, record.undo.len(), record.unconfirmed.len()).hash(&mut hasher);
     for it in &record.undo {
-        (&it.transition, &it.subject, &it.state, it.clean, it.unmaking).hash(&mut hasher);
+        (&it.transition, &it.subject, &it.state, it.clean, it.unmaking, it.lost).hash(&mut hasher);
         hash_facts(&it.saved, &mut hasher);
     }
     for it in &record.unconfirmed {

@@ -43,6 +43,11 @@ impl Sim {
 }
 
 impl ByItself {
+    /// How much has happened.
+    pub(crate) fn count(&self) -> usize {
+        self.happened.len()
+    }
+
     fn compare(&mut self, event: Option<&'static str>, before: Vec<Thing>, after: &[Thing]) {
         self.happened.extend(event);
         let mut new = after.to_vec();

@@ -18,6 +18,7 @@ pub(crate) enum Method {
     Lookup,
     Undo,
     Abort,
+    Verify,
 }
 
 /// Something that may have changed a world.
@@ -125,6 +126,7 @@ fn called(method: Method, steps: &dyn Steps, ask: Ask) -> Boxed<()> {
         Method::Lookup => unheard(steps.lookup(ask)),
         Method::Undo => unheard(steps.undo(ask)),
         Method::Abort => unheard(steps.abort(ask)),
+        Method::Verify => unheard(steps.verify(ask)),
     }
 }
 

@@ -25,6 +25,11 @@ impl SimSteps {
         if begun || record.direction != Direction::Forward || !matches!(site, Site::Effect | Site::Undo) {
             return None;
         }
+        let step = &self.inner.graph().transitions[ask.transition];
+        if let Some(lost) = record.undo.iter().find(|it| it.lost) {
+            let (is_it, name) = (record.lost(step.name).is_some() || step.preempts, step.name);
+            return (!is_it).then(|| format!("`{name}` is called before `{}` is made again", lost.transition));
+        }
         if let Some(set) = &contract.for_each {
             return self.member_out_of_turn(site, ask, set, record);
         }

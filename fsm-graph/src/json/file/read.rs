@@ -2,12 +2,12 @@
 
 use super::{
     CauseFile, ContractFile, EndFile, FactFile, File, ForEachFile, GuardedFile, InDoubtFile, KindFile, ListedFile,
-    PredecessorFile, RestFile, StateFile, TransitionFile, TransportFile, UpgradeFile, WaitsFile,
+    LostFile, PredecessorFile, RestFile, StateFile, TransitionFile, TransportFile, UpgradeFile, VerifyFile, WaitsFile,
 };
 use crate::json::error::ReadError;
 use crate::model::{
-    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Predecessor, Rest, Retry, State, Transition, Transport,
-    Undo, Upgrade, Upgraded,
+    Cause, Contract, End, Fact, ForEach, Graph, InDoubt, Kind, Lost, Predecessor, Rest, Retry, State, Transition,
+    Transport, Undo, Upgrade, Upgraded, Verify,
 };
 
 impl File {
@@ -27,8 +27,20 @@ impl File {
         };
         let mut kept_states = Vec::with_capacity(states.len());
         for (index, state) in self.states.into_iter().enumerate() {
-            let StateFile { name: _, doc, initial, rest, failed, leaving, retired, was, facts, known, transitions } =
-                state;
+            let StateFile {
+                name: _,
+                doc,
+                initial,
+                rest,
+                failed,
+                leaving,
+                retired,
+                was,
+                facts,
+                known,
+                transitions,
+                verify,
+            } = state;
             let place = format!("state `{}`", states[index]);
             let (mut here, mut guards) = (Vec::with_capacity(transitions.len()), Vec::new());
             for listed in transitions {
@@ -54,11 +66,12 @@ impl File {
                 known: known.into_iter().map(keep).collect::<Vec<_>>().leak(),
                 transitions: here.leak(),
                 guards: guards.leak(),
+                verify,
             });
         }
         let mut kept_steps = Vec::with_capacity(steps.len());
         for (index, step) in self.transitions.into_iter().enumerate() {
-            let TransitionFile { name: _, from, to, when, on_delete, preempts, retired, was, kind } = step;
+            let TransitionFile { name: _, from, to, when, on_delete, preempts, retired, was, verify, kind } = step;
             let place = format!("transition `{}`", steps[index]);
             let to = to.iter().map(|name| find("state", &states, name, &place)).collect::<Result<Vec<_>, _>>()?;
             if let KindFile::Effect(ContractFile { for_each: Some(set), .. })
@@ -76,6 +89,7 @@ impl File {
                 preempts,
                 retired,
                 was: keep_all(was),
+                verify: verify.map(VerifyFile::verify),
                 kind: kind.kind(|of| find("transition", &steps, of, &place))?,
             });
         }
@@ -140,12 +154,26 @@ impl KindFile {
                     CauseFile::Rejected => Cause::Rejected,
                     CauseFile::Exhausted => Cause::Exhausted { attempts, give_up_after },
                     CauseFile::Overdue => Cause::Overdue,
+                    CauseFile::Lost => Cause::Lost,
                 };
                 Kind::End(End { of: step(&of)?, cause, back })
             }
             KindFile::Effect(contract) => Kind::Effect(contract.contract()),
             KindFile::Deferred(contract) => Kind::Deferred(contract.contract()),
         })
+    }
+}
+
+impl VerifyFile {
+    fn verify(self) -> Verify<'static> {
+        let lost = match self.lost {
+            LostFile::Remake => Lost::Remake,
+            LostFile::Missing => Lost::Missing,
+            LostFile::End => Lost::End,
+            LostFile::Hold => Lost::Hold,
+            LostFile::Ignore => Lost::Ignore,
+        };
+        Verify { by: self.by.map(keep), lost }
     }
 }
 

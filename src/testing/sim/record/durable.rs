@@ -2,7 +2,7 @@
 
 use super::{Core, Decoded, Previous};
 use crate::record::{Blocked, BlockedReason, Direction, HeldReason, Record, Stamp};
-use crate::testing::oracle::{Oracle, Violation};
+use crate::testing::oracle::{Oracle, Violation, wrongly_lost};
 use crate::{Loaded, StoreError, Version};
 
 impl Core {
@@ -43,11 +43,12 @@ impl Core {
         let in_record = self.books.check_write(self.actor, self.deleting, before, new);
         // What the record no longer knows of is an orphan from here on, and that says more than by which change.
         let in_world = self.books.check_world(Some(&decoded), &self.things);
+        let lost = old.as_ref().and_then(|old| wrongly_lost(old, new, &self.things));
         let violation = match in_record {
             Some(lost) if lost.oracle == Oracle::History => Some(lost),
             in_record => in_world.or(in_record),
         };
-        if let Some(violation) = violation.or(early) {
+        if let Some(violation) = violation.or(lost).or(early) {
             self.violate(violation);
         }
         if let Some(it) = &mut self.unacceptable {

@@ -1,0 +1,64 @@
+//! What is asked about at rest, and when. Invariant: nothing here asks: it reads the record and when something is due.
+
+use std::time::Duration;
+
+use durable_fsm_graph::{Contract, Graph, Kind, Rest};
+
+use super::decision::{Decision, Ending, Surroundings};
+use super::watches::{Due, Losses};
+use crate::record::{Direction, Effect, Record};
+
+/// What is asked about of this record, in the order in which it was made: each with its contract.
+pub(super) fn asked<'r>(
+    graph: &'static Graph<'static>,
+    record: &'r Record,
+) -> impl Iterator<Item = (usize, &'static Contract<'static>, &'r Effect)> {
+    record.undo.iter().filter(|live| !live.unmaking && !live.lost).filter_map(|live| {
+        let (index, step) = graph.transition(&live.transition)?;
+        // What was imported was not made under a tag or key of ours, so that a look-up would not find it.
+        let is_known = !live.imported || step.verify.is_some_and(|verify| verify.by.is_some());
+        let contract =
+            step.contract().filter(|_| step.is_asked() && is_known && matches!(step.kind, Kind::Effect(_)))?;
+        Some((index, contract, live))
+    })
+}
+
+/// How often the things of a record are asked about where it is; none if they are not.
+pub(super) fn period(graph: &Graph<'_>, record: &Record) -> Option<Duration> {
+    let (_, state) = graph.state(&record.state)?;
+    let rests = state.rest == Rest::Resting && record.direction == Direction::Forward;
+    state.verify.filter(|_| rests)
+}
+
+/// What a record does that rests.
+pub(super) fn rest(around: &Surroundings<'_>) -> Decision {
+    match around.due {
+        None => Decision::Stop(Ending::Resting),
+        Some(Due { left: Duration::ZERO, .. }) => Decision::Verify,
+        Some(Due { left, braked: Some(losses), .. }) => Decision::Stop(Ending::Braked(left, braked_message(losses))),
+        Some(Due { left, whole, .. }) => Decision::Stop(Ending::Watching { after: left, whole }),
+    }
+}
+
+/// What is asked while members of sets wait, or while the resource is blocked: what they fail for may be that something is gone.
+pub(super) fn meanwhile(record: &Record, around: &Surroundings<'_>, decision: Decision) -> Decision {
+    let Some(Due { left: due, .. }) = around.due.filter(|_| record.intent.is_none() && around.kept.is_none()) else {
+        return decision;
+    };
+    match decision {
+        Decision::Wait(..) | Decision::Block { .. } | Decision::Stop(Ending::Blocked(_)) if due.is_zero() => {
+            Decision::Verify
+        }
+        Decision::Wait(left, why) => Decision::Wait(left.min(due), why),
+        Decision::Stop(Ending::Blocked(left)) => Decision::Stop(Ending::Blocked(left.min(due))),
+        other => other,
+    }
+}
+
+/// What is said of a resource whose things are not made again.
+fn braked_message(losses: Losses) -> String {
+    let Losses { lost, watched, most } = losses;
+    format!(
+        "things of {lost} of {watched} resources are gone, and more than {most} in one period are not made again: a provider that answers for the wrong account looks like this; if they are really gone, raise `lost_limit` of the runner, and restart"
+    )
+}

@@ -1,0 +1,18 @@
+#[path = "../worker.rs"]
+mod worker;
+use durable_fsm::Fsm;
+use worker::Worker;
+
+#[derive(Fsm)]
+#[fsm(name = "test.io/flow", version = 1, resource = Worker)]
+enum Flow {
+    #[fsm(initial)]
+    #[transition(make -> Here | There, in_doubt = lookup, undo = remove, lost = remake)]
+    Start,
+    #[fsm(resting, verify = "10m")]
+    Here,
+    #[fsm(resting)]
+    There,
+}
+
+fn main() {}

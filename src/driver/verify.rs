@@ -63,6 +63,10 @@ impl<P: Probe> Pass<'_, P> {
         let now = self.driver.clock.monotonic();
         let marks: Vec<u64> = missing.iter().map(|(_, live)| live.mark()).collect();
         let since = self.driver.watches().found_missing(self.id, record.seq, &marks, now);
+        if missing.is_empty() {
+            self.driver.watches().asked(self.id, next, every, now);
+            return Ok(());
+        }
         let losses = self.driver.watches().losses(self.id, self.driver.lost_limit, every, now);
         let settle = missing.iter().map(|(contract, _)| contract.settle).max().unwrap_or_default();
         let apart = settle.max(APART).max(until_others_show(losses, every));
@@ -71,8 +75,8 @@ impl<P: Probe> Pass<'_, P> {
         if !left.is_zero() {
             next.after = Some(next.after.map_or(left, |after| after.min(left)));
         }
-        let is_gone = !missing.is_empty() && left.is_zero();
-        next.whole = next.whole.filter(|_| missing.is_empty());
+        let is_gone = left.is_zero();
+        next.whole = None;
         next.braked = (is_gone && losses.is_too_many()).then_some(losses);
         if is_gone && next.braked.is_none() {
             let gone: Vec<&Effect> = missing.into_iter().map(|(_, live)| live).collect();

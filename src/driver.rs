@@ -139,8 +139,10 @@ impl<P: Probe> Driver<P> {
     }
 
     /// What this resource has is asked about in its next pass.
-    pub(crate) fn verify_now(&self, id: &RecordId) {
-        self.watches().hurry(id, self.clock.monotonic());
+    pub(crate) fn verify_now(&self, graph: &durable_fsm_graph::Graph<'_>, id: &RecordId) {
+        if graph.states.iter().any(|state| state.verify.is_some()) {
+            self.watches().hurry(id, self.clock.monotonic());
+        }
     }
 
     /// What is asked about of this record.

@@ -101,7 +101,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// The store's.
     pub async fn verify(&self, resource: &M::Resource) -> Result<Outcome<M::State>, StoreError> {
         if let Ok((_, id)) = self.typed(resource) {
-            self.driver.verify_now(&id);
+            self.driver.verify_now(M::GRAPH, &id);
         }
         self.pass(resource, false).await
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm_graph::{Contract, Graph, Kind, Rest};
+use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Rest};
 
 use super::decision::{Decision, Ending, Surroundings};
 use super::watches::{Due, Losses};
@@ -16,9 +16,13 @@ pub(super) fn asked<'r>(
     record.undo.iter().filter(|live| !live.unmaking && !live.lost).filter_map(|live| {
         let (index, step) = graph.transition(&live.transition)?;
         // What was imported was not made under a tag or key of ours, so that a look-up would not find it.
-        let is_known = !live.imported || step.verify.is_some_and(|verify| verify.by.is_some());
-        let contract =
-            step.contract().filter(|_| step.is_asked() && is_known && matches!(step.kind, Kind::Effect(_)))?;
+        let contract = step.contract().filter(|_| step.is_asked() && matches!(step.kind, Kind::Effect(_)))?;
+        let by = step.verify.and_then(|verify| verify.by);
+        // And nothing under `hold` is sent for it.
+        let is_known = !live.imported || by.is_some() && contract.in_doubt != InDoubt::Hold;
+        if !is_known {
+            return None;
+        }
         Some((index, contract, live))
     })
 }

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::waits::until_next;
+use super::waits::{LONGEST_WAIT, until_next};
 use crate::RecordId;
 
 /// How many resources may lose things in one period before nothing is made again.
@@ -40,6 +40,8 @@ struct Table {
     missing: u32,
     /// When losses were acted on, each with the resource.
     acted: VecDeque<(Duration, u64)>,
+    /// With so many resources it is time to look for those that no pass has come to any more.
+    sweep_at: usize,
 }
 
 /// One resource.
@@ -91,6 +93,9 @@ impl Watches {
     pub(crate) fn due(&self, id: &RecordId, seq: u64, every: Duration, now: Duration) -> Due {
         let key = self.key(id);
         let mut table = self.table();
+        if !table.watched.contains_key(&key) {
+            table.sweep(now);
+        }
         let watch = table.watched.entry(key).or_insert_with(|| Watch {
             due: now + until_next(every, id, now),
             whole: None,
@@ -175,6 +180,17 @@ impl Watches {
 }
 
 impl Table {
+    /// Makes room for one more. What was due a day ago is not looked at any more.
+    fn sweep(&mut self, now: Duration) {
+        if self.watched.len() < self.sweep_at.max(1024) {
+            return;
+        }
+        self.watched.retain(|_, watch| now.saturating_sub(watch.due) < LONGEST_WAIT);
+        let missing = self.watched.values().filter(|watch| watch.missing.is_some()).count();
+        self.missing = u32::try_from(missing).unwrap_or(u32::MAX);
+        self.sweep_at = self.watched.len().saturating_mul(2);
+    }
+
     fn forget_missing(&mut self, key: u64) {
         let found = self.watched.get_mut(&key).and_then(|watch| watch.missing.take());
         self.missing -= u32::from(found.is_some());

@@ -58,6 +58,9 @@ mod tests {
         let held = Outcome::Held { reason: HeldReason::NotOurs, message: message.clone() };
         assert_eq!(seconds(&held), [300, 360]);
         assert_eq!(seconds(&Outcome::Progressing { state: (), after: waits, reason: String::new() }), [7; 2]);
+        assert_eq!(seconds(&Outcome::Watching { state: (), after: waits }), [7; 2]);
+        let later = Outcome::Watching { state: (), after: Duration::from_secs(3600) };
+        assert_eq!(seconds(&later), [600, 720], "it is looked at again all the same");
         assert_eq!(seconds(&Outcome::Blocked { state: (), reason, message, after: waits }), [7; 2]);
         assert_eq!(seconds(&Outcome::Gone), [600, 720]);
         assert_eq!([0.0, 1.0].map(|chance| after_failure(chance).as_secs()), [5, 10]);

@@ -66,3 +66,66 @@ fn braked_message(losses: Losses) -> String {
         "things of {lost} of {watched} resources are gone, and more than {most} in one period are not made again: a provider that answers for the wrong account looks like this; if they are really gone, raise `lost_limit` of the runner, and restart"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::record::Stamp;
+    use crate::{Fsm, Resource, ResourceId};
+
+    #[derive(Clone)]
+    struct App;
+
+    impl Resource for App {
+        type Spec = ();
+        fn id(&self) -> ResourceId {
+            ResourceId::new("", "app")
+        }
+        fn uid(&self) -> &str {
+            "uid"
+        }
+        fn spec(&self) -> &() {
+            &()
+        }
+    }
+
+    #[derive(Fsm)]
+    #[fsm(name = "test/asked", version = 1, resource = App)]
+    enum AskedFlow {
+        #[fsm(initial)]
+        #[transition(find -> Found, in_doubt = lookup, undo = lose, lost = remake)]
+        Requested,
+        #[transition(name -> Named, in_doubt = repeat, undo = unname, verify = is_named, lost = remake)]
+        Found,
+        #[transition(tell -> Ready, in_doubt = hold, undo = untell, abort = untell_any, verify = is_told, lost = remake)]
+        Named,
+        #[fsm(resting, verify = "10m")]
+        Ready,
+    }
+
+    #[test]
+    fn what_was_imported_is_asked_about_where_that_can_tell_and_nothing_is_held() {
+        let live = |transition: &str, life, imported| Effect {
+            transition: transition.to_owned(),
+            subject: None,
+            life,
+            state: None,
+            order: None,
+            clean: true,
+            unmaking: false,
+            imported,
+            lost: false,
+            saved: crate::Facts::default(),
+        };
+        let names = |imported| {
+            let undo = [live("find", 1, imported), live("name", 2, imported), live("tell", 3, imported)];
+            let fresh = Record::initial(&AskedFlow::GRAPH, "uid", Stamp::from(SystemTime::UNIX_EPOCH));
+            let record = Record { state: "Ready".to_owned(), undo: undo.into_iter().collect(), ..fresh };
+            asked(&AskedFlow::GRAPH, &record).map(|(_, _, live)| live.transition.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(false), ["find", "name", "tell"]);
+        assert_eq!(names(true), ["name"]);
+    }
+}

@@ -234,6 +234,22 @@ mod tests {
     }
 
     #[test]
+    fn what_no_pass_has_come_to_for_a_day_is_forgotten() {
+        let watches = Watches::default();
+        for number in 0..1024 {
+            watches.due(&id(number), 1, EVERY, Duration::ZERO);
+        }
+        watches.found_missing(&id(0), 1, &[1], EVERY);
+        let later = LONGEST_WAIT * 2;
+        watches.hurry(&id(1), later);
+        watches.due(&id(5000), 1, EVERY, later);
+        assert_eq!(
+            watches.losses(&id(1), LostLimit::default(), EVERY, later),
+            Losses { lost: 0, watched: 2, most: 20 }
+        );
+    }
+
+    #[test]
     fn the_limit_counts_resources_and_not_things() {
         let watches = Watches::default();
         for number in 0..300 {

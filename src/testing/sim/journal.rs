@@ -100,7 +100,7 @@ impl Asked {
             for entry in entries {
                 match entry {
                     Entry::Called { method, edit, ask } => {
-                        calls.push(Some(called(*method, &*steps(*edit), ask.clone())))
+                        calls.push(Some(called(*method, &*steps(*edit), ask.clone())));
                     }
                     Entry::Polled { call, at } => {
                         sim.core().now = *at;

@@ -4,6 +4,7 @@ mod altered;
 mod cost;
 mod deletion;
 mod doubt;
+mod ends;
 mod flow;
 mod golden;
 mod holders;

@@ -229,7 +229,7 @@ pub struct Effect {
     /// It was there before the record: it was not made under a key of ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
-    /// It is gone, and nobody has undone it: the step that made it runs again.
+    /// Somebody else than the machine has removed it: the step that made it runs again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
     /// Facts that its undo reads and that were overwritten since, with their old values.

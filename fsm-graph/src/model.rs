@@ -144,7 +144,7 @@ pub struct Verify<'a> {
     pub lost: Lost,
 }
 
-/// What happens when a thing is gone that nobody has undone.
+/// What happens when somebody else than the machine has removed a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// The step that made it runs again, and the state stays.
@@ -208,7 +208,7 @@ pub enum Cause {
     },
     /// It has waited for longer than its `within`.
     Overdue,
-    /// What it made is gone, and nobody has undone it. Such an end stands on the states where that is asked about.
+    /// Somebody else than the machine has removed what it made. Such an end starts in the states that ask about the thing.
     Lost,
 }
 

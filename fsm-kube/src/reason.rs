@@ -54,7 +54,7 @@ pub enum Reason {
     RecordLost,
     /// Held: the server accepts the record and does not keep it.
     NotKept,
-    /// Held: a thing is gone that nobody has undone.
+    /// Held: somebody else than the machine has removed a thing.
     Vanished,
     /// Held: a guard stays true after its own transition.
     Restless,

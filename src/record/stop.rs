@@ -44,7 +44,7 @@ pub enum HeldReason {
     NotKept,
     /// The machine does not come to rest: a guard stays true after its own transition.
     Restless,
-    /// A thing is gone that nobody has undone, and its step declares `lost = hold`.
+    /// Somebody else than the machine has removed a thing, and its step declares `lost = hold`.
     Vanished,
     /// A guard, a wanted set or the resource itself panicked, and nothing was sent. It is not recorded: the next pass tries again.
     Panicked,

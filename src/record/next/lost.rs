@@ -1,5 +1,5 @@
-//! What is gone that nobody has undone. Invariant: a loss is recorded only for the record that was asked about, where the machine rests and nothing is under way, and what is made again keeps the
-//! place of what was lost.
+//! Things that somebody else than the machine has removed. Invariant: a loss is recorded only for the record that was asked about, while the machine rests and
+//! nothing is under way. What is made again keeps the place of what was lost.
 
 use durable_fsm_graph::{Cause, Contract, Kind, Lost, Rest, Transition};
 

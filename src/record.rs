@@ -232,6 +232,9 @@ pub struct Effect {
     /// Somebody else than the machine has removed it: the step that made it runs again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// A digest of the spec and the facts that it was sent with, where it stays behind: by that it is known again after a roll-back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
     /// Facts that its undo reads and that were overwritten since, with their old values.
     #[serde(default, skip_serializing_if = "Facts::is_empty")]
     pub saved: Facts,

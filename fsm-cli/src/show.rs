@@ -296,6 +296,7 @@ fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
             Kind::Waits { .. } => "looks at",
             Kind::Rewind => "goes back with",
             Kind::End(end) if end.back => "may be given up, and goes back with",
+            Kind::End(_) if step.to.is_empty() => "may be given up, and is held with",
             Kind::End(_) => "may be given up with",
         };
         let when = if step.on_delete { format!("{when}, once deletion is wanted") } else { when };

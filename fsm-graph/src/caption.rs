@@ -104,7 +104,8 @@ fn notes(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Vec<Stri
         Kind::End(end) => notes.extend(given_up(end.cause)),
         Kind::Rewind | Kind::NoEffect => {}
     }
-    // Where a loss leads elsewhere, that is an edge of its own.
+    // An end that leads somewhere is an edge of its own.
+    notes.extend(held_ends(graph, index));
     notes.extend(transition.verify.and_then(|verify| match verify.lost {
         Lost::Remake => Some("remade if lost".to_owned()),
         Lost::Hold => Some("held if lost".to_owned()),
@@ -130,6 +131,22 @@ fn undo(contract: &Contract<'_>, live: Option<&Overlay<'_>>, index: usize) -> Ve
     }
     notes.extend(contract.retain_when.map(|method| format!("retained if {method}")));
     notes
+}
+
+/// What a person is asked about when the transition ends badly.
+fn held_ends(graph: &Graph<'_>, of: usize) -> Vec<String> {
+    let ends = graph.transitions.iter().filter(|step| step.to.is_empty());
+    let ends = ends.filter_map(|step| match step.kind {
+        Kind::End(end) if end.of == of => Some(end.cause),
+        _ => None,
+    });
+    ends.map(|cause| match cause {
+        Cause::Rejected => "held if rejected".to_owned(),
+        Cause::Overdue => "held if overdue".to_owned(),
+        Cause::Lost => "held if lost".to_owned(),
+        Cause::Exhausted { .. } => format!("held {}", given_up(cause).unwrap_or_default()),
+    })
+    .collect()
 }
 
 /// When a bad end is taken, where its name does not say it.

@@ -183,7 +183,7 @@ pub enum Kind<'a> {
     Deferred(Contract<'a>),
 }
 
-/// The bad end of a transition: `rejected`, `exhausted`, `overdue` or `lost`.
+/// The bad end of a transition: `rejected`, `exhausted`, `overdue` or `lost`. One that leads nowhere holds the resource until a person has decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     /// The transition that ends, an index into [`Graph::transitions`].

@@ -56,6 +56,8 @@ pub enum Reason {
     NotKept,
     /// Held: somebody else than the machine has removed a thing.
     Vanished,
+    /// Held: a step was given up, and its author wants a person to look.
+    GivenUp,
     /// Held: a guard stays true after its own transition.
     Restless,
     /// Held: the controller's own code panicked.
@@ -83,7 +85,7 @@ pub enum Phase {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 25] = [
+    pub const ALL: [Reason; 26] = [
         Reason::AsDeclared,
         Reason::Progressing,
         Reason::Retrying,
@@ -106,6 +108,7 @@ impl Reason {
         Reason::RecordLost,
         Reason::NotKept,
         Reason::Vanished,
+        Reason::GivenUp,
         Reason::Restless,
         Reason::Panicked,
         Reason::ObjectInvalid,
@@ -137,6 +140,7 @@ impl Reason {
             Reason::RecordLost => "RecordLost",
             Reason::NotKept => "NotKept",
             Reason::Vanished => "Vanished",
+            Reason::GivenUp => "GivenUp",
             Reason::Restless => "Restless",
             Reason::Panicked => "Panicked",
             Reason::ObjectInvalid => "ObjectInvalid",
@@ -170,6 +174,7 @@ impl Reason {
             | Reason::RecordLost
             | Reason::NotKept
             | Reason::Vanished
+            | Reason::GivenUp
             | Reason::Restless
             | Reason::Panicked
             | Reason::ObjectInvalid => Phase::Held,
@@ -223,6 +228,7 @@ impl From<HeldReason> for Reason {
             HeldReason::RecordLost => Reason::RecordLost,
             HeldReason::NotKept => Reason::NotKept,
             HeldReason::Vanished => Reason::Vanished,
+            HeldReason::GivenUp => Reason::GivenUp,
             HeldReason::Restless => Reason::Restless,
             HeldReason::Panicked => Reason::Panicked,
             // Also what a later version of the library may hold for.

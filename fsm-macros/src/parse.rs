@@ -41,12 +41,17 @@ pub(crate) struct Declaration {
     pub(crate) states: Vec<StateDecl>,
 }
 
-/// The times of every effect that gives none of its own, each with the key that says so.
+/// What holds for every transition that does not say it itself, each with the key that says so: the times of effects, and bad ends.
 #[derive(Default)]
 pub(crate) struct Defaults {
     pub(crate) timeout: Option<(Duration, Span)>,
     pub(crate) settle: Option<(Duration, Span)>,
     pub(crate) retry: Option<((Duration, Duration), Span)>,
+    pub(crate) rejected: Option<EndDecl>,
+    pub(crate) exhausted: Option<EndDecl>,
+    pub(crate) overdue: Option<EndDecl>,
+    pub(crate) attempts: Option<(u32, Span)>,
+    pub(crate) give_up_after: Option<(Duration, Span)>,
 }
 
 /// One variant.
@@ -155,7 +160,7 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
     Some(declaration)
 }
 
-const ENUM_KEYS: [&str; 14] = [
+const ENUM_KEYS: [&str; 19] = [
     "name",
     "was",
     "version",
@@ -169,6 +174,11 @@ const ENUM_KEYS: [&str; 14] = [
     "timeout",
     "settle",
     "retry",
+    "rejected",
+    "exhausted",
+    "overdue",
+    "attempts",
+    "give_up_after",
     "debug",
 ];
 
@@ -201,6 +211,14 @@ fn container(declaration: &mut Declaration, attrs: &[Attribute], errors: &mut Er
         "timeout" => once(key, &mut defaults.timeout, (span::duration(&keys::text(key, value, "30s")?)?, key.span())),
         "settle" => once(key, &mut defaults.settle, (span::duration(&keys::text(key, value, "30s")?)?, key.span())),
         "retry" => once(key, &mut defaults.retry, (span::range(&keys::text(key, value, "1s..5m")?)?, key.span())),
+        "rejected" => once(key, &mut defaults.rejected, EndDecl::read(key, value)?),
+        "exhausted" => once(key, &mut defaults.exhausted, EndDecl::read(key, value)?),
+        "overdue" => once(key, &mut defaults.overdue, EndDecl::read(key, value)?),
+        "attempts" => once(key, &mut defaults.attempts, keys::count(key, value)?),
+        "give_up_after" => {
+            let after = span::duration(&keys::text(key, value, "30m")?)?;
+            once(key, &mut defaults.give_up_after, (after, key.span()))
+        }
         "debug" => flag(key, value).and_then(|()| once(key, &mut debug, ())),
         _ => Err(keys::unknown(key, &ENUM_KEYS)),
     });

@@ -117,6 +117,7 @@ mod tests {
             unmaking: false,
             imported,
             lost: false,
+            sent: None,
             saved: crate::Facts::default(),
         };
         let names = |imported| {

@@ -13,6 +13,7 @@ mod kept;
 #[cfg(test)]
 mod legality;
 mod lost;
+mod stays;
 
 pub(crate) use direction::{begins_leaving, is_on_the_way};
 pub(crate) use effects::{MOST_UNSETTLED, is_certainly_absent, unsettled};

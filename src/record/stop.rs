@@ -46,6 +46,8 @@ pub enum HeldReason {
     Restless,
     /// Somebody else than the machine has removed a thing, and its step declares `lost = hold`.
     Vanished,
+    /// A step was given up, and declares `rejected`, `exhausted` or `overdue` as `hold`.
+    GivenUp,
     /// A guard, a wanted set or the resource itself panicked, and nothing was sent. It is not recorded: the next pass tries again.
     Panicked,
 }

@@ -19,7 +19,7 @@ use super::plan::Place;
 use super::sim::{Decoded, Menus, Point};
 use super::world::Thing;
 use crate::machine::Reply;
-use crate::record::{Direction, HeldReason, Stamp};
+use crate::record::{Direction, HeldReason, Spec, Stamp};
 use crate::steps::Ask;
 
 /// What was violated.
@@ -98,8 +98,8 @@ pub(crate) struct Books {
     graph: &'static Graph<'static>,
     pub(crate) writes: u64,
     pub(crate) calls: u64,
-    /// By which transition what is under a key was made.
-    keys: BTreeMap<String, usize>,
+    /// By which transition what is under a key was made, and with which spec it was asked for.
+    keys: BTreeMap<String, (usize, Option<Spec>)>,
     /// Keys of what was left behind on purpose.
     retained: BTreeSet<String>,
     /// Keys that only a record knew which is no longer there, because somebody has put an older one in its place.
@@ -180,14 +180,14 @@ impl Books {
 
     /// Whether somebody has to undo what is under this key.
     pub(crate) fn is_owned(&self, key: &str) -> bool {
-        let made_by = self.keys.get(key).and_then(|index| self.graph.transitions.get(*index));
+        let made_by = self.keys.get(key).and_then(|(index, _)| self.graph.transitions.get(*index));
         let owned = made_by.is_none_or(|step| step.contract().is_none_or(|contract| contract.undo != Undo::None));
         owned && !self.retained.contains(key) && !self.forgotten.contains(key)
     }
 
     /// Whether what is under this key is left behind on purpose, once the resource goes.
     fn is_retained(&self, key: &str) -> bool {
-        let made_by = self.keys.get(key).and_then(|index| self.graph.transitions.get(*index));
+        let made_by = self.keys.get(key).and_then(|(index, _)| self.graph.transitions.get(*index));
         made_by.and_then(|step| step.contract()).is_some_and(|contract| contract.undo == Undo::Retain)
     }
 

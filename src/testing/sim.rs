@@ -396,7 +396,9 @@ impl Core {
         if decoded.record.origin != self.uid(false) {
             return Default::default();
         }
-        let live = decoded.record.undo.iter().zip(decoded.live());
+        // What stayed of an earlier request was refused, perhaps: then it is listed because it may come late.
+        let last = |it: &Effect| decoded.record.effect(&it.transition, it.subject.as_deref()).map(|last| last.life);
+        let live = decoded.record.undo.iter().zip(decoded.live()).filter(|(it, _)| last(it) == Some(it.life));
         let is_it = |thing: &Thing, key: &String| thing.key.as_ref() == Some(key);
         // What was lost without anybody having removed it is no mistake of the record.
         let all = || self.things.iter().chain(&self.by_itself.lost);

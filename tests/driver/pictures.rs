@@ -170,6 +170,7 @@ fn only_the_arm_of_a_branch_that_is_known_to_be_taken_is_shown() {
         unmaking: false,
         imported: false,
         lost: false,
+        sent: None,
         state,
         saved: Facts::default(),
     };

@@ -7,6 +7,7 @@ mod doubt;
 mod each;
 mod ends;
 mod events;
+mod given_up;
 mod kept;
 mod keyed;
 mod leaving;

@@ -89,6 +89,7 @@ const KEYS: [&str; 31] = [
 ];
 
 /// Where a transition ends that cannot go on: a state, or the mark of one.
+#[derive(Clone)]
 pub(crate) struct EndDecl {
     pub(crate) key: Ident,
     pub(crate) target: Ident,
@@ -96,7 +97,12 @@ pub(crate) struct EndDecl {
 }
 
 impl EndDecl {
-    fn read(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Self> {
+    /// Whether a person is asked, instead of going anywhere.
+    pub(crate) fn holds(&self) -> bool {
+        self.target == "hold" && !self.back
+    }
+
+    pub(super) fn read(key: &Ident, value: Option<ParseStream<'_>>) -> syn::Result<Self> {
         let value = keys::value(key, value)?;
         let name = |value: &Expr| match value {
             Expr::Path(path) => path.path.get_ident().cloned(),
@@ -109,7 +115,7 @@ impl EndDecl {
             value => (name(value), false),
         };
         let wrong = || {
-            let words = if key == "lost" { "`remake`, `hold`, `ignore`, " } else { "" };
+            let words = if key == "lost" { "`remake`, `hold`, `ignore`, " } else { "`hold`, " };
             let text = format!(
                 "`{key}` takes {words}a state, as in `{key} = Failed`, or the mark of one, as in `{key} = rewind(Requested)`"
             );

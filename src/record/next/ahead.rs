@@ -10,7 +10,9 @@ use super::effects::{MOST_UNSETTLED, unsettled};
 use super::{Change, Made};
 use crate::record::event::Illegal;
 use crate::record::life::written_order;
-use crate::record::{Action, Blocked, BlockedReason, Direction, Effect, HeldReason, Intent, Spec, Stamp, Unconfirmed};
+use crate::record::{
+    Action, Blocked, BlockedReason, Direction, Effect, HeldReason, Intent, Life, Spec, Stamp, Unconfirmed,
+};
 use crate::{Class, Facts};
 
 /// What an intent sends, and as which life.
@@ -78,8 +80,9 @@ impl Change<'_, '_> {
                     return self
                         .illegal(format!("what `{transition}` made lives, and is undone before it is made again"));
                 }
-                match live.filter(|_| lost.is_none() && contract.undo == Undo::Retain) {
-                    // What is left behind is still there after a roll-back: it is the same thing.
+                let stayed = self.stayed(contract, &transition, subject.as_deref(), spec.as_ref());
+                match stayed.filter(|_| lost.is_none()) {
+                    // What was left behind is still there after a roll-back, and is asked for again.
                     Some(live) => Sent { life: live.life, order: live.order(), attempt: 1, in_doubt: false, spec },
                     // What is in doubt is taken up again, with its own spec. Otherwise the same spec continues the last life, and no older one: a
                     // provider that remembers keys would answer for that from memory, whatever it has now.
@@ -193,12 +196,14 @@ impl Change<'_, '_> {
             return self.illegal("there is no such state");
         };
         let clean = !found && !intent.in_doubt;
+        let again = self.met_again(contract, &intent, &made.facts).filter(|_| found);
+        let kept = again.as_ref().unwrap_or(&intent);
         let branch = (step.to.len() > 1).then(|| target.name.to_owned());
         if self.record.direction.is_forward() && self.record.lost(&intent.transition).is_some() {
             self.make_again(contract, &intent, &made.facts, clean, at);
         } else if self.record.direction.is_forward() {
-            self.overwrite(&made.facts, &intent.transition);
-            self.keep_effect(contract, &intent, branch, &made.facts, clean);
+            self.overwrite(&made.facts, kept.of());
+            self.keep_effect(contract, kept, branch, &made.facts, clean);
             self.enter(target.name, &intent.transition, at);
         } else {
             // On the way back the machine does not move: what was made is known to its undo alone.
@@ -216,16 +221,17 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{}` does not make members", intent.transition));
         };
         let mut made = Facts::default();
+        made.set_member(for_each.fact, &subject, value.clone());
+        let again = self.met_again(contract, &intent, &made).filter(|_| found);
         if self.record.direction.is_forward() {
             if for_each.kept {
                 self.end_round(&intent, !found && !intent.in_doubt && contract.is_delivered_once());
             }
             self.record.facts.set_member(for_each.fact, &subject, value);
-        } else {
-            // The set may hold what another life has made for this subject: what is made now is known to its undo alone.
-            made.set_member(for_each.fact, &subject, value);
+            made = Facts::default();
         }
-        self.keep_effect(contract, &intent, None, &made, !found && !intent.in_doubt);
+        // On the way back the set may hold what another life has made for this subject: what is made now is known to its undo alone.
+        self.keep_effect(contract, again.as_ref().unwrap_or(&intent), None, &made, !found && !intent.in_doubt);
         self.note(at, &format!("{} for {subject}", intent.transition));
         self.settle(&intent);
         Ok(())
@@ -276,7 +282,7 @@ impl Change<'_, '_> {
         let Some(target) = self.graph.states.get(made.state) else {
             return self.illegal("there is no such state");
         };
-        self.overwrite(&made.facts, transition);
+        self.overwrite(&made.facts, Life { transition, subject: None, number: self.record.seq });
         if matches!(step.kind, Kind::Deferred(_)) {
             self.keep_deferred(transition, (step.to.len() > 1).then(|| target.name.to_owned()));
         }

@@ -101,6 +101,7 @@ impl Change<'_, '_> {
         if !record.undo.iter().all(is_undone) {
             return self.illegal("an effect is not undone");
         }
+        self.keep_what_is_known();
         if let Some(to) = self.record.to.take() {
             return self.arrive(to, at);
         }

@@ -25,6 +25,7 @@ impl Change<'_, '_> {
         }
         let forward = self.record.direction.is_forward();
         let saved = self.saved_for(intent.of());
+        let sent = self.sent_of(contract, intent);
         let live = self.record.undo.position(intent.of());
         let index = live.unwrap_or_else(|| {
             self.record.undo.insert(Effect {
@@ -36,11 +37,16 @@ impl Change<'_, '_> {
                 unmaking: false,
                 imported: false,
                 lost: false,
+                sent,
                 state: None,
                 saved,
             })
         });
         let Some(live) = self.record.undo.amend_at(index) else { return };
+        // A member that stayed behind is in its set again.
+        if let (true, Some(set), Some(subject)) = (forward, contract.for_each, &intent.subject) {
+            live.saved.remove_member(set.fact, subject);
+        }
         live.state = state;
         live.clean &= clean;
         for (name, value) in made.iter() {
@@ -73,6 +79,7 @@ impl Change<'_, '_> {
             unmaking: false,
             imported: false,
             lost: false,
+            sent: None,
             state: branch,
             saved: Facts::default(),
         });
@@ -82,6 +89,8 @@ impl Change<'_, '_> {
     pub(super) fn retain_doubted(&mut self, life: Life<'_>) {
         if self.record.undo.position(life).is_none() {
             let (transition, subject) = (life.transition.to_owned(), life.subject.map(str::to_owned));
+            let found = self.record.unconfirmed.iter().find(|step| step.of() == life);
+            let sent = found.and_then(|step| self.sent_of_unconfirmed(step));
             self.record.undo.insert(Effect {
                 transition,
                 subject,
@@ -91,6 +100,7 @@ impl Change<'_, '_> {
                 unmaking: false,
                 imported: false,
                 lost: false,
+                sent,
                 state: None,
                 saved: Facts::default(),
             });
@@ -98,7 +108,7 @@ impl Change<'_, '_> {
     }
 
     /// Takes new facts in. A live effect whose undo can read an old value keeps that value.
-    pub(super) fn overwrite(&mut self, facts: &Facts, by: &str) {
+    pub(super) fn overwrite(&mut self, facts: &Facts, by: Life<'_>) {
         for (name, value) in facts.iter() {
             let Some(old) = self.record.facts.value(name).cloned() else {
                 for mark in &mut self.record.marks {
@@ -125,8 +135,7 @@ impl Change<'_, '_> {
                 }
             }
             for effect in self.record.undo.amend() {
-                if effect.transition != by && undo_reads(self.graph, effect, name) && effect.saved.value(name).is_none()
-                {
+                if effect.of() != by && undo_reads(self.graph, effect, name) && effect.saved.value(name).is_none() {
                     effect.saved.set(name, old.clone());
                 }
             }
@@ -275,7 +284,7 @@ fn sent_with(graph: &Graph<'_>, unconfirmed: &Unconfirmed, fact: &str) -> bool {
 }
 
 /// Whether a state that lists this step knows the fact.
-fn starts_with(graph: &Graph<'_>, step: usize, fact: &str) -> bool {
+pub(super) fn starts_with(graph: &Graph<'_>, step: usize, fact: &str) -> bool {
     graph.places(step).any(|place| graph.states[place].known.contains(&fact))
 }
 

@@ -124,7 +124,7 @@ impl Change<'_, '_> {
     }
 
     /// What this life has recorded: the own facts of the state that it reached, or what was made for its subject.
-    fn made_by(&self, life: Life<'_>) -> Facts {
+    pub(super) fn made_by(&self, life: Life<'_>) -> Facts {
         let Some(live) = self.record.undo.position(life).map(|index| &self.record.undo[index]) else {
             return Facts::default();
         };

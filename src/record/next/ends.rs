@@ -7,7 +7,7 @@ use durable_fsm_graph::{Cause, End, InDoubt, Transition};
 use super::Change;
 use crate::record::event::Illegal;
 use crate::record::failure::{Failure, digest_of};
-use crate::record::{Blocked, BlockedReason, Direction, HeldReason, Spec, Stamp};
+use crate::record::{Blocked, BlockedReason, Direction, HeldReason, Life, Spec, Stamp};
 use crate::{Class, Facts};
 
 impl<'g> Change<'g, '_> {
@@ -46,10 +46,14 @@ impl<'g> Change<'g, '_> {
         failure: Failure,
         after: Duration,
     ) -> Result<(), Illegal> {
+        let at = failure.since;
+        if step.to.is_empty() {
+            self.hold_given_up(&failure);
+            return Ok(());
+        }
         let Some(target) = step.to.first().and_then(|to| self.graph.states.get(*to)) else {
             return self.illegal("there is no such state");
         };
-        let at = failure.since;
         if end.back && !target.initial && self.record.mark(target.name).is_none() {
             let message = format!(
                 "`{}` goes back to {}, and the record has no mark of it; nothing was undone: resolve with a roll-back, which undoes everything and begins again, or delete the resource",
@@ -72,7 +76,8 @@ impl<'g> Change<'g, '_> {
                     return self.illegal("a failure is not writable");
                 };
                 let facts: Facts = std::iter::once((fact.name.to_owned(), value)).collect();
-                self.overwrite(&facts, &failure.step);
+                let by = Life { transition: &failure.step, subject: None, number: self.record.seq };
+                self.overwrite(&facts, by);
             }
             self.enter(target.name, step.name, at);
             return Ok(());
@@ -94,6 +99,22 @@ impl<'g> Change<'g, '_> {
         let reason = BlockedReason::RolledBack;
         self.record.blocked = Some(Blocked { reason, message, since: at, generation, at: at.later(waits) });
         Ok(())
+    }
+
+    /// A person decides about a step that was given up. Until then it is as after any other failure.
+    fn hold_given_up(&mut self, failure: &Failure) {
+        self.record.blocked = None;
+        let Failure { step, class, message, attempts, .. } = failure;
+        let message = if class == "overdue" {
+            format!(
+                "`{step}` is overdue: {message}; find out why, then resolve with `retry` (it looks again), or with `roll-back`"
+            )
+        } else {
+            format!(
+                "`{step}` was given up after {attempts} attempts, last {class}: {message}; mend it, then resolve with `retry`, or with `roll-back`"
+            )
+        };
+        self.hold(HeldReason::GivenUp, message, failure.since);
     }
 
     /// A step has waited for too long.

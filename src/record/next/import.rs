@@ -68,6 +68,7 @@ impl Change<'_, '_> {
             unmaking: false,
             imported: true,
             lost: false,
+            sent: None,
             saved: Facts::default(),
         });
         // Each has a life of its own.

@@ -163,7 +163,7 @@ impl<'g> Change<'g, '_> {
                 current.set(name, value.clone());
             }
         }
-        self.overwrite(&current, &intent.transition);
+        self.overwrite(&current, intent.of());
         // A rewind to a mark above it keeps it, as it is now.
         for (mark, before) in self.record.marks.iter_mut().zip(marks).filter(|(mark, _)| mark.seq >= order) {
             *mark = before;
@@ -173,6 +173,7 @@ impl<'g> Change<'g, '_> {
                 }
             }
         }
+        let sent = self.sent_of(contract, intent);
         let (transition, life, order) = (intent.transition.clone(), intent.life, Some(order));
         self.record.undo.insert(Effect {
             transition,
@@ -183,6 +184,7 @@ impl<'g> Change<'g, '_> {
             unmaking: false,
             imported: false,
             lost: false,
+            sent,
             state: None,
             saved,
         });

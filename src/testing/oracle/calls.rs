@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failed, Oracle, Violation};
+use super::{Books, Failed, Oracle, Violation};
 use crate::machine::Failure;
 use crate::record::{Action, HeldReason};
 use crate::steps::Ask;
@@ -26,8 +26,9 @@ impl Core {
         let name = self.graph.transitions.get(ask.transition).map_or("", |step| step.name);
         let (number, site_name) = (ask.details.number, site.name());
         self.note(|| format!("{site_name} of {name}, attempt {number}"));
+        let otherwise = self.books.sent_otherwise(ask).filter(|_| site == Site::Effect);
         if site != Site::Lookup {
-            self.books.keys.insert(ask.details.key.clone(), ask.transition);
+            self.books.sends(ask);
         }
         if self.is_poisoned() {
             let message = format!("{site_name} of `{name}` is called on a record that cannot be honoured");
@@ -46,6 +47,9 @@ impl Core {
             && let Some(violation) = self.entitled(site, name, ask)
         {
             self.violate(violation);
+        }
+        if let Some(what) = otherwise {
+            self.violate(Violation::new(Oracle::SingleEffect, what));
         }
     }
 
@@ -158,6 +162,27 @@ impl Core {
             Failure::Fact(error) | Failure::Unrecorded(error) => {
                 self.books.may_hold(HeldReason::Unreadable);
                 self.note(|| format!("{} of {name} fails: {error}", site.name()));
+            }
+        }
+    }
+}
+
+impl Books {
+    /// An effect is asked for under a key that it was asked for with another spec: the provider may answer with what it made then.
+    fn sent_otherwise(&self, ask: &Ask) -> Option<String> {
+        let (index, before) = self.keys.get(&ask.details.key).filter(|_| !self.has_forgotten())?;
+        let before = before.as_ref().filter(|_| ask.spec.is_some() && before != &ask.spec)?;
+        let name = self.graph.transitions.get(*index).map_or("", |step| step.name);
+        let now = ask.spec.as_ref().map_or("none".to_owned(), |spec| format!("{spec:?}"));
+        Some(format!("`{name}` is sent under one key for the spec {before:?}, and then for {now}"))
+    }
+
+    fn sends(&mut self, ask: &Ask) {
+        match self.keys.get_mut(&ask.details.key) {
+            Some((_, spec)) if spec.is_some() => {}
+            Some((_, spec)) => *spec = ask.spec.clone(),
+            None => {
+                self.keys.insert(ask.details.key.clone(), (ask.transition, ask.spec.clone()));
             }
         }
     }

@@ -84,8 +84,16 @@ impl<W: World> Runner<'_, W> {
         let core = self.sim.core();
         let state = core.stored.record().map(|it| it.state.clone()).unwrap_or_default();
         // What is not certain may be there or not, and what was retained before is no part of what is wanted now.
-        let more =
-            core.stored.decoded.as_ref().map(|it| [it.unconfirmed(), it.retained()].concat()).unwrap_or_default();
+        let more = core.stored.decoded.as_ref().map(|it| {
+            let earlier = |live: &Effect| {
+                let last = it.record.effect(&live.transition, live.subject.as_deref());
+                last.is_some_and(|last| last.life != live.life)
+            };
+            let live = it.record.undo.iter().zip(it.live());
+            let stayed: Vec<String> = live.filter(|(live, _)| earlier(live)).map(|(_, key)| key.clone()).collect();
+            [it.unconfirmed(), it.retained(), &stayed].concat()
+        });
+        let more: Vec<String> = more.unwrap_or_default();
         let spare = |key: &String| more.contains(key) || !core.books.is_owned(key);
         let is_spare = |thing: &Thing| match &thing.key {
             Some(key) => spare(key),

@@ -217,6 +217,12 @@ impl<W: World> Runner<'_, W> {
                         if self.wanted() == wanted && self.is_recorded(|record| record.held.is_some()) {
                             self.stays("held", |ending| *ending == Ending::Held, true);
                         }
+                        // Who is asked about what is refused for its spec changes that first.
+                        let is_given_up =
+                            |it: &Record| it.held.as_ref().is_some_and(|it| it.reason == HeldReason::GivenUp);
+                        if self.is_recorded(is_given_up) {
+                            self.is_unacceptable();
+                        }
                         let Some(resolution) = self.about_strangers(&mut has_retried) else { return Rest::Held };
                         self.sim.advance_to(now + Duration::from_secs(60));
                         self.operate(resolution);

@@ -56,14 +56,15 @@ impl<'a> Graph<'a> {
 
     /// Effects without which no path leads to this state, of those that were not taken. None, if what was taken leads there.
     ///
-    /// A path begins in the initial state, or in a retired one, where records of older versions are.
+    /// A path begins in the initial state, or in a retired one to which no transition leads: only an upgrade, or an older version, brings records there.
     #[must_use]
     pub fn missing(&self, state: usize, took: impl Fn(&Transition<'a>) -> bool) -> Vec<usize> {
         // What is missing on the way to each state that lacks the fewest, and the step and state that led there.
         let mut found: Vec<Option<Way>> = vec![None; self.states.len()];
         let mut open = VecDeque::new();
+        let is_led_to = |state| self.transitions.iter().any(|step| step.to.contains(&state));
         for (index, start) in self.states.iter().enumerate() {
-            if start.initial || start.retired {
+            if start.initial || start.retired && !is_led_to(index) {
                 found[index] = Some(Way { missing: 0, last: None });
                 open.push_back(index);
             }
@@ -120,6 +121,9 @@ mod tests {
             state("Ready", "", RESTING, &[], &["id"], &[6]).was(&["Up"]),
             state("Late", "", PASSING, &[], &["id"], &[4]).retired(),
             state("Refused", "", RESTING, &[], &["id"], &[]),
+            state("Closed", "", PASSING, &[], &["id"], &[7]).retired(),
+            state("Opened", "", PASSING, &[], &["id"], &[8]).retired(),
+            state("Served", "", RESTING, &[], &["id"], &[]),
         ],
         transitions: &[
             effect("make", 0, &[1], None, contract(REPEAT, NOTHING, None, TIMES)).was(&["create"]),
@@ -129,6 +133,8 @@ mod tests {
             effect("open_late", 4, &[3], None, contract(REPEAT, NOTHING, None, TIMES)),
             rejected("shut_rejected", 1, &[5], 2, false),
             rewind("again", 3, &[1], Some("is_moved")),
+            effect("catch_up", 6, &[7], None, contract(REPEAT, NOTHING, None, TIMES)),
+            no_effect("serve", 7, &[8], None),
         ],
     };
 
@@ -145,6 +151,7 @@ mod tests {
         assert_eq!(missing(3, &["open_late"]), Vec::<&str>::new(), "a retired state was reached before");
         assert_eq!(missing(5, &["make"]), Vec::<&str>::new(), "a bad end needs no effect");
         assert_eq!(missing(2, &[]).len(), 2);
+        assert_eq!(missing(8, &["make"]), ["catch_up"], "a retired state that a step leads to is no beginning");
     }
 
     #[test]

@@ -279,7 +279,8 @@ impl Comparison<'_, '_, '_> {
     fn way(&mut self, state: &State<'_>, took: &BTreeSet<usize>, told: &mut BTreeSet<(String, Vec<usize>)>) {
         let (last, now) = (self.last, self.now);
         let Some((here, found)) = now.state_once(state.name) else { return };
-        if now.moved(here, last.version).is_some() {
+        // A deletion that is under way needs no step that it was never given; it undoes what there is.
+        if found.leaving || now.moved(here, last.version).is_some() {
             return;
         }
         let names: BTreeSet<&str> = took

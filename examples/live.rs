@@ -82,7 +82,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             println!("{}", terminal::write(&BotFlow::GRAPH, Some(&live.overlay()), &terminal::Options::from_env()));
         }
         match outcome {
-            Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => tokio::time::sleep(after).await,
+            Outcome::Progressing { after, .. } | Outcome::Undoing { after, .. } | Outcome::Blocked { after, .. } => {
+                tokio::time::sleep(after).await;
+            }
             Outcome::Resting(_) | Outcome::Watching { .. } | Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => {
                 return Ok(());
             }

@@ -112,6 +112,7 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Outcome::Resting(state) | Outcome::Watching { state, .. } => println!("tenant {tenant} is {}", state.name()),
         Outcome::Gone => println!("tenant {tenant} is gone"),
         Outcome::Progressing { after, reason, .. } => println!("tenant {tenant} continues in {after:?}: {reason}"),
+        Outcome::Undoing { reason, .. } => println!("tenant {tenant} is being deleted: {reason}"),
         Outcome::Blocked { message, .. } => println!("tenant {tenant} is blocked: {message}"),
         Outcome::Held { message, .. } => println!("tenant {tenant} is held: {message}"),
         Outcome::Paused => println!("tenant {tenant} is paused"),

@@ -19,6 +19,7 @@ mod looked;
 mod lost;
 mod members;
 mod pass;
+mod reading;
 mod replacing;
 mod seen;
 mod sets;

@@ -114,6 +114,13 @@ pub enum FactError {
     },
 }
 
+impl FactError {
+    /// Whether something recorded cannot be read: another record, or another version of the machine, mends it.
+    pub(crate) fn is_of_reading(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Decode { .. } | Self::Foreign(_))
+    }
+}
+
 impl Facts {
     /// Reads one fact.
     ///

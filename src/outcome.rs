@@ -27,6 +27,14 @@ pub enum Outcome<S> {
         /// What it waits for, and until when: a retry, a poll, a request that may still take effect, another controller. For people.
         reason: String,
     },
+    /// As [`Progressing`](Outcome::Progressing) and [`Blocked`](Outcome::Blocked), for a deletion of a record that another version of the machine
+    /// wrote: this version undoes what it knows, and has no such state, or cannot read it.
+    Undoing {
+        /// After how long.
+        after: Duration,
+        /// What it waits for, or what would release it. For people.
+        reason: String,
+    },
     /// Something has to change. Then the resource goes on by itself.
     Blocked {
         /// The state it is in.
@@ -56,9 +64,10 @@ impl<S> Outcome<S> {
     #[must_use]
     pub fn requeue_after(&self) -> Option<Duration> {
         match self {
-            Outcome::Watching { after, .. } | Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => {
-                Some(*after)
-            }
+            Outcome::Watching { after, .. }
+            | Outcome::Progressing { after, .. }
+            | Outcome::Undoing { after, .. }
+            | Outcome::Blocked { after, .. } => Some(*after),
             Outcome::Resting(_) | Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => None,
         }
     }
@@ -76,7 +85,7 @@ impl<S> Outcome<S> {
             | Outcome::Watching { state, .. }
             | Outcome::Progressing { state, .. }
             | Outcome::Blocked { state, .. } => Some(state),
-            Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => None,
+            Outcome::Undoing { .. } | Outcome::Held { .. } | Outcome::Paused | Outcome::Gone => None,
         }
     }
 }

@@ -253,15 +253,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         let index = M::GRAPH.state(&record.state).map_or(usize::MAX, |(index, _)| index);
         let state = match M::state(index, &record.facts) {
             Ok(state) => state,
-            // A held record may be held for this very reason, which says more.
-            Err(_) if record.held.is_some() && ending == Ending::Held => {
-                let held = record
-                    .held
-                    .map(|held| (held.reason, held.message))
-                    .unwrap_or((HeldReason::Unreadable, String::new()));
-                return Outcome::Held { reason: held.0, message: held.1 };
-            }
-            Err(error) => return Outcome::Held { reason: HeldReason::Unreadable, message: error.to_string() },
+            Err(error) => return Self::without_a_state(record, ending, reason, &error),
         };
         match ending {
             Ending::Resting => Outcome::Resting(state),
@@ -286,6 +278,21 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             },
             Ending::Paused => Outcome::Paused,
             Ending::Gone => Outcome::Gone,
+        }
+    }
+
+    /// The outcome of a record of which this version makes no state. It undoes what it knows all the same.
+    fn without_a_state(record: Record, ending: Ending, waits: String, error: &FactError) -> Outcome<M::State> {
+        let undoes = record.direction.is_deletion();
+        match (ending, record.held) {
+            // It may be held for this very reason, which says more.
+            (Ending::Held, Some(Held { reason, message, .. })) => Outcome::Held { reason, message },
+            (Ending::Paused, _) => Outcome::Paused,
+            (Ending::Progressing(after), _) if undoes => Outcome::Undoing { after, reason: waits },
+            (Ending::Blocked(after), _) if undoes => {
+                Outcome::Undoing { after, reason: record.blocked.map_or(waits, |blocked| blocked.message) }
+            }
+            _ => Outcome::Held { reason: HeldReason::Unreadable, message: error.to_string() },
         }
     }
 }

@@ -32,6 +32,10 @@ pub(crate) trait Steps: Send + Sync {
     fn spec(&self) -> Result<Spec, FactError>;
     /// Whether a state can be decoded from these facts.
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError>;
+    /// Whether a call can read its state and its spec.
+    fn may_call(&self, ask: &Ask) -> Result<(), FactError> {
+        self.check(ask.state, &ask.facts)
+    }
     /// Asks the guard that a transition has on this state.
     fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError>;
     /// Whether what this transition has made is left behind. An error is a panic of the author's.
@@ -162,6 +166,13 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Steps for Typed<M, T> {
 
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
         M::state(state, facts).map(drop)
+    }
+
+    fn may_call(&self, ask: &Ask) -> Result<(), FactError> {
+        if let Some(spec) = &ask.spec {
+            self.read(spec.clone())?;
+        }
+        self.check(ask.state, &ask.facts)
     }
 
     fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {

@@ -84,7 +84,7 @@ impl Summary {
             Outcome::Blocked { reason, message, .. } => (Reason::from(*reason), message.clone()),
             Outcome::Paused => (Reason::Paused, "no pass runs until it is resumed".to_owned()),
             Outcome::Resting(_) | Outcome::Watching { .. } => going(M::GRAPH, record?, true),
-            Outcome::Progressing { reason: why, .. } => {
+            Outcome::Progressing { reason: why, .. } | Outcome::Undoing { reason: why, .. } => {
                 let record = record?;
                 let (reason, message) = going(M::GRAPH, record, false);
                 // A step that is tried again is named already, with its error and its time.

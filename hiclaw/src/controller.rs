@@ -94,6 +94,10 @@ impl Controller {
                 Outcome::Held { message, .. } => say(&format!("held {message}")),
                 Outcome::Blocked { message, .. } => say(&format!("blocked {message}")),
                 Outcome::Paused => say("paused"),
+                Outcome::Undoing { after, .. } => {
+                    clock.sleep(*after).await;
+                    continue;
+                }
                 Outcome::Progressing { state, after, .. } => {
                     say(&format!("waits {} {}", state.name(), after.as_millis()));
                     clock.sleep(*after).await;

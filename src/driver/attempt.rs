@@ -45,6 +45,9 @@ impl<P: Probe> Pass<'_, P> {
             Ok(spec) => spec,
             Err(error) => return self.stuck(error).await,
         };
+        if let Err(error) = self.may_begin(transition, subject.as_deref(), action) {
+            return self.stuck(error).await;
+        }
         if set_aside {
             self.apply(Event::SetAside { aborting: true })?;
         }
@@ -70,6 +73,10 @@ impl<P: Probe> Pass<'_, P> {
     /// Takes an intent in doubt over, then makes the attempt.
     pub(super) async fn take_over(&mut self) -> Result<(), Halt> {
         let Some((name, contract)) = self.intended() else { return Ok(()) };
+        let may_call = self.record.intent.as_ref().map_or(Ok(()), |intent| self.may_call(intent));
+        if let Err(error) = may_call {
+            return self.stuck(error).await;
+        }
         let started = self.driver.clock.monotonic();
         let deadline = self.now().later(contract.timeout);
         self.about = (name, self.record.intent.as_ref().and_then(|intent| intent.subject.clone()));

@@ -44,9 +44,8 @@ impl<P: Probe> Pass<'_, P> {
             Ok(Reply::Member(_)) => {
                 self.hold(HeldReason::Unreadable, format!("`{}` answered for a set, and is none", step.name)).await
             }
-            Err(Failure::Fact(error) | Failure::Unrecorded(error)) => {
-                self.hold(HeldReason::Unreadable, error.to_string()).await
-            }
+            Err(Failure::Fact(error)) => self.stuck(error).await,
+            Err(Failure::Unrecorded(error)) => self.hold(HeldReason::Unreadable, error.to_string()).await,
             Err(Failure::Provider { class, message }) => {
                 let after = self.backoff(class, &DEFAULT_BACKOFF);
                 let (transition, at, generation) = (step.name.to_owned(), self.now(), self.generation());
@@ -137,9 +136,8 @@ impl<P: Probe> Pass<'_, P> {
                     .hold(HeldReason::Unreadable, format!("`{name}` keeps a set, and answered with a state"))
                     .await;
             }
-            Err(Failure::Fact(error) | Failure::Unrecorded(error)) => {
-                return self.hold(HeldReason::Unreadable, error.to_string()).await;
-            }
+            Err(Failure::Fact(error)) => return self.stuck(error).await,
+            Err(Failure::Unrecorded(error)) => return self.hold(HeldReason::Unreadable, error.to_string()).await,
             Err(Failure::Provider { class, message }) => {
                 let after = self.backoff(class, &DEFAULT_BACKOFF);
                 let refused = matches!(class, Class::Rejected | Class::NotOurs);

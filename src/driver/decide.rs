@@ -10,7 +10,7 @@ use super::members::{self, first, is_act};
 use super::sets::Sets;
 use super::sightings::OpenEnd;
 use super::undoing::{backward, strange};
-use super::upgrade::upgrade;
+use super::upgrade::{begun_elsewhere, upgrade};
 use crate::FactError;
 use crate::record::{
     Action, BlockedReason, Direction, HeldReason, Intent, Record, Unconfirmed, begins_leaving, is_on_the_way,
@@ -88,6 +88,9 @@ pub(super) fn turns_to_delete(record: &Record, graph: &Graph<'_>) -> bool {
 fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Option<Decision> {
     let graph = around.steps.graph();
     if record.direction == Direction::Forward && intent.action == Action::Run {
+        if let Some(decision) = begun_elsewhere(graph, record, intent) {
+            return Some(decision);
+        }
         return match upgrade(graph, record) {
             // Where the machine comes to the step again, it is taken up.
             Some(Decision::Upgrade { .. }) => Some(Decision::SetAside),
@@ -109,10 +112,14 @@ fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings
 
 /// Whether a step that an older version had begun here stands elsewhere by now: other steps have come before it.
 fn comes_later(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
+    record.entered_by.is_some_and(|version| version < graph.version) && !stands_here(graph, record, transition)
+}
+
+/// Whether a step can begin where the record is.
+fn stands_here(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
     let (here, step) = (graph.state(&record.state), graph.transition(transition));
-    let stands_here = here.zip(step).is_none_or(|((here, _), (step, _))| graph.places(step).any(|place| place == here))
-        || record.lost(transition).is_some();
-    record.entered_by.is_some_and(|version| version < graph.version) && !stands_here
+    here.zip(step).is_none_or(|((here, _), (step, _))| graph.places(step).any(|place| place == here))
+        || record.lost(transition).is_some()
 }
 
 /// An open intent that is not this call's own: its outcome is in doubt.
@@ -281,7 +288,8 @@ fn left_in_doubt<'r>(record: &'r Record, graph: &Graph<'_>, step: &Transition<'_
         step.to.iter().all(|to| places.as_ref().is_some_and(|places| places.contains(to)))
     };
     let doubted = record.unconfirmed.iter().filter(|sent| sent.in_doubt && sent.transition != step.name);
-    let doubted = doubted.filter(|sent| !comes_later(graph, record, &sent.transition));
+    // An upgrade may have led away from where it stands. It is taken up when the machine comes there again.
+    let doubted = doubted.filter(|sent| stands_here(graph, record, &sent.transition));
     let stays = step.kind == Kind::Rewind || step.preempts;
     doubted.filter(|sent| !stays && !may_abort(graph, sent) && !is_kept(sent)).max_by_key(|sent| sent.order())
 }

@@ -184,17 +184,25 @@ fn read(steps: &dyn Steps, loaded: &Loaded, deleting: bool) -> Result<Option<Arc
     // What another version left need not make a state of this one to be undone: an undo reads what it needs itself.
     let is_of_another = record.version != graph.version || record.entered_by.is_some();
     if is_of_another && (deleting || record.direction.is_deletion()) {
-        return Ok(Some(record));
+        return Ok(Some(named_by(steps, record)));
     }
     let here = || graph.state(&record.state).map(|(state, _)| state);
     let state = upgrade::due(graph, &record).or_else(here).ok_or_else(|| Unreadable::State(record.state.clone()))?;
     match steps.check(state, &record.facts) {
-        Err(error @ (FactError::Missing(_) | FactError::Decode { .. })) if record.version < graph.version => {
-            let state = graph.states[state].name;
-            let what = format!("what it recorded does not make {state} of version {}: {error}", graph.version);
-            let remedy = "say `#[fsm(default)]` on a fact that is new, `#[fsm(was = \"…\")]` on one that had another name, give one of another type a new name, or say where such records go on (`#[fsm(upgrade(from = …, State => Earlier))]`)".to_owned();
-            Err(Unreadable::Upgrade { found: record.version, what, remedy })
+        Err(error) if error.is_of_reading() && record.version != graph.version => {
+            Err(upgrade::unreadable(graph, record.version, Some(graph.states[state].name), &error))
         }
         checked => checked.map(|()| Some(Arc::clone(&record))).map_err(Unreadable::from),
     }
+}
+
+/// What a newer version has named keeps its names, also once this one has written the record. So it says whose they are.
+fn named_by(steps: &dyn Steps, mut record: Arc<Record>) -> Arc<Record> {
+    let graph = steps.graph();
+    let is_read = || graph.state(&record.state).is_some_and(|(state, _)| steps.check(state, &record.facts).is_ok());
+    if record.version > graph.version && !is_read() {
+        let version = record.version;
+        Arc::make_mut(&mut record).entered_by = Some(version);
+    }
+    record
 }

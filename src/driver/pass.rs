@@ -282,6 +282,9 @@ impl<'d, P: Probe> Pass<'d, P> {
 
     /// What is in the record, or what the author makes of it, ends the pass.
     pub(super) async fn stuck(&mut self, error: FactError) -> Result<(), Halt> {
+        if error.is_of_reading() {
+            return self.cannot_read(error).await;
+        }
         if !matches!(error, FactError::Panicked { .. }) {
             return self.hold(HeldReason::Unreadable, error.to_string()).await;
         }
@@ -289,7 +292,7 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     /// The controller's own code stands in the way: the hold is not recorded, so that a mended controller goes on by itself.
-    async fn strand(&mut self, reason: HeldReason, message: String) -> Result<(), Halt> {
+    pub(super) async fn strand(&mut self, reason: HeldReason, message: String) -> Result<(), Halt> {
         match self.stop(Ending::Held).await {
             Err(Halt::Stop(_)) => Err(self.unwritten(reason, message)),
             other => other,

@@ -6,6 +6,7 @@ use durable_fsm_graph::{Contract, InDoubt, Kind, Transition, Undo};
 
 use super::decision::{BEHIND_FOR, Decision, Ending, Surroundings, find};
 use super::sightings::OpenEnd;
+use super::upgrade::stands_by;
 use crate::FactError;
 use crate::record::{Action, Direction, Effect, HeldReason, Record, Unconfirmed, is_certainly_absent, is_retained};
 
@@ -57,10 +58,12 @@ fn known(
 
 /// What another version made, and this one cannot undo.
 pub(super) fn strange(record: &Record, around: &Surroundings<'_>, transition: &str, life: u64) -> Decision {
-    let (of, version) = (record.entered_by.unwrap_or(record.version), around.steps.graph().version);
+    let graph = around.steps.graph();
+    let (of, version) = (record.entered_by.unwrap_or(record.version).max(record.version), graph.version);
+    let remedy = if of > version { stands_by(graph, of) } else { "declare it as `retired`, with its undo".to_owned() };
     Decision::Strand {
         message: format!(
-            "`{transition}` (life {life}) was made for version {of} of the machine, and version {version} does not declare it, so nothing can undo it; declare it as `retired`, with its undo, or resolve with `waive`, which leaves it and lists it"
+            "`{transition}` (life {life}) was made for version {of} of the machine, and version {version} does not declare it, so nothing can undo it; {remedy}, or resolve with `waive`, which leaves it and lists it"
         ),
     }
 }

@@ -128,7 +128,12 @@ impl Record {
     /// [`Unreadable`], as for [`decode`](Self::decode), if it is not for the names in it.
     pub(crate) fn decode_to_undo(graph: &Graph<'_>, bytes: &[u8]) -> Result<Self, Unreadable> {
         match Self::decode(graph, bytes) {
-            Err(Unreadable::Upgrade { .. }) => Self::parse(graph, bytes).map_err(damaged),
+            Err(Unreadable::Upgrade { found, .. }) => {
+                let mut record = Self::parse(graph, bytes).map_err(damaged)?;
+                // The names are that version's, also once this one has written the record.
+                record.entered_by = Some(found);
+                Ok(record)
+            }
             decoded => decoded,
         }
     }
@@ -145,7 +150,7 @@ impl Record {
         // A deletion that this version has begun leaves what it does not know as it was.
         let found = self.entered_by.filter(|_| self.version == graph.version).unwrap_or(self.version);
         let version = graph.version;
-        if found == version && self.graph == super::fingerprint(graph) {
+        if found == version && self.entered_by.is_none() && self.graph == super::fingerprint(graph) {
             return error;
         }
         let (what, remedy) = match error {

@@ -235,7 +235,7 @@ impl Running {
 fn word(outcome: &Outcome<TenantState>) -> String {
     match outcome {
         Outcome::Resting(state) | Outcome::Watching { state, .. } => state.name().to_owned(),
-        Outcome::Progressing { .. } => "progressing".to_owned(),
+        Outcome::Progressing { .. } | Outcome::Undoing { .. } => "progressing".to_owned(),
         Outcome::Blocked { .. } => "blocked".to_owned(),
         Outcome::Held { message, .. } => format!("held {message}"),
         Outcome::Paused => "paused".to_owned(),

@@ -20,6 +20,7 @@ mod machine;
 mod many;
 mod members;
 mod nested;
+mod newer;
 mod operators;
 mod order;
 mod panics;

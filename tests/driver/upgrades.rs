@@ -269,7 +269,9 @@ macro_rules! settled {
                 Outcome::Resting(_) | Outcome::Watching { .. } => last = Some("resting".to_owned()),
                 Outcome::Gone => last = Some("gone".to_owned()),
                 Outcome::Held { reason, message } => last = Some(format!("{reason:?}: {message}")),
-                Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => {
+                Outcome::Progressing { after, .. }
+                | Outcome::Undoing { after, .. }
+                | Outcome::Blocked { after, .. } => {
                     $place.clock.advance(after + Duration::from_millis(1));
                     continue;
                 }

@@ -15,6 +15,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let controller = controller.on_outcome(|tenant, outcome| match outcome {
         Outcome::Resting(state) | Outcome::Watching { state, .. } => println!("{tenant}: {}", state.name()),
         Outcome::Progressing { state, reason, .. } => println!("{tenant}: {}: {reason}", state.name()),
+        Outcome::Undoing { reason, .. } => println!("{tenant}: deleting: {reason}"),
         Outcome::Blocked { message, .. } => println!("{tenant}: blocked: {message}"),
         Outcome::Held { message, .. } => println!("{tenant}: held: {message}"),
         Outcome::Paused => println!("{tenant}: paused"),

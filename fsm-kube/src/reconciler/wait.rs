@@ -28,7 +28,10 @@ pub(super) fn after<S>(outcome: &Outcome<S>, chance: f64) -> Duration {
     match outcome {
         Outcome::Resting(_) | Outcome::Paused | Outcome::Gone => jittered(RESTING_FOR),
         Outcome::Held { .. } => jittered(HELD_FOR),
-        Outcome::Watching { after, .. } | Outcome::Progressing { after, .. } | Outcome::Blocked { after, .. } => {
+        Outcome::Watching { after, .. }
+        | Outcome::Progressing { after, .. }
+        | Outcome::Undoing { after, .. }
+        | Outcome::Blocked { after, .. } => {
             // Every resource is looked at from time to time, whatever else it waits for.
             let most = if matches!(outcome, Outcome::Watching { .. }) { jittered(RESTING_FOR) } else { Duration::MAX };
             most.min(*after)

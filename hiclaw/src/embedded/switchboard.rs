@@ -54,6 +54,7 @@ impl News {
             Outcome::Progressing { after, reason, .. } => {
                 (Phase::Progressing, format!("goes on from {state} in {after:?}: {reason}"))
             }
+            Outcome::Undoing { reason, .. } => (Phase::Progressing, format!("is being deleted: {reason}")),
             Outcome::Blocked { message, .. } => (Phase::Blocked, format!("is blocked: {message}")),
             Outcome::Held { message, .. } => (Phase::Held, format!("is held: {message}")),
             Outcome::Paused => (Phase::Paused, "is paused".to_owned()),

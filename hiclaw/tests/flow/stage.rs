@@ -65,6 +65,7 @@ impl Stage {
             Outcome::Blocked { state, reason, message, after } => {
                 Outcome::Blocked { state: state.name(), reason, message, after }
             }
+            Outcome::Undoing { after, reason } => Outcome::Undoing { after, reason },
             Outcome::Held { reason, message } => Outcome::Held { reason, message },
             Outcome::Paused => Outcome::Paused,
             Outcome::Gone => Outcome::Gone,

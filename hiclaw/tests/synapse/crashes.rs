@@ -51,7 +51,7 @@ fn told(outcome: &Outcome<WorkerState>) -> String {
     match outcome {
         Outcome::Resting(state) | Outcome::Watching { state, .. } => state.name().to_owned(),
         Outcome::Blocked { message, .. } | Outcome::Held { message, .. } => message.clone(),
-        Outcome::Progressing { reason, .. } => reason.clone(),
+        Outcome::Progressing { reason, .. } | Outcome::Undoing { reason, .. } => reason.clone(),
         Outcome::Paused => "paused".to_owned(),
         Outcome::Gone => "gone".to_owned(),
     }

@@ -326,6 +326,9 @@ impl Steps for SimSteps {
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
         self.readable(self.inner.check(state, facts))
     }
+    fn may_call(&self, ask: &Ask) -> Result<(), FactError> {
+        self.readable(self.inner.may_call(ask))
+    }
     fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
         self.readable(self.inner.guard(state, transition, facts))
     }

@@ -16,7 +16,7 @@ use super::upgrade;
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
 use crate::probe::{Crossing, Probe, Side, Site};
-use crate::record::{Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, owner_tag};
+use crate::record::{Direction, Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, owner_tag};
 use crate::steps::Steps;
 use crate::{FactError, Loaded, RecordId, StoreError};
 
@@ -170,10 +170,12 @@ fn read(steps: &dyn Steps, loaded: &Loaded, deleting: bool) -> Result<Option<Arc
     };
     let graph = steps.graph();
     let record = match steps.decode(bytes) {
-        // What is known of it can be undone.
-        Err(error @ Unreadable::Upgrade { .. }) => {
+        // What is known of it can be undone. Where a deletion begins in a state of a newer version, only that one knows with which steps.
+        Err(error @ Unreadable::Upgrade { found, .. }) => {
             let record = Record::decode_to_undo(graph, bytes)?;
-            if deleting || record.direction.is_deletion() { Arc::new(record) } else { return Err(error) }
+            let is_strange = found > graph.version && graph.state(&record.state).is_none();
+            let turns = deleting && !(is_strange && record.direction == Direction::Forward);
+            if turns || record.direction.is_deletion() { Arc::new(record) } else { return Err(error) }
         }
         decoded => decoded?,
     };

@@ -298,6 +298,17 @@ async fn an_older_release_holds_no_record_whose_facts_it_cannot_read() {
 }
 
 #[tokio::test]
+async fn an_older_release_begins_no_deletion_in_a_state_of_the_newer_one() {
+    let (place, thing) = (Place::default(), Thing::new("web:1", &[]));
+    let newer = runner!(place, renamed);
+    assert_eq!(settled!(place, newer, &thing), "resting");
+    // Only the newer one knows whether a deletion has steps of its own there.
+    stands_by!(place, &deleted(&thing));
+    assert_eq!(settled!(place, newer, &deleted(&thing)), "gone");
+    assert!(place.provider.live().is_empty());
+}
+
+#[tokio::test]
 async fn a_deletion_goes_on_in_a_state_that_the_release_does_not_have() {
     let (place, thing) = (Place::default(), Thing::new("web:1", &[]));
     assert_eq!(settled!(place, runner!(place, older), &thing), "resting");

@@ -48,6 +48,8 @@ struct Member {
     /// When each release comes to it.
     due: [Duration; 2],
     is_gone: bool,
+    /// It has been at rest, so that a farewell is due before anything is undone.
+    has_rested: bool,
 }
 
 /// What was found.
@@ -63,6 +65,8 @@ pub struct Found {
     /// What was held otherwise, and not for an effect that only a person can vouch for: what each record was held for last.
     pub held: BTreeMap<usize, String>,
     pub resolved: u64,
+    /// Deletions that have said no farewell.
+    pub skipped: Vec<String>,
     /// What a deletion left behind.
     pub left: Vec<String>,
     /// What has not come to rest, or not gone.
@@ -117,7 +121,7 @@ impl<'r> Fleet<'r> {
             stop.bring(older, &fleet.cloud, &fleet.storage, &mut site);
             fleet.cloud.heal(&site.name);
             let is_gone = site.deleting && fleet.record(&site).is_none();
-            fleet.members.push(Member { site, due: [Duration::ZERO; 2], is_gone });
+            fleet.members.push(Member { site, due: [Duration::ZERO; 2], is_gone, has_rested: stop.has_rested() });
         }
         for member in fleet.members.iter().filter(|member| !member.is_gone) {
             let record = fleet.storage.record(older.graph().name, member.site.id());
@@ -211,12 +215,13 @@ impl<'r> Fleet<'r> {
         member.due[who as usize] = due;
         member.is_gone = ended == Some(Ended::Gone);
         match ended {
-            Some(Ended::Rests) => self.check_rest(who, &site),
-            Some(Ended::Held(reason, message)) => self.note_hold(who, index, reason, message),
-            Some(Ended::Gone) if !self.cloud.has(&site.name).is_empty() => {
-                self.found.left.push(format!("{}: {:?}", site.name, self.cloud.has(&site.name)));
+            Some(Ended::Rests) => {
+                self.members[index].has_rested = true;
+                self.check_rest(who, &site);
             }
-            _ => {}
+            Some(Ended::Held(reason, message)) => self.note_hold(who, index, reason, message),
+            Some(Ended::Gone) => self.check_gone(index),
+            Some(Ended::Waits(_) | Ended::Blocked(_)) | None => {}
         }
     }
 
@@ -232,6 +237,16 @@ impl<'r> Fleet<'r> {
         if !is_all || !is_known || image != Some(site.spec.image) || starts != 1 || site.deleting {
             let seen = format!("{has:?}, image {image:?} of {}, {starts} starts", site.spec.image);
             self.found.rests_without.push(format!("{who:?} rests with {} at {seen}", site.name));
+        }
+    }
+
+    fn check_gone(&mut self, index: usize) {
+        let Member { site, has_rested, .. } = &self.members[index];
+        if !self.cloud.has(&site.name).is_empty() {
+            self.found.left.push(format!("{}: {:?}", site.name, self.cloud.has(&site.name)));
+        }
+        if *has_rested && self.cloud.was_done(&site.name, "farewell") != 1 {
+            self.found.skipped.push(site.name.clone());
         }
     }
 

@@ -44,7 +44,7 @@ fn check_census(found: &Found, release: &dyn Release) {
 #[track_caller]
 fn check_story(newer: &dyn Release) {
     assert_eq!(stranded(First.graph(), newer.graph()), Vec::<Stranded>::new());
-    for seed in 0..3 {
+    for seed in 0..6 {
         let fleet = fleet::run(&First, newer, seed);
         told(&fleet);
         let found = &fleet.found;
@@ -52,6 +52,7 @@ fn check_story(newer: &dyn Release) {
         assert_eq!(fleet.wrong(), Vec::<Wrong>::new(), "seed {seed}");
         assert_eq!(found.rests_without, Vec::<String>::new(), "seed {seed}");
         assert_eq!(found.held, BTreeMap::new(), "seed {seed}");
+        assert_eq!(found.skipped, Vec::<String>::new(), "seed {seed}");
         assert_eq!(found.left, Vec::<String>::new(), "seed {seed}");
         assert_eq!(found.stuck, Vec::<String>::new(), "seed {seed}");
         assert!(

@@ -2,7 +2,7 @@
 
 /// The methods that both have. A macro, because the states of each are types of their own.
 macro_rules! methods {
-    ($cable:ident) => {
+    ($cable:ident, $farewell:ident) => {
         type Error = Refused;
         async fn rent(&self, from: Wanted, attempt: &Attempt<Site>) -> Result<Rented, Refused> {
             Ok(from.rented(self.make("host", attempt).await?))
@@ -60,7 +60,7 @@ macro_rules! methods {
             let applied = self.act("apply", attempt).await?;
             Ok(from.ready(ReadyFacts { applied, edits }))
         }
-        async fn say_farewell(&self, from: Ready, attempt: &Attempt<Site>) -> Result<Leaving, Refused> {
+        async fn say_farewell(&self, from: $farewell, attempt: &Attempt<Site>) -> Result<Leaving, Refused> {
             self.act("farewell", attempt).await?;
             Ok(from.leaving())
         }
@@ -119,6 +119,7 @@ macro_rules! page {
             Large { app: String, zone: String },
             // A step before the resting state is new, and records nothing.
             #[transition(open -> Ready, in_doubt = repeat, undo = close)]
+            #[transition(say_farewell)]
             Started { applied: u32 },
             // A fact is new.
             #[fsm(resting)]
@@ -148,9 +149,11 @@ macro_rules! page {
             /// Version 1 was ready here, without a cable and a port.
             #[fsm(retired)]
             #[transition(cable_ready -> ReadyCabled, in_doubt = repeat, undo = uncable_ready)]
+            #[transition(say_farewell)]
             ReadyUncabled { house: String, volume: String, app: String, applied: u32 },
             #[fsm(retired)]
             #[transition(started_at_last -> Started, no_effect)]
+            #[transition(say_farewell)]
             ReadyCabled {
                 #[fsm(default)]
                 cable: String,
@@ -158,7 +161,7 @@ macro_rules! page {
         }
 
         impl PageTransitions for Cloud {
-            methods!(CableFrom);
+            methods!(CableFrom, SayFarewellFrom);
 
             async fn register(&self, from: Attached, attempt: &Attempt<Site>) -> Result<Registered, Refused> {
                 self.make_another("entry", attempt).await?;
@@ -243,6 +246,6 @@ pub mod silent {
     }
 
     impl PageTransitions for Cloud {
-        methods!(Attached);
+        methods!(Attached, Ready);
     }
 }

@@ -70,13 +70,15 @@ impl Stop {
         )
     }
 
+    /// Whether the resource was at rest before.
+    pub fn has_rested(self) -> bool {
+        !matches!(self, Self::Fresh | Self::Dies(_) | Self::Meets(..) | Self::Held(_) | Self::MeetsAndIsDeleted(..))
+    }
+
     /// Brings a new resource there.
     pub fn bring(self, release: &dyn Release, cloud: &Cloud, storage: &Storage, site: &mut Site) {
         let start = |death| release.start(cloud, storage, death);
-        let is_at_rest = !matches!(
-            self,
-            Self::Fresh | Self::Dies(_) | Self::Meets(..) | Self::Held(_) | Self::MeetsAndIsDeleted(..)
-        );
+        let is_at_rest = self.has_rested();
         if is_at_rest {
             assert_eq!(start(Death::default()).pass(site), Some(Ended::Rests));
         }

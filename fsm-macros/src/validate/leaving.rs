@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use durable_fsm_graph::Upgraded;
 use syn::ext::IdentExt as _;
 
 use crate::errors::Errors;
@@ -117,7 +118,9 @@ fn skipped(model: &Model, errors: &mut Errors) {
     while let Some(state) = open.pop_front() {
         let step = begins(state).or(before[state]);
         let edges = model.listed[state].iter().map(|it| &model.transitions[*it]).filter(|it| !it.on_delete);
-        for next in edges.flat_map(|it| it.to.iter().copied()) {
+        // An upgrade takes a record along that could have been deleted where it was.
+        let moved = model.upgrades.iter().filter(|it| it.of == Upgraded::State(state)).map(|it| it.to);
+        for next in edges.flat_map(|it| it.to.iter().copied()).chain(moved) {
             if before[next].is_none() && states[next].leaving.is_none() {
                 before[next] = step;
                 open.push_back(next);

@@ -93,6 +93,13 @@ impl<S> Outcome<S> {
 /// What a pass would do first. Nothing was written, and no method that acts was called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
+    /// It would take over what somebody else has made: it would write a record of it, and send nothing.
+    Import {
+        /// The state in which the record would begin.
+        state: String,
+        /// What the machine would own from then on: transition and subject, in the order in which they were made.
+        owns: Vec<(String, Option<String>)>,
+    },
     /// It would run this transition.
     Run {
         /// The transition.

@@ -114,8 +114,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         Self { transitions: Arc::clone(&self.transitions), driver: Arc::new(driver), machine: std::marker::PhantomData }
     }
 
-    /// What [`reconcile`](Self::reconcile) would do first. Guards and wanted sets are asked; nothing is written, and no other method
-    /// is called.
+    /// What [`reconcile`](Self::reconcile) would do first. Guards and wanted sets are asked, and `import` for a resource without a record. Nothing is written,
+    /// and no other method is called.
     ///
     /// # Errors
     /// The store's.
@@ -126,11 +126,18 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         };
         let planned = self.driver.plan(&typed, &id).await?;
         let record = planned.record;
+        if let Some(record) = record.as_deref().filter(|_| planned.imports) {
+            let owns = record.undo.iter().map(|it| (it.transition.clone(), it.subject.clone())).collect();
+            return Ok(Plan::Import { state: record.state.clone(), owns });
+        }
         let name = |transition: usize| M::GRAPH.transitions.get(transition).map_or("", |step| step.name).to_owned();
         Ok(match planned.decision {
-            Err(report) => plan_of_ending(&report.ending, report.unwritten.as_ref(), report.record.as_deref()),
+            Err(report) => {
+                let (unwritten, record) = (report.unwritten.as_ref(), report.record.as_deref());
+                plan_of_ending(&report.ending, unwritten, record, report.waits.as_deref())
+            }
             Ok(Decision::Wait(after, reason)) => Plan::Wait { after, reason },
-            Ok(Decision::Stop(ending)) => plan_of_ending(&ending, None, record.as_deref()),
+            Ok(Decision::Stop(ending)) => plan_of_ending(&ending, None, record.as_deref(), None),
             Ok(Decision::Begin { transition, subject, action: Action::Run, .. }) => {
                 Plan::Run { transition: name(transition), subject }
             }
@@ -317,14 +324,14 @@ fn collect<S>(
     }
 }
 
-fn plan_of_ending(ending: &Ending, unwritten: Option<&Held>, record: Option<&Record>) -> Plan {
+fn plan_of_ending(ending: &Ending, unwritten: Option<&Held>, record: Option<&Record>, waits: Option<&str>) -> Plan {
     if let Some(held) = unwritten.or_else(|| record.and_then(|record| record.held.as_ref())) {
         return Plan::Stop(held.message.clone());
     }
     match ending {
         Ending::Resting | Ending::Watching { .. } => Plan::Rest,
         Ending::Braked(_, why) => Plan::Stop(why.clone()),
-        Ending::Progressing(after) => Plan::Wait { after: *after, reason: String::new() },
+        Ending::Progressing(after) => Plan::Wait { after: *after, reason: waits.unwrap_or_default().to_owned() },
         Ending::Blocked(after) => {
             let reason = record.and_then(|record| record.blocked.as_ref()).map(|blocked| blocked.message.clone());
             Plan::Wait { after: *after, reason: reason.unwrap_or_default() }

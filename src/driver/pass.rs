@@ -38,6 +38,8 @@ pub(crate) struct Report {
 pub(crate) struct Planned {
     pub(crate) decision: Result<Decision, Report>,
     pub(crate) record: Option<Arc<Record>>,
+    /// Whether it would import first, and write this record.
+    pub(crate) imports: bool,
 }
 
 /// Why a pass cannot go on.
@@ -139,13 +141,18 @@ impl<'d, P: Probe> Pass<'d, P> {
         steps: &'d dyn Steps,
         id: &'d RecordId,
     ) -> Result<Planned, StoreError> {
-        match Self::load(driver, steps, id, String::new(), false).await {
-            Ok(mut pass) => {
-                let decision = pass.decide().map_err(|error| pass.unreadable(error));
-                Ok(Planned { decision, record: Some(pass.record) })
-            }
+        let planned = async {
+            let mut pass = Self::load(driver, steps, id, String::new(), false).await?;
+            let imports = pass.would_import().await?;
+            let decision = pass.decide().map_err(|error| pass.unreadable(error));
+            Ok(Planned { decision, record: Some(pass.record), imports })
+        };
+        match planned.await {
+            Ok(planned) => Ok(planned),
             Err(Halt::Store(error)) => Err(error),
-            Err(Halt::Stop(report)) => Ok(Planned { record: report.record.clone(), decision: Err(*report) }),
+            Err(Halt::Stop(report)) => {
+                Ok(Planned { record: report.record.clone(), decision: Err(*report), imports: false })
+            }
         }
     }
 

@@ -8,6 +8,7 @@ mod crossings;
 mod decoded;
 mod events;
 mod fork;
+mod imports;
 mod joins;
 mod journal;
 mod menus;

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use durable_fsm::record::HeldReason;
 use durable_fsm::store::MemoryStore;
-use durable_fsm::{Each, Fsm, Import, Imported, Lookup, Outcome, Resource as _, Undone};
+use durable_fsm::{
+    Each, Fsm, Import, Imported, Loaded, Lookup, Outcome, Plan, RecordId, Resource as _, ResourceId, Store, StoreError,
+    Undone, Version,
+};
 
 use crate::machine::{Refused, Thing};
 use crate::world::{ManualClock, Refusal};
@@ -166,6 +169,75 @@ async fn a_fleet_is_taken_over_without_a_call_and_deleted_cleanly() {
         ];
         assert_eq!(place.hand.calls(), undone);
     }
+}
+
+/// A resource whose first writes are overtaken, because somebody else edits a label of it.
+#[derive(Clone)]
+struct Edited(MemoryStore, Arc<Mutex<u32>>);
+
+#[async_trait::async_trait]
+impl Store for Edited {
+    async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
+        self.0.load(id).await
+    }
+    async fn compare_and_swap(&self, id: &RecordId, version: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
+        {
+            let mut left = self.1.lock().unwrap();
+            if *left > 0 {
+                *left -= 1;
+                return Err(StoreError::Conflict);
+            }
+        }
+        self.0.compare_and_swap(id, version, bytes).await
+    }
+    async fn remove(&self, id: &RecordId, version: &Version) -> Result<(), StoreError> {
+        self.0.remove(id, version).await
+    }
+    async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
+        self.0.list(machine).await
+    }
+    /// The record stands on the resource.
+    fn uid_of(&self, _: &Version) -> Option<String> {
+        Some("uid of a".to_owned())
+    }
+}
+
+/// Once the import was dropped with the write that was overtaken, and everything was made and sent again.
+#[tokio::test]
+async fn an_import_whose_write_is_overtaken_is_asked_again() {
+    for conflicts in [1, 3] {
+        let (hand, clock) = (Hand::default(), ManualClock::default());
+        let store = Edited(MemoryStore::new(), Arc::new(Mutex::new(conflicts)));
+        let runner = OfficeRunner::builder(hand.clone(), store.clone()).clock(clock.clone()).build();
+        let place = Place { hand, store: store.0.clone(), clock, runner };
+        place.has_made("a");
+        let thing = thing("a");
+        let outcome = place.runner.reconcile(&thing).await.unwrap();
+        assert!(matches!(outcome, Outcome::Resting(OfficeState::Ready(_))));
+        assert_eq!((place.hand.calls(), place.store.writes()), (Vec::new(), 1), "{conflicts}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_says_what_would_be_taken_over_and_takes_nothing() {
+    let place = Place::new();
+    let thing = thing("a");
+    let plan = async || place.runner.plan(&thing).await.unwrap();
+    assert!(matches!(plan().await, Plan::Run { transition, .. } if transition == "register"), "nothing is there");
+    place.has_made("a");
+    let Plan::Import { state, owns } = plan().await else { panic!("nothing is imported") };
+    let member = ("run".to_owned(), Some("web:1".to_owned()));
+    assert_eq!(state, "Ready");
+    assert_eq!(owns, [("register".to_owned(), None), ("open_room".to_owned(), None), member]);
+    place.hand.0.lock().unwrap().refuses = Some("it is another team's".to_owned());
+    assert!(matches!(plan().await, Plan::Stop(why) if why.contains("the import is refused: it is another team's")));
+    place.hand.0.lock().unwrap().refuses = None;
+    place.hand.0.lock().unwrap().fails = true;
+    assert!(matches!(plan().await, Plan::Wait { reason, .. } if reason.contains("the import failed")));
+    place.hand.0.lock().unwrap().fails = false;
+    assert_eq!((place.hand.calls(), place.store.writes()), (Vec::new(), 0));
+    assert!(matches!(place.runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
+    assert_eq!(plan().await, Plan::Rest);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The harness, applied to machines of every shape.
 #![cfg(feature = "testing")]
 
+mod adopted;
 mod backend;
 mod cluster;
 mod doubt;

@@ -13,6 +13,7 @@ use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Transport};
 
 use super::journal::{Method, Noted};
 use super::{Decoded, Point, Sim, SimClock, Stop, Unacceptable};
+use crate::found::Importing;
 use crate::machine::{Boxed, Failure, Reply};
 use crate::record::{HeldReason, Record, Spec, Unreadable};
 use crate::steps::{Ask, Steps};
@@ -39,7 +40,7 @@ impl SimSteps {
     }
 
     /// A call of the author's own method.
-    fn call<A: Send + 'static>(
+    pub(super) fn call<A: Send + 'static>(
         &self,
         method: Method,
         ask: Ask,
@@ -339,6 +340,12 @@ impl Steps for SimSteps {
         self.readable(self.inner.wanted(transition, facts))
     }
 
+    fn imports(&self) -> bool {
+        self.inner.imports()
+    }
+    fn import(&self) -> Request<Importing> {
+        self.asked_for_import()
+    }
     fn run(&self, ask: Ask) -> Request<Reply> {
         match self.inner.graph().transitions.get(ask.transition).map(|step| step.kind) {
             Some(Kind::Effect(_)) => self.send(Site::Effect, ask, Self::carry_out, |sim, ask, reply| {
@@ -426,7 +433,7 @@ impl Steps for SimSteps {
 }
 
 /// What can strike a request that only looks. That something is not ours is for the provider to say: only it knows.
-const LOOK: u64 =
+pub(super) const LOOK: u64 =
     Fault::RequestLost.bit() | Fault::Throttled.bit() | Fault::Rejected.bit() | Fault::Hang.bit() | Fault::Slow.bit();
 
 /// What can strike a request that may change the world. Nothing that the contract says cannot be: a duplicate only where a repeat is
@@ -457,7 +464,7 @@ fn failure(class: Class, text: &str) -> Failure {
     Failure::Provider { class, message: text.to_owned() }
 }
 
-fn error<A: Send + 'static>(class: Class, text: &str) -> Request<A> {
+pub(super) fn error<A: Send + 'static>(class: Class, text: &str) -> Request<A> {
     Box::pin(std::future::ready(Err(failure(class, text))))
 }
 
@@ -481,13 +488,13 @@ impl<A> Future for Carried<A> {
 }
 
 /// A method that runs: each of its awaits is a place of its own.
-struct Inside<A> {
-    sim: Sim,
-    site: Site,
-    transition: usize,
-    subject: Option<String>,
-    awaits: u32,
-    call: Option<Request<A>>,
+pub(super) struct Inside<A> {
+    pub(super) sim: Sim,
+    pub(super) site: Site,
+    pub(super) transition: usize,
+    pub(super) subject: Option<String>,
+    pub(super) awaits: u32,
+    pub(super) call: Option<Request<A>>,
 }
 
 impl<A> Future for Inside<A> {

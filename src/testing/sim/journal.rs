@@ -14,6 +14,7 @@ use crate::steps::{Ask, Steps};
 /// Which of a machine's methods was called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Method {
+    Import,
     Run,
     Lookup,
     Undo,
@@ -122,6 +123,7 @@ impl Asked {
 
 fn called(method: Method, steps: &dyn Steps, ask: Ask) -> Boxed<()> {
     match method {
+        Method::Import => unheard(steps.import()),
         Method::Run => unheard(steps.run(ask)),
         Method::Lookup => unheard(steps.lookup(ask)),
         Method::Undo => unheard(steps.undo(ask)),

@@ -59,7 +59,7 @@ pub use record::Failure;
 pub use resource::{Resource, ResourceId};
 pub use runner::{Runner, RunnerBuilder, SweepError};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
-pub use sweep::{Missing, Sweep, Swept, Tagged};
+pub use sweep::{Missing, Orphan, Removal, Sweep, Swept, Tagged};
 
 /// What generated code names. Nothing here is covered by semantic versioning.
 #[doc(hidden)]

@@ -492,9 +492,14 @@ impl Record {
             let unconfirmed = self.unconfirmed.iter().find(|unconfirmed| unconfirmed.of() == intent.of());
             return unconfirmed.map_or(facts.clone(), |unconfirmed| facts.overlaid(&unconfirmed.saved));
         };
+        self.facts_of_live(live, each)
+    }
+
+    /// The facts as they were for this live effect.
+    pub(crate) fn facts_of_live(&self, live: &Effect, each: Option<&str>) -> Facts {
         let mut saved = live.saved.clone();
         let mut facts = self.facts.clone();
-        if let (Some(fact), Some(subject)) = (each, &intent.subject)
+        if let (Some(fact), Some(subject)) = (each, &live.subject)
             && let Some(value) = saved.member(fact, subject).cloned()
         {
             saved.remove(fact);

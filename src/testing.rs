@@ -30,4 +30,4 @@ pub use strategy::{Picks, picks};
 pub use survive::{Suite, Trouble, assert_listed};
 pub use unit::{Attempt, state};
 pub use upgrade::{Successor, Upgrades, upgrade};
-pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Thing, Timer, World};
+pub use world::{At, Backend, Change, Shelf, ShelfError, Shelved, Sweeper, Thing, Timer, World};

@@ -254,6 +254,11 @@ pub enum Event {
         /// The uid.
         owner: String,
     },
+    /// An older record was put back, and a person removes what a later one has made: the numbers that its lives had are not used again.
+    Renumbered {
+        /// The highest of these numbers.
+        past: u64,
+    },
 }
 
 /// What an operator decides about a resource that is held or blocked.
@@ -335,6 +340,7 @@ impl Event {
             Event::Resolved { .. } => "a resolution",
             Event::Paused(_) => "a pause",
             Event::Rebound { .. } => "rebinding",
+            Event::Renumbered { .. } => "renumbering",
         }
     }
 }

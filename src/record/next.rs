@@ -99,6 +99,7 @@ pub(crate) fn advance(graph: &Graph<'_>, record: &mut Record, event: Event) -> R
         Event::Resolved { resolution, expected, at } => change.resolve(resolution, &expected, at)?,
         Event::Paused(paused) => change.record.paused = paused,
         Event::Rebound { owner } => change.rebind(owner)?,
+        Event::Renumbered { past } => change.renumber(past)?,
     }
     Ok(())
 }

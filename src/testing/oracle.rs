@@ -11,7 +11,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use durable_fsm_graph::{Graph, Undo};
+use durable_fsm_graph::{Graph, InDoubt, Transition, Undo};
 
 pub(crate) use lost::wrongly_lost;
 
@@ -104,6 +104,8 @@ pub(crate) struct Books {
     retained: BTreeSet<String>,
     /// Keys that only a record knew which is no longer there, because somebody has put an older one in its place.
     forgotten: BTreeSet<String>,
+    /// Some record has gone without a trace.
+    is_restored: bool,
     /// An attempt of a controller has failed, and its next write has to say so.
     failed: [Option<Failed>; 2],
     /// Failures that are recorded: until when their step is to be left alone.
@@ -138,6 +140,7 @@ impl Books {
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
             forgotten: BTreeSet::new(),
+            is_restored: false,
             failed: [None, None],
             due: BTreeMap::new(),
             refused: None,
@@ -180,15 +183,25 @@ impl Books {
 
     /// Whether somebody has to undo what is under this key.
     pub(crate) fn is_owned(&self, key: &str) -> bool {
-        let made_by = self.keys.get(key).and_then(|(index, _)| self.graph.transitions.get(*index));
-        let owned = made_by.is_none_or(|step| step.contract().is_none_or(|contract| contract.undo != Undo::None));
+        let owned =
+            self.made_by(key).is_none_or(|step| step.contract().is_none_or(|contract| contract.undo != Undo::None));
         owned && !self.retained.contains(key) && !self.forgotten.contains(key)
     }
 
     /// Whether what is under this key is left behind on purpose, once the resource goes.
     fn is_retained(&self, key: &str) -> bool {
-        let made_by = self.keys.get(key).and_then(|(index, _)| self.graph.transitions.get(*index));
-        made_by.and_then(|step| step.contract()).is_some_and(|contract| contract.undo == Undo::Retain)
+        self.made_by(key).and_then(|step| step.contract()).is_some_and(|contract| contract.undo == Undo::Retain)
+    }
+
+    /// Whether what is under this key was made by a step that only a person can vouch for.
+    fn is_held_in_doubt(&self, key: &str) -> bool {
+        let contract = self.made_by(key).and_then(|step| step.contract());
+        contract.is_some_and(|contract| contract.in_doubt == InDoubt::Hold)
+    }
+
+    /// The transition that has made what is under this key.
+    pub(crate) fn made_by(&self, key: &str) -> Option<&'static Transition<'static>> {
+        self.keys.get(key).and_then(|(index, _)| self.graph.transitions.get(*index))
     }
 
     /// What exists, against what is known.
@@ -202,7 +215,8 @@ impl Books {
             (thing.kind, &thing.detail, is_known).hash(&mut hasher);
             let (Some(key), Some(is_known), None) = (&thing.key, is_known, &violation) else { continue };
             let is_twice = || things[..index].iter().any(|other| other.kind == thing.kind && other.key == thing.key);
-            if !self.forgotten.contains(key) && is_twice() {
+            let may_be_twice = self.forgotten.contains(key) || self.is_restored && self.is_held_in_doubt(key);
+            if !may_be_twice && is_twice() {
                 let message = format!("two of kind {} live under key {key}", thing.kind);
                 violation = Some(Violation::new(Oracle::SingleEffect, message));
                 continue;
@@ -224,6 +238,7 @@ impl Books {
     /// A record has gone without a trace, and an older one is there. Only the one that has gone knew of these keys.
     pub(crate) fn forget_keys(&mut self, keys: impl IntoIterator<Item = String>) {
         self.forgotten.extend(keys);
+        self.is_restored = true;
         self.due.clear();
         self.refused = None;
         (0..2).for_each(|actor| self.forget(actor));
@@ -231,7 +246,7 @@ impl Books {
 
     /// Whether some record has gone without a trace.
     pub(crate) fn has_forgotten(&self) -> bool {
-        !self.forgotten.is_empty()
+        self.is_restored
     }
 
     /// The record is about to be removed.

@@ -143,6 +143,15 @@ faults! {
     Outage = "outage",
     /// The record before the last is put back, with everything that would tell that it is old: as if the whole object were restored from a backup.
     Forgotten = "forgotten",
+    /// The whole resource is again as it was when it last rested: record, spec, and not deleted. So after the store was restored from a backup, of all resources at
+    /// once. It may also strike once the resource is gone.
+    Rewound = "rewound",
+    /// The record is gone, with everything that would tell that there was one.
+    Emptied = "emptied",
+    /// The resource is restored from a backup under another uid, with the record before the last. One pass finds it so; then an operator binds the record.
+    RestoredAnew = "restored-anew",
+    /// The resource is copied, with its record, to a second cluster. The controller there makes one pass for it, and one after it was deleted there.
+    SecondCluster = "second-cluster",
 }
 
 impl Fault {
@@ -158,8 +167,15 @@ impl Fault {
 
     /// The faults that strike alone in an exploration: each is several faults already, so combining it with all others would cost more than it finds.
     /// Only [`Fault::Touched`] before the first pass is combined with each other fault.
-    pub(crate) const ALONE: u64 =
-        Fault::Overtaken.bit() | Fault::Touched.bit() | Fault::Outage.bit() | Fault::Forgotten.bit();
+    pub(crate) const ALONE: u64 = Fault::Overtaken.bit()
+        | Fault::Touched.bit()
+        | Fault::Outage.bit()
+        | Fault::BACKUPS
+        | Fault::SecondCluster.bit();
+
+    /// What a backup does that nobody notices, and what was put back under another uid.
+    pub(crate) const BACKUPS: u64 =
+        Fault::Forgotten.bit() | Fault::Rewound.bit() | Fault::Emptied.bit() | Fault::RestoredAnew.bit();
 
     /// By how many seconds the time of day jumps.
     pub(crate) const fn clock_jump(self) -> Option<i64> {

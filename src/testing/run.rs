@@ -8,6 +8,7 @@ mod course;
 mod rests;
 mod resume;
 mod script;
+mod sweeps;
 mod turns;
 
 use std::collections::BTreeSet;

@@ -177,6 +177,8 @@ pub(crate) struct Core {
     pub(crate) by_itself: ByItself,
     /// Somebody else changes the resource before each write of the record; whether that was so before the last one.
     pub(crate) touched: Option<bool>,
+    /// What is read and written is a copy of the resource in a second cluster; whether that copy is to be deleted.
+    pub(crate) elsewhere: Option<bool>,
     /// What the world was asked, where another run may begin from here.
     pub(crate) journal: Option<Journal>,
 }
@@ -231,6 +233,7 @@ impl Sim {
                 events: 0,
                 by_itself: ByItself::default(),
                 touched: None,
+                elsewhere: None,
                 journal: None,
             }),
             inventory: Mutex::new(None),
@@ -318,15 +321,18 @@ impl Sim {
 
     /// A check, without the lock: it may ask for the time.
     pub(crate) fn check_with(&self, check: &dyn Fn(&Moment<'_>) -> Result<(), String>) {
-        let (decoded, deleting, edit, things) = {
+        let (decoded, deleting, edit, things, restored) = {
             let mut core = self.core();
-            (core.stored.decoded.clone(), core.deleting, core.edit, std::mem::take(&mut core.things))
+            let (restored, things) = (core.books.has_forgotten(), std::mem::take(&mut core.things));
+            (core.stored.decoded.clone(), core.deleting, core.edit, things, restored)
         };
         let record = decoded.as_ref().map(|decoded| &*decoded.record);
-        let checked = check(&Moment { record, deleting, things: &things, edit });
+        let checked = check(&Moment { record, deleting, things: &things, edit, restored });
         let mut core = self.core();
         core.things = things;
         if let Err(message) = checked {
+            let hint = if restored { "; a record was restored unnoticed, as `At::restored` tells" } else { "" };
+            let message = message + hint;
             core.violate(Violation::new(Oracle::Author, message));
         }
     }

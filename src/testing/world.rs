@@ -3,10 +3,12 @@
 
 mod backend;
 mod shelf;
+mod sweeper;
 mod timer;
 
 pub use backend::{Backend, Change};
 pub use shelf::{Shelf, ShelfError, Shelved};
+pub use sweeper::Sweeper;
 pub use timer::Timer;
 
 use std::fmt;
@@ -70,6 +72,13 @@ pub trait World: Clone + Send + Sync + 'static {
         None
     }
 
+    /// What lists the things of this world for a sweep: `Some(Sweeper::of(self.transitions()))`, if the transitions implement [`Sweep`](crate::Sweep). After an older record
+    /// was put back unnoticed, a person then sweeps wherever the machine rests and once the resource is gone, and removes every orphan by its undo. Nothing may be
+    /// left of the transitions that the sweep covers but what is on the record, and of a step under `lookup` there may never be two.
+    fn sweep(&self) -> Option<Sweeper> {
+        None
+    }
+
     /// Everything that exists.
     fn inventory(&self) -> Vec<Thing>;
 
@@ -114,13 +123,16 @@ pub struct At<'a, R> {
     pub deleting: bool,
     /// What exists.
     pub things: &'a [Thing],
+    /// Whether an older record was put back, or none, and nothing told of a later one. What was made and undone since is not on the record, and what a contract promises then is
+    /// less: a step under `hold` may be sent again, and a provider may answer for a key with what is gone.
+    pub restored: bool,
 }
 
 impl<'a, R> At<'a, R> {
     /// The moment, seen with the specs that the resource gets one after the other.
     pub(crate) fn of(moment: &Moment<'a>, specs: &'a [R]) -> Option<Self> {
-        let Moment { record, deleting, things, edit } = *moment;
-        specs.get(edit).map(|resource| Self { resource, record, deleting, things })
+        let Moment { record, deleting, things, edit, restored } = *moment;
+        specs.get(edit).map(|resource| Self { resource, record, deleting, things, restored })
     }
 }
 
@@ -146,6 +158,7 @@ pub(crate) struct Moment<'a> {
     pub(crate) things: &'a [Thing],
     /// Which of the specs holds.
     pub(crate) edit: usize,
+    pub(crate) restored: bool,
 }
 
 /// What a look-up on a shelf has found, as an answer.

@@ -75,7 +75,7 @@ async fn each_thing_is_recorded_an_orphan_or_missing() {
     recorded.sort();
     assert_eq!(recorded, ["doubted", "kept"]);
     assert_eq!(swept.orphans.len(), 1);
-    assert_eq!((swept.orphans[0].0.as_ref(), swept.missing.len()), (None, 1));
+    assert_eq!((swept.orphans[0].resource.as_ref(), swept.missing.len()), (None, 1));
     assert_eq!((swept.missing[0].resource.name.as_str(), swept.missing[0].transition.as_str()), ("lost", "build"));
     assert_eq!(swept.missing[0].key, record.key("build", None, record.undo[0].life));
     // A record that begins anew has the same tag, and the provider gives the same thing for the same key.

@@ -111,7 +111,8 @@ impl World for Cloud {
     fn check(&self, at: &At<'_, App>) -> Result<(), String> {
         // A backup is begun while there is something to back up.
         let is_there = |kind| at.things.iter().any(|thing| thing.kind == kind);
-        let leaves = at.record.is_some_and(|record| record.state == "BackingUp");
+        // After a restore the backup of an earlier deletion is found.
+        let leaves = at.record.is_some_and(|record| record.state == "BackingUp") && !at.restored;
         if leaves && !(is_there("database") && is_there("user")) {
             return Err("what is being backed up is gone".to_owned());
         }

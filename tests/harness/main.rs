@@ -26,6 +26,7 @@ mod reports;
 mod shapes;
 mod shared;
 mod stands;
+mod swept;
 mod unmaking;
 mod upgrades;
 mod vanish;

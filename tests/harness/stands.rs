@@ -230,7 +230,8 @@ mod replaced {
                 self.was_whole.store(false, Ordering::Relaxed);
                 return Ok(());
             }
-            if machines.len() > 3 {
+            // A provider that knows keys makes the members of a record that is gone once more, under other keys.
+            if machines.len() > 3 && !at.restored {
                 return Err(format!("there are {} machines", machines.len()));
             }
             if admitted.len() == 2 {

@@ -133,6 +133,8 @@ impl World for Cloud {
         let host = record.facts.get("host").ok().and_then(|host: String| self.hosts.get(&host));
         let size = host.map(|host| host.made_of.to_string());
         let users: BTreeSet<String> = self.users.shelved().iter().map(|user| user.made_of.to_string()).collect();
+        // A value that was set after the record that was put back is not known to it.
+        let size = if at.restored { Some(wanted.image.clone()) } else { size };
         let there = (self.nets.len(), self.disks.len(), size, users.is_superset(&wanted.members));
         if there == (1, 1, Some(wanted.image.clone()), true) {
             Ok(())

@@ -256,4 +256,15 @@ impl Change<'_, '_> {
         self.record.owner = owner;
         Ok(())
     }
+
+    pub(super) fn renumber(&mut self, past: u64) -> Result<(), Illegal> {
+        if let Some(intent) = &self.record.intent {
+            return self.illegal(format!("`{}` is under way", intent.transition));
+        }
+        if past <= self.record.seq {
+            return self.illegal(format!("the record is at {}, which is not before {past}", self.record.seq));
+        }
+        self.record.seq = past;
+        Ok(())
+    }
 }

@@ -225,11 +225,12 @@ impl<W: World> Explorer<W> {
         // Without an edit there is no pass for a resource that has a record and is not to be deleted.
         unless(self.rig.resources.len() > 1, &[Fault::Edit, Fault::Unmarked, Fault::Overtaken]);
         unless(!self.rig.exclusive, &[Fault::Switch, Fault::Pause, Fault::Other, Fault::MadeAgain, Fault::Touched]);
-        // A store of the author's own has no outage, and nobody restores its record unnoticed. What is held in doubt is so because of another fault; a cache lags, where there was an edit, and where generations are known.
+        // A store of the author's own has no outage, and nobody restores or copies its record. What is held in doubt is so because of another fault; a cache lags, where there was an edit, and where generations are known.
         unless(
             false,
-            &[Fault::RollBack, Fault::Resolved, Fault::Behind, Fault::Rebound, Fault::Outage, Fault::Forgotten],
+            &[Fault::RollBack, Fault::Resolved, Fault::Behind, Fault::Rebound, Fault::Outage, Fault::SecondCluster],
         );
+        never |= Fault::BACKUPS;
         !never
     }
 }

@@ -42,7 +42,15 @@ impl<W: World> Runner<'_, W> {
             if core.old_record().is_some() {
                 menu |= Fault::Restored.bit();
                 menu |= if is_untouched { Fault::Forgotten.bit() } else { 0 };
+                if is_untouched && !core.stored.exclusive && core.made_again.is_none() {
+                    menu |= Fault::RestoredAnew.bit();
+                }
             }
+        }
+        if is_untouched && core.stored.bytes.is_some() {
+            menu |= if core.has_backup() { Fault::Rewound.bit() } else { 0 };
+            menu |= if core.deleting { 0 } else { Fault::Emptied.bit() };
+            menu |= if core.stored.exclusive { 0 } else { Fault::SecondCluster.bit() };
         }
         if !has_mark || core.deleting || core.is_exposed() {
             menu &= !Fault::Unmarked.bit();
@@ -64,6 +72,10 @@ impl<W: World> Runner<'_, W> {
             Fault::Behind => self.behind = true,
             Fault::Touched => core.touched = Some(false),
             Fault::Rebound => core.rebind(),
+            Fault::SecondCluster => {
+                drop(core);
+                self.act_elsewhere();
+            }
             Fault::RollBack => {
                 drop(core);
                 self.operate(Resolution::RollBack);
@@ -72,7 +84,7 @@ impl<W: World> Runner<'_, W> {
                 Some(jump) => core.skew += jump,
                 None => {
                     drop(core);
-                    self.sim.befall(fault);
+                    self.sim.befall_after(fault, self.pause);
                 }
             },
         }
@@ -93,12 +105,14 @@ impl<W: World> Runner<'_, W> {
         }
     }
 
-    /// Whether the plan wants the resource, which is gone, to be made again.
-    pub(super) fn is_made_again(&mut self) -> bool {
+    /// What the plan wants to happen to the resource, which is gone: it is made again, or it is there again as it was.
+    pub(super) fn once_gone(&mut self) -> Option<Fault> {
         self.passes += 1;
         let point = Point { transition: u16::MAX, subject: None, place: Place::Pass, nth: self.passes };
+        let is_untouched = self.sim.backend().is_none();
         let mut core = self.sim.core();
-        let menu = if core.stored.exclusive || core.made_again.is_some() { 0 } else { Fault::MadeAgain.bit() };
-        core.pass_point(point, menu).is_some()
+        let mut menu = if core.stored.exclusive || core.made_again.is_some() { 0 } else { Fault::MadeAgain.bit() };
+        menu |= if is_untouched && core.has_backup() { Fault::Rewound.bit() } else { 0 };
+        core.pass_point(point, menu)
     }
 }

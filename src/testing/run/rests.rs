@@ -51,6 +51,7 @@ impl<W: World> Runner<'_, W> {
         let quiet = self.sim.quiet_at();
         self.sim.advance_to(quiet);
         self.sim.check_world();
+        self.sweep();
         let ends = |ending: &Ending| matches!(ending, Ending::Resting | Ending::Watching { whole: true, .. });
         self.stays("at rest", ends, true);
         self.compare(clean);
@@ -129,6 +130,7 @@ impl<W: World> Runner<'_, W> {
         let quiet = self.sim.quiet_at();
         self.sim.advance_to(quiet);
         self.sim.check_world();
+        self.sweep();
         let writes = self.sim.core().books.writes;
         drop(self.drive());
         let mut core = self.sim.core();

@@ -7,6 +7,7 @@ use super::{Clean, End, PASSES, Runner, TIME};
 use crate::driver::Ending;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
 use crate::testing::oracle::{Oracle, Violation};
+use crate::testing::plan::Fault;
 use crate::testing::world::{Change, World};
 
 impl<W: World> Runner<'_, W> {
@@ -19,12 +20,18 @@ impl<W: World> Runner<'_, W> {
             return self.live(clean, Some(held), Some(course)) || held;
         }
         let held = self.live(clean, None, from);
-        if !self.sim.core().stored.gone || self.sim.core().is_over() || !self.is_made_again() {
+        if !self.sim.core().stored.gone || self.sim.core().is_over() {
             return held;
         }
-        self.sim.core().make_again();
-        self.sim.change(Change::MadeAgain);
-        self.act_for_the_old_one();
+        match self.once_gone() {
+            None => return held,
+            Some(Fault::Rewound) => self.sim.befall_after(Fault::Rewound, self.pause),
+            Some(_) => {
+                self.sim.core().make_again();
+                self.sim.change(Change::MadeAgain);
+                self.act_for_the_old_one();
+            }
+        }
         self.live(clean, Some(held), None) || held
     }
 
@@ -70,6 +77,7 @@ impl<W: World> Runner<'_, W> {
                         if !self.at_rest(clean) {
                             return ended_held;
                         }
+                        self.sim.core().back_up();
                     }
                 }
                 let (edit, edits) = {
@@ -90,6 +98,8 @@ impl<W: World> Runner<'_, W> {
             match self.settle(course) {
                 Rest::Gone => break,
                 Rest::Over => return ended_held,
+                // It was restored, and nobody has deleted it since.
+                _ if !self.sim.core().deleting => {}
                 _ => {
                     let message = "it rests, and is to be deleted".to_owned();
                     self.sim.core().violate(Violation::new(Oracle::Quiescent, message));
@@ -129,6 +139,7 @@ impl<W: World> Runner<'_, W> {
                 return Rest::Over;
             }
             let tampered = self.sim.outlast_tampering();
+            self.sim.core().bind();
             let now = self.sim.time();
             match end {
                 End::Crashed => self.sim.advance_to(now + Duration::from_millis(10)),

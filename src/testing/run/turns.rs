@@ -31,7 +31,10 @@ impl<W: World> Runner<'_, W> {
         };
         let generation = edit as u64 + 1;
         core.told[actor] = Told::nothing_of(generation);
-        let uid = core.uid(core.made_again.is_some() && !self.outdated);
+        let (uid, deleting) = match core.elsewhere {
+            Some(deleting) => (core.uid_elsewhere(), deleting),
+            None => (core.uid(core.made_again.is_some() && !self.outdated), deleting),
+        };
         drop(core);
         let resource = Arc::new(self.rig.resources[edit].clone());
         let typed: Arc<dyn Steps> =
@@ -43,6 +46,37 @@ impl<W: World> Runner<'_, W> {
         };
         let (driver, id) = (self.actors[actor].driver.clone(), self.id.clone());
         self.actors[actor].pass = Some(Box::pin(async move { driver.reconcile(&*steps, &id, deleting).await }));
+    }
+
+    /// The controller of a second cluster acts for a copy of the resource, also when that is deleted. The copy belongs to another uid, so it may do nothing.
+    pub(super) fn act_elsewhere(&mut self) {
+        let there = 1 - self.lead;
+        let (fresh, incarnation) = {
+            let incarnation = self.sim.core().incarnations[there].clone();
+            (new_actor(self.rig, &self.sim, there), incarnation)
+        };
+        let here = std::mem::replace(&mut self.actors[there], fresh);
+        self.lead = there;
+        for deleting in [false, true] {
+            {
+                let mut core = self.sim.core();
+                core.quiet = true;
+                core.copy_elsewhere(deleting);
+            }
+            let end = self.drive();
+            let mut core = self.sim.core();
+            core.quiet = false;
+            core.leave_the_copy();
+            let is_held =
+                matches!(&end, End::Report(report) if report.ending == Ending::Held && report.unwritten.is_some());
+            if !is_held {
+                let message = "a copy of the resource in a second cluster is not held there".to_owned();
+                core.violate(Violation::new(Oracle::History, message));
+            }
+        }
+        self.lead = 1 - there;
+        self.actors[there] = here;
+        self.sim.core().incarnations[there] = incarnation;
     }
 
     /// One pass of the controller that leads, and of the other one where the plan lets it come between.

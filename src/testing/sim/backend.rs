@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::{Core, Point, Sim, Stop};
 use crate::record::HeldReason;
@@ -60,6 +61,16 @@ impl Sim {
         core.uid_again = (change == Change::MadeAgain).then_some(uid).or(core.uid_again.take());
     }
 
+    /// What happens to a resource between two passes. Who restores the store from a backup has stopped all controllers before, and waits as long as any request may be
+    /// under way.
+    pub(crate) fn befall_after(&self, fault: Fault, pause: Duration) {
+        if matches!(fault, Fault::Rewound | Fault::Emptied | Fault::RestoredAnew) {
+            let now = self.time();
+            self.advance_to(now + pause);
+        }
+        self.befall(fault);
+    }
+
     /// What happens to a resource at any time.
     pub(crate) fn befall(&self, fault: Fault) {
         match fault {
@@ -72,6 +83,9 @@ impl Sim {
             }
             Fault::Event(event) => self.let_happen(Some(event)),
             Fault::Forgotten => self.core().put_old_back(),
+            Fault::Rewound => self.core().rewind(),
+            Fault::Emptied => self.core().empty(),
+            Fault::RestoredAnew => self.core().restore_anew(),
             Fault::Restored | Fault::Removed | Fault::Newer | Fault::Copied => self.tamper(fault),
             _ => {}
         }

@@ -59,6 +59,7 @@ impl Core {
             events: self.events,
             by_itself: self.by_itself.clone(),
             touched: self.touched,
+            elsewhere: self.elsewhere,
             journal: None,
         }
     }

@@ -1,5 +1,6 @@
 //! The one durable record of a run, as a store. Invariant: what the oracles see is what became durable, at the moment it did.
 
+mod backups;
 mod durable;
 mod people;
 
@@ -25,6 +26,10 @@ pub(crate) struct Stored {
     /// The finalizer went while the resource was to be deleted: it is gone.
     pub(crate) gone: bool,
     pub(super) previous: Option<Previous>,
+    /// The resource as it was when it last rested.
+    backup: Option<Backup>,
+    /// The record belongs to another uid, until an operator binds it.
+    pub(super) unbound: bool,
     /// A write under way whose sender was told nothing.
     late: Option<Late>,
     late_after: u8,
@@ -49,6 +54,8 @@ impl Default for Stored {
             witness: None,
             gone: false,
             previous: None,
+            backup: None,
+            unbound: false,
             late: None,
             late_after: 0,
             outage: 0,
@@ -58,6 +65,13 @@ impl Default for Stored {
             exclusive: false,
         }
     }
+}
+
+/// A resource as it was when it rested.
+#[derive(Debug, Clone)]
+struct Backup {
+    bytes: Vec<u8>,
+    edit: usize,
 }
 
 /// A write of this version under way, or with no bytes a removal.
@@ -74,6 +88,13 @@ pub(crate) struct Tampered {
     pub(super) reason: HeldReason,
     /// For how many more passes.
     passes: u8,
+}
+
+impl Tampered {
+    /// For as long as nobody takes it away.
+    fn new(loaded: Loaded, reason: HeldReason) -> Self {
+        Self { loaded, reason, passes: u8::MAX }
+    }
 }
 
 /// What was durable before the last write.
@@ -116,7 +137,7 @@ impl Store for SimStore {
             menu |= Fault::Torn.bit() | Fault::Missing.bit();
         }
         let actor = core.actor;
-        core.stored.poisoned[actor] = false;
+        core.stored.poisoned[actor] = core.stored.unbound;
         menu |= Fault::Outage.bit();
         let loaded = match core.offer_operation(menu) {
             Some(Fault::Unavailable | Fault::Outage) => Err(StoreError::Unavailable("no connection".to_owned())),
@@ -141,7 +162,8 @@ impl Store for SimStore {
                     core.stored.poisoned[actor] = true;
                     core.books.may_hold(tampered.reason);
                     // Whether the resource is to be deleted stands elsewhere, and is as it is now.
-                    Ok(Loaded { signals: core.signals(), ..tampered.loaded })
+                    let signals = if core.elsewhere.is_some() { tampered.loaded.signals } else { core.signals() };
+                    Ok(Loaded { signals, ..tampered.loaded })
                 }
                 None if core.stored.gone => Err(StoreError::Gone),
                 None => Ok(core.loaded()),
@@ -207,6 +229,9 @@ impl Store for SimStore {
 
     fn uid_of(&self, version: &Version) -> Option<String> {
         let core = self.0.core();
+        if core.elsewhere.is_some() {
+            return Some(core.uid_elsewhere());
+        }
         let version: u64 = version.token().parse().ok()?;
         Some(core.uid(core.made_again.is_some_and(|since| version >= since)))
     }
@@ -320,6 +345,7 @@ impl Stored {
             && self.outage == 0
             && self.hidden.is_some()
             && self.tampered.is_none()
+            && !self.unbound
             && self.poisoned == [false; 2]
     }
 }
@@ -333,6 +359,11 @@ impl Core {
             witness: self.stored.witness,
             signals: self.signals(),
         }
+    }
+
+    /// The uid of the copy in the second cluster.
+    pub(crate) fn uid_elsewhere(&self) -> String {
+        format!("{}-elsewhere", self.first_uid)
     }
 
     /// The resource's uid, or that of the one which was made again in its place.

@@ -141,6 +141,16 @@ fn an_operator_decides_what_is_open_and_nothing_else() {
 }
 
 #[test]
+fn a_number_is_passed_over_only_ahead_and_when_nothing_is_under_way() {
+    let made = made();
+    let past = made.seq + 7;
+    assert_eq!(after(&made, Event::Renumbered { past }).seq, past);
+    refused(&made, Event::Renumbered { past: made.seq });
+    let sent = after(&fresh(), run("make"));
+    assert!(refused(&sent, Event::Renumbered { past: 99 }).to_string().contains("under way"));
+}
+
+#[test]
 fn the_history_keeps_the_last_lines() {
     let mut record = fresh();
     for _ in 0..HISTORY + 3 {

@@ -1,8 +1,6 @@
 //! What people do to the record from outside: they put another one in its place, bind it to another resource, and look for what was made.
 
-use std::time::Duration;
-
-use super::{Core, Decoded, Tampered};
+use super::{Core, Tampered};
 use crate::Loaded;
 use crate::machine::{Made, Reply};
 use crate::record::{HeldReason, Record, Resolution};
@@ -86,21 +84,6 @@ impl Core {
             }
         };
         self.stored.tampered = Some(Tampered { loaded, reason, passes: 2 });
-    }
-
-    /// The record before the last is there again, and nothing tells that there was a later one. What only that one knew is nobody's.
-    pub(crate) fn put_old_back(&mut self) {
-        let Some(old) = self.old_record().and_then(|loaded| loaded.bytes) else { return };
-        let Ok(decoded) = Decoded::of(&old) else { return };
-        let known = self.stored.decoded.as_ref().map(|it| it.known.clone()).unwrap_or_default();
-        self.books.forget_keys(known.into_iter().filter(|key| !decoded.known.contains(key)));
-        self.note(|| format!("seq {} is put back, and nothing tells of a later one", decoded.record.seq));
-        self.stored.version += 1;
-        self.stored.witness = Some(decoded.record.seq);
-        self.stored.bytes = Some(old);
-        self.stored.decoded = Some(decoded);
-        // Whoever finds the open intent has seen it before.
-        self.intent_since = Duration::ZERO;
     }
 
     /// After a pass that found a record which was tampered with: has an operator put it right? The remedy for each is the right record

@@ -107,6 +107,10 @@ impl<S: Steps> Steps for Contained<S> {
         self.asked("reading the facts".to_owned(), || self.0.check(state, facts))
     }
 
+    fn may_call(&self, ask: &Ask) -> Result<(), FactError> {
+        self.asked("reading the facts".to_owned(), || self.0.may_call(ask))
+    }
+
     fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
         self.asked(format!("the guard of `{}`", self.name(transition)), || self.0.guard(state, transition, facts))
     }

@@ -111,3 +111,58 @@ fn the_graph_says_where_a_step_stands_and_with_which_guard() {
         assert!(edge.is_some_and(|line| line.contains("leave") && line.contains(guard)), "{picture}");
     }
 }
+
+mod forked {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use durable_fsm::{Fsm, Outcome};
+
+    use super::{No, thing};
+    use crate::machine::Thing;
+    use crate::world::Bench;
+
+    /// Two ways to one step; the one that is taken knows less than the one that declares the step.
+    #[derive(Fsm)]
+    #[fsm(name = "test.io/forked", version = 1, resource = Thing)]
+    pub enum ForkedFlow {
+        #[fsm(initial)]
+        #[transition(fork -> Left | Right, no_effect)]
+        Start,
+        #[transition(meet -> Met, in_doubt = repeat, undo = none)]
+        Left { sign: String },
+        #[transition(meet)]
+        Right,
+        #[fsm(resting)]
+        Met,
+    }
+
+    #[derive(Default)]
+    struct Walker(AtomicU32);
+
+    impl ForkedTransitions for Walker {
+        type Error = No;
+        fn fork(&self, from: Start, _: &ForkedAttempt) -> Result<ForkNext, No> {
+            Ok(from.right().into())
+        }
+        async fn meet(&self, from: MeetFrom, _: &ForkedAttempt) -> Result<Met, No> {
+            if self.0.fetch_add(1, Ordering::Relaxed) == 0 { Err(No) } else { Ok(from.met()) }
+        }
+    }
+
+    /// Once such a step was held because a fact of the state that declares it was missing.
+    #[tokio::test]
+    async fn a_step_is_asked_again_on_a_state_that_knows_less_than_the_one_that_declares_it() {
+        let bench = Bench::new();
+        let runner = ForkedRunner::builder(Walker::default(), bench.store.clone()).clock(bench.clock.clone()).build();
+        for _ in 0..20 {
+            match runner.reconcile(&thing("a")).await.unwrap() {
+                Outcome::Progressing { after, .. } => bench.clock.advance(after + Duration::from_millis(1)),
+                Outcome::Resting(ForkedState::Met(_)) => return,
+                Outcome::Held { message, .. } => panic!("{message}"),
+                _ => break,
+            }
+        }
+        panic!("it is not asked again");
+    }
+}

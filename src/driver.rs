@@ -16,6 +16,7 @@ mod import;
 mod incarnation;
 mod load;
 mod looked;
+mod looks;
 mod lost;
 mod members;
 mod pass;
@@ -139,8 +140,13 @@ impl<P: Probe> Driver<P> {
         &self.incarnation.watches
     }
 
-    /// What this resource has is asked about in its next pass.
+    fn looks(&self) -> &looks::Looks {
+        &self.incarnation.looks
+    }
+
+    /// What this resource has is asked about in its next pass, and transitions that look at rest look.
     pub(crate) fn verify_now(&self, graph: &durable_fsm_graph::Graph<'_>, id: &RecordId) {
+        self.looks().forget(id);
         if graph.states.iter().any(|state| state.verify.is_some()) {
             self.watches().hurry(id, self.clock.monotonic());
         }
@@ -185,6 +191,7 @@ impl<P: Probe> Driver<P> {
     pub(crate) fn forget(&self, id: &RecordId) {
         self.sightings().forget(id);
         self.watches().forget(id);
+        self.looks().forget(id);
         self.incarnation.told.forget(id);
     }
 }

@@ -10,12 +10,12 @@ use crate::record::{BlockedReason, HeldReason};
 pub enum Outcome<S> {
     /// Nothing is left to do until the resource changes.
     Resting(S),
-    /// As [`Resting`](Outcome::Resting), in a state that says `verify`: run the next pass after this time. It asks whether everything is still
-    /// there.
+    /// As [`Resting`](Outcome::Resting), in a state that says `verify`, or where a transition that waits looks at rest: run the next pass after this time.
+    /// It asks whether everything is still there, and looks.
     Watching {
         /// The state it is in.
         state: S,
-        /// After how long something is asked about.
+        /// After how long something is asked about, or looked at.
         after: Duration,
     },
     /// There is more to do: run the next pass after this time, or when something changes.

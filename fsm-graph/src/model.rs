@@ -352,6 +352,15 @@ impl<'a> Graph<'a> {
         })
     }
 
+    /// Whether a transition only looks, again and again, while the machine rests in this state: it waits, nothing asks for it, and it may take forever.
+    #[must_use]
+    pub fn looks_at_rest(&self, state: usize, index: usize) -> bool {
+        let rests = self.states.get(state).is_some_and(|state| state.rest == Rest::Resting);
+        let kind = self.transitions.get(index).map(|step| step.kind);
+        let waits = matches!(kind, Some(Kind::Waits { every: Some(_), within: None, for_each: None }));
+        rests && waits && self.guard(state, index).is_none()
+    }
+
     /// The initial state's index.
     ///
     /// A graph that the derive emitted has exactly one; for one built by hand without any, this is the first state.

@@ -173,7 +173,8 @@ fn choices(model: &Model, errors: &mut Errors) {
         let deletion = listed().filter(|(_, it)| it.on_delete);
         for (listed, transition) in deletion.chain(listed().filter(|(_, it)| !it.on_delete)) {
             let guard = model.guard(index, listed);
-            if transition.for_each().is_some() || matches!(transition.kind, Kind::End { .. }) {
+            let looks = state.resting && guard.is_none() && looks_at_rest(transition);
+            if transition.for_each().is_some() || matches!(transition.kind, Kind::End { .. }) || looks {
                 continue;
             }
             if !transition.on_delete && unguarded.is_some_and(begins) {
@@ -211,15 +212,25 @@ fn choices(model: &Model, errors: &mut Errors) {
             && !state.transitions.iter().any(|it| it.broken || it.preempts.is_some())
         {
             let name = &model.transitions[first].name;
+            let looks = if matches!(model.transitions[first].kind, Kind::Waits { .. }) {
+                ", let it look while the machine rests (`every = \"30s\"`, without `within`)"
+            } else {
+                ""
+            };
             errors.at(
                 model.span(index, first),
                 format!(
-                    "{} is resting, and `{name}` leads on at once: give it a guard (`when = …`), or remove `resting`",
+                    "{} is resting, and `{name}` leads on at once: give it a guard (`when = …`){looks}, or remove `resting`",
                     state.ident
                 ),
             );
         }
     }
+}
+
+/// Whether a transition that nothing asks for may look while the machine rests.
+fn looks_at_rest(step: &Transition) -> bool {
+    matches!(step.kind, Kind::Waits { every: Some(_), within: None, for_each: None }) && !step.on_delete
 }
 
 /// All methods of the transitions trait: no two may share a name.

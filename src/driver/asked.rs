@@ -59,6 +59,23 @@ pub(super) fn meanwhile(record: &Record, around: &Surroundings<'_>, decision: De
     }
 }
 
+/// The same where transitions look at rest too, the next one after this time. If one could not look, the machine is not said to rest, for this reason.
+pub(super) fn looking(next: Option<(Duration, Option<String>)>, decision: Decision) -> Decision {
+    let Some((soonest, failed)) = next else { return decision };
+    match (decision, failed) {
+        (Decision::Stop(Ending::Resting), None) => Decision::Stop(Ending::Watching { after: soonest, whole: true }),
+        (Decision::Stop(Ending::Watching { after, whole }), None) => {
+            Decision::Stop(Ending::Watching { after: after.min(soonest), whole })
+        }
+        (Decision::Stop(Ending::Resting), Some(why)) => Decision::Wait(soonest, why),
+        (Decision::Stop(Ending::Watching { after, .. }), Some(why)) => Decision::Wait(after.min(soonest), why),
+        (Decision::Wait(left, why), _) => Decision::Wait(left.min(soonest), why),
+        (Decision::Stop(Ending::Blocked(left)), _) => Decision::Stop(Ending::Blocked(left.min(soonest))),
+        (Decision::Stop(Ending::Braked(left, why)), _) => Decision::Stop(Ending::Braked(left.min(soonest), why)),
+        (decision, _) => decision,
+    }
+}
+
 /// What is said of a resource whose things are not made again.
 fn braked_message(losses: Losses) -> String {
     let Losses { lost, watched, most } = losses;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use durable_fsm_graph::{Cause, Kind};
 
 use super::decision::Ending;
-use super::looked::Answer;
+use super::looked::{Answer, Look};
 use super::pass::{DEFAULT_BACKOFF, Halt, Pass, WAIT_TIMEOUT};
 use super::replacing::Replacing;
 use super::seen;
@@ -40,12 +40,25 @@ impl<P: Probe> Pass<'_, P> {
                 let transition = step.name.to_owned();
                 self.apply(Event::Derived { transition, made, at: self.now() })
             }
+            Ok(Reply::NotYet(after)) if self.looks_at_rest(transition) => {
+                let now = self.driver.clock.monotonic();
+                let again = now + self.next_look(step.kind, after);
+                self.looked.note_at_rest(transition, Look { again, failed: None });
+                self.driver.looks().note(self.id, transition, self.record.since, again, now);
+                Ok(())
+            }
             Ok(Reply::NotYet(after)) => self.not_yet(step.name, step.kind, after).await,
             Ok(Reply::Member(_)) => {
                 self.hold(HeldReason::Unreadable, format!("`{}` answered for a set, and is none", step.name)).await
             }
             Err(Failure::Fact(error)) => self.stuck(error).await,
             Err(Failure::Unrecorded(error)) => self.hold(HeldReason::Unreadable, error.to_string()).await,
+            Err(Failure::Provider { class, message }) if self.looks_at_rest(transition) => {
+                let again = self.driver.clock.monotonic() + self.backoff(class, &DEFAULT_BACKOFF);
+                let failed = Some(format!("`{}` could not look, and looks again: {message}", step.name));
+                self.looked.note_at_rest(transition, Look { again, failed });
+                Ok(())
+            }
             Err(Failure::Provider { class, message }) => {
                 let after = self.backoff(class, &DEFAULT_BACKOFF);
                 let (transition, at, generation) = (step.name.to_owned(), self.now(), self.generation());
@@ -60,6 +73,13 @@ impl<P: Probe> Pass<'_, P> {
                 }
             }
         }
+    }
+
+    /// Whether it only looks, while the machine rests all the same.
+    fn looks_at_rest(&self, transition: usize) -> bool {
+        let graph = self.steps.graph();
+        graph.state(&self.record.state).is_some_and(|(state, _)| graph.looks_at_rest(state, transition))
+            && self.record.direction == Direction::Forward
     }
 
     async fn not_yet(&mut self, name: &str, kind: Kind<'_>, after: Option<Duration>) -> Result<(), Halt> {
@@ -205,8 +225,20 @@ impl<P: Probe> Pass<'_, P> {
             let (at, generation) = (self.now(), self.generation());
             self.apply(Event::Blocked { reason, message, at, after, generation })?;
         }
-        // The record is looked at again before the block ends, if something is asked about.
+        // The record is looked at again before the block ends, if something is asked about, or a transition looks at rest.
         let due = self.due().map_or(after, |due| due.left);
-        self.stop(Ending::Blocked(after.min(due))).await
+        self.stop(Ending::Blocked(after.min(due).min(self.looks_after().unwrap_or(after)))).await
+    }
+
+    /// After how long a transition looks again that looks where the machine rests.
+    fn looks_after(&self) -> Option<Duration> {
+        let (graph, now) = (self.steps.graph(), self.driver.clock.monotonic());
+        let (_, state) = graph.state(&self.record.state)?;
+        let looks = state.transitions.iter().copied().filter(|transition| self.looks_at_rest(*transition));
+        let again = looks.filter_map(|transition| {
+            let look = self.looked.at_rest(transition).map(|look| look.again);
+            look.or_else(|| self.driver.looks().again(self.id, transition, self.record.since, now))
+        });
+        again.min().map(|at| at.saturating_sub(now).max(Duration::from_millis(1)))
     }
 }

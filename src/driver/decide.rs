@@ -50,7 +50,8 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
             // The refusal of what is in doubt stays on record until its abort has begun, or the next answer is there.
             BlockedReason::Rejected => match left.filter(|_| !changed) {
                 Some(left) => {
-                    return Ok(asked::meanwhile(record, around, Decision::Stop(Ending::Blocked(left))));
+                    let decision = asked::meanwhile(record, around, Decision::Stop(Ending::Blocked(left)));
+                    return Ok(look_at_rest(record, around, decision));
                 }
                 None if !is_refused_in_doubt(record, around)? => return Ok(Decision::Release),
                 None => {}
@@ -220,7 +221,9 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
     }
     // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it, but for the sets that stand on
     // it.
-    let (mut pending, mut incomplete) = (None, Vec::new());
+    let (mut pending, mut incomplete, mut looks) = (None, Vec::new(), Vec::new());
+    let meanwhile =
+        |looks: &[usize], decision| asked::looking(around.next_look(looks), asked::meanwhile(record, around, decision));
     let listed = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
     for (index, step) in listed.filter(|(_, step)| !step.retired) {
         if let Some(for_each) = step.for_each() {
@@ -242,23 +245,46 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
         if pending.is_some() || matches!(step.kind, Kind::End(_)) {
             continue;
         }
+        if graph.looks_at_rest(at, index) {
+            // What would be left in doubt is settled first.
+            if left_in_doubt(record, graph, step).is_none() {
+                if !around.has_looked(index) {
+                    return Ok(Decision::Compute { transition: index });
+                }
+                looks.push(index);
+            }
+            continue;
+        }
         let is_asked = graph.guard(at, index).is_some();
         if step.on_delete || is_asked && !around.steps.guard(at, index, &record.facts)? {
             continue;
         }
         return match left_in_doubt(record, graph, step) {
             Some(sent) => settle(record, around, sent),
-            None => take(record, around, index, step).map(|decision| asked::meanwhile(record, around, decision)),
+            None => take(record, around, index, step).map(|decision| meanwhile(&looks, decision)),
         };
     }
     if let Some(decision) = pending {
-        return Ok(asked::meanwhile(record, around, decision));
+        return Ok(meanwhile(&looks, decision));
     }
     let aside = record.unconfirmed.iter().filter(|sent| sent.in_doubt && may_abort(graph, sent));
     if let Some(sent) = aside.max_by_key(|sent| sent.order()) {
         return settle(record, around, sent);
     }
-    Ok(around.kept.map_or_else(|| asked::rest(around), |why| Decision::Stop(Ending::Kept(why.to_owned()))))
+    let rest = around.kept.map_or_else(|| asked::rest(around), |why| Decision::Stop(Ending::Kept(why.to_owned())));
+    Ok(asked::looking(around.next_look(&looks), rest))
+}
+
+/// What transitions that look at rest see while the resource is blocked: it may be why.
+fn look_at_rest(record: &Record, around: &Surroundings<'_>, decision: Decision) -> Decision {
+    let graph = around.steps.graph();
+    let here = graph.state(&record.state).filter(|_| record.direction == Direction::Forward && record.intent.is_none());
+    let Some((at, state)) = here.filter(|_| matches!(decision, Decision::Stop(_))) else { return decision };
+    let looks: Vec<usize> = state.transitions.iter().copied().filter(|it| graph.looks_at_rest(at, *it)).collect();
+    match looks.iter().find(|it| !around.has_looked(**it)) {
+        Some(transition) => Decision::Compute { transition: *transition },
+        None => asked::looking(around.next_look(&looks), decision),
+    }
 }
 
 /// What is lost is made again before anything that may stand on it, the first one first.

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::looks::Looks;
 use super::seen::Told;
 use super::sightings::Sightings;
 use super::watches::Watches;
@@ -22,6 +23,7 @@ pub(crate) struct Incarnation {
     pub(super) sightings: Sightings,
     pub(super) told: Told,
     pub(super) watches: Watches,
+    pub(super) looks: Looks,
 }
 
 impl Incarnation {
@@ -35,6 +37,7 @@ impl Incarnation {
             sightings: Sightings::default(),
             told: Told::default(),
             watches: Watches::default(),
+            looks: Looks::default(),
         }
     }
 
@@ -50,6 +53,7 @@ impl Incarnation {
             sightings: self.sightings.copied(),
             told: self.told.copied(),
             watches: self.watches.copied(),
+            looks: self.looks.copied(),
         }
     }
 

@@ -1,13 +1,28 @@
-//! What was answered when a pass looked at members of sets. Invariant: a pass looks at each missing member at most once, so it ends.
+//! What was answered when a pass looked: at members of sets, and by transitions that look at rest. Invariant: a pass looks at each missing member, and by each
+//! such transition, at most once, so it ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::record::BlockedReason;
 
-/// The answers of this pass, by transition and subject.
+/// The answers of this pass.
 #[derive(Debug, Default)]
-pub(crate) struct Looked(BTreeMap<(usize, String), Answer>);
+pub(crate) struct Looked {
+    /// By transition and subject.
+    members: BTreeMap<(usize, String), Answer>,
+    /// By transition.
+    at_rest: BTreeMap<usize, Look>,
+}
+
+/// What a transition that looks at rest was told: nothing has happened, or nobody knows.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// When it looks again, on the monotonic clock of this controller.
+    pub(super) again: Duration,
+    /// Why nobody knows, for the outcome.
+    pub(super) failed: Option<String>,
+}
 
 /// Why a member is not there yet.
 #[derive(Debug)]
@@ -22,11 +37,20 @@ pub(super) struct Answer {
 
 impl Looked {
     pub(super) fn note(&mut self, transition: usize, subject: String, answer: Answer) {
-        self.0.insert((transition, subject), answer);
+        self.members.insert((transition, subject), answer);
     }
 
     /// The answer for this member, if the pass has looked at it.
     pub(super) fn answer(&self, transition: usize, subject: &str) -> Option<&Answer> {
-        self.0.get(&(transition, subject.to_owned()))
+        self.members.get(&(transition, subject.to_owned()))
+    }
+
+    pub(super) fn note_at_rest(&mut self, transition: usize, look: Look) {
+        self.at_rest.insert(transition, look);
+    }
+
+    /// What this transition was told, if the pass has looked by it.
+    pub(super) fn at_rest(&self, transition: usize) -> Option<&Look> {
+        self.at_rest.get(&transition)
     }
 }

@@ -98,6 +98,10 @@ pub(crate) struct Books {
     graph: &'static Graph<'static>,
     pub(crate) writes: u64,
     pub(crate) calls: u64,
+    /// How often the provider was asked what there is.
+    pub(crate) asked: u64,
+    /// How often a transition has looked at rest. That is its time's business, whatever else is to be calm.
+    pub(crate) looks: u64,
     /// By which transition what is under a key was made, and with which spec it was asked for.
     keys: BTreeMap<String, (usize, Option<Spec>)>,
     /// Keys of what was left behind on purpose.
@@ -137,6 +141,8 @@ impl Books {
             graph,
             writes: 0,
             calls: 0,
+            asked: 0,
+            looks: 0,
             keys: BTreeMap::new(),
             retained: BTreeSet::new(),
             forgotten: BTreeSet::new(),

@@ -14,6 +14,7 @@ mod interference;
 mod leaving;
 mod listed;
 mod logged;
+mod looking;
 mod lookups;
 mod lost;
 mod machine;

@@ -14,6 +14,7 @@ mod keyed;
 mod leaving;
 mod lent;
 mod look_up_answers;
+mod looking;
 mod loops;
 mod moved;
 mod names;

@@ -104,6 +104,9 @@ impl Core {
 
     /// A transition that waits is about to look, which may take long: what an effect has given is durable.
     pub(crate) fn waits(&mut self, ask: &Ask) {
+        if self.graph.looks_at_rest(ask.state, ask.transition) {
+            self.books.looks += 1;
+        }
         // Somebody else may have written it, or gone on.
         let open = self.stored.record().and_then(|record| record.intent.as_ref());
         let is_own = open.is_some_and(|intent| intent.holder.starts_with(&self.incarnations[self.actor]));

@@ -67,13 +67,13 @@ impl<W: World> Runner<'_, W> {
                 return;
             }
             core.quiet = true;
-            (core.books.writes, core.books.calls)
+            (core.books.writes, core.books.calls - core.books.looks)
         };
         let end = self.drive();
         let alike = matches!(&end, End::Report(report) if ends_alike(&report.ending));
         let mut core = self.sim.core();
         core.quiet = false;
-        let (writes, calls) = (core.books.writes - before.0, core.books.calls - before.1);
+        let (writes, calls) = (core.books.writes - before.0, core.books.calls - core.books.looks - before.1);
         if writes > 0 || (calm && calls > 0) || !alike {
             let message = format!("{at}, another pass makes {writes} writes and {calls} calls");
             core.violate(Violation::new(Oracle::Stable, message));

@@ -266,7 +266,7 @@ impl<W: World> Runner<'_, W> {
     /// How often something was called, and how much has happened by itself.
     fn asked(&self) -> (u64, usize) {
         let core = self.sim.core();
-        (core.books.calls, core.by_itself.count())
+        (core.books.asked, core.by_itself.count())
     }
 
     /// Whether everything was asked about since anything has happened by itself. `asked` is what was so before the pass.

@@ -248,6 +248,7 @@ impl SimSteps {
         let fault = {
             let mut core = self.sim.core();
             core.books.calls += 1;
+            core.books.asked += 1;
             if site == Site::Lookup {
                 core.called(site, &ask);
             } else {

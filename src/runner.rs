@@ -92,7 +92,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.pass(resource, true).await
     }
 
-    /// As [`reconcile`](Self::reconcile), and asks now whether everything is still there, if the resource rests in a state with `verify`.
+    /// As [`reconcile`](Self::reconcile), and asks now whether everything is still there, if the resource rests in a state with `verify`. Transitions that look at
+    /// rest look now, too.
     ///
     /// What is missing is asked about once more before anything is done: the outcome says after how long. Until then it is
     /// [`Outcome::Watching`].
@@ -104,6 +105,11 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             self.driver.verify_now(M::GRAPH, &id);
         }
         self.pass(resource, false).await
+    }
+
+    /// As [`verify`](Self::verify), in the next pass of this resource, whoever runs it with this runner or one that was made from it.
+    pub fn verify_next(&self, resource: &ResourceId) {
+        self.driver.verify_now(M::GRAPH, &self.record_id(resource));
     }
 
     /// A runner of the same transitions on another store of the same records, such as one that does more in the same write. Both are one

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Verb {
     /// Tries again now. Ends a wait between attempts, a block, or a hold whose cause is mended. The value is ignored.
     Retry,
+    /// Asks the provider in the next pass whether everything is still there, and has transitions that look at rest look. The value is ignored.
+    Verify,
     /// Says what became of an effect in doubt. The value is a [`ResolveRequest`](crate::ResolveRequest).
     Resolve,
     /// Pauses the resource. Until it is resumed, no pass runs, not even for deletion.
@@ -23,13 +25,15 @@ pub enum Verb {
 
 impl Verb {
     /// All of them, in the order in which they are carried out.
-    pub const ALL: [Verb; 6] = [Verb::Release, Verb::Pause, Verb::Resume, Verb::Rebind, Verb::Resolve, Verb::Retry];
+    pub const ALL: [Verb; 7] =
+        [Verb::Release, Verb::Pause, Verb::Resume, Verb::Rebind, Verb::Resolve, Verb::Retry, Verb::Verify];
 
     /// The verb's name, at the end of the annotation's.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Verb::Retry => "retry",
+            Verb::Verify => "verify",
             Verb::Resolve => "resolve",
             Verb::Pause => "pause",
             Verb::Resume => "resume",

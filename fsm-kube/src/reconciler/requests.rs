@@ -63,6 +63,11 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
             }
             Verb::Resume if recorded.is_none() => return self.resume_unrecorded(id, store, request).await,
             Verb::Resume => runner.resume(resource).await.map(|_| "resumed".to_owned()),
+            Verb::Verify => {
+                store.take_off(id, &[&request.annotation]).await?;
+                self.runner.verify_next(resource);
+                return Ok(Done::Consumed("asking whether everything is still there".to_owned()));
+            }
             Verb::Retry => runner.resolve(resource, Resolution::Retry).await.map(|_| "trying again".to_owned()),
             Verb::Rebind => {
                 let record = match self.record_in(recorded) {
@@ -139,6 +144,7 @@ enum Done {
 const fn verb_reason(verb: Verb) -> &'static str {
     match verb {
         Verb::Retry => "Retry",
+        Verb::Verify => "Verify",
         Verb::Resolve => "Resolve",
         Verb::Pause => "Pause",
         Verb::Resume => "Resume",

@@ -23,4 +23,5 @@ mod requests;
 mod resent;
 mod store;
 mod tools;
+mod verified;
 mod worker;

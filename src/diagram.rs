@@ -40,7 +40,7 @@ pub use durable_fsm_graph::png;
 pub use durable_fsm_graph::{Overlay, Step, Stopped, assert_current, dot, mermaid, svg, terminal};
 
 use crate::graph::Graph;
-use crate::record::{Record, Stamp};
+use crate::record::{Effect, Record, Stamp};
 use way::Way;
 
 /// What a diagram shows of a record.
@@ -53,6 +53,8 @@ pub struct Live<'r> {
     under_way: Option<usize>,
     undone: Vec<usize>,
     pending: Vec<usize>,
+    imported: Vec<usize>,
+    lost: Vec<usize>,
     since: Duration,
     next_retry: Option<Duration>,
     record: &'r Record,
@@ -66,6 +68,10 @@ impl<'r> Live<'r> {
         let here = graph.state(&record.state).map_or(usize::MAX, |(index, _)| index);
         let Way { visited, walked } = Way::of(graph, record);
         let (undone, pending) = back::of(graph, record, &walked);
+        let marked = |is_it: fn(&Effect) -> bool| -> Vec<usize> {
+            let live = record.undo.iter().filter(|effect| is_it(effect));
+            live.filter_map(|effect| Some(graph.transition(&effect.transition)?.0)).collect()
+        };
         let at = record.blocked.as_ref().map(|blocked| blocked.at).or(record.next_retry().map(|retry| retry.at));
         Self {
             resource: resource.into(),
@@ -75,6 +81,8 @@ impl<'r> Live<'r> {
             under_way: record.intent.as_ref().and_then(|it| Some(graph.transition(&it.transition)?.0)),
             undone,
             pending,
+            imported: marked(|effect| effect.imported),
+            lost: marked(|effect| effect.lost),
             since: now.after(record.since),
             // What waits for a person is not tried again by itself.
             next_retry: at.filter(|_| record.held.is_none() && !record.paused).map(|at| at.after(now)),
@@ -104,6 +112,8 @@ impl<'r> Live<'r> {
             stopped: held.or(blocked),
             undone: &self.undone,
             pending_undo: &self.pending,
+            imported: &self.imported,
+            lost: &self.lost,
         }
     }
 }

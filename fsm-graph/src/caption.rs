@@ -79,6 +79,7 @@ fn badges(transition: &Transition<'_>) -> Vec<&'static str> {
         Kind::NoEffect | Kind::Deferred(_) => {}
     }
     say(transition.preempts, "preempts");
+    say(transition.retired, "retired");
     say(transition.is_asked(), "verified");
     badges
 }
@@ -111,6 +112,10 @@ fn notes(graph: &Graph<'_>, live: Option<&Overlay<'_>>, edge: &Edge) -> Vec<Stri
         Lost::Hold => Some("held if lost".to_owned()),
         Lost::Missing | Lost::End | Lost::Ignore => None,
     }));
+    if let Some(live) = live {
+        notes.extend(live.imported.contains(&index).then(|| "imported".to_owned()));
+        notes.extend(live.lost.contains(&index).then(|| "lost".to_owned()));
+    }
     if let Some(live) = live.filter(|live| live.under_way == Some(index)) {
         let what = if live.in_doubt { "in doubt" } else { "under way" };
         notes.extend((!live.undoing).then(|| what.to_owned()));
@@ -157,5 +162,44 @@ fn given_up(cause: Cause) -> Option<String> {
             let attempts = attempts.map(|attempts| format!("after {attempts} attempts"));
             attempts.or(give_up_after.map(|time| format!("after {}", span(time))))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::Graph;
+    use crate::written::{INITIAL, NOTHING, PASSING, REPEAT, RESTING, contract, effect, fact, state};
+    use crate::{dot, mermaid, svg, terminal};
+
+    const TIMES: [u64; 4] = [1, 1, 1, 1];
+
+    const GRAPH: Graph<'static> = Graph {
+        name: "m",
+        title: "M",
+        version: 2,
+        reader: 1,
+        doc: "",
+        undo_on_rejected: false,
+        upgrades: &[],
+        states: &[
+            state("Wanted", "", PASSING | INITIAL, &[], &[], &[0]),
+            state("Made", "", RESTING, &[fact("id", "String", "")], &["id"], &[]),
+            state("Checked", "", PASSING, &[], &["id"], &[1]).retired(),
+        ],
+        transitions: &[
+            effect("make", 0, &[1], None, contract(REPEAT, NOTHING, None, TIMES)),
+            effect("accept", 2, &[1], None, contract(REPEAT, NOTHING, None, TIMES)).retired(),
+        ],
+    };
+
+    #[test]
+    fn what_only_records_of_older_versions_know_is_marked_in_every_picture() {
+        let terminal = terminal::write(&GRAPH, None, &terminal::Options::default());
+        for picture in [&terminal, &svg::file(&GRAPH, None), &dot::write(&GRAPH, None), &mermaid::flat(&GRAPH, None)] {
+            assert_eq!(picture.matches("(retired)").count(), 1, "{picture}");
+        }
+        let line = terminal.lines().find(|line| line.contains("accept")).unwrap_or_default();
+        assert!(line.contains("retired"), "{terminal}");
+        assert!(!terminal.lines().any(|line| line.contains("make") && line.contains("retired")), "{terminal}");
     }
 }

@@ -309,9 +309,10 @@ impl<'a> Graph<'a> {
         self.states.iter().enumerate().find(|(_, state)| state.name == name)
     }
 
-    /// The name of a state as pictures show it; nothing for an index out of range.
+    /// The name of a state as pictures show it, with a mark if only records of older versions are there; nothing for an index out of range.
     pub(crate) fn state_name(&self, state: usize) -> String {
-        self.states.get(state).map_or_else(String::new, |state| text::line(state.name, 48))
+        let retired = |state: &State<'_>| if state.retired { " (retired)" } else { "" };
+        self.states.get(state).map_or_else(String::new, |state| text::line(state.name, 48) + retired(state))
     }
 
     /// The transition with this name.

@@ -45,6 +45,10 @@ pub struct Overlay<'a> {
     pub undone: &'a [usize],
     /// The transitions that are still to be undone, the next one first. A transition that made several things is listed once for each.
     pub pending_undo: &'a [usize],
+    /// The transitions of which something was there before the record.
+    pub imported: &'a [usize],
+    /// The transitions of which something is gone, and is made again.
+    pub lost: &'a [usize],
 }
 
 /// One edge: a transition, and the state it led to.

@@ -187,6 +187,25 @@ fn only_the_arm_of_a_branch_that_is_known_to_be_taken_is_shown() {
     );
 }
 
+#[tokio::test]
+async fn what_was_imported_and_what_is_lost_is_marked() {
+    let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
+    let _ = bench.settle(&thing).await;
+    let mut record = bench.record(&thing).await;
+    let drawn = |record: &Record| {
+        let live = Live::of(&ThingFlow::GRAPH, "default/thing", record, bench.clock.wall());
+        terminal::write(&ThingFlow::GRAPH, Some(&live.overlay()), &terminal::Options::default())
+    };
+    let line = |text: &str, name: &str| text.lines().find(|line| line.contains(name)).unwrap_or_default().to_owned();
+    let text = drawn(&record);
+    assert!(!text.contains("imported") && !text.contains("lost"), "{text}");
+    let mut undo: Vec<Effect> = record.undo.iter().cloned().collect();
+    (undo[0].imported, undo[1].lost) = (true, true);
+    record.undo = undo.into();
+    let text = drawn(&record);
+    assert!(line(&text, "make_account").contains("imported") && line(&text, "make_room").contains("lost"), "{text}");
+}
+
 #[test]
 fn a_failed_state_is_passed_only_after_a_retry() {
     assert_eq!(way(&trip("Fast", &[])), (vec!["Start"], BTreeSet::from([("choose", "Fast")])));

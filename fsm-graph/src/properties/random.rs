@@ -162,6 +162,8 @@ impl Position {
             },
             undone: &self.undone,
             pending_undo: &self.pending,
+            imported: &self.done,
+            lost: &self.pending,
         }
     }
 }

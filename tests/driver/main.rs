@@ -22,6 +22,7 @@ mod many;
 mod members;
 mod nested;
 mod newer;
+mod older_specs;
 mod operators;
 mod order;
 mod orphans;

@@ -6,7 +6,6 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use durable_fsm_graph::Graph;
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::attempt::{Attempt, Details};
@@ -14,7 +13,7 @@ use crate::found::Importing;
 use crate::machine::{Boxed, Call, Dispatch, Failure, Reply, absent};
 use crate::record::{Record, Spec, Unreadable};
 use crate::text::redacted;
-use crate::{FactError, Facts, Lookup, Machine, Resource, Undone, canonical};
+use crate::{FactError, Facts, Lookup, Machine, Resource, Undone, older_spec};
 
 /// The methods of one machine for one resource.
 pub(crate) trait Steps: Send + Sync {
@@ -95,17 +94,6 @@ pub(crate) struct Typed<M: Machine, T> {
     machine: PhantomData<fn() -> M>,
 }
 
-/// The recorded value, with the fields that only the other one has.
-fn filled(recorded: &Value, own: &Value) -> Value {
-    let (Value::Object(recorded), Value::Object(own)) = (recorded, own) else { return recorded.clone() };
-    let mut all = own.clone();
-    for (name, value) in recorded {
-        let value = own.get(name).map_or_else(|| value.clone(), |own| filled(value, own));
-        all.insert(name.clone(), value);
-    }
-    Value::Object(all)
-}
-
 impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
     pub(crate) fn new(transitions: Arc<T>, resource: Arc<M::Resource>) -> Self {
         let (generation, deleting) = (resource.generation(), resource.deleting());
@@ -135,12 +123,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Typed<M, T> {
         if let Some((_, read)) = last().as_ref().filter(|(of, _)| of.is_shared_with(&spec)) {
             return Ok(Arc::clone(read));
         }
-        let decoded = SpecOf::<M>::deserialize(&*spec).or_else(|error| {
-            let own = canonical::form(self.resource.spec()).ok();
-            let filled = own.and_then(|own| SpecOf::<M>::deserialize(&filled(&spec, &own)).ok());
-            filled.ok_or(error)
-        });
-        let read = decoded.map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })?;
+        let read = older_spec::read(&spec, &*self.resource)
+            .map_err(|error| FactError::Decode { name: "spec".to_owned(), why: error.to_string() })?;
         let read = Arc::new(read);
         *last() = Some((spec, Arc::clone(&read)));
         Ok(read)

@@ -34,6 +34,26 @@ pub fn check_bytes(name: &str, graph: &Graph<'_>, bytes: &[u8]) {
     assert!(bytes.len() < 4096, "{name}: {} bytes", bytes.len());
 }
 
+/// The records of this version, and those that `tests/golden/release.sh` has kept of each release.
+#[test]
+fn records_of_every_release_are_read_and_nothing_of_them_is_lost() {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let files = |folder: &std::path::Path| -> Vec<_> {
+        std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    };
+    let folders = files(&golden.join("released")).into_iter().chain([golden.join("record")]);
+    let mut read = 0;
+    for path in folders.flat_map(|folder| files(&folder)) {
+        let text = std::fs::read(&path).unwrap();
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        let record: Record =
+            serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(serde_json::to_value(&record).unwrap(), value, "{}", path.display());
+        read += 1;
+    }
+    assert!(read >= 20, "{read} golden records");
+}
+
 #[tokio::test]
 async fn a_record_of_each_shape() {
     let thing = Thing::new("web:1", &["ann"]);

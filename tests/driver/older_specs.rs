@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::{Fault, ManualClock, Provider, Refusal};
 
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Place {
+    pub host: String,
+}
+
 /// A resource with such a spec.
 macro_rules! site {
     ($($field:ident: $type:ty),*) => {
@@ -20,11 +25,6 @@ macro_rules! site {
         #[derive(Clone, Serialize, Deserialize)]
         pub struct Spec {
             $(pub $field: $type,)*
-        }
-
-        #[derive(Clone, Serialize, Deserialize)]
-        pub struct Place {
-            pub host: String,
         }
 
         impl Resource for Site {
@@ -91,7 +91,7 @@ async fn left_in_doubt() -> (Provider, MemoryStore, ManualClock) {
     let (provider, store, clock) = (Provider::default(), MemoryStore::new(), ManualClock::default());
     let runner = v1::SiteRunner::builder(provider.clone(), store.clone()).clock(clock.clone()).build();
     provider.will("make", &[Fault::Refused(Refusal::Unknown)]);
-    let spec = v1::Spec { image: "web:1".to_owned(), place: v1::Place { host: "a".to_owned() } };
+    let spec = v1::Spec { image: "web:1".to_owned(), place: Place { host: "a".to_owned() } };
     let outcome = runner.reconcile(&v1::Site { spec, deleting: false }).await.unwrap();
     assert!(provider.all_faults_fired() && matches!(outcome, Outcome::Progressing { .. }));
     clock.advance(Duration::from_secs(3600));
@@ -99,7 +99,7 @@ async fn left_in_doubt() -> (Provider, MemoryStore, ManualClock) {
 }
 
 fn edited(deleting: bool) -> v2::Site {
-    let place = v2::Place { host: "b".to_owned() };
+    let place = Place { host: "b".to_owned() };
     v2::Site { spec: v2::Spec { image: "web:2".to_owned(), place, region: "north".to_owned() }, deleting }
 }
 
@@ -123,4 +123,41 @@ async fn a_deletion_does_not_wait_for_a_spec_that_was_sent_without_the_field() {
         }
     }
     assert!(provider.live().is_empty() && provider.calls().contains(&"scrap".to_owned()));
+}
+
+mod renamed {
+    use super::*;
+
+    site! { picture: String, place: Place, region: String }
+}
+
+mod shorter {
+    use super::*;
+
+    site! { image: String }
+}
+
+#[test]
+fn a_spec_of_the_last_release_is_read_before_the_next_one_is_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("site.spec.json");
+    let spec = v1::Spec { image: "web:1".to_owned(), place: Place { host: "a".to_owned() } };
+    durable_fsm::assert_spec_compatible(&path, &v1::Site { spec, deleting: false });
+    assert!(std::fs::read_to_string(&path).unwrap().contains("web:1"));
+    durable_fsm::assert_spec_compatible(&path, &edited(false));
+    let spec = shorter::Spec { image: "web:2".to_owned() };
+    durable_fsm::assert_spec_compatible(&path, &shorter::Site { spec, deleting: false });
+    // Today's picture is not sent for the image of then.
+    let place = Place { host: "a".to_owned() };
+    let spec = renamed::Spec { picture: "web:2".to_owned(), place, region: "north".to_owned() };
+    let renamed = renamed::Site { spec, deleting: false };
+    let refused = |asserted: &dyn Fn()| {
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(asserted)).unwrap_err();
+        panic.downcast_ref::<String>().unwrap().clone()
+    };
+    let why = refused(&|| durable_fsm::assert_spec_compatible(&path, &renamed));
+    assert!(why.contains("would be held: missing field `picture`") && why.contains("alias"), "{why}");
+    std::fs::write(&path, r#"{ "image": 7, "place": { "host": "a" } }"#).unwrap();
+    let why = refused(&|| durable_fsm::assert_spec_compatible(&path, &edited(false)));
+    assert!(why.contains("would be held: invalid type") && why.contains("site.spec.json"), "{why}");
 }

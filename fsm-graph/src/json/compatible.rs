@@ -77,7 +77,7 @@ pub fn unmarked(last: &Graph<'_>, now: &Graph<'_>) -> Vec<String> {
 /// If there is no such file, or the environment has `UPDATE_LOCK=1`, the file is written from `graph`. Do that once for each release, and check it in. A relative path
 /// starts in the folder of the package.
 ///
-/// What is not compared is the spec: a graph does not know its fields. A new field of a spec needs `#[serde(default)]`, because intents record the spec that they were sent with.
+/// What is not compared is the spec: a graph does not know its fields. The library's `assert_spec_compatible` compares specs.
 ///
 /// ```no_run
 /// # const GRAPH: durable_fsm_graph::Graph<'static> = durable_fsm_graph::Graph {

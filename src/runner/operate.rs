@@ -66,6 +66,10 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     /// Gives the record to the resource that has this uid now. Use it after a restore or a move, when the same resource has another
     /// uid. Keys and owner tags do not change.
     ///
+    /// The former owner is not stopped by this. If it still exists in another store, such as the cluster that it was copied from, its controller goes on with its own
+    /// record, under the same keys and owner tags: it can change what is recorded here, and its deletion removes it. Pause it there first, and release it when this
+    /// one works.
+    ///
     /// # Errors
     /// [`OperateError::NoRecord`] or the store's.
     pub async fn rebind(&self, resource: &ResourceId, uid: &str) -> Result<Record, OperateError> {

@@ -80,7 +80,10 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
                 runner
                     .rebind(resource, &object.metadata.uid)
                     .await
-                    .map(|_| format!("the record of {} is now this object's", record.owner))
+                    .map(|_| {
+                        let owner = record.owner;
+                        format!("the record of {owner} is now this object's; an object with that uid, should there still be one, can change and remove the same things: pause or release it")
+                    })
             }
             Verb::Resolve => {
                 let (expected, resolution) = match request::resolution(M::GRAPH, &request.value) {

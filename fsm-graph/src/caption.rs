@@ -196,7 +196,9 @@ mod tests {
     fn what_only_records_of_older_versions_know_is_marked_in_every_picture() {
         let terminal = terminal::write(&GRAPH, None, &terminal::Options::default());
         for picture in [&terminal, &svg::file(&GRAPH, None), &dot::write(&GRAPH, None), &mermaid::flat(&GRAPH, None)] {
-            assert_eq!(picture.matches("(retired)").count(), 1, "{picture}");
+            // Mermaid writes brackets as codes.
+            let plain = picture.replace("#40;", "(").replace("#41;", ")");
+            assert_eq!(plain.matches("(retired)").count(), 1, "{picture}");
         }
         let line = terminal.lines().find(|line| line.contains("accept")).unwrap_or_default();
         assert!(line.contains("retired"), "{terminal}");

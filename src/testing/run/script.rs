@@ -290,7 +290,9 @@ impl<W: World> Runner<'_, W> {
         let is_run = |record: &&Record| record.intent.as_ref().is_none_or(|intent| intent.action == Action::Run);
         let held = record.filter(is_run).and_then(|record| record.held.as_ref());
         let is_not_ours = held.is_some_and(|held| held.reason == HeldReason::NotOurs);
-        if !is_not_ours || core.by_itself.strangers.is_empty() || !std::mem::replace(has_retried, true) {
+        // What only a record knew that is gone may bear a mark that nobody can prove to be ours any more.
+        let is_there = !core.by_itself.strangers.is_empty() || core.books.has_forgotten();
+        if !is_not_ours || !is_there || !std::mem::replace(has_retried, true) {
             return Some(Resolution::Retry);
         }
         if core.deleting { Some(core.finding().unwrap_or(Resolution::Retry)) } else { None }

@@ -107,7 +107,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.pass(resource, false).await
     }
 
-    /// As [`verify`](Self::verify), in the next pass of this resource, whoever runs it with this runner or one that was made from it.
+    /// Makes the next pass of this resource do what [`verify`](Self::verify) does. This runner, its clones and the runners that [`on_store`](Self::on_store) makes from it
+    /// count as one.
     pub fn verify_next(&self, resource: &ResourceId) {
         self.driver.verify_now(M::GRAPH, &self.record_id(resource));
     }

@@ -190,7 +190,7 @@ async fn a_thousand_workers_are_taken_over_without_a_change_and_deleted_cleanly(
     let calls = world.calls.take();
     let changes: Vec<_> = calls.iter().filter(|call| call.method != "GET").collect();
     assert_eq!((calls.len(), changes.len()), (2 * (FLEET + 1), 0), "{changes:?}");
-    assert_eq!(world.mail.taken(), [], "nobody is welcomed again");
+    assert_eq!(world.mail.taken(), [], "no second welcome mail is sent");
     assert_eq!(store.writes() as usize, FLEET);
     assert_eq!((clients.higress.audit().await.unwrap(), clients.matrix.audit().await.unwrap()), (before, rooms_before));
 

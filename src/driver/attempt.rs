@@ -104,10 +104,6 @@ impl<P: Probe> Pass<'_, P> {
             }
             Action::Abort => false,
         };
-        // A slow store may have taken all the time: what was not asked has not failed.
-        if asks_first && self.driver.clock.monotonic() >= until {
-            return self.withdraw(&intent);
-        }
         if asks_first && !self.look(&intent, contract, until).await? {
             return Ok(());
         }
@@ -174,6 +170,10 @@ impl<P: Probe> Pass<'_, P> {
     async fn look(&mut self, intent: &Intent, contract: &Contract<'_>, until: Duration) -> Result<bool, Halt> {
         let ask = self.ask_lookup(intent);
         self.cross(Site::Lookup, Side::Before).await;
+        // A slow store may have taken all the time: what was not asked has not failed.
+        if self.driver.clock.monotonic() >= until {
+            return self.withdraw(intent).map(|()| false);
+        }
         let span = seen::call(self.id, Site::Lookup, self.about.0, intent.subject.as_deref(), intent.attempt);
         let found = seen::told(span, self.limited(self.steps.lookup(ask), until)).await;
         self.cross(Site::Lookup, Side::After).await;

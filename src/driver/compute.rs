@@ -235,10 +235,15 @@ impl<P: Probe> Pass<'_, P> {
         let (graph, now) = (self.steps.graph(), self.driver.clock.monotonic());
         let (_, state) = graph.state(&self.record.state)?;
         let looks = state.transitions.iter().copied().filter(|transition| self.looks_at_rest(*transition));
-        let again = looks.filter_map(|transition| {
-            let look = self.looked.at_rest(transition).map(|look| look.again);
-            look.or_else(|| self.driver.looks().again(self.id, transition, self.record.since, now))
-        });
-        again.min().map(|at| at.saturating_sub(now).max(Duration::from_millis(1)))
+        let soonest = looks.filter_map(|transition| self.looks_again(transition)).min()?;
+        Some(soonest.saturating_sub(now).max(Duration::from_millis(1)))
+    }
+
+    /// When a transition that looks at rest looks again, on the monotonic clock: it has looked in this pass, or in an earlier one that put the next look off. None if it
+    /// is to look now.
+    pub(super) fn looks_again(&self, transition: usize) -> Option<Duration> {
+        let now = self.driver.clock.monotonic();
+        let look = self.looked.at_rest(transition).map(|look| look.again);
+        look.or_else(|| self.driver.looks().again(self.id, transition, self.record.since, now))
     }
 }

@@ -86,8 +86,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) sightings: &'a Sightings,
     /// What this pass was told of members that wait, and by transitions that look at rest.
     pub(crate) looked: &'a Looked,
-    /// When a transition that looks at rest looks again, if it need not look in this pass.
-    pub(crate) put_off: &'a dyn Fn(usize) -> Option<Duration>,
+    /// When a transition that looks at rest looks again; none if it is to look now.
+    pub(crate) looks_again: &'a dyn Fn(usize) -> Option<Duration>,
     /// Whether the record was ever written.
     pub(crate) stored: bool,
     pub(crate) wall: Stamp,
@@ -112,14 +112,13 @@ pub(crate) struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// Whether a transition that looks at rest has looked, or need not look yet.
     pub(super) fn has_looked(&self, transition: usize) -> bool {
-        self.looked.at_rest(transition).is_some() || (self.put_off)(transition).is_some()
+        (self.looks_again)(transition).is_some()
     }
 
     /// After how long one of these transitions looks again, and why one could not look; none if none of them looks.
     pub(super) fn next_look(&self, transitions: &[usize]) -> Option<(Duration, Option<String>)> {
-        let again = |it: &usize| self.looked.at_rest(*it).map(|look| look.again).or_else(|| (self.put_off)(*it));
-        let left = |at: Duration| at.saturating_sub(self.monotonic).max(Duration::from_millis(1));
-        let soonest = transitions.iter().filter_map(again).map(left).min()?;
+        let again = transitions.iter().filter_map(|it| (self.looks_again)(*it));
+        let soonest = again.min()?.saturating_sub(self.monotonic).max(Duration::from_millis(1));
         let failed = transitions.iter().find_map(|it| self.looked.at_rest(*it)?.failed.clone());
         Some((soonest, failed))
     }

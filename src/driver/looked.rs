@@ -15,12 +15,12 @@ pub(crate) struct Looked {
     at_rest: BTreeMap<usize, Look>,
 }
 
-/// What a transition that looks at rest was told: nothing has happened, or nobody knows.
+/// The result of a look at rest that leads nowhere: nothing has happened yet, or the look failed.
 #[derive(Debug)]
 pub(super) struct Look {
     /// When it looks again, on the monotonic clock of this controller.
     pub(super) again: Duration,
-    /// Why nobody knows, for the outcome.
+    /// The text for the outcome, if the look failed.
     pub(super) failed: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl Looked {
         self.at_rest.insert(transition, look);
     }
 
-    /// What this transition was told, if the pass has looked by it.
+    /// The result of this transition's look, if it has looked in this pass.
     pub(super) fn at_rest(&self, transition: usize) -> Option<&Look> {
         self.at_rest.get(&transition)
     }

@@ -229,10 +229,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 steps: self.steps,
                 sightings: self.driver.sightings(),
                 looked: &self.looked,
-                put_off: &|transition| {
-                    let now = self.driver.clock.monotonic();
-                    self.driver.looks().again(self.id, transition, self.record.since, now)
-                },
+                looks_again: &|transition| self.looks_again(transition),
                 stored: self.stored,
                 wall: self.now(),
                 monotonic: self.driver.clock.monotonic(),

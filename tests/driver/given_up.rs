@@ -98,11 +98,12 @@ impl Crate {
 async fn what_was_rejected_waits_for_a_person_and_not_for_an_edit() {
     let (site, thing) = (Crate::new(), Thing::new("web:1", &[]));
     site.provider.will("send", &[Fault::Refused(Refusal::Rejected)]);
-    site.is_held(&thing, "`send` was given up after 1 attempts, last rejected").await;
+    site.is_held(&thing, "`send` was rejected: Rejected; mend it, then resolve with `retry`, or with `roll-back`")
+        .await;
     assert_eq!(site.provider.calls(), ["pack", "send"]);
     let edited = Thing::new("web:2", &[]);
     site.clock.advance(Duration::from_secs(86_400));
-    site.is_held(&edited, "`send` was given up").await;
+    site.is_held(&edited, "`send` was rejected").await;
     assert!(site.provider.calls().is_empty(), "nobody has decided");
     site.runner.resolve(&thing.id(), Resolution::Retry).await.unwrap();
     assert!(matches!(site.settle(&edited).await, Outcome::Resting(CrateState::PickedUp(_))));
@@ -137,4 +138,66 @@ async fn an_overdue_wait_looks_once_more_for_each_retry_and_does_not_stop_a_dele
     let deleted = Thing { deleting: true, ..thing };
     assert!(matches!(site.settle(&deleted).await, Outcome::Gone));
     assert!(site.provider.live().is_empty());
+}
+
+mod bundle {
+    use durable_fsm::{Each, Fsm, Kept};
+
+    use crate::machine::Thing;
+
+    /// Steps of each kind, under ends that the enum gives.
+    #[derive(Fsm)]
+    #[fsm(
+        name = "test.io/bundle",
+        version = 1,
+        resource = Thing,
+        rejected = Broken,
+        exhausted = hold,
+        attempts = 3,
+        overdue = hold
+    )]
+    pub enum BundleFlow {
+        #[fsm(initial)]
+        #[transition(tie -> Tied, in_doubt = repeat, undo = untie)]
+        Wanted,
+        #[transition(count -> Counted, no_effect)]
+        Tied { knot: String },
+        #[transition(await_van -> Loaded, waits, within = "1m")]
+        Counted,
+        #[transition(load -> Stored, in_doubt = repeat, undo = none, rejected = hold)]
+        Loaded,
+        #[fsm(resting)]
+        #[transition(label, for_each = labels, in_doubt = repeat, undo = none)]
+        #[transition(weigh, keep = weight, in_doubt = repeat, undo = none)]
+        #[transition(see_it_fall -> Broken, waits, every = "1m")]
+        #[transition(sign_out -> Leaving, on_delete, in_doubt = repeat, undo = none)]
+        Stored { labels: Each<String, ()>, weight: Kept<u32> },
+        #[fsm(resting, failed)]
+        #[transition(sign_out)]
+        Broken,
+        #[fsm(leaving)]
+        #[transition(await_porter -> Left, waits, within = "1m")]
+        Leaving,
+        #[fsm(leaving)]
+        Left,
+    }
+}
+
+#[test]
+fn the_enum_gives_ends_to_steps_that_can_have_them_and_say_nothing_of_their_own() {
+    let graph = bundle::BundleFlow::GRAPH;
+    let ends = graph.transitions.iter().filter(|step| matches!(step.kind, durable_fsm::graph::Kind::End(_)));
+    let led = |step: &durable_fsm::graph::Transition<'_>| step.to.first().map(|to| graph.states[*to].name);
+    let ends: Vec<_> = ends.map(|step| (step.name, led(step))).collect();
+    assert_eq!(
+        ends,
+        [
+            ("tie_rejected", Some("Broken")),
+            ("tie_exhausted", None),
+            ("await_van_overdue", None),
+            ("load_rejected", None),
+            ("load_exhausted", None),
+        ],
+        "members, values, steps of a deletion, and what has no effect have none"
+    );
 }

@@ -18,7 +18,7 @@ mod lamp {
 
     /// A lamp that breaks by itself.
     #[derive(Fsm)]
-    #[fsm(name = "test.io/lamp", version = 1, resource = Thing, timeout = "10s", debug)]
+    #[fsm(name = "test.io/lamp", version = 1, resource = Thing, timeout = "1s", settle = "1s", debug)]
     pub enum LampFlow {
         #[fsm(initial)]
         #[transition(mount -> Shining, in_doubt = repeat, undo = unmount)]
@@ -26,7 +26,8 @@ mod lamp {
         #[fsm(resting)]
         #[transition(see_it_break -> Broken, waits, every = "1m")]
         #[transition(hang, for_each = shades, in_doubt = repeat, undo = take_down)]
-        Shining { lamp: String, shades: Each<String, String> },
+        #[transition(replace -> Wanted, when = is_other, rewind)]
+        Shining { lamp: String, image: String, shades: Each<String, String> },
         #[fsm(resting, failed)]
         Broken,
     }
@@ -34,7 +35,8 @@ mod lamp {
     impl LampTransitions for Provider {
         type Error = Refused;
         async fn mount(&self, from: Wanted, attempt: &LampAttempt) -> Result<Shining, Refused> {
-            Ok(from.shining(self.make("mount", attempt.key(), "").await?))
+            let lamp = self.make("mount", attempt.key(), "").await?;
+            Ok(from.shining(ShiningFacts { lamp, image: attempt.spec().image.clone() }))
         }
         async fn unmount(&self, made: &Shining, _: &LampAttempt) -> Result<Undone, Refused> {
             self.remove("unmount", &made.lamp).await.map(Undone::from)
@@ -42,6 +44,9 @@ mod lamp {
         async fn see_it_break(&self, from: Shining, _: &LampAttempt) -> Result<Wait<Broken>, Refused> {
             self.find("see_it_break", "").await?;
             Ok(if self.is_rolled_out() { Wait::Done(from.broken()) } else { Wait::NotYet })
+        }
+        fn is_other(&self, at: &Shining, thing: &Thing) -> bool {
+            at.image != thing.spec.image
         }
         fn shades(&self, _: &Shining, thing: &Thing) -> BTreeSet<String> {
             thing.spec.members.clone()
@@ -114,7 +119,7 @@ async fn a_look_that_is_due_is_not_put_off_by_a_set_that_waits() {
     let (lamp, thing) = (Lamp::new(), Thing::new("web:1", &["a"]));
     lamp.provider.will("hang", &[Fault::Refused(Refusal::Rejected)]);
     let Outcome::Blocked { after, .. } = lamp.pass(&thing).await else { panic!("not blocked") };
-    assert!(after <= Duration::from_secs(60), "{after:?}");
+    assert!(after <= Duration::from_secs(60), "it looks before the block ends: {after:?}");
     lamp.provider.set_rolled_out(true);
     lamp.provider.calls();
     lamp.clock.advance(after);
@@ -125,4 +130,36 @@ async fn a_look_that_is_due_is_not_put_off_by_a_set_that_waits() {
         lamp.clock.advance(Duration::from_secs(60));
     }
     assert!(lamp.provider.live().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_new_is_looked_at_although_the_look_at_the_old_one_was_put_off() {
+    let (lamp, thing) = (Lamp::new(), Thing::new("web:1", &[]));
+    assert!(matches!(lamp.pass(&thing).await, Outcome::Watching { .. }));
+    lamp.provider.calls();
+    let new = Thing::new("web:2", &[]);
+    let outcome = loop {
+        match lamp.pass(&new).await {
+            Outcome::Progressing { after, .. } => lamp.clock.advance(after),
+            outcome => break outcome,
+        }
+    };
+    assert!(matches!(outcome, Outcome::Watching { state: LampState::Shining(_), .. }));
+    assert_eq!(lamp.provider.calls(), ["unmount", "mount", "see_it_break"]);
+}
+
+#[tokio::test]
+async fn what_would_be_left_in_doubt_is_settled_before_a_look_leads_away() {
+    let (lamp, thing) = (Lamp::new(), Thing::new("web:1", &["a"]));
+    lamp.provider.will("hang", &[Fault::Applied(Refusal::Unknown)]);
+    let Outcome::Progressing { after, .. } = lamp.pass(&thing).await else { panic!("nothing is in doubt") };
+    lamp.provider.set_rolled_out(true);
+    lamp.provider.calls();
+    lamp.clock.advance(after);
+    let _ = lamp.runner.verify(&thing).await.unwrap();
+    assert_eq!(
+        lamp.provider.calls(),
+        ["hang", "see_it_break"],
+        "the shade is recorded before the lamp counts as broken"
+    );
 }

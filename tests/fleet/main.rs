@@ -6,6 +6,7 @@ mod cloud;
 mod driven;
 mod fleet;
 mod newer;
+#[macro_use]
 mod older;
 mod release;
 mod shorter;

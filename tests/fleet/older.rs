@@ -1,5 +1,50 @@
 //! Version 1 of the machine, and the same machine under another name by somebody who has not said what it was called.
 
+/// The methods that a release keeps if it keeps all names. A macro, because the states of each release are types of their own.
+macro_rules! kept_methods {
+    () => {
+        type Error = Refused;
+        async fn rent(&self, from: Wanted, attempt: &Attempt<Site>) -> Result<Rented, Refused> {
+            Ok(from.rented(self.make("host", attempt).await?))
+        }
+        async fn give_back(&self, made: &Rented, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
+            self.remove("host", &made.host, attempt).await
+        }
+        async fn register(&self, from: Mounted, attempt: &Attempt<Site>) -> Result<Registered, Refused> {
+            self.make_another("entry", attempt).await?;
+            Ok(from.registered())
+        }
+        async fn lookup_register(&self, from: Mounted, attempt: &Attempt<Site>) -> Result<Lookup<Registered>, Refused> {
+            self.find("entry", attempt, |_| from.registered()).await
+        }
+        async fn unregister(&self, _: &Registered, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
+            self.remove_all("entry", attempt).await
+        }
+        async fn mount(&self, from: Rented, attempt: &Attempt<Site>) -> Result<Mounted, Refused> {
+            Ok(from.mounted(self.make_another("volume", attempt).await?))
+        }
+        async fn unmount(&self, made: &Mounted, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
+            self.remove("volume", &made.volume, attempt).await
+        }
+        async fn abort_mount(&self, _: &Rented, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
+            self.remove_all("volume", attempt).await
+        }
+        async fn uninstall(&self, made: &Installed, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
+            self.remove("app", &made.app, attempt).await
+        }
+        fn is_changed(&self, at: &Ready, site: &Site) -> bool {
+            at.applied != site.spec.image
+        }
+        async fn say_farewell(&self, from: Ready, attempt: &Attempt<Site>) -> Result<Leaving, Refused> {
+            self.act("farewell", attempt).await?;
+            Ok(from.leaving())
+        }
+        async fn await_answer(&self, from: Leaving, attempt: &Attempt<Site>) -> Result<Wait<Left>, Refused> {
+            Ok(if self.is_answered(attempt) { Wait::Done(from.left()) } else { Wait::NotYet })
+        }
+    };
+}
+
 /// The whole machine, under this name and version.
 macro_rules! site {
     ($($keys:tt)*) => {
@@ -34,57 +79,15 @@ macro_rules! site {
         }
 
         impl SiteTransitions for Cloud {
-            type Error = Refused;
-            async fn rent(&self, from: Wanted, attempt: &Attempt<Site>) -> Result<Rented, Refused> {
-                Ok(from.rented(self.make("host", attempt).await?))
-            }
-            async fn give_back(&self, made: &Rented, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
-                self.remove("host", &made.host, attempt).await
-            }
-            async fn register(&self, from: Mounted, attempt: &Attempt<Site>) -> Result<Registered, Refused> {
-                self.make_another("entry", attempt).await?;
-        Ok(from.registered())
-            }
-            async fn lookup_register(
-                &self,
-                from: Mounted,
-                attempt: &Attempt<Site>,
-            ) -> Result<Lookup<Registered>, Refused> {
-                self.find("entry", attempt, |_| from.registered()).await
-            }
-            async fn unregister(&self, _: &Registered, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
-                self.remove_all("entry", attempt).await
-            }
-            async fn mount(&self, from: Rented, attempt: &Attempt<Site>) -> Result<Mounted, Refused> {
-                Ok(from.mounted(self.make_another("volume", attempt).await?))
-            }
-            async fn unmount(&self, made: &Mounted, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
-                self.remove("volume", &made.volume, attempt).await
-            }
-            async fn abort_mount(&self, _: &Rented, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
-                self.remove_all("volume", attempt).await
-            }
+            kept_methods!();
             async fn install(&self, from: Registered, attempt: &Attempt<Site>) -> Result<Installed, Refused> {
                 Ok(from.installed(self.make("app", attempt).await?))
-            }
-            async fn uninstall(&self, made: &Installed, attempt: &Attempt<Site>) -> Result<Undone, Refused> {
-                self.remove("app", &made.app, attempt).await
             }
             async fn start(&self, from: Installed, attempt: &Attempt<Site>) -> Result<Ready, Refused> {
                 Ok(from.ready(self.act("start", attempt).await?))
             }
-            fn is_changed(&self, at: &Ready, site: &Site) -> bool {
-                at.applied != site.spec.image
-            }
             async fn apply(&self, from: Ready, attempt: &Attempt<Site>) -> Result<Ready, Refused> {
                 Ok(from.ready(self.act("apply", attempt).await?))
-            }
-            async fn say_farewell(&self, from: Ready, attempt: &Attempt<Site>) -> Result<Leaving, Refused> {
-                self.act("farewell", attempt).await?;
-                Ok(from.leaving())
-            }
-            async fn await_answer(&self, from: Leaving, attempt: &Attempt<Site>) -> Result<Wait<Left>, Refused> {
-                Ok(if self.is_answered(attempt) { Wait::Done(from.left()) } else { Wait::NotYet })
             }
         }
     };

@@ -105,15 +105,15 @@ impl<'g> Change<'g, '_> {
     fn hold_given_up(&mut self, failure: &Failure) {
         self.record.blocked = None;
         let Failure { step, class, message, attempts, .. } = failure;
-        let message = if class == "overdue" {
-            format!(
-                "`{step}` is overdue: {message}; find out why, then resolve with `retry` (it looks again), or with `roll-back`"
-            )
-        } else {
-            format!(
-                "`{step}` was given up after {attempts} attempts, last {class}: {message}; mend it, then resolve with `retry`, or with `roll-back`"
-            )
+        let (what, remedy) = match class.as_str() {
+            "overdue" => (format!("is overdue: {message}"), "find out why, then resolve with `retry` (it looks again)"),
+            "rejected" => (format!("was rejected: {message}"), "mend it, then resolve with `retry`"),
+            _ => (
+                format!("was given up after {attempts} attempts, last {class}: {message}"),
+                "mend it, then resolve with `retry`",
+            ),
         };
+        let message = format!("`{step}` {what}; {remedy}, or with `roll-back`");
         self.hold(HeldReason::GivenUp, message, failure.since);
     }
 

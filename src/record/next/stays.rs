@@ -68,9 +68,13 @@ impl Change<'_, '_> {
         Some(Intent { life: same.life, order: same.order, ..intent.clone() })
     }
 
-    /// The facts are about to be forgotten: what stays keeps those by which a person finds it.
+    /// What was recorded above the mark is about to be forgotten. What stays keeps its own part of it, by which a person finds it.
     pub(super) fn keep_what_is_known(&mut self) {
-        let stays = self.record.undo.iter().filter(|it| is_retained(self.graph, it));
+        let record = &*self.record;
+        let stays = record
+            .undo
+            .iter()
+            .filter(|it| is_retained(self.graph, it) && record.is_above_mark(self.graph, &it.transition, it.order()));
         let lives: Vec<(String, Option<String>, u64)> =
             stays.map(|it| (it.transition.clone(), it.subject.clone(), it.life)).collect();
         for (transition, subject, number) in lives {

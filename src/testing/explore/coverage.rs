@@ -225,7 +225,8 @@ impl<W: World> Explorer<W> {
         // Without an edit there is no pass for a resource that has a record and is not to be deleted.
         unless(self.rig.resources.len() > 1, &[Fault::Edit, Fault::Unmarked, Fault::Overtaken]);
         unless(!self.rig.exclusive, &[Fault::Switch, Fault::Pause, Fault::Other, Fault::MadeAgain, Fault::Touched]);
-        // A store of the author's own has no outage, and nobody restores or copies its record. What is held in doubt is so because of another fault; a cache lags, where there was an edit, and where generations are known.
+        // These are not required: a store of the author's own has no outages, restores or copies; a resource is held in doubt only after another fault; a
+        // cache is stale only after an edit, and only if generations are known.
         unless(
             false,
             &[Fault::RollBack, Fault::Resolved, Fault::Behind, Fault::Rebound, Fault::Outage, Fault::SecondCluster],

@@ -42,6 +42,10 @@ impl Core {
             let message = format!("{site_name} of `{name}` comes {:?} before its time", due - self.now);
             self.violate(Violation::new(Oracle::History, message));
         }
+        if site == Site::Lookup && self.is_late(ask, name) {
+            let message = format!("lookup of `{name}`: it begins after its deadline, so it can only fail");
+            self.violate(Violation::new(Oracle::IntentFirst, message));
+        }
         // A look changes nothing, so it needs no leave.
         if site != Site::Lookup
             && let Some(violation) = self.entitled(site, name, ask)
@@ -84,9 +88,7 @@ impl Core {
         if record.held.is_some() {
             return first("the resource is held");
         }
-        let timeout =
-            self.graph.transitions[ask.transition].contract().map_or(Duration::MAX, |contract| contract.timeout);
-        if self.now >= self.intent_since.saturating_add(timeout) {
+        if self.is_past_deadline(ask) {
             return first("it is called after its deadline, when others may act already");
         }
         let each = self.graph.transitions[ask.transition].for_each().map(|for_each| for_each.fact);
@@ -100,6 +102,18 @@ impl Core {
             return first("the key is not that of the durable intent");
         }
         None
+    }
+
+    fn is_past_deadline(&self, ask: &Ask) -> bool {
+        let contract = self.graph.transitions[ask.transition].contract();
+        contract.is_some_and(|contract| self.now >= self.intent_since.saturating_add(contract.timeout))
+    }
+
+    /// Whether a look-up for the open intent of whoever asks begins when its time is over.
+    fn is_late(&self, ask: &Ask, name: &str) -> bool {
+        let open = self.stored.record().and_then(|record| record.intent.as_ref());
+        let own = open.filter(|it| it.transition == name && it.subject == ask.subject);
+        own.is_some_and(|it| it.holder.starts_with(&self.incarnations[self.actor])) && self.is_past_deadline(ask)
     }
 
     /// A transition that waits is about to look, which may take long: what an effect has given is durable.

@@ -21,24 +21,27 @@ pub(crate) use read::{Mark, Watch};
 /// A clone shares them until one of the two is changed: a pass hands the same facts to guards, look-ups and methods.
 #[derive(Clone, Default)]
 pub struct Facts {
-    values: Arc<BTreeMap<String, Arc<Value>>>,
+    /// None until there is one: every live effect has some, and nearly none of them has any.
+    values: Option<Arc<Values>>,
     lineage: Lineage,
     /// Set where somebody wants to know what is looked at.
     watch: Option<Arc<Watch>>,
 }
+
+type Values = BTreeMap<String, Arc<Value>>;
 
 /// A set of fewer members is decoded anew each time: that costs less than keeping it.
 const FEW: usize = 16;
 
 impl fmt::Debug for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Facts").field(&self.values).finish()
+        f.debug_tuple("Facts").field(self.values()).finish()
     }
 }
 
 impl PartialEq for Facts {
     fn eq(&self, other: &Self) -> bool {
-        self.values == other.values
+        self.values() == other.values()
     }
 }
 
@@ -46,7 +49,7 @@ impl Eq for Facts {}
 
 impl Serialize for Facts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.values.iter().map(|(name, value)| (name, &**value)))
+        serializer.collect_map(self.values().iter().map(|(name, value)| (name, &**value)))
     }
 }
 
@@ -146,7 +149,7 @@ impl Facts {
         T: DeserializeOwned + Send + Sync + 'static,
     {
         let sign = self.watch.as_ref().map(|watch| watch.sign(name));
-        let Some(value) = self.values.get(name) else { return Ok(Each::shared(Arc::default(), sign)) };
+        let Some(value) = self.values().get(name) else { return Ok(Each::shared(Arc::default(), sign)) };
         let decoded = || -> Result<Each<S, T>, FactError> {
             Each::deserialize(&**value)
                 .map_err(|error| FactError::Decode { name: name.to_owned(), why: error.to_string() })
@@ -172,7 +175,7 @@ impl Facts {
         if let Some(watch) = &self.watch {
             watch.sign(name).store(true, std::sync::atomic::Ordering::Relaxed);
         }
-        if self.values.contains_key(name) { self.get(name) } else { Ok(Kept::new()) }
+        if self.values().contains_key(name) { self.get(name) } else { Ok(Kept::new()) }
     }
 
     /// Reads one fact; one that was never written is the default of its type.
@@ -180,7 +183,7 @@ impl Facts {
     /// # Errors
     /// [`FactError::Decode`].
     pub fn or_default<T: Fact + Default>(&self, name: &str) -> Result<T, FactError> {
-        if self.values.contains_key(name) { self.get(name) } else { Ok(T::default()) }
+        if self.values().contains_key(name) { self.get(name) } else { Ok(T::default()) }
     }
 
     /// Writes one fact, once it is certain that it can be read again.
@@ -195,22 +198,23 @@ impl Facts {
     /// The stored value of a fact.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
-        self.looked_at(name);
-        self.values.get(name).map(|value| &**value)
+        self.shared_value(name).map(|value| &**value)
     }
 
     /// Names and values, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.values.iter().map(|(name, value)| {
-            self.looked_at(name);
-            (name.as_str(), &**value)
-        })
+        self.shared().map(|(name, value)| (name, &**value))
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.values().is_empty()
+    }
+
+    fn values(&self) -> &Values {
+        static NONE: Values = BTreeMap::new();
+        self.values.as_deref().unwrap_or(&NONE)
     }
 
     fn looked_at(&self, name: &str) {
@@ -236,13 +240,36 @@ impl Facts {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: Value) {
-        Arc::make_mut(&mut self.values).insert(name.to_owned(), Arc::new(value));
+        self.share(name, Arc::new(value));
+    }
+
+    /// As [`set`](Self::set), for a value that other facts have too.
+    pub(crate) fn share(&mut self, name: &str, value: Arc<Value>) {
+        let values = owned(&mut self.values);
+        match values.get_mut(name) {
+            Some(known) => *known = value,
+            None => drop(values.insert(name.to_owned(), value)),
+        }
         self.lineage.change(name, None);
     }
 
+    /// Names and values, as they may be [shared](Self::share).
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&str, &Arc<Value>)> {
+        self.values().iter().map(|(name, value)| {
+            self.looked_at(name);
+            (name.as_str(), value)
+        })
+    }
+
+    /// As [`value`](Self::value), as it may be [shared](Self::share).
+    pub(crate) fn shared_value(&self, name: &str) -> Option<&Arc<Value>> {
+        self.looked_at(name);
+        self.values().get(name)
+    }
+
     pub(crate) fn remove(&mut self, name: &str) {
-        if self.values.contains_key(name) {
-            Arc::make_mut(&mut self.values).remove(name);
+        if self.values().contains_key(name) {
+            owned(&mut self.values).remove(name);
             self.lineage.change(name, None);
         }
     }
@@ -250,8 +277,8 @@ impl Facts {
     /// These facts, with the ones in `saved` in place of their namesakes.
     pub(crate) fn overlaid(&self, saved: &Facts) -> Facts {
         let mut facts = self.clone();
-        for (name, value) in &*saved.values {
-            Arc::make_mut(&mut facts.values).insert(name.clone(), Arc::clone(value));
+        for (name, value) in saved.values() {
+            owned(&mut facts.values).insert(name.clone(), Arc::clone(value));
             facts.lineage.change(name, None);
         }
         facts
@@ -273,7 +300,7 @@ impl Facts {
     }
 
     pub(crate) fn set_member(&mut self, fact: &str, subject: &str, value: Value) {
-        let values = Arc::make_mut(&mut self.values);
+        let values = owned(&mut self.values);
         let set = values.entry(fact.to_owned()).or_insert_with(|| Arc::new(Value::Object(serde_json::Map::new())));
         if let Value::Object(members) = Arc::make_mut(set) {
             members.insert(subject.to_owned(), value);
@@ -282,8 +309,8 @@ impl Facts {
     }
 
     pub(crate) fn remove_member(&mut self, fact: &str, subject: &str) {
-        if self.values.contains_key(fact)
-            && let Some(Value::Object(members)) = Arc::make_mut(&mut self.values).get_mut(fact).map(Arc::make_mut)
+        if self.values().contains_key(fact)
+            && let Some(Value::Object(members)) = owned(&mut self.values).get_mut(fact).map(Arc::make_mut)
         {
             members.remove(subject);
             self.lineage.change(fact, Some(subject));
@@ -291,10 +318,15 @@ impl Facts {
     }
 }
 
+/// What nobody else has, to be changed.
+fn owned(values: &mut Option<Arc<Values>>) -> &mut Values {
+    Arc::make_mut(values.get_or_insert_default())
+}
+
 impl FromIterator<(String, Value)> for Facts {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(facts: I) -> Self {
-        let values = facts.into_iter().map(|(name, value)| (name, Arc::new(value))).collect();
-        Self { values: Arc::new(values), ..Self::default() }
+        let values: Values = facts.into_iter().map(|(name, value)| (name, Arc::new(value))).collect();
+        Self { values: (!values.is_empty()).then(|| Arc::new(values)), ..Self::default() }
     }
 }
 

@@ -12,6 +12,7 @@
 mod decode;
 mod event;
 mod failure;
+mod json;
 mod key;
 mod life;
 mod lives;
@@ -24,6 +25,7 @@ mod stamp;
 mod stop;
 mod translate;
 mod weight;
+mod written;
 
 use serde::{Deserialize, Serialize};
 
@@ -394,7 +396,8 @@ impl Record {
     ) -> Result<(Self, Vec<u8>), serde_json::Error> {
         let mut written = self.clone();
         written.number(graph);
-        let bytes = written.encode(1024)?;
+        let mut bytes = Vec::with_capacity(1024);
+        written.encode(&mut bytes)?;
         Ok((written, bytes))
     }
 
@@ -409,14 +412,17 @@ impl Record {
         }
     }
 
-    /// The bytes of this record as it is, of which there are about so many.
+    /// Adds the bytes of this record as it is.
     ///
     /// # Errors
     /// serde_json's, which for a record means that memory ran out.
-    pub(crate) fn encode(&self, room: usize) -> Result<Vec<u8>, serde_json::Error> {
-        let mut bytes = Vec::with_capacity(room);
-        serde_json::to_writer(&mut bytes, self)?;
-        Ok(bytes)
+    pub(crate) fn encode(&mut self, bytes: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        // It is the longest list, and hardly any of its entries changes from one write to the next.
+        self.undo.write()?;
+        match self.undo.written() {
+            Some(undo) => json::write_with(bytes, self, ("undo", undo)),
+            None => json::write(bytes, self),
+        }
     }
 
     /// The idempotency key of one life of an effect. A life that began under another name of the transition keeps its key.

@@ -18,6 +18,11 @@ impl Base {
         Self { seq, bytes, graph }
     }
 
+    /// Its bytes, which nobody asks for any more.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     /// How many bytes it has.
     pub(super) fn size(&self) -> usize {
         self.bytes.len()

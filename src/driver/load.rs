@@ -74,6 +74,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             owner_tag: owner_tag(&record.origin, &record.machine),
             record,
             base: None,
+            spare: Vec::new(),
             sets: Sets::default(),
             looked: Looked::default(),
             follower: None,

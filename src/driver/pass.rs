@@ -66,6 +66,8 @@ pub(crate) struct Pass<'d, P> {
     pub(super) record: Arc<Record>,
     /// The record as it was last read or written.
     pub(super) base: Option<Base>,
+    /// Room for the bytes of the next write, which the record before the last one had.
+    pub(super) spare: Vec<u8>,
     /// What marks things as its own.
     pub(super) owner_tag: String,
     /// Whose sightings are its own.
@@ -160,7 +162,7 @@ impl<'d, P: Probe> Pass<'d, P> {
     /// the store can only be the one that was sent last, and not an earlier one of which a stale read knew nothing.
     pub(super) fn next_holder(&mut self) -> String {
         self.intents += 1;
-        format!("{}.{}", self.holder, self.intents)
+        [&*self.holder, &self.intents.to_string()].join(".")
     }
 
     /// One step: decide, and do it.
@@ -454,7 +456,8 @@ impl<'d, P: Probe> Pass<'d, P> {
         let sightings = self.driver.sightings();
         self.follower =
             sightings.follow(self.whose, self.steps.graph(), &self.record, changes, self.follower.take(), now);
-        self.base = Some(Base::new(self.steps.graph(), self.record.seq, bytes));
+        let before = self.base.replace(Base::new(self.steps.graph(), self.record.seq, bytes));
+        self.spare = before.map(Base::into_bytes).unwrap_or_default();
     }
 }
 

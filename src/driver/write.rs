@@ -164,10 +164,16 @@ impl<P: Probe> Pass<'_, P> {
         Ok(())
     }
 
-    fn encoded(&self) -> Result<Vec<u8>, Halt> {
+    fn encoded(&mut self) -> Result<Vec<u8>, Halt> {
         // It grows by little at a time.
-        let room = self.base.as_ref().map_or(1024, |base| base.size() + base.size() / 8 + 512);
-        self.record.encode(room).map_err(|error| self.unwritten(HeldReason::Unreadable, error.to_string()))
+        let size = self.base.as_ref().map_or(512, Base::size);
+        let mut bytes = std::mem::take(&mut self.spare);
+        if bytes.capacity() < size + 256 {
+            bytes = Vec::with_capacity(size + size / 8 + 512);
+        }
+        bytes.clear();
+        let encoded = Arc::make_mut(&mut self.record).encode(&mut bytes);
+        encoded.map(|()| bytes).map_err(|error| self.unwritten(HeldReason::Unreadable, error.to_string()))
     }
 
     /// What takes the room, and what to do about it. `beside` stands beside the record in the store, and counts.

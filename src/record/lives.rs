@@ -10,6 +10,8 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::written::Written;
+
 /// One life of an effect: what an intent is under way for, what a live effect has, what an unconfirmed step was sent under, and what an undo has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Life<'r> {
@@ -59,6 +61,8 @@ pub struct Lives<T> {
     unmaking: OnceLock<bool>,
     /// Whether one is lost, if that is known.
     lost: OnceLock<bool>,
+    /// The JSON of its first entries, where it was written before.
+    written: Written,
 }
 
 /// A change of such a list.
@@ -105,22 +109,26 @@ impl<T> Lives<T> {
 
     /// Each, to be changed in anything but its life, its name, its place, and whether its undo has begun.
     pub(crate) fn amend(&mut self) -> impl Iterator<Item = &mut T> {
+        self.written.forget_from(0);
         self.list.iter_mut()
     }
 
     /// One of them, to be changed in the same things.
     pub(crate) fn amend_at(&mut self, index: usize) -> Option<&mut T> {
+        self.written.forget_from(index);
         self.list.get_mut(index)
     }
 
     /// One of them, which is lost.
     pub(crate) fn amend_lost(&mut self, index: usize) -> Option<&mut T> {
+        self.written.forget_from(index);
         self.lost.take();
         self.list.get_mut(index)
     }
 
     /// One of them, whose undo has begun.
     pub(crate) fn amend_unmaking(&mut self, index: usize) -> Option<&mut T> {
+        self.written.forget_from(index);
         self.unmaking.take();
         self.list.get_mut(index)
     }
@@ -140,6 +148,7 @@ impl<T> Lives<T> {
     /// Anything may be changed from here on.
     fn forget(&mut self) {
         self.sorted = false;
+        self.written.forget_from(0);
         self.index.take();
         self.unmaking.take();
         self.lost.take();
@@ -150,6 +159,23 @@ impl<T> Lives<T> {
     pub(crate) fn list_mut(&mut self) -> &mut Vec<T> {
         self.forget();
         &mut self.list
+    }
+}
+
+impl<T: Serialize> Lives<T> {
+    /// Writes the entries as JSON that have changed since they were written last.
+    ///
+    /// # Errors
+    /// `serde_json`'s, for what JSON cannot hold.
+    pub(super) fn write(&mut self) -> Result<(), serde_json::Error> {
+        self.written.go_on(&self.list)
+    }
+}
+
+impl<T> Lives<T> {
+    /// All entries as JSON, with commas in between, if none has changed since they were written.
+    pub(super) fn written(&self) -> Option<&[u8]> {
+        self.written.whole(self.list.len())
     }
 }
 
@@ -195,6 +221,7 @@ impl<T: Entry> Lives<T> {
         // What was sent last is most often made last.
         let above = self.list.iter().rev().take_while(|other| other.order() > entry.order()).count();
         let index = self.list.len() - above;
+        self.written.forget_from(index);
         self.changed(Change::Made(entry.mark()));
         if entry.is_unmaking() {
             self.unmaking.take();
@@ -214,6 +241,7 @@ impl<T: Entry> Lives<T> {
     /// # Panics
     /// There is none at this place.
     pub(crate) fn remove(&mut self, index: usize) -> T {
+        self.written.forget_from(index);
         let entry = self.list.remove(index);
         self.changed(Change::Undone(entry.mark()));
         if entry.is_unmaking() {
@@ -236,8 +264,8 @@ impl<T: Entry> Lives<T> {
 impl<T: Entry> From<Vec<T>> for Lives<T> {
     fn from(list: Vec<T>) -> Self {
         let sorted = list.is_sorted_by_key(T::order);
-        let (unmaking, lost) = Default::default();
-        Self { list, sorted, index: OnceLock::new(), changes: None, unmaking, lost }
+        let (unmaking, lost, written) = Default::default();
+        Self { list, sorted, index: OnceLock::new(), changes: None, unmaking, lost, written }
     }
 }
 
@@ -249,15 +277,23 @@ impl<T: Entry> FromIterator<T> for Lives<T> {
 
 impl<T> Default for Lives<T> {
     fn default() -> Self {
-        let (unmaking, lost) = Default::default();
-        Self { list: Vec::new(), sorted: true, index: OnceLock::new(), changes: None, unmaking, lost }
+        let (unmaking, lost, written) = Default::default();
+        Self { list: Vec::new(), sorted: true, index: OnceLock::new(), changes: None, unmaking, lost, written }
     }
 }
 
 impl<T: Clone> Clone for Lives<T> {
     fn clone(&self) -> Self {
-        let (unmaking, lost) = (self.unmaking.clone(), self.lost.clone());
-        Self { list: self.list.clone(), sorted: self.sorted, index: OnceLock::new(), changes: None, unmaking, lost }
+        let (unmaking, lost, written) = (self.unmaking.clone(), self.lost.clone(), Written::default());
+        Self {
+            list: self.list.clone(),
+            sorted: self.sorted,
+            index: OnceLock::new(),
+            changes: None,
+            unmaking,
+            lost,
+            written,
+        }
     }
 }
 
@@ -314,7 +350,7 @@ impl<'de, T: Entry + Deserialize<'de>> Deserialize<'de> for Lives<T> {
 mod tests {
     use super::*;
 
-    #[derive(Debug, Clone, PartialEq)]
+    #[derive(Debug, Clone, PartialEq, Serialize)]
     struct Member(Option<String>, u64, u64);
 
     impl Entry for Member {
@@ -381,6 +417,34 @@ mod tests {
             for number in now.saturating_sub(10)..now {
                 let life = Life { transition: "add", subject: Some("1"), number };
                 assert_eq!(lives.position(life), lives.list.iter().position(|it| of(it) == life));
+            }
+        }
+    }
+
+    /// The JSON that is kept of some entries is what the entries are now, whatever has happened to them in between.
+    #[test]
+    fn what_is_written_once_is_written_again_where_it_has_changed() {
+        let mut lives: Lives<Member> = Lives::default();
+        let mut chance = 7_u64;
+        let mut draw = |below: usize| {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(chance >> 33).unwrap() % below
+        };
+        for round in 0..3000_u64 {
+            let chosen = draw(lives.len().max(1));
+            match draw(8) {
+                0..4 => drop(lives.insert(Member(Some(round.to_string()), round, round + draw(9) as u64))),
+                4 if !lives.is_empty() => drop(lives.remove(chosen)),
+                4 | 5 => lives.amend_at(chosen).into_iter().for_each(|it| it.1 += 1),
+                6 if draw(9) == 0 => lives.amend().for_each(|it| it.1 += 1),
+                6 if draw(9) == 0 => lives.list_mut().reverse(),
+                6 => lives.amend_lost(chosen).into_iter().for_each(|it| it.1 += 1),
+                _ => lives.amend_unmaking(chosen).into_iter().for_each(|it| it.1 += 1),
+            }
+            if draw(3) > 0 {
+                lives.write().unwrap();
+                let written = std::str::from_utf8(lives.written().unwrap()).unwrap();
+                assert_eq!(format!("[{written}]"), serde_json::to_string(&lives.list).unwrap());
             }
         }
     }

@@ -208,7 +208,7 @@ impl Change<'_, '_> {
         } else {
             // On the way back the machine does not move: what was made is known to its undo alone.
             self.keep_effect(contract, &intent, branch, &made.facts, clean);
-            self.note(at, &format!("{} was made after all", intent.transition));
+            self.note(at, format_args!("{} was made after all", intent.transition));
         }
         self.settle(&intent);
         Ok(())
@@ -232,7 +232,7 @@ impl Change<'_, '_> {
         }
         // On the way back the set may hold what another life has made for this subject: what is made now is known to its undo alone.
         self.keep_effect(contract, again.as_ref().unwrap_or(&intent), None, &made, !found && !intent.in_doubt);
-        self.note(at, &format!("{} for {subject}", intent.transition));
+        self.note(at, format_args!("{} for {subject}", intent.transition));
         self.settle(&intent);
         Ok(())
     }
@@ -263,7 +263,7 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{transition}` does not wait for members in {}", self.record.state));
         };
         self.record.facts.set_member(set.fact, subject, value);
-        self.note(at, &format!("{transition} for {subject}"));
+        self.note(at, format_args!("{transition} for {subject}"));
         self.record.blocked = None;
         Ok(())
     }
@@ -368,7 +368,7 @@ impl Change<'_, '_> {
         match class {
             Class::Unknown | Class::NotApplied { .. } => self.unblock(),
             Class::Rejected => {
-                self.note(at, &format!("{} rejected", what.replace('`', "")));
+                self.note(at, format_args!("{} rejected", what.replace('`', "")));
                 let waive = if is_undo { ", or left behind after `waive`" } else { "" };
                 let message = format!(
                     "{what} was rejected: {error}; it is tried again when the spec or the version changes{waive}"

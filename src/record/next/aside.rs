@@ -49,7 +49,7 @@ impl Change<'_, '_> {
         let (transition, subject) = (intent.transition.clone(), intent.subject.clone());
         let rejected = (class == Class::Rejected).then_some(generation);
         if rejected.is_some() {
-            self.note(at, &format!("{transition} rejected"));
+            self.note(at, format_args!("{transition} rejected"));
             self.refuse(generation);
         }
         // What may be undone already goes, whatever is wanted by then.

@@ -52,7 +52,7 @@ impl Change<'_, '_> {
             Direction::Deleting => "deleting",
             Direction::Forward | Direction::RollingBack => "rolling back",
         };
-        self.note(at, line);
+        self.note(at, format_args!("{line}"));
         Ok(())
     }
 
@@ -115,7 +115,7 @@ impl Change<'_, '_> {
         self.record.marks.clear();
         self.record.undone.clear();
         self.record.retrying.clear();
-        self.note(at, "rolled back");
+        self.note(at, format_args!("rolled back"));
         Ok(())
     }
 
@@ -153,12 +153,12 @@ impl Change<'_, '_> {
         self.record.entered_by = entered_by;
         self.record.since = at;
         self.record.undone.clear();
-        self.note(at, "rewound");
+        self.note(at, format_args!("rewound"));
         Ok(())
     }
 
     pub(super) fn hold(&mut self, reason: HeldReason, message: String, at: Stamp) {
-        self.note(at, "held");
+        self.note(at, format_args!("held"));
         self.record.held = Some(Held { reason, message, since: at });
     }
 
@@ -191,7 +191,7 @@ impl Change<'_, '_> {
         let held = held.map(|held| held.reason);
         self.record.retry = None;
         self.hurry();
-        self.note(at, "resolved by an operator");
+        self.note(at, format_args!("resolved by an operator"));
         match resolution {
             Resolution::Retry => Ok(()),
             Resolution::Applied { state, facts } => match self.graph.state(&state) {

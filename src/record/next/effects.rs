@@ -1,6 +1,9 @@
 //! The lists that a record keeps: live effects, unconfirmed steps, failures, history. Invariant: the undo of a live effect can read every fact as
 //! it was when the effect was made.
 
+use std::fmt;
+use std::sync::Arc;
+
 use durable_fsm_graph::{Cause, Contract, End, Graph, Kind, Rest, Transition, Undo};
 
 use super::Change;
@@ -49,11 +52,11 @@ impl Change<'_, '_> {
         }
         live.state = state;
         live.clean &= clean;
-        for (name, value) in made.iter() {
+        for (name, value) in made.shared() {
             if forward {
                 live.saved.remove(name);
             } else {
-                live.saved.set(name, value.clone());
+                live.saved.share(name, Arc::clone(value));
             }
         }
     }
@@ -109,8 +112,8 @@ impl Change<'_, '_> {
 
     /// Takes new facts in. A live effect whose undo can read an old value keeps that value.
     pub(super) fn overwrite(&mut self, facts: &Facts, by: Life<'_>) {
-        for (name, value) in facts.iter() {
-            let Some(old) = self.record.facts.value(name).cloned() else {
+        for (name, value) in facts.shared() {
+            let Some(old) = self.record.facts.shared_value(name).cloned() else {
                 for mark in &mut self.record.marks {
                     if !mark.added.iter().any(|added| added == name) {
                         mark.added.push(name.to_owned());
@@ -126,22 +129,22 @@ impl Change<'_, '_> {
             for mark in self.record.marks.iter_mut().filter(|_| !is_set) {
                 let is_new = mark.added.iter().any(|added| added == name);
                 if !is_new && mark.saved.value(name).is_none() {
-                    mark.saved.set(name, old.clone());
+                    mark.saved.share(name, Arc::clone(&old));
                 }
             }
             for unconfirmed in &mut self.record.unconfirmed {
                 if sent_with(self.graph, unconfirmed, name) && unconfirmed.saved.value(name).is_none() {
-                    unconfirmed.saved.set(name, old.clone());
+                    unconfirmed.saved.share(name, Arc::clone(&old));
                 }
             }
             for effect in self.record.undo.amend() {
                 if effect.of() != by && undo_reads(self.graph, effect, name) && effect.saved.value(name).is_none() {
-                    effect.saved.set(name, old.clone());
+                    effect.saved.share(name, Arc::clone(&old));
                 }
             }
         }
-        for (name, value) in facts.iter() {
-            self.record.facts.set(name, value.clone());
+        for (name, value) in facts.shared() {
+            self.record.facts.share(name, Arc::clone(value));
         }
     }
 
@@ -153,7 +156,7 @@ impl Change<'_, '_> {
         self.record.state = state.to_owned();
         self.record.since = at;
         self.leave_mark(state);
-        self.note(at, &format!("{state} by {by}"));
+        self.note(at, format_args!("{state} by {by}"));
         if self.graph.state(state).is_some_and(|(_, state)| state.rest != Rest::Passing) {
             self.record.refused = None;
         }
@@ -256,8 +259,8 @@ impl Change<'_, '_> {
         self.record.retry = Some(Retry { count, first, since: at, at: at.later(after), class, error });
     }
 
-    pub(super) fn note(&mut self, at: Stamp, line: &str) {
-        self.record.history.push(format!("{at} {line}"));
+    pub(super) fn note(&mut self, at: Stamp, line: fmt::Arguments<'_>) {
+        self.record.history.push(at.followed_by(line));
         let surplus = self.record.history.len().saturating_sub(HISTORY);
         self.record.history.drain(..surplus);
     }

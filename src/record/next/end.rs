@@ -73,7 +73,7 @@ impl Change<'_, '_> {
             self.record.retained_before.saturating_add(u32::try_from(surplus).unwrap_or(u32::MAX));
         self.record.retry = None;
         self.unblock();
-        self.note(at, &format!("retained {}{}", life.transition, of(life.subject)));
+        self.note(at, format_args!("retained {}{}", life.transition, of(life.subject)));
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Change<'_, '_> {
         self.record.retry = None;
         self.forget_retrying(life.transition, life.subject);
         self.unblock();
-        self.note(at, &format!("undone {}{}", life.transition, of(life.subject)));
+        self.note(at, format_args!("undone {}{}", life.transition, of(life.subject)));
     }
 }
 

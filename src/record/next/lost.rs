@@ -44,7 +44,7 @@ impl<'g> Change<'g, '_> {
             return self.illegal(format!("`{}` is not asked about", life.transition));
         };
         let of = life.subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
-        self.note(at, &format!("lost {}{of}", life.transition));
+        self.note(at, format_args!("lost {}{of}", life.transition));
         // What was refused or failed may have been so because this is gone.
         self.unblock();
         self.record.retry = None;
@@ -189,6 +189,6 @@ impl<'g> Change<'g, '_> {
             saved,
         });
         debug_assert!(contract.for_each.is_none(), "a member is not made again in its place");
-        self.note(at, &format!("{} was made again", intent.transition));
+        self.note(at, format_args!("{} was made again", intent.transition));
     }
 }

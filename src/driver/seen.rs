@@ -183,7 +183,11 @@ impl Told {
 
     /// There is nothing to look at any more.
     pub(super) fn forget(&self, id: &RecordId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Hardly anything has to be looked at, and this is asked at the end of every pass.
+        if !told.is_empty() {
+            told.remove(id);
+        }
     }
 
     fn is_new(&self, id: &RecordId, what: impl Hash) -> bool {

@@ -7,7 +7,7 @@
 //! as any request can be under way. What no pass has looked at for a day is forgotten, as after a restart: that costs a wait, and nothing else.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,21 +20,60 @@ use crate::record::{Blocked, Change, Direction, Effect, Ended, Entry as _, Inten
 const FORGOTTEN_AFTER: u32 = 24 * 3600;
 
 /// For each record, when each of its open ends was first seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sightings {
     /// Seeded by chance, so that no name and no record can be made to look like another.
     hasher: RandomState,
+    /// Drawn by chance too: see [`mixed`](Self::mixed).
+    secrets: [u64; 2],
     table: Mutex<Table>,
+}
+
+impl Default for Sightings {
+    fn default() -> Self {
+        let hasher = RandomState::new();
+        let secrets = [hasher.hash_one(0_u64), hasher.hash_one(1_u64)];
+        Self { hasher, secrets, table: Mutex::default() }
+    }
+}
+
+/// Records by a hash of their ids, of twice 64 bits.
+type ByKey<V> = HashMap<Key, V, BuildHasherDefault<Hashed>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key([u64; 2]);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0[0]);
+    }
+}
+
+/// The hash of what is one already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[derive(Debug, Default, Clone)]
 struct Table {
-    /// By a hash of the record's id, of twice 64 bits.
-    records: HashMap<[u64; 2], Seen>,
+    records: ByKey<Seen>,
     /// With so many records it is time to look for those that nobody looks at any more.
     sweep_at: usize,
     /// Records of many effects that somebody is changing.
-    followed: HashMap<[u64; 2], Followed>,
+    followed: ByKey<Followed>,
     /// How many were followed so far.
     followers: u64,
 }
@@ -42,7 +81,7 @@ struct Table {
 /// A record, by hashes of its id and its origin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Whose {
-    key: [u64; 2],
+    key: Key,
     origin: u64,
 }
 
@@ -61,7 +100,7 @@ struct Followed {
 /// Somebody who tells of every change of a record, so that not all of it need be looked at each time.
 pub(crate) struct Follower<'s> {
     sightings: &'s Sightings,
-    key: [u64; 2],
+    key: Key,
     number: u64,
 }
 
@@ -101,17 +140,21 @@ pub(crate) enum OpenEnd<'r> {
 impl Sightings {
     #[cfg(feature = "testing")]
     pub(super) fn copied(&self) -> Self {
-        Self { hasher: self.hasher.clone(), table: Mutex::new(self.table().clone()) }
+        let (hasher, secrets) = (self.hasher.clone(), self.secrets);
+        Self { hasher, secrets, table: Mutex::new(self.table().clone()) }
     }
 
     /// Takes note of a record as it is now; what is no longer in it is forgotten.
     pub(crate) fn observe(&self, whose: Whose, graph: &Graph<'_>, record: &Record, now: Duration) {
         let Whose { key, origin } = whose;
-        let (mut marks, mut timed) = (Vec::new(), false);
-        for end in open_ends(graph, record) {
+        let (undo, intent) = (record.undo.len(), record.intent.iter().len());
+        // Twice as many as there are open ends most often: for the marks and their times.
+        let room = 2 * (undo + 2 * intent + record.unconfirmed.len() + record.undone.len());
+        let (mut marks, mut timed) = (Vec::with_capacity(room), false);
+        open_ends(graph, record).for_each(|end| {
             marks.push(self.mark(origin, end));
             timed |= matches!(end, OpenEnd::Retry(_) | OpenEnd::Blocked(_) | OpenEnd::Here(_));
-        }
+        });
         let nanos = nanos(now);
         let mut table = self.table();
         table.unfollow(key);
@@ -133,7 +176,10 @@ impl Sightings {
         let quiet_since = nanos.checked_sub(self::nanos(longest_quiet(graph)));
         for index in 0..count {
             // The order hardly ever changes: the next one is most often the next one.
-            let found = old_marks[next..].iter().position(|mark| *mark == marks[index]).map(|at| next + at);
+            let found = match old_marks.get(next) {
+                Some(mark) if *mark == marks[index] => Some(next),
+                _ => old_marks[next..].iter().position(|mark| *mark == marks[index]).map(|at| next + at),
+            };
             let found = found.or_else(|| old_marks[..next].iter().position(|mark| *mark == marks[index]));
             let since = match found {
                 Some(at) => {
@@ -260,8 +306,8 @@ impl Sightings {
         table.followed.remove(&key);
     }
 
-    fn key(&self, id: &RecordId) -> [u64; 2] {
-        [self.hasher.hash_one((0_u8, id)), self.hasher.hash_one((1_u8, id))]
+    fn key(&self, id: &RecordId) -> Key {
+        Key([self.hasher.hash_one((0_u8, id)), self.hasher.hash_one((1_u8, id))])
     }
 
     /// Whose sightings are asked for: those of the record with this id and origin.
@@ -273,11 +319,11 @@ impl Sightings {
         // A life has its number alone: no two effects of one record begin with the same write. Only what was listed without being sent shares the number
         // of a write, so a live effect is marked with its transition too.
         match end {
-            OpenEnd::Intent(it) => self.hasher.hash_one((origin, 0_u8, it.life, it.attempt, &it.holder)),
+            OpenEnd::Intent(it) => self.mixed(self.mixed_text(origin, &it.holder), 0, it.life, it.attempt.into()),
             OpenEnd::Live(it) => self.mark_of_life(origin, it.mark()),
-            OpenEnd::Unconfirmed(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
-            OpenEnd::Sent(it) => self.hasher.hash_one((origin, 2_u8, it.life, it.attempt)),
-            OpenEnd::Undone(it) => self.hasher.hash_one((origin, 3_u8, it.life)),
+            OpenEnd::Unconfirmed(it) => self.mixed(origin, 2, it.life, it.attempt.into()),
+            OpenEnd::Sent(it) => self.mixed(origin, 2, it.life, it.attempt.into()),
+            OpenEnd::Undone(it) => self.mixed(origin, 3, it.life, 0),
             OpenEnd::RollBack(left) => self.hasher.hash_one((origin, 4_u8, left)),
             OpenEnd::Retry(it) => self.hasher.hash_one((origin, 5_u8, it.count, it.since, it.at)),
             OpenEnd::Blocked(it) => self.hasher.hash_one((origin, 6_u8, it.reason, it.since, it.at)),
@@ -286,7 +332,28 @@ impl Sightings {
     }
 
     fn mark_of_life(&self, origin: u64, mark: u64) -> u64 {
-        self.hasher.hash_one((origin, 1_u8, mark))
+        self.mixed(origin, 1, mark, 0)
+    }
+
+    /// A hash of these numbers. Each live effect is marked at each write, so it is a cheap one; nobody who does not know the secrets can choose numbers
+    /// that fall together with others.
+    fn mixed(&self, origin: u64, kind: u64, one: u64, other: u64) -> u64 {
+        self.folded(self.folded(origin, kind), self.folded(one, other))
+    }
+
+    /// The same of a text.
+    fn mixed_text(&self, origin: u64, text: &str) -> u64 {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+        words.fold(self.folded(origin, text.len() as u64), |mark, word| self.folded(mark, word))
+    }
+
+    fn folded(&self, one: u64, other: u64) -> u64 {
+        let [first, second] = self.secrets;
+        let wide = u128::from(one ^ first) * u128::from(other ^ second);
+        (wide as u64) ^ (wide >> 64) as u64
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -317,7 +384,7 @@ impl Followed {
 
 impl Table {
     /// Begins to follow a record that was just looked at, and has these open ends besides its live effects.
-    fn follow(&mut self, key: [u64; 2], others: Vec<u64>) -> u64 {
+    fn follow(&mut self, key: Key, others: Vec<u64>) -> u64 {
         self.followers += 1;
         let mut followed = Followed { follower: self.followers, since: HashMap::new(), others, next: 0 };
         if let Some(seen) = self.records.get(&key) {
@@ -331,7 +398,7 @@ impl Table {
     }
 
     /// Nobody follows this record any more: what was seen of it is kept as of any other.
-    fn unfollow(&mut self, key: [u64; 2]) {
+    fn unfollow(&mut self, key: Key) {
         let Some(followed) = self.followed.remove(&key) else { return };
         let Some(seen) = self.records.get_mut(&key) else { return };
         let mut ends: Vec<(u64, (u64, u64))> = followed.since.into_iter().collect();

@@ -41,15 +41,15 @@ impl<S: Steps> Contained<S> {
     /// A call of a method: of what it has sent nobody knows.
     fn contained<A: Send + 'static>(
         &self,
-        what: &str,
+        what: &'static str,
         transition: usize,
         call: impl FnOnce() -> Boxed<Result<A, Failure>>,
     ) -> Boxed<Result<A, Failure>> {
-        let what = format!("{what}`{}`", self.name(transition));
+        let name = self.name(transition);
         let panicked = move |why: String| -> Result<A, Failure> {
             Err(Failure::Provider {
                 class: Class::Unknown,
-                message: crate::text::redacted(&format!("{what} panicked: {why}")),
+                message: crate::text::redacted(&format!("{what}`{name}` panicked: {why}")),
             })
         };
         let mut call = match caught(call) {
@@ -69,8 +69,12 @@ impl<S: Steps> Contained<S> {
         }))
     }
 
-    fn asked<A>(&self, what: String, ask: impl FnOnce() -> Result<A, FactError>) -> Result<A, FactError> {
-        caught(ask).unwrap_or_else(|why| Err(FactError::Panicked { what, why }))
+    fn asked<A>(
+        &self,
+        what: impl FnOnce() -> String,
+        ask: impl FnOnce() -> Result<A, FactError>,
+    ) -> Result<A, FactError> {
+        caught(ask).unwrap_or_else(|why| Err(FactError::Panicked { what: what(), why }))
     }
 }
 
@@ -100,28 +104,28 @@ impl<S: Steps> Steps for Contained<S> {
     }
 
     fn spec(&self) -> Result<Spec, FactError> {
-        self.asked("the resource's spec".to_owned(), || self.0.spec())
+        self.asked(|| "the resource's spec".to_owned(), || self.0.spec())
     }
 
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
-        self.asked("reading the facts".to_owned(), || self.0.check(state, facts))
+        self.asked(|| "reading the facts".to_owned(), || self.0.check(state, facts))
     }
 
     fn may_call(&self, ask: &Ask) -> Result<(), FactError> {
-        self.asked("reading the facts".to_owned(), || self.0.may_call(ask))
+        self.asked(|| "reading the facts".to_owned(), || self.0.may_call(ask))
     }
 
     fn guard(&self, state: usize, transition: usize, facts: &Facts) -> Result<bool, FactError> {
-        self.asked(format!("the guard of `{}`", self.name(transition)), || self.0.guard(state, transition, facts))
+        self.asked(|| format!("the guard of `{}`", self.name(transition)), || self.0.guard(state, transition, facts))
     }
 
     fn retains(&self, transition: usize) -> Result<bool, FactError> {
-        let what = format!("`retain_when` of `{}`", self.name(transition));
+        let what = || format!("`retain_when` of `{}`", self.name(transition));
         self.asked(what, || self.0.retains(transition))
     }
 
     fn wanted(&self, transition: usize, facts: &Facts) -> Result<BTreeSet<String>, FactError> {
-        self.asked(format!("the wanted set of `{}`", self.name(transition)), || self.0.wanted(transition, facts))
+        self.asked(|| format!("the wanted set of `{}`", self.name(transition)), || self.0.wanted(transition, facts))
     }
 
     fn imports(&self) -> bool {

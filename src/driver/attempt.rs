@@ -87,7 +87,7 @@ impl<P: Probe> Pass<'_, P> {
 
     /// Makes the attempt for which our intent stands. What it gives is learnt, and written with whatever comes next.
     async fn attempt(&mut self, started: Duration) -> Result<(), Halt> {
-        let (Some((name, contract)), Some(intent)) = (self.intended(), self.record.intent.clone()) else {
+        let (Some((name, contract)), Some(mut intent)) = (self.intended(), self.record.intent.clone()) else {
             return Ok(());
         };
         self.about = (name, intent.subject.clone());
@@ -104,11 +104,14 @@ impl<P: Probe> Pass<'_, P> {
             }
             Action::Abort => false,
         };
-        if asks_first && !self.look(&intent, contract, until).await? {
-            return Ok(());
+        if asks_first {
+            if !self.look(&intent, contract, until).await? {
+                return Ok(());
+            }
+            // A life that was not found has its spec with its intent alone.
+            let Some(open) = self.record.intent.clone() else { return Ok(()) };
+            intent = open;
         }
-        // A life that was not found has its spec with its intent alone.
-        let Some(intent) = self.record.intent.clone() else { return Ok(()) };
         // A look-up and a slow store take time. Past the deadline others may already act on our silence.
         if self.driver.clock.monotonic() >= until || self.is_interrupted() {
             return self.withdraw(&intent);
@@ -328,15 +331,21 @@ impl<P: Probe> Pass<'_, P> {
             let message = format!("no answer within {} ms", left.as_millis());
             Err(Failure::Provider { class: Class::Unknown, message })
         };
-        let call = poll_fn(|context| {
+        // A call that answers at once needs no timer.
+        let mut timer = None;
+        poll_fn(|context| {
+            let now = clock.monotonic();
             // Where the process stood still past the deadline, the method does not go on: it would send what others take for settled.
-            if clock.monotonic() > until { Poll::Ready(late()) } else { call.as_mut().poll(context) }
-        });
-        tokio::select! {
-            biased;
-            answer = call => answer,
-            () = clock.sleep(left) => late(),
-        }
+            if now > until {
+                return Poll::Ready(late());
+            }
+            if let Poll::Ready(answer) = call.as_mut().poll(context) {
+                return Poll::Ready(answer);
+            }
+            let timer = timer.get_or_insert_with(|| clock.sleep(until.saturating_sub(clock.monotonic())));
+            timer.as_mut().poll(context).map(|()| late())
+        })
+        .await
     }
 
     fn intended(&self) -> Option<(&'static str, &'static Contract<'static>)> {

@@ -1,6 +1,6 @@
 //! A store in memory, for tests. Invariant: no version is ever issued twice, by any of its records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -16,7 +16,7 @@ pub struct MemoryStore(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    entries: BTreeMap<RecordId, Entry>,
+    entries: HashMap<RecordId, Entry>,
     /// The last version issued, and how often something was written or removed.
     version: u64,
     writes: u64,
@@ -83,23 +83,32 @@ impl Entry {
 }
 
 impl Inner {
-    /// The entry, if its version is still the expected one, with a version that was never issued.
-    fn expected(&mut self, id: &RecordId, expected: &Version) -> Result<&mut Entry, StoreError> {
-        let entry = self.entries.entry(id.clone()).or_default();
+    /// Changes an entry, if its version is still the expected one. It then has one that was never issued.
+    fn change(
+        &mut self,
+        id: &RecordId,
+        expected: &Version,
+        change: impl FnOnce(&mut Entry),
+    ) -> Result<Loaded, StoreError> {
+        let entry = match self.entries.get_mut(id) {
+            Some(entry) => entry,
+            None => self.entries.entry(id.clone()).or_default(),
+        };
         if expected.token().parse() != Ok(entry.version) {
             return Err(StoreError::Conflict);
         }
         self.version += 1;
         self.writes += 1;
         entry.version = self.version;
-        Ok(entry)
+        change(entry);
+        Ok(entry.loaded())
     }
 }
 
 #[async_trait]
 impl Store for MemoryStore {
     async fn load(&self, id: &RecordId) -> Result<Loaded, StoreError> {
-        Ok(self.inner().entries.get(id).cloned().unwrap_or_default().loaded())
+        Ok(self.inner().entries.get(id).map_or_else(|| Entry::default().loaded(), Entry::loaded))
     }
 
     async fn compare_and_swap(&self, id: &RecordId, expected: &Version, bytes: &[u8]) -> Result<Loaded, StoreError> {
@@ -107,10 +116,12 @@ impl Store for MemoryStore {
         if let Some(limit) = inner.limit.filter(|limit| bytes.len() > *limit) {
             return Err(StoreError::TooLarge { size: bytes.len(), limit });
         }
-        let entry = inner.expected(id, expected)?;
-        entry.bytes = Some(bytes.to_vec());
-        entry.marked = true;
-        Ok(entry.loaded())
+        inner.change(id, expected, |entry| {
+            let kept = entry.bytes.get_or_insert_default();
+            kept.clear();
+            kept.extend_from_slice(bytes);
+            entry.marked = true;
+        })
     }
 
     async fn remove(&self, id: &RecordId, expected: &Version) -> Result<(), StoreError> {
@@ -118,11 +129,12 @@ impl Store for MemoryStore {
         if inner.entries.get(id).is_none_or(|entry| entry.bytes.is_none()) {
             return Err(StoreError::Conflict);
         }
-        let entry = inner.expected(id, expected)?;
         // The entry stays, as the tombstone that makes a late writer conflict.
-        entry.bytes = None;
-        entry.marked = false;
-        entry.witness = None;
+        inner.change(id, expected, |entry| {
+            entry.bytes = None;
+            entry.marked = false;
+            entry.witness = None;
+        })?;
         Ok(())
     }
 
@@ -133,7 +145,9 @@ impl Store for MemoryStore {
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
         let inner = self.inner();
         let kept = inner.entries.iter().filter(|(id, entry)| id.machine == machine && entry.bytes.is_some());
-        Ok(kept.map(|(id, _)| id.resource.clone()).collect())
+        let mut kept: Vec<ResourceId> = kept.map(|(id, _)| id.resource.clone()).collect();
+        kept.sort();
+        Ok(kept)
     }
 }
 

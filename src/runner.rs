@@ -121,6 +121,13 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         Self { transitions: Arc::clone(&self.transitions), driver: Arc::new(driver), machine: std::marker::PhantomData }
     }
 
+    /// What tells this controller from every other: the first part of the holder of each intent that it writes, up to the slash. Every runner that was made with
+    /// [`on_store`](Self::on_store) has the same.
+    #[must_use]
+    pub fn incarnation(&self) -> &str {
+        self.driver.incarnation()
+    }
+
     /// What [`reconcile`](Self::reconcile) would do first. Guards and wanted sets are asked, and `import` for a resource without a record. Nothing is written,
     /// and no other method is called.
     ///

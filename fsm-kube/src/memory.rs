@@ -9,6 +9,8 @@ use std::time::Duration;
 use durable_fsm::ResourceId;
 use tokio::time::Instant;
 
+use crate::claim::{Claim, Peers, holder_in};
+
 /// How long a pass relies on the controller's cache without reading the object. So long, a missed event of the watch stays unnoticed at most. A resource at rest is looked
 /// at less often than this, so each such look is a read.
 const CACHE_FOR: Duration = Duration::from_secs(300);
@@ -30,13 +32,14 @@ pub(crate) struct Memory(Mutex<Remembered>);
 struct Remembered {
     objects: HashMap<ResourceId, Known>,
     swept: Option<Instant>,
+    peers: Peers,
 }
 
 /// What is remembered of an object.
 #[derive(Debug)]
 struct Known {
     uid: String,
-    /// The version that the last pass has left.
+    /// The version that the last pass has left, or that was seen when the object was new. Empty if there is none.
     version: String,
     /// When the object was read from the server, or written, for the last time.
     read_at: Instant,
@@ -44,6 +47,7 @@ struct Known {
     /// The reason of the last Event about the outcome of a pass.
     told: Option<String>,
     warned: Option<Warning>,
+    claim: Claim,
 }
 
 /// How a cached object stands to what is remembered of it.
@@ -67,7 +71,8 @@ impl Memory {
     /// How this version of an object stands to what is remembered of it.
     pub(crate) fn standing(&self, id: &ResourceId, uid: &str, version: &str) -> Standing {
         let memory = self.lock();
-        let Some(known) = memory.objects.get(id).filter(|known| known.uid == uid) else { return Standing::Unknown };
+        let is_known = |known: &&Known| known.uid == uid && !known.version.is_empty();
+        let Some(known) = memory.objects.get(id).filter(is_known) else { return Standing::Unknown };
         if known.read_at.elapsed() >= CACHE_FOR {
             return Standing::Due;
         }
@@ -111,6 +116,57 @@ impl Memory {
         }
     }
 
+    /// An object that a watch has delivered is new. Whatever comes after this version can be told from what was before.
+    pub(crate) fn saw_new(&self, id: &ResourceId, uid: &str, version: &str) {
+        let mut memory = self.lock();
+        let known = memory.of(id, uid);
+        if known.version.is_empty() {
+            version.clone_into(&mut known.version);
+        }
+    }
+
+    /// Takes note of the open intent in the record of an object, and gives its holder.
+    pub(crate) fn holder(&self, own: &str, id: &ResourceId, uid: &str, record: Option<&str>) -> Option<String> {
+        let holder = holder_in(record?, uid)?;
+        let mut memory = self.lock();
+        let (claim, peers) = memory.claim(id, uid);
+        claim.saw(peers, own, &holder);
+        Some(holder)
+    }
+
+    /// For how long a pass over an object is left to other controllers. None if it is this one's turn.
+    pub(crate) fn turn(&self, own: &str, id: &ResourceId, uid: &str, is_new: bool) -> Option<Duration> {
+        let mut memory = self.lock();
+        let (claim, peers) = memory.claim(id, uid);
+        claim.turn(peers, own, uid, is_new)
+    }
+
+    /// A pass of this controller has written the record.
+    pub(crate) fn acted(&self, own: &str, id: &ResourceId, uid: &str) {
+        let mut memory = self.lock();
+        let (claim, peers) = memory.claim(id, uid);
+        claim.acted(peers, own);
+    }
+
+    /// For how long what a pass has found is left to another controller to publish. None if it is this one's.
+    pub(crate) fn leaves(
+        &self,
+        own: &str,
+        id: &ResourceId,
+        uid: &str,
+        found: &str,
+        patience: Duration,
+    ) -> Option<Duration> {
+        let mut memory = self.lock();
+        let (claim, peers) = memory.claim(id, uid);
+        claim.leaves(peers, own, found, patience)
+    }
+
+    /// How long this controller lets others go first when the holder of an intent is silent for too long.
+    pub(crate) fn place(&self, own: &str, uid: &str, holder: &str) -> Duration {
+        self.lock().peers.place(own, uid, holder)
+    }
+
     /// The object is gone.
     pub(crate) fn forget(&self, id: &ResourceId) {
         self.lock().objects.remove(id);
@@ -138,19 +194,28 @@ impl Memory {
 
 impl Remembered {
     fn of(&mut self, id: &ResourceId, uid: &str) -> &mut Known {
-        let now = Instant::now();
-        let known = self.objects.entry(id.clone()).or_insert_with(|| Known::new(uid, now));
-        if known.uid != uid {
-            *known = Known::new(uid, now);
-        }
-        known
+        Known::of(&mut self.objects, id, uid)
+    }
+
+    fn claim(&mut self, id: &ResourceId, uid: &str) -> (&mut Claim, &mut Peers) {
+        (&mut Known::of(&mut self.objects, id, uid).claim, &mut self.peers)
     }
 }
 
 impl Known {
+    fn of<'o>(objects: &'o mut HashMap<ResourceId, Self>, id: &ResourceId, uid: &str) -> &'o mut Self {
+        let now = Instant::now();
+        let known = objects.entry(id.clone()).or_insert_with(|| Self::new(uid, now));
+        if known.uid != uid {
+            *known = Self::new(uid, now);
+        }
+        known
+    }
+
     /// An object of which no version is known.
     fn new(uid: &str, now: Instant) -> Self {
-        Self { uid: uid.to_owned(), version: String::new(), read_at: now, passed_at: now, told: None, warned: None }
+        let (uid, version) = (uid.to_owned(), String::new());
+        Self { uid, version, read_at: now, passed_at: now, told: None, warned: None, claim: Claim::default() }
     }
 }
 
@@ -193,6 +258,19 @@ mod tests {
         tokio::time::advance(FORGET_AFTER).await;
         memory.passed(&ResourceId::new("n", "b"), "v", "2", true);
         assert_eq!(memory.lock().objects.len(), 1);
+    }
+
+    #[test]
+    fn what_follows_a_new_object_can_be_told_from_what_was_before() {
+        let memory = Memory::default();
+        assert!(memory.turn("me", &id(), "u", true).is_none_or(|left| left < LAG));
+        assert_eq!(memory.standing(&id(), "u", "7"), Standing::Unknown);
+        memory.saw_new(&id(), "u", "7");
+        memory.saw_new(&id(), "u", "8");
+        assert_eq!(
+            ["6", "7", "9"].map(|it| memory.standing(&id(), "u", it)),
+            [Standing::Behind, Standing::Current, Standing::Current]
+        );
     }
 
     #[test]

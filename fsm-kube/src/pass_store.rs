@@ -41,6 +41,8 @@ pub(crate) struct State {
     moved: Option<(Version, Seen)>,
     /// A write of the status was refused since the last answer.
     is_mute: bool,
+    /// The record was written, or a request was carried out.
+    has_written: bool,
 }
 
 /// A write of the status.
@@ -67,6 +69,7 @@ impl PassStore {
             is_outdated: false,
             moved: None,
             is_mute: false,
+            has_written: false,
         };
         Self { store, tells, state: Arc::new(Mutex::new(state)) }
     }
@@ -91,6 +94,11 @@ impl PassStore {
     /// Whether the pass has to be run again, from a new read.
     pub(crate) async fn is_outdated(&self) -> bool {
         self.state.lock().await.is_outdated
+    }
+
+    /// Whether this pass has changed the record, or the requests on the object.
+    pub(crate) async fn has_written(&self) -> bool {
+        self.state.lock().await.has_written
     }
 
     /// The pass has to be run again, from a new read.
@@ -188,7 +196,7 @@ impl PassStore {
         let Some(object) = &state.latest else { return Err(StoreError::Gone) };
         let taken = self.store.take_off(id, object, annotations).await;
         let object = taken.map_err(|error| Self::failed(&mut state, error))?;
-        state.answered(object);
+        state.written(object);
         Ok(())
     }
 
@@ -198,13 +206,19 @@ impl PassStore {
         let Some(object) = &state.latest else { return Err(StoreError::Gone) };
         let taken = self.store.abandon_version(id, object).await;
         if let Some(object) = taken.map_err(|error| Self::failed(&mut state, error))? {
-            state.answered(object);
+            state.written(object);
         }
         Ok(())
     }
 }
 
 impl State {
+    /// This is the object after our own write of the record.
+    fn written(&mut self, object: Object) {
+        self.has_written = true;
+        self.answered(object);
+    }
+
     /// This is the object after our own write.
     fn answered(&mut self, object: Object) {
         self.is_cached = false;
@@ -252,7 +266,7 @@ impl Store for PassStore {
         let written = self.store.write(id, &seen, bytes).await;
         let object = written.map_err(|error| Self::failed(&mut state, error))?;
         let has_status = object.status.as_ref().is_some_and(|status| status.get(self.store.status_field()).is_some());
-        state.answered(object);
+        state.written(object);
         if !has_status && !seen.recorded {
             // Before the first effect: until then nothing says that anybody looks after the object.
             self.tell_in(&mut state, &id.resource).await;
@@ -266,7 +280,7 @@ impl Store for PassStore {
         let seen = Self::seen(&state, expected)?;
         let removed = self.store.remove_version(id, seen).await;
         let object = removed.map_err(|error| Self::failed(&mut state, error))?;
-        state.answered(object);
+        state.written(object);
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 
 mod publish;
 mod requests;
+mod turns;
 mod wait;
 
 use std::fmt;
@@ -176,7 +177,27 @@ where
             // An echo of our own writes, of which not all have come back. What follows them is worth a pass.
             return Ok(Action::requeue(wait::CATCHING_UP));
         }
+        if let Some(left) = this.turn(&id, &object) {
+            return Ok(Action::requeue(left));
+        }
         this.pass(&object).await.map(|(action, _)| action)
+    }
+
+    /// How long a pass is left to other controllers. None if it is this one's turn, or if it is time to take note of what another one has begun.
+    fn turn(&self, id: &RecordId, object: &K) -> Option<Duration> {
+        let metadata = object.meta();
+        let (uid, version) = (metadata.uid.as_deref()?, metadata.resource_version.as_deref()?);
+        let record = metadata.annotations.as_ref().and_then(|all| all.get(self.names.record()));
+        let own = self.runner.incarnation();
+        if self.memory.holder(own, &id.resource, uid, record.map(String::as_str)).is_some() {
+            return None;
+        }
+        let has_finalizer = metadata.finalizers.iter().flatten().any(|it| it == self.names.finalizer());
+        let is_new = record.is_none() && !has_finalizer && never_had_a_status(metadata);
+        if is_new {
+            self.memory.saw_new(&id.resource, uid, version);
+        }
+        self.memory.turn(own, &id.resource, uid, is_new)
     }
 
     /// The error policy: tries again in 5 to 10 seconds.
@@ -243,9 +264,12 @@ where
                 Standing::Current => object.witness(self.store.status_field()).is_some() || never_had_a_status(),
                 Standing::Unknown => {
                     let is_new = object.annotation(self.names.record()).is_none();
-                    is_new && !object.has_finalizer(self.names.finalizer()) && never_had_a_status()
+                    let is_new = is_new && !object.has_finalizer(self.names.finalizer()) && never_had_a_status();
+                    is_new || self.is_others(id, &object)
                 }
-                Standing::Behind | Standing::Due => false,
+                // It is only waited for, and that is safe whatever has happened meanwhile.
+                Standing::Due => self.is_others(id, &object),
+                Standing::Behind => false,
             };
         is_reliable.then(|| self.begin(object, true, given.clone()))
     }
@@ -308,12 +332,12 @@ where
         if store.is_outdated().await {
             return None;
         }
+        if store.has_written().await {
+            self.memory.acted(self.runner.incarnation(), &id.resource, &of.uid);
+        }
         let ended = match passed {
             Ok(Outcome::Gone) => Ok((self.after_end(id, store, of).await, Outcome::Gone)),
-            Ok(outcome) => {
-                self.publish(id, store, of, &outcome).await;
-                Ok((Self::look_again(&outcome), outcome))
-            }
+            Ok(outcome) => Ok((self.after(id, store, of, &outcome).await, outcome)),
             Err(StoreError::Invalid(why)) => {
                 self.publish_invalid(id, store, of, &why).await;
                 Err(StoreError::Invalid(why))
@@ -325,6 +349,21 @@ where
 
     fn look_again(outcome: &Outcome<M::State>) -> Action {
         Action::requeue(wait::after(outcome, fastrand::f64()))
+    }
+
+    /// Publishes how a pass has ended, unless that is another controller's, and says when to look again.
+    async fn after(&self, id: &RecordId, store: &PassStore, of: &Reconciled, outcome: &Outcome<M::State>) -> Action {
+        let mut after = wait::after(outcome, fastrand::f64());
+        if let Some((object, _)) = store.latest().await
+            && self.is_others(id, &object)
+        {
+            after += self.place(of, &object);
+        }
+        match self.leaves(id, store, of, outcome).await {
+            Some(left) => after = after.min(left),
+            None => self.publish(id, store, of, outcome).await,
+        }
+        Action::requeue(after)
     }
 
     /// What to do when nothing is left to undo. Finalizers of other programs may still be there.

@@ -36,22 +36,31 @@ const NAME_LIMIT: usize = 253;
 impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     /// Publishes the outcome of a pass as status, conditions, Event and metrics.
     pub(super) async fn publish(&self, id: &RecordId, store: &PassStore, of: &Reconciled, outcome: &Outcome<M::State>) {
-        let published = self.publish_as(id, store, of, |object| {
-            let record = record_on::<M>(&self.names, object, of);
-            let mut summary = Summary::of::<M>(outcome, record.as_ref())?;
-            if summary.reason == Reason::RecordLost && record.is_none() {
-                // Without any other sign of a lost record, the next pass would begin anew.
-                summary.status.seq = Some(1);
-            }
-            let state = summary.status.state.as_deref().unwrap_or_default();
-            let recorded = record.as_ref().and_then(|record| record.held.as_ref()).map(|held| held.since.time());
-            let since = recorded.or_else(|| self.held_since(object)).unwrap_or_else(now);
-            self.metrics.put(&id.machine, &id.resource, state, summary.reason, since);
-            Some(summary)
-        });
+        let published = self.publish_as(id, store, of, |object| self.count(id, of, object, outcome));
         if !published.await {
             tracing::debug!("the status is left to a later pass");
         }
+    }
+
+    /// Counts a resource where a pass has left or found it, and says where that is.
+    pub(super) fn count(
+        &self,
+        id: &RecordId,
+        of: &Reconciled,
+        object: &Object,
+        outcome: &Outcome<M::State>,
+    ) -> Option<Summary> {
+        let record = record_on::<M>(&self.names, object, of);
+        let mut summary = Summary::of::<M>(outcome, record.as_ref())?;
+        if summary.reason == Reason::RecordLost && record.is_none() {
+            // Without any other sign of a lost record, the next pass would begin anew.
+            summary.status.seq = Some(1);
+        }
+        let state = summary.status.state.as_deref().unwrap_or_default();
+        let recorded = record.as_ref().and_then(|record| record.held.as_ref()).map(|held| held.since.time());
+        let since = recorded.or_else(|| self.held_since(object)).unwrap_or_else(now);
+        self.metrics.put(&id.machine, &id.resource, state, summary.reason, since);
+        Some(summary)
     }
 
     /// Publishes that nothing can be recorded on the object. Its status may not be writable either, so this is an Event.

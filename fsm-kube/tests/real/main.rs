@@ -19,6 +19,7 @@ mod order;
 mod provider;
 mod published;
 mod replica;
+mod replicas;
 mod requests;
 mod resent;
 mod store;

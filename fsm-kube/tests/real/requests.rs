@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use durable_fsm_kube::{AnnotationStore, Reconciler, Verb, predicate};
 use futures::StreamExt as _;
+use kube::Api;
 use kube::api::DeleteParams;
 use kube::runtime::{Controller, WatchStreamExt as _, reflector, watcher};
-use kube::{Api, Client};
 use kube_api_server::ApiServer;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -24,35 +24,28 @@ type ChainReconciler = Reconciler<Worker, ChainFlow, Provider>;
 const CONTROLLER: &str = "the-controller";
 
 /// A server with an audit log, and the requests that were counted so far.
-struct Bench {
-    server: ApiServer,
-    cluster: Cluster,
+pub struct Bench {
+    pub server: ApiServer,
+    pub cluster: Cluster,
     counted: usize,
     markers: usize,
 }
 
 impl Bench {
-    async fn new(namespace: &str) -> Option<Self> {
+    pub async fn new(namespace: &str) -> Option<Self> {
         let server = ApiServer::start_audited_or_skip().await?;
         cluster::define(server.client().await.unwrap()).await;
         let cluster = Cluster::on(server.client().await.unwrap(), namespace).await;
         Some(Self { server, cluster, counted: 0, markers: 0 })
     }
 
-    /// A client whose requests are counted.
-    async fn client(&self) -> Client {
-        self.server.client_named(CONTROLLER).await.unwrap()
-    }
-
-    async fn reconciler(&self) -> ChainReconciler {
-        let store = AnnotationStore::of::<Worker>(self.client().await);
-        Reconciler::new(Provider::Here(self.cluster.shelf.clone()), store).unwrap()
-    }
-
-    /// A controller as it runs in a cluster, until the handle is aborted.
-    async fn controller(&self) -> JoinHandle<()> {
-        let (reconciler, (reader, writer)) = (self.reconciler().await, reflector::store());
-        let workers = watcher(Api::<Worker>::all(self.client().await), watcher::Config::default())
+    /// A controller as it runs in a cluster, until the handle is aborted. Its requests are counted under this name.
+    pub async fn controller(&self, agent: &str) -> JoinHandle<()> {
+        let client = self.server.client_named(agent).await.unwrap();
+        let store = AnnotationStore::of::<Worker>(client.clone());
+        let reconciler = ChainReconciler::new(Provider::Here(self.cluster.shelf.clone()), store).unwrap();
+        let (reader, writer) = reflector::store();
+        let workers = watcher(Api::<Worker>::all(client), watcher::Config::default())
             .default_backoff()
             .reflect(writer)
             .applied_objects()
@@ -109,7 +102,7 @@ fn total(count: &BTreeMap<String, usize>) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_makes_no_request_that_a_careful_hand_would_not() {
     let Some(mut bench) = Bench::new("requests").await else { return };
-    let running = bench.controller().await;
+    let running = bench.controller(CONTROLLER).await;
     let mut rows = Vec::new();
 
     bench.cluster.create("alice").await;
@@ -130,7 +123,7 @@ async fn a_controller_makes_no_request_that_a_careful_hand_would_not() {
     rows.push(("pause and resume", bench.count().await, 4));
 
     running.abort();
-    let running = bench.controller().await;
+    let running = bench.controller(CONTROLLER).await;
     rows.push(("restart of the controller", bench.count().await, 1));
 
     let told: Vec<String> = events(&bench.cluster, "alice").await.into_iter().map(|(reason, _)| reason).collect();

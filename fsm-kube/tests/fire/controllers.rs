@@ -1,5 +1,6 @@
 //! Controllers as processes of their own, that are killed and started again.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -40,13 +41,13 @@ pub struct Controllers {
     running: Vec<Child>,
     provider: String,
     kubeconfig: PathBuf,
-    kills: u32,
+    killed: BTreeSet<u32>,
 }
 
 impl Controllers {
     pub fn start(count: usize, provider: &str, kubeconfig: &Path) -> Self {
-        let mut controllers =
-            Self { running: Vec::new(), provider: provider.to_owned(), kubeconfig: kubeconfig.to_owned(), kills: 0 };
+        let (provider, kubeconfig) = (provider.to_owned(), kubeconfig.to_owned());
+        let mut controllers = Self { running: Vec::new(), provider, kubeconfig, killed: BTreeSet::new() };
         controllers.running = (0..count).map(|_| controllers.spawn()).collect();
         controllers
     }
@@ -68,12 +69,17 @@ impl Controllers {
         let mut killed = std::mem::replace(&mut self.running[index], next);
         killed.kill().unwrap();
         killed.wait().unwrap();
-        self.kills += 1;
+        self.killed.insert(killed.id());
     }
 
     /// How many were killed.
     pub fn kills(&self) -> u32 {
-        self.kills
+        self.killed.len().try_into().unwrap()
+    }
+
+    /// The process ids of those.
+    pub fn killed(&self) -> &BTreeSet<u32> {
+        &self.killed
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -12,11 +12,14 @@ use tokio::task::JoinHandle;
 
 use crate::worker::Worker;
 
-/// Edits labels, spec and annotations of one object after the other, those that are being deleted too, for as long as any is left.
+/// How often it edits each object. What it misses while the server is down it does afterwards.
+const EVERY: Duration = Duration::from_millis(300);
+
+/// Edits labels, spec and annotations of every object all the time, those that are being deleted too, for as long as any is left.
 pub struct Editor {
     stop: Arc<AtomicBool>,
     edits: Arc<Mutex<Edits>>,
-    task: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// The numbers of the edits that the server has acknowledged, by object.
@@ -25,14 +28,17 @@ pub struct Edits {
     numbers: BTreeMap<String, Vec<u32>>,
     /// Those of them on objects that were being deleted.
     while_deleting: u32,
+    /// The times between two of them on one object, and how many such times there are.
+    between: (Duration, u32),
 }
 
 impl Editor {
     pub fn start(client: Client, names: &[String]) -> Self {
         let (stop, edits) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Edits::default())));
         let workers = Api::namespaced(client, "fire");
-        let task = tokio::spawn(edit(workers, names.to_vec(), Arc::clone(&stop), Arc::clone(&edits)));
-        Self { stop, edits, task }
+        let edit = |name: &String| edit(workers.clone(), name.clone(), Arc::clone(&stop), Arc::clone(&edits));
+        let tasks = names.iter().map(|name| tokio::spawn(edit(name))).collect();
+        Self { stop, edits, tasks }
     }
 
     /// What is acknowledged by now. Whoever reads the objects after this must find all of it on those that still exist.
@@ -42,15 +48,19 @@ impl Editor {
 
     pub async fn stop(self) -> Edits {
         self.stop.store(true, Ordering::SeqCst);
-        self.task.await.unwrap();
+        for task in self.tasks {
+            task.await.unwrap();
+        }
         self.edits.lock().unwrap().clone()
     }
 }
 
-async fn edit(workers: Api<Worker>, names: Vec<String>, stop: Arc<AtomicBool>, edits: Arc<Mutex<Edits>>) {
+async fn edit(workers: Api<Worker>, name: String, stop: Arc<AtomicBool>, edits: Arc<Mutex<Edits>>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    let mut last: Option<Instant> = None;
     let params = PatchParams { field_manager: Some("editor".to_owned()), ..PatchParams::default() };
     for number in 0_u32.. {
-        let name = &names[number as usize % names.len()];
+        ticks.tick().await;
         if stop.load(Ordering::SeqCst) {
             break;
         }
@@ -60,18 +70,26 @@ async fn edit(workers: Api<Worker>, names: Vec<String>, stop: Arc<AtomicBool>, e
             "spec": { "notes": text },
         });
         // While the server is down, or when the object is gone, nothing is acknowledged.
-        if let Ok(worker) = workers.patch(name, &params, &Patch::Merge(patch)).await {
+        if let Ok(worker) = workers.patch(&name, &params, &Patch::Merge(patch)).await {
             let mut edits = edits.lock().unwrap();
             edits.numbers.entry(name.clone()).or_default().push(number);
             edits.while_deleting += u32::from(worker.metadata.deletion_timestamp.is_some());
+            if let Some(last) = last.replace(Instant::now()) {
+                edits.between.0 += last.elapsed();
+                edits.between.1 += 1;
+            }
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 impl Edits {
     pub fn count(&self) -> usize {
         self.numbers.values().map(Vec::len).sum()
+    }
+
+    /// How much time is between two edits of one object, on average.
+    pub fn interval(&self) -> Duration {
+        self.between.0 / self.between.1.max(1)
     }
 
     /// How many were made on objects that were being deleted.

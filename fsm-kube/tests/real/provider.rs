@@ -45,11 +45,24 @@ struct Things {
     made: u64,
     live: BTreeMap<String, Thing>,
     calls: u64,
+    /// Each undo that was asked for, by the id of what it removes.
+    undos: BTreeMap<String, Vec<Undo>>,
+    /// How often the server was about to be killed, or was there again.
+    era: u32,
     twice: Vec<String>,
     refuses: Option<u16>,
     refuses_from: Option<u64>,
     stop: Option<Stop>,
     gate: Option<(String, Arc<Notify>)>,
+}
+
+/// An undo that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Undo {
+    /// The process that has asked.
+    pub by: u32,
+    /// When, by the kills of the server.
+    pub era: u32,
 }
 
 /// Where a thread stands still.
@@ -145,9 +158,11 @@ impl Shelf {
         things.live.iter().find(|(_, it)| it.kind == kind && it.owner == owner).map(|(id, _)| id.clone())
     }
 
-    fn remove(&self, id: &str) {
+    fn remove(&self, id: &str, by: u32) {
         let mut things = self.things();
         things.calls += 1;
+        let undo = Undo { by, era: things.era };
+        things.undos.entry(id.to_owned()).or_default().push(undo);
         things.live.remove(id);
     }
 
@@ -159,6 +174,16 @@ impl Shelf {
     /// The things that were made although the worker had one of that kind.
     pub fn twice(&self) -> Vec<String> {
         self.things().twice.clone()
+    }
+
+    /// The server is about to be killed, or is there again: a write that is under way now may be lost.
+    pub fn begin_era(&self) {
+        self.things().era += 1;
+    }
+
+    /// The undos that were asked for, by the id of what they remove.
+    pub fn undos(&self) -> BTreeMap<String, Vec<Undo>> {
+        self.things().undos.clone()
     }
 
     /// How many effects and undos were asked for.
@@ -210,7 +235,7 @@ impl Shelf {
 
 /// A moment, so that there is something to be killed in.
 async fn moment() {
-    tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..150))).await;
+    tokio::time::sleep(std::time::Duration::from_millis(fastrand::u64(..100))).await;
 }
 
 async fn made(State(shelf): State<Shelf>, Json(thing): Json<Thing>) -> Json<String> {
@@ -224,10 +249,15 @@ async fn made(State(shelf): State<Shelf>, Json(thing): Json<Thing>) -> Json<Stri
     Json(carried_out.await.unwrap())
 }
 
-async fn removed(State(shelf): State<Shelf>, Path(id): Path<String>) {
+#[derive(Serialize, Deserialize)]
+struct By {
+    by: u32,
+}
+
+async fn removed(State(shelf): State<Shelf>, Path(id): Path<String>, Query(By { by }): Query<By>) {
     let carried_out = tokio::spawn(async move {
         moment().await;
-        shelf.remove(&id);
+        shelf.remove(&id, by);
         moment().await;
     });
     carried_out.await.unwrap();
@@ -285,10 +315,11 @@ impl Provider {
         match self {
             Provider::Here(shelf) => {
                 shelf.check()?;
-                shelf.remove(id);
+                shelf.remove(id, std::process::id());
             }
             Provider::There(client, url) => {
-                client.delete(format!("{url}/things/{id}")).send().await?.error_for_status()?;
+                let by = By { by: std::process::id() };
+                client.delete(format!("{url}/things/{id}")).query(&by).send().await?.error_for_status()?;
             }
         }
         Ok(())

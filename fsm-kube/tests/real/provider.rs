@@ -63,6 +63,8 @@ pub struct Undo {
     pub by: u32,
     /// When, by the kills of the server.
     pub era: u32,
+    /// Whether it was answered while somebody waited for that.
+    pub is_answered: bool,
 }
 
 /// Where a thread stands still.
@@ -158,12 +160,15 @@ impl Shelf {
         things.live.iter().find(|(_, it)| it.kind == kind && it.owner == owner).map(|(id, _)| id.clone())
     }
 
-    fn remove(&self, id: &str, by: u32) {
+    /// Removes a thing; the number of this undo among those of the thing.
+    fn remove(&self, id: &str, by: u32) -> usize {
         let mut things = self.things();
         things.calls += 1;
-        let undo = Undo { by, era: things.era };
-        things.undos.entry(id.to_owned()).or_default().push(undo);
+        let undo = Undo { by, era: things.era, is_answered: false };
         things.live.remove(id);
+        let undos = things.undos.entry(id.to_owned()).or_default();
+        undos.push(undo);
+        undos.len() - 1
     }
 
     /// What exists, by id.
@@ -257,10 +262,13 @@ struct By {
 async fn removed(State(shelf): State<Shelf>, Path(id): Path<String>, Query(By { by }): Query<By>) {
     let carried_out = tokio::spawn(async move {
         moment().await;
-        shelf.remove(&id, by);
+        let number = shelf.remove(&id, by);
         moment().await;
+        (shelf, id, number)
     });
-    carried_out.await.unwrap();
+    let (shelf, id, number) = carried_out.await.unwrap();
+    // Nobody comes to this if its sender is gone.
+    shelf.things().undos.get_mut(&id).unwrap()[number].is_answered = true;
 }
 
 #[derive(Serialize, Deserialize)]
@@ -315,7 +323,7 @@ impl Provider {
         match self {
             Provider::Here(shelf) => {
                 shelf.check()?;
-                shelf.remove(id, std::process::id());
+                let _ = shelf.remove(id, std::process::id());
             }
             Provider::There(client, url) => {
                 let by = By { by: std::process::id() };

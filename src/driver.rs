@@ -12,6 +12,7 @@ mod brake;
 mod compute;
 mod decide;
 mod decision;
+pub(crate) mod gate;
 mod import;
 mod incarnation;
 mod load;
@@ -44,7 +45,7 @@ pub(crate) use watches::LostLimit;
 
 use crate::record::{Held, Record};
 use crate::steps::Steps;
-use crate::{Clock, Probe, RecordId, Store, StoreError};
+use crate::{Clock, Probe, RecordId, Store, StoreError, Undos};
 
 /// Carries records of one store.
 pub(crate) struct Driver<P> {
@@ -55,20 +56,30 @@ pub(crate) struct Driver<P> {
     pub(crate) blocked_for: Duration,
     /// How many resources may lose things in one period before nothing is made again.
     pub(crate) lost_limit: LostLimit,
+    /// What lets undos run.
+    pub(crate) undos: Undos,
     incarnation: Arc<Incarnation>,
 }
 
 impl<P: Probe> Driver<P> {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, probe: P, blocked_for: Duration) -> Self {
         let incarnation = Arc::new(Incarnation::new(clock.chance()));
-        Self { store, clock, probe: Arc::new(probe), blocked_for, lost_limit: LostLimit::default(), incarnation }
+        Self {
+            store,
+            clock,
+            probe: Arc::new(probe),
+            blocked_for,
+            lost_limit: LostLimit::default(),
+            undos: Undos::new(),
+            incarnation,
+        }
     }
 
     /// The same incarnation, on another store of the same records.
     pub(crate) fn on_store(&self, store: Arc<dyn Store>) -> Self {
         let (clock, incarnation) = (Arc::clone(&self.clock), Arc::clone(&self.incarnation));
-        let (blocked_for, lost_limit) = (self.blocked_for, self.lost_limit);
-        Self { store, clock, probe: Arc::clone(&self.probe), blocked_for, lost_limit, incarnation }
+        let (blocked_for, lost_limit, undos) = (self.blocked_for, self.lost_limit, self.undos.clone());
+        Self { store, clock, probe: Arc::clone(&self.probe), blocked_for, lost_limit, undos, incarnation }
     }
 
     /// This incarnation as it is between two passes.
@@ -89,6 +100,7 @@ impl<P: Probe> Driver<P> {
             probe: self.probe.clone(),
             blocked_for: self.blocked_for,
             lost_limit: self.lost_limit,
+            undos: self.undos.clone(),
             incarnation: Arc::new(incarnation.copied()),
         }
     }

@@ -43,6 +43,7 @@ mod sweep;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;
+mod undos;
 
 pub use answer::{Lookup, Undone, Wait};
 pub use attempt::Attempt;
@@ -62,6 +63,7 @@ pub use resource::{Resource, ResourceId};
 pub use runner::{Runner, RunnerBuilder, SweepError};
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 pub use sweep::{Missing, Orphan, Removal, Sweep, Swept, Tagged};
+pub use undos::Undos;
 
 /// What generated code names. Nothing here is covered by semantic versioning.
 #[doc(hidden)]

@@ -15,13 +15,14 @@ pub use build::RunnerBuilder;
 pub use sweep::SweepError;
 use tokio::task::JoinSet;
 
+use crate::driver::gate::STOPPED_FOR;
 use crate::driver::{Decision, Driver, Ending, Report};
 use crate::machine::Dispatch;
 use crate::outcome::{Outcome, Plan};
 use crate::panics::{Contained, caught};
 use crate::record::{Action, BlockedReason, Direction, Held, HeldReason, Record};
 use crate::steps::Typed;
-use crate::{FactError, Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError};
+use crate::{FactError, Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError, Undos};
 
 /// After how long a resource is asked again whether it may be deleted, if nothing wakes it up before.
 const KEPT_FOR: Duration = Duration::from_secs(600);
@@ -237,6 +238,12 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
         self.driver.idle().await;
     }
 
+    /// What limits the undos of this runner and stops them: the one that it was [built with](RunnerBuilder::undos), or one of its own.
+    #[must_use]
+    pub fn undos(&self) -> &Undos {
+        &self.driver.undos
+    }
+
     async fn pass(&self, resource: &M::Resource, delete: bool) -> Result<Outcome<M::State>, StoreError> {
         let (typed, id) = match self.typed(resource) {
             Ok(typed) => typed,
@@ -287,6 +294,9 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
                 None => Outcome::Progressing { state, after, reason },
             },
             Ending::Progressing(after) => Outcome::Progressing { state, after, reason },
+            Ending::UndosStopped(message) => {
+                Outcome::Blocked { state, reason: BlockedReason::UndosStopped, message, after: STOPPED_FOR }
+            }
             Ending::Kept(why) => Outcome::Blocked {
                 state,
                 reason: BlockedReason::DeletionRefused,
@@ -309,6 +319,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
             // It may be held for this very reason, which says more.
             (Ending::Held, Some(Held { reason, message, .. })) => Outcome::Held { reason, message },
             (Ending::Paused, _) => Outcome::Paused,
+            (Ending::UndosStopped(reason), _) if undoes => Outcome::Undoing { after: STOPPED_FOR, reason },
             (Ending::Progressing(after), _) if undoes => Outcome::Undoing { after, reason: waits },
             (Ending::Blocked(after), _) if undoes => {
                 Outcome::Undoing { after, reason: record.blocked.map_or(waits, |blocked| blocked.message) }
@@ -344,7 +355,7 @@ fn plan_of_ending(ending: &Ending, unwritten: Option<&Held>, record: Option<&Rec
     }
     match ending {
         Ending::Resting | Ending::Watching { .. } => Plan::Rest,
-        Ending::Braked(_, why) => Plan::Stop(why.clone()),
+        Ending::Braked(_, why) | Ending::UndosStopped(why) => Plan::Stop(why.clone()),
         Ending::Progressing(after) => Plan::Wait { after: *after, reason: waits.unwrap_or_default().to_owned() },
         Ending::Blocked(after) => {
             let reason = record.and_then(|record| record.blocked.as_ref()).map(|blocked| blocked.message.clone());

@@ -38,7 +38,7 @@ pub(crate) struct Edge {
     pub(crate) tone: Tone,
     /// Whether it closes a cycle, so that rows cannot count along it.
     pub(crate) closes: bool,
-    /// Whether the transition stands on other states too.
+    /// Whether the transition is listed on other states too.
     pub(crate) shared: bool,
 }
 

@@ -54,7 +54,7 @@ pub struct State<'a> {
     pub facts: &'a [Fact<'a>],
     /// The names of all facts that can be read here: its own, and those that every path to it has recorded.
     pub known: &'a [&'a str],
-    /// Indices into [`Graph::transitions`], in the order in which they are tried. A transition may stand on several states.
+    /// Indices into [`Graph::transitions`], in the order in which they are tried. A transition may be listed on several states.
     pub transitions: &'a [usize],
     /// The guards that transitions have here in place of their own, in the order of [`State::transitions`]. Ask [`Graph::guard`].
     pub guards: &'a [(usize, &'a str)],
@@ -246,7 +246,7 @@ pub struct ForEach<'a> {
     pub fact: &'a str,
     /// Whether it is one value (`keep = …`): it is sent whenever it is to be another, under a fresh key each time.
     pub kept: bool,
-    /// The set that this one stands on (`on = …`), by its fact: it has a member for each member of that set which is there and wanted.
+    /// The set that this one depends on (`on = …`), by its fact: it has a member for each member of that set which is there and wanted.
     pub on: Option<&'a str>,
     /// How many members more than are wanted there may be while some are replaced by others (`surge = …`). Without it, all new ones are made before
     /// an old one is undone.

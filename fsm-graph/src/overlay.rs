@@ -111,7 +111,7 @@ impl Overlay<'_> {
         }
     }
 
-    /// How a transition stands on the way back; nothing while the resource goes forward.
+    /// What has become of a transition on the way back; nothing while the resource goes forward.
     pub(crate) fn back(&self, transition: usize) -> Option<Back> {
         match () {
             () if !self.undoing => None,

@@ -157,7 +157,7 @@ pub(crate) fn xml(text: &str) -> String {
     out
 }
 
-/// A short id that differs between machines, for everything that is global to the page a picture stands on.
+/// A short id that differs between machines, for everything that is global to the page that shows a picture.
 pub(crate) fn prefix(name: &str) -> String {
     let mut hash: u32 = 0x811c_9dc5;
     for byte in name.bytes() {

@@ -34,6 +34,8 @@ pub enum Reason {
     DeletionRefused,
     /// Blocked: things of too many resources are gone, so nothing is made again.
     LostLimit,
+    /// Blocked: what is next is an undo, and somebody has stopped them.
+    UndosStopped,
     /// Held: an effect may or may not have happened.
     InDoubt,
     /// Held: something of that name exists, and nothing proves that this resource made it.
@@ -85,7 +87,7 @@ pub enum Phase {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 26] = [
+    pub const ALL: [Reason; 27] = [
         Reason::AsDeclared,
         Reason::Progressing,
         Reason::Retrying,
@@ -97,6 +99,7 @@ impl Reason {
         Reason::Overdue,
         Reason::DeletionRefused,
         Reason::LostLimit,
+        Reason::UndosStopped,
         Reason::InDoubt,
         Reason::NotOurs,
         Reason::Incomplete,
@@ -129,6 +132,7 @@ impl Reason {
             Reason::Overdue => "Overdue",
             Reason::DeletionRefused => "DeletionRefused",
             Reason::LostLimit => "LostLimit",
+            Reason::UndosStopped => "UndosStopped",
             Reason::InDoubt => "InDoubt",
             Reason::NotOurs => "NotOurs",
             Reason::Incomplete => "Incomplete",
@@ -160,9 +164,12 @@ impl Reason {
             Reason::Progressing | Reason::Retrying | Reason::RollingBack => Phase::Progressing,
             Reason::Deleting => Phase::Deleting,
             Reason::Paused => Phase::Paused,
-            Reason::Failed | Reason::Rejected | Reason::Overdue | Reason::DeletionRefused | Reason::LostLimit => {
-                Phase::Blocked
-            }
+            Reason::Failed
+            | Reason::Rejected
+            | Reason::Overdue
+            | Reason::DeletionRefused
+            | Reason::LostLimit
+            | Reason::UndosStopped => Phase::Blocked,
             Reason::InDoubt
             | Reason::NotOurs
             | Reason::Incomplete
@@ -243,6 +250,7 @@ impl From<BlockedReason> for Reason {
             BlockedReason::Overdue => Reason::Overdue,
             BlockedReason::DeletionRefused => Reason::DeletionRefused,
             BlockedReason::LostLimit => Reason::LostLimit,
+            BlockedReason::UndosStopped => Reason::UndosStopped,
             _ => Reason::Rejected,
         }
     }

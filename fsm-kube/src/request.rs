@@ -62,7 +62,7 @@ pub enum ResolveOutcome {
     Waive,
 }
 
-/// A request as it stands on an object.
+/// A request as an object has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) verb: Verb,

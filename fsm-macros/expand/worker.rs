@@ -19,7 +19,7 @@ pub struct AccountRegisteredData {
     ///The full Matrix id.
     pub user_id: String,
 }
-///The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.
+///The worker has its room, and nobody but the administrator is in it. Admitting somebody who is a member already changes nothing, so this may be repeated.
 pub struct RoomCreated {
     made_by_from_room_created: ::durable_fsm::__private::Sealed<RoomCreatedData>,
 }
@@ -146,7 +146,7 @@ pub enum WorkerState {
     Requested(Requested),
     ///The worker has a Matrix account. Its id stays taken forever, so the account stays, and is signed out.
     AccountRegistered(AccountRegistered),
-    ///The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.
+    ///The worker has its room, and nobody but the administrator is in it. Admitting somebody who is a member already changes nothing, so this may be repeated.
     RoomCreated(RoomCreated),
     ///The worker is in its room, and the manager is invited.
     MembersAdmitted(MembersAdmitted),
@@ -932,7 +932,7 @@ impl WorkerFlow {
                 ),
                 state(
                     "RoomCreated",
-                    "The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.",
+                    "The worker has its room, and nobody but the administrator is in it. Admitting somebody who is a member already changes nothing, so this may be repeated.",
                     PASSING,
                     &[
                         fact(

@@ -1,4 +1,4 @@
-//! The derive of durable-fsm: parse, model, validate, expand. Its documentation stands on the re-export in `durable-fsm`.
+//! The derive of durable-fsm: parse, model, validate, expand. Its documentation is at the re-export in `durable-fsm`.
 //!
 //! Invariant: it reads nothing but the one item it is given, and after an error it still writes all that it can, so that one mistake
 //! is one message.
@@ -14,7 +14,7 @@ mod validate;
 
 use proc_macro::TokenStream;
 
-/// Its reference, with every attribute, stands on the re-export in `durable-fsm`.
+/// Its reference, with every attribute, is at the re-export in `durable-fsm`.
 // `serde` is registered so that such an attribute on a fact is refused with our own text instead of rustc's.
 #[proc_macro_derive(Fsm, attributes(fsm, transition, serde))]
 pub fn derive_fsm(input: TokenStream) -> TokenStream {

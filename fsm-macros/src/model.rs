@@ -27,7 +27,7 @@ use crate::suggest;
 pub(crate) struct Model {
     pub(crate) declaration: Declaration,
     pub(crate) transitions: Vec<Transition>,
-    /// For each state, the transitions that stand on it.
+    /// For each state, the transitions that it lists.
     pub(crate) listed: Vec<Vec<usize>>,
     /// By state and transition, the guards that transitions have in place of their own.
     pub(crate) guards: BTreeMap<(usize, usize), Ident>,
@@ -50,7 +50,7 @@ pub(crate) type FactRef = (usize, usize);
 pub(crate) struct Transition {
     pub(crate) name: Ident,
     pub(crate) from: usize,
-    /// The states that it stands on, `from` first.
+    /// The states that list it, `from` first.
     pub(crate) places: Vec<usize>,
     /// Empty for `for_each`.
     pub(crate) to: Vec<usize>,

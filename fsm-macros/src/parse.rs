@@ -138,7 +138,7 @@ pub(crate) fn declaration(input: &DeriveInput, errors: &mut Errors) -> Option<De
         if attr.path().is_ident("transition") {
             errors.at(
                 attr.path().span(),
-                "a transition stands on the state that it starts from: move it to that variant",
+                "a transition is declared on the state that it starts from: move it to that variant",
             );
         } else if attr.path().is_ident("serde") {
             errors.at(
@@ -379,8 +379,10 @@ fn fact(ident: &Ident, field: &syn::Field, errors: &mut Errors) -> FactDecl {
     });
     for attr in &field.attrs {
         if attr.path().is_ident("transition") {
-            errors
-                .at(attr.path().span(), "a transition stands on the state that it starts from: move it to the variant");
+            errors.at(
+                attr.path().span(),
+                "a transition is declared on the state that it starts from: move it to the variant",
+            );
         }
     }
     for attr in field.attrs.iter().filter(|attr| attr.path().is_ident("serde")) {

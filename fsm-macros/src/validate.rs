@@ -283,7 +283,7 @@ fn methods(model: &Model, errors: &mut Errors) {
                 claim(abort, abort.unraw().to_string(), format!("the abort of `{name}`"), false);
             }
         }
-        // What stands on another set has no wanted set of its own.
+        // What depends on another set has no wanted set of its own.
         if let Some(set) = transition.for_each().filter(|set| set.on.is_none()) {
             claim(
                 &set.fact,
@@ -344,7 +344,7 @@ fn names(model: &Model, errors: &mut Errors) {
         if let Some(used) = foreign.get(&view.ident.to_string()) {
             errors.fatal(
                 name.span(),
-                format!("`{name}` stands on several states, so its method is given a struct `{0}`, and {used} is of a type {0}: rename the transition", view.ident),
+                format!("`{name}` is listed on several states, so its method is given a struct `{0}`, and {used} is of a type {0}: rename the transition", view.ident),
             );
         }
     }

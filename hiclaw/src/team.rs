@@ -160,7 +160,7 @@ pub enum TeamFlow {
 
     /// The team works. Rests here, and follows its spec: who is in it, who leads it, what it is for.
     ///
-    /// To be a member is a state, so inviting and joining may be repeated, and so may be writing a brief. The leader's room is made
+    /// Inviting a member again and writing the same brief again change nothing, so both may be repeated. The leader's room is made
     /// like the team's, and another leader has another one.
     #[fsm(resting)]
     #[transition(employ)]

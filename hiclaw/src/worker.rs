@@ -80,7 +80,7 @@ pub enum WorkerFlow {
         user_id: String,
     },
 
-    /// The worker has its room, and nobody but the administrator is in it. To be a member is a state, so it may be asked for again.
+    /// The worker has its room, and nobody but the administrator is in it. Admitting somebody who is a member already changes nothing, so this may be repeated.
     #[transition(admit_members -> MembersAdmitted, in_doubt = repeat, undo = none)]
     RoomCreated {
         /// The room's id, which the server chose.

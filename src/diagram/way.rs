@@ -44,7 +44,7 @@ impl Found<'_> {
         self.walked.insert((transition, to));
     }
 
-    /// The state that a transition started from, if it stands on one alone.
+    /// The state that a transition started from, if one state alone lists it.
     fn source(&self, transition: usize) -> Option<usize> {
         let mut places = self.graph.places(transition);
         places.next().filter(|_| places.next().is_none())

@@ -44,7 +44,7 @@ pub(super) fn rest(around: &Surroundings<'_>) -> Decision {
     }
 }
 
-/// What is asked while members of sets wait, or while the resource is blocked: what they fail for may be that something is gone.
+/// What is asked about while members of sets wait, or while the resource is blocked: that something is gone may be the cause.
 pub(super) fn meanwhile(record: &Record, around: &Surroundings<'_>, decision: Decision) -> Decision {
     let Some(Due { left: due, .. }) = around.due.filter(|_| record.intent.is_none() && around.kept.is_none()) else {
         return decision;

@@ -25,8 +25,8 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
         return Ok(Decision::Stop(Ending::Paused));
     }
     if around.deleting && turns_to_delete(record, around.steps.graph()) {
-        // A deletion that the store tells of has moved its version on, so no other pass can write the first record any more. Elsewhere a
-        // record that is written and removed again is what stops a pass which has found none.
+        // Where the store itself says that the resource is to be deleted, its version has changed, so no other pass can still write a first
+        // record. Elsewhere another pass may be about to write one: a record that is written here and removed again makes that write a conflict.
         if !around.stored && around.told {
             return Ok(Decision::Stop(Ending::Gone));
         }
@@ -37,17 +37,21 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
         return Ok(Decision::Stop(Ending::Held));
     }
     if let Some(blocked) = &record.blocked {
-        // Two versions that run at once would end each other's blocks in turn: only a newer one than was refused ends it.
+        // If any other version ended the block, two versions that run at once would end each other's for ever. Only a version newer than the one that
+        // was refused ends it.
         let refused_by = record.refused.map_or(record.version, |refused| refused.version);
         let is_newer_machine = around.steps.graph().version > refused_by;
         let changed = (blocked.generation != around.generation && !around.behind) || is_newer_machine;
         let left = around.until_unblocked(blocked);
         match blocked.reason {
-            BlockedReason::Overdue | BlockedReason::DeletionRefused | BlockedReason::LostLimit => {}
+            BlockedReason::Overdue
+            | BlockedReason::DeletionRefused
+            | BlockedReason::LostLimit
+            | BlockedReason::UndosStopped => {}
             BlockedReason::RolledBack if changed || left.is_none() => return Ok(Decision::Release),
-            // Only beginning again is blocked.
+            // Only beginning again is blocked: the way back goes on.
             BlockedReason::RolledBack => {}
-            // The refusal of what is in doubt stays on record until its abort has begun, or the next answer is there.
+            // If the attempt that was refused is in doubt, too, the refusal stays recorded until its abort has begun or another answer is there.
             BlockedReason::Rejected => match left.filter(|_| !changed) {
                 Some(left) => {
                     let decision = asked::meanwhile(record, around, Decision::Stop(Ending::Blocked(left)));
@@ -74,8 +78,8 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
     }
 }
 
-/// Whether a record turns as soon as its resource is to be deleted. A rewind, once turned, finishes first where the state that it goes back to has
-/// steps for a deletion.
+/// Whether a record turns to its deletion at once. A rewind that has begun is finished first if the state that it goes back to has steps for a
+/// deletion.
 pub(super) fn turns_to_delete(record: &Record, graph: &Graph<'_>) -> bool {
     let initial = || graph.states.get(graph.initial()).map_or("", |state| state.name);
     match record.direction {
@@ -85,7 +89,7 @@ pub(super) fn turns_to_delete(record: &Record, graph: &Graph<'_>) -> bool {
     }
 }
 
-/// What comes before an open intent is resolved: it may be one of a version that went another way.
+/// What is done before an open intent is resolved: another version may have written it, on a way that this version does not go.
 fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Option<Decision> {
     let graph = around.steps.graph();
     if record.direction == Direction::Forward && intent.action == Action::Run {
@@ -93,7 +97,7 @@ fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings
             return Some(decision);
         }
         return match upgrade(graph, record) {
-            // Where the machine comes to the step again, it is taken up.
+            // It is taken up when the machine comes to the step again.
             Some(Decision::Upgrade { .. }) => Some(Decision::SetAside),
             None if comes_later(graph, record, &intent.transition) => Some(Decision::SetAside),
             other => other,
@@ -103,7 +107,7 @@ fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings
     if is_known || record.direction.is_forward() {
         return None;
     }
-    // What is not known any more is settled at its place, by a person.
+    // A person settles what this version does not know, at its place on the way back.
     Some(if intent.action == Action::Run {
         Decision::SetAside
     } else {
@@ -111,13 +115,13 @@ fn before_it_is_resolved(record: &Record, intent: &Intent, around: &Surroundings
     })
 }
 
-/// Whether a step that an older version had begun here stands elsewhere by now: other steps have come before it.
+/// Whether a step that an older version has begun in this state begins in another state now, because steps were added before it.
 fn comes_later(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
-    record.entered_by.is_some_and(|version| version < graph.version) && !stands_here(graph, record, transition)
+    record.entered_by.is_some_and(|version| version < graph.version) && !begins_here(graph, record, transition)
 }
 
 /// Whether a step can begin where the record is.
-fn stands_here(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
+fn begins_here(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
     let (here, step) = (graph.state(&record.state), graph.transition(transition));
     here.zip(step).is_none_or(|((here, _), (step, _))| graph.places(step).any(|place| place == here))
         || record.lost(transition).is_some()
@@ -126,7 +130,7 @@ fn stands_here(graph: &Graph<'_>, record: &Record, transition: &str) -> bool {
 /// An open intent that is not this call's own: its outcome is in doubt.
 fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Result<Decision, FactError> {
     let (transition, step, contract) = find(around, &intent.transition)?;
-    // What was under way when a deletion began is left as it is, like everything on the way back.
+    // A step that was under way when a deletion began does not go on, and neither does one on the way back.
     let forward = record.direction.is_forward() && {
         let graph = around.steps.graph();
         record.direction == Direction::Forward || is_on_the_way(graph, &record.state, step, record.direction)
@@ -135,10 +139,10 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
     let is_refused = is_refused_in_doubt(record, around)?;
-    // To repeat it would be refused forever, and to begin another life needs the doubtful one out of the way.
+    // Repeating it would be refused for ever, and another life may begin only when the one in doubt is out of the way.
     let makes_way = is_refused && record.spec_of(intent) != Some(&around.steps.spec()?);
-    // Only a repeat going forward may follow a holder that is known to be gone at once: the dead holder's request may still be
-    // in flight, and for every other contract that matters. So it does for an abort, which that request would outlive.
+    // If the holder is known to be gone, a repeat that goes forward may follow at once. The dead holder's request may still be in flight. It does
+    // no harm to a repeat, but to every other contract it does, and to an abort: the request could take effect after it.
     let hurry = intent.action == Action::Run
         && forward
         && !makes_way
@@ -149,8 +153,8 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
         let until = around.wall.later(left);
         return Ok(Decision::Wait(left, format!("{attempt} may still be under way, until {until}")));
     }
-    // On the way back an outcome in doubt is settled at its place in the order, as everything else is. A holder that is still at it gets the
-    // time to say what came of it.
+    // On the way back an outcome in doubt is settled at its place in the order, as everything else is. A holder that
+    // may still be at work has had the time to record it.
     if !forward && intent.action == Action::Run {
         return Ok(Decision::SetAside);
     }
@@ -168,12 +172,12 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     Ok(waits.unwrap_or(Decision::TakeOver))
 }
 
-/// Whether a step above the one that is under way runs although that one is not settled, and its guard holds.
+/// Whether a step that is listed above the one under way `preempts`, and its guard holds.
 fn is_preempted(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Result<bool, FactError> {
     if record.direction != Direction::Forward || intent.action != Action::Run {
         return Ok(false);
     }
-    // A holder that may still be at it is not overtaken: it would send what no intent stands for.
+    // A holder that may still be at work is not preempted: its request would have no intent in the record.
     let (_, _, contract) = find(around, &intent.transition)?;
     let is_over = intent.in_doubt && record.retry.is_some() || (around.is_gone)(&intent.holder);
     if !is_over && around.until_quiet(OpenEnd::Intent(intent), contract).is_some() {
@@ -219,7 +223,7 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
     if record.undo.has_lost() {
         return make_again(record, around, at, state);
     }
-    // Declared order is the order: what stands above is done first, and a set that is incomplete stops what stands below it, but for the sets that stand on
+    // Declared order is the order: what is listed above is done first, and a set that is incomplete stops what is listed below it, but for the sets that depend on
     // it.
     let (mut pending, mut incomplete, mut looks) = (None, Vec::new(), Vec::new());
     let meanwhile =
@@ -236,7 +240,7 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
                     incomplete.push(for_each.fact);
                     pending = first(pending.into_iter().chain([decision]));
                 }
-                // What stands on it may need something all the same.
+                // What depends on it may need something all the same.
                 None if for_each.on.is_some_and(|on| incomplete.contains(&on)) => incomplete.push(for_each.fact),
                 None => {}
             }
@@ -275,7 +279,7 @@ fn forward(record: &Record, around: &Surroundings<'_>, sets: &mut Sets) -> Resul
     Ok(asked::looking(around.next_look(&looks), rest))
 }
 
-/// What transitions that look at rest see while the resource is blocked: it may be why.
+/// While the resource is blocked, transitions that look at rest look all the same: what they see may be the cause.
 fn look_at_rest(record: &Record, around: &Surroundings<'_>, decision: Decision) -> Decision {
     let graph = around.steps.graph();
     let here = graph.state(&record.state).filter(|_| record.direction == Direction::Forward && record.intent.is_none());
@@ -287,7 +291,7 @@ fn look_at_rest(record: &Record, around: &Surroundings<'_>, decision: Decision) 
     }
 }
 
-/// What is lost is made again before anything that may stand on it, the first one first.
+/// What is lost is made again before anything that may depend on it, the first one first.
 fn make_again(record: &Record, around: &Surroundings<'_>, at: usize, state: &State<'_>) -> Result<Decision, FactError> {
     let graph = around.steps.graph();
     let listed = state.transitions.iter().filter_map(|index| Some((*index, graph.transitions.get(*index)?)));
@@ -306,16 +310,16 @@ fn may_abort(graph: &Graph<'_>, sent: &Unconfirmed) -> bool {
     contract.is_some_and(|contract| contract.abort.is_some())
 }
 
-/// What was set aside in doubt, and that this step would leave behind: where it leads, that is not listed, and only the way back could settle
-/// what nothing aborts.
+/// The step in doubt that this step would leave behind: the state to which this step leads does not list it, and without an `abort` only the way back
+/// could settle it there.
 fn left_in_doubt<'r>(record: &'r Record, graph: &Graph<'_>, step: &Transition<'_>) -> Option<&'r Unconfirmed> {
     let is_kept = |sent: &Unconfirmed| {
         let places = graph.transition(&sent.transition).map(|(index, _)| graph.places(index).collect::<Vec<_>>());
         step.to.iter().all(|to| places.as_ref().is_some_and(|places| places.contains(to)))
     };
     let doubted = record.unconfirmed.iter().filter(|sent| sent.in_doubt && sent.transition != step.name);
-    // An upgrade may have led away from where it stands. It is taken up when the machine comes there again.
-    let doubted = doubted.filter(|sent| stands_here(graph, record, &sent.transition));
+    // An upgrade may have led to a state that does not list it. It is taken up when the machine comes to its state again.
+    let doubted = doubted.filter(|sent| begins_here(graph, record, &sent.transition));
     let stays = step.kind == Kind::Rewind || step.preempts;
     doubted.filter(|sent| !stays && !may_abort(graph, sent) && !is_kept(sent)).max_by_key(|sent| sent.order())
 }
@@ -360,7 +364,7 @@ fn way_out(
     Ok(None)
 }
 
-/// Back to the mark that was left last among those of the targets.
+/// Back to the latest mark among those of the targets.
 fn rewind(record: &Record, graph: &Graph<'_>, step: &Transition<'_>) -> Decision {
     let targets = || step.to.iter().filter_map(|index| graph.states.get(*index));
     let marks = targets().filter_map(|state| record.mark(state.name));

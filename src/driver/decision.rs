@@ -74,6 +74,8 @@ pub(crate) enum Ending {
     Blocked(Duration),
     Held,
     Paused,
+    /// What is next takes something away, and undos are stopped, for this reason.
+    UndosStopped(String),
     /// It rests, and its deletion is refused for this reason.
     Kept(String),
     Gone,

@@ -120,7 +120,7 @@ impl<'d, P: Probe> Pass<'d, P> {
         if known.as_ref().is_some_and(is_same) {
             let last = learnt.len().saturating_sub(1);
             for (index, event) in learnt.into_iter().enumerate() {
-                // On the way back "there is none" ends the intent. It says nothing any more once the attempt that followed has.
+                // On the way back, the answer "there is none" ends the intent. Once a later answer was learnt, it says nothing any more.
                 if index < last && event == Event::SeenAbsent && !self.record.direction.is_forward() {
                     continue;
                 }
@@ -171,7 +171,7 @@ fn read(steps: &dyn Steps, loaded: &Loaded, deleting: bool) -> Result<Option<Arc
     };
     let graph = steps.graph();
     let record = match steps.decode(bytes) {
-        // What is known of it can be undone. Where a deletion begins in a state of a newer version, only that one knows with which steps.
+        // This version undoes what it knows. But if a deletion begins in a state of a newer version, only the newer one knows its first steps.
         Err(error @ Unreadable::Upgrade { found, .. }) => {
             let record = Record::decode_to_undo(graph, bytes)?;
             let is_strange = found > graph.version && graph.state(&record.state).is_none();
@@ -199,7 +199,7 @@ fn read(steps: &dyn Steps, loaded: &Loaded, deleting: bool) -> Result<Option<Arc
     }
 }
 
-/// What a newer version has named keeps its names, also once this one has written the record. So it says whose they are.
+/// Names that a newer version has given stay in the record, even after this version has written it. So the message says whose names they are.
 fn named_by(steps: &dyn Steps, mut record: Arc<Record>) -> Arc<Record> {
     let graph = steps.graph();
     let is_read = || graph.state(&record.state).is_some_and(|(state, _)| steps.check(state, &record.facts).is_ok());

@@ -146,7 +146,10 @@ impl<'d, P: Probe> Pass<'d, P> {
         let planned = async {
             let mut pass = Self::load(driver, steps, id, String::new(), false).await?;
             let imports = pass.would_import().await?;
-            let decision = pass.decide().map_err(|error| pass.unreadable(error));
+            let decision = match pass.decide() {
+                Ok(decision) => Ok(pass.gate(decision).await.0),
+                Err(error) => Err(pass.unreadable(error)),
+            };
             Ok(Planned { decision, record: Some(pass.record), imports })
         };
         match planned.await {
@@ -183,6 +186,7 @@ impl<'d, P: Probe> Pass<'d, P> {
             Ok(decision) => decision,
             Err(error) => return self.stuck(error).await,
         };
+        let (decision, _permit) = self.gate(decision).await;
         match decision {
             Decision::Stop(ending) => self.stop(ending).await,
             Decision::Wait(left, why) => self.wait(left, why).await,
@@ -342,6 +346,7 @@ impl<'d, P: Probe> Pass<'d, P> {
                 | Ending::Resting
                 | Ending::Watching { .. }
                 | Ending::Braked(..)
+                | Ending::UndosStopped(_)
                 | Ending::Kept(_),
             ) => Ending::Held,
             (_, ending) => ending,

@@ -13,7 +13,7 @@ use crate::steps::Ask;
 impl<P: Probe> Pass<'_, P> {
     /// Whether the call of a step that is about to begin can read what it is given.
     ///
-    /// What begins afresh going forward reads the state that the record is in, which was read when the pass began.
+    /// A new step going forward reads the state of the record, and that was read when the pass began.
     pub(super) fn may_begin(&self, transition: usize, subject: Option<&str>, action: Action) -> Result<(), FactError> {
         let name = self.name(transition);
         let live = self.record.effect(name, subject).filter(|_| action == Action::Undo).map(|live| live.life);
@@ -25,7 +25,7 @@ impl<P: Probe> Pass<'_, P> {
         if known.is_none() && self.record.direction == Direction::Forward {
             return Ok(());
         }
-        // The members of a set stand at a state that this version has entered, or was asked about.
+        // A set of a state that this version has entered was read when its wanted members were asked for.
         let is_own = self.record.version == self.steps.graph().version && self.record.entered_by.is_none();
         if subject.is_some() && is_own {
             return Ok(());

@@ -7,7 +7,7 @@
 //! | span `fsm.transition` | info | one call of an effect, an undo, an abort or a look-up, or one look of a transition that waits |
 //! | `reached`, `made`, `undone` | info | what was recorded |
 //! | `attempt failed` | info | a failure, with its class |
-//! | `in doubt`, `taken over`, `overdue`, `blocked`, `held`, `lost` | warn | what somebody may have to look at |
+//! | `in doubt`, `taken over`, `overdue`, `blocked`, `held`, `lost`, `not undone` | warn | what somebody may have to look at |
 //!
 //! All have the fields `machine` and `resource`; what is about a step has `transition`, `subject` and `attempt` too. The texts of errors are those
 //! that stand in the record.
@@ -169,6 +169,11 @@ impl Told {
                 // The numbers change, and say nothing new.
                 if self.is_new(id, BlockedReason::LostLimit) {
                     tracing::warn!(%machine, %resource, why, "lost, and not made again");
+                }
+            }
+            (Ending::UndosStopped(why), ..) => {
+                if self.is_new(id, why) {
+                    tracing::warn!(%machine, %resource, transition, subject, attempt, why, "not undone");
                 }
             }
             (Ending::Paused, ..) => {}

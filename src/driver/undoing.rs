@@ -10,7 +10,7 @@ use super::upgrade::stands_by;
 use crate::FactError;
 use crate::record::{Action, Direction, Effect, HeldReason, Record, Unconfirmed, is_certainly_absent, is_retained};
 
-/// What is to be undone next: the entry of the highest order, live or unconfirmed. What stands on others goes before them, and an entry
+/// What is to be undone next: the entry of the highest order, live or unconfirmed. What depends on others goes before them, and an entry
 /// that has to wait is never passed over.
 pub(super) fn backward(record: &Record, around: &Surroundings<'_>) -> Result<Decision, FactError> {
     let graph = around.steps.graph();

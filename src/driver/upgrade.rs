@@ -45,8 +45,8 @@ pub(super) fn upgrade(graph: &Graph<'_>, record: &Record) -> Option<Decision> {
     })
 }
 
-/// A step that another version has begun where this version has no such step: what follows from it is not this version's to say, unless that version is
-/// older. This version may have written the record since.
+/// A step that another version has begun in a state in which this version does not begin it. If that version is newer, only it can say what follows,
+/// even if this version has written the record since.
 pub(super) fn begun_elsewhere(graph: &Graph<'_>, record: &Record, intent: &Intent) -> Option<Decision> {
     let (here, step) = (graph.state(&record.state)?.0, graph.transition(&intent.transition)?.0);
     if record.lost(&intent.transition).is_some() || graph.places(step).any(|place| place == here) {
@@ -69,7 +69,7 @@ pub(super) fn begun_elsewhere(graph: &Graph<'_>, record: &Record, intent: &Inten
     })
 }
 
-/// What another version recorded and this one cannot read. It does not make `of`, if that is known.
+/// The message for what another version has recorded and this one cannot read. `of` is the state that cannot be made of it, if that is known.
 pub(super) fn unreadable(graph: &Graph<'_>, found: u32, of: Option<&str>, error: &FactError) -> Unreadable {
     let version = graph.version;
     let what = match of {
@@ -85,12 +85,12 @@ pub(super) fn unreadable(graph: &Graph<'_>, found: u32, of: Option<&str>, error:
     Unreadable::Upgrade { found, what, remedy }
 }
 
-/// What an older version does with a record of a newer one.
+/// What an older version says of a record of a newer one.
 pub(super) fn stands_by(graph: &Graph<'_>, newer: u32) -> String {
     format!("this is version {}, which stands by: run version {newer}", graph.version)
 }
 
-/// The same, where the record does not say any more which one that is.
+/// The same, if the record does not say any more which version that is.
 fn stands_by_another(graph: &Graph<'_>) -> String {
     format!("this is version {}, which stands by: run the version that knows it", graph.version)
 }

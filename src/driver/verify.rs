@@ -36,7 +36,7 @@ impl<P: Probe> Pass<'_, P> {
     /// Asks about everything that may be asked about.
     pub(super) async fn verify(&mut self) -> Result<(), Halt> {
         if self.dirty {
-            // It is the record that is stored that is asked about.
+            // What is asked about has to be recorded first.
             let site = if self.learnt.is_empty() { Site::Note } else { Site::Commit };
             return self.write(site).await.map(drop);
         }
@@ -171,7 +171,7 @@ fn unknown(why: &str) -> Failure {
     Failure::Provider { class: Class::Unknown, message: why.to_owned() }
 }
 
-/// How long it takes until so many others were asked about that a provider which denies everything shows.
+/// How long it takes until enough other resources were asked about to recognise a provider that denies everything.
 fn until_others_show(losses: Losses, every: Duration) -> Duration {
     let Losses { watched, most, .. } = losses;
     // A limit that cannot be exceeded is not waited for.

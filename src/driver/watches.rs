@@ -40,7 +40,7 @@ struct Table {
     missing: u32,
     /// When losses were acted on, each with the resource.
     acted: VecDeque<(Duration, u64)>,
-    /// With so many resources it is time to look for those that no pass has come to any more.
+    /// At this number of resources, those that had no pass for a day are forgotten.
     sweep_at: usize,
 }
 

@@ -48,7 +48,7 @@ impl<P: Probe> Pass<'_, P> {
                     Ok(loaded) if loaded.bytes.as_deref() == Some(&bytes) => {
                         return self.keep(bytes, loaded).map(|()| true);
                     }
-                    // Nothing was written so far. Writing again makes the late one, if it is under way, a conflict.
+                    // Nothing is written yet. If the first request is still under way, writing again makes it a conflict.
                     Ok(loaded) if loaded.version == self.version && attempt < TRIES => {}
                     Ok(loaded) if loaded.version == self.version => return Err(StoreError::Unknown(why).into()),
                     Ok(_) | Err(StoreError::Conflict) => return self.give_way().await.map(|()| false),
@@ -56,7 +56,7 @@ impl<P: Probe> Pass<'_, P> {
                     Err(error) => return Err(error.into()),
                 },
                 Err(StoreError::Conflict) => {
-                    // Our own write, of which an earlier reply was lost, conflicts with itself.
+                    // It may be our own write: its reply was lost, and the second request conflicts with the first.
                     let loaded = self.driver.store.load(self.id).await?;
                     if loaded.bytes.as_deref() == Some(&bytes) {
                         return self.keep(bytes, loaded).map(|()| true);
@@ -65,7 +65,7 @@ impl<P: Probe> Pass<'_, P> {
                 }
                 Err(StoreError::Unavailable(_)) if attempt < TRIES && !self.learnt.is_empty() => {}
                 Err(StoreError::TooLarge { size, limit }) => {
-                    // A store that names no excess has another limit than this one.
+                    // A store that names no excess has a limit that a smaller record does not help with.
                     if size <= limit || !Arc::make_mut(&mut self.record).thin() {
                         return self.too_large(size, limit, bytes.len()).await.map(|()| false);
                     }
@@ -189,7 +189,7 @@ impl<P: Probe> Pass<'_, P> {
 
     /// The effect that was about to begin would leave too little for the way back: nothing is sent, and what is known is recorded.
     fn leave_room(&mut self, size: usize, room: usize) -> Result<(), Halt> {
-        // It was numbered, and is not written.
+        // The record was given the next `seq`, and is not written.
         Arc::make_mut(&mut self.record).seq -= 1;
         let message = format!(
             "the record would need {size} bytes, and effects may use only {room}, so that a deletion has room: {}; then resolve with `retry`",
@@ -215,7 +215,7 @@ impl<P: Probe> Pass<'_, P> {
         let Ok(mut held) = next(self.steps.graph(), &base, event) else {
             return Err(self.unwritten(HeldReason::TooLarge, unrecorded));
         };
-        // What the message takes may not be there either.
+        // There may be no room for the message, either.
         held.history.clear();
         let (held, bytes) = match held.encode_next(self.steps.graph()) {
             Ok(encoded) => encoded,
@@ -226,7 +226,7 @@ impl<P: Probe> Pass<'_, P> {
                 self.record = Arc::new(held);
                 self.keep(bytes, loaded)
             }
-            // It may stand there by now: the next pass reads it.
+            // It may be stored by now: the next pass reads it.
             Err(error @ (StoreError::Unknown(_) | StoreError::Conflict)) => Err(error.into()),
             Err(_) => Err(self.unwritten(HeldReason::TooLarge, unrecorded)),
         }

@@ -96,4 +96,7 @@ pub enum BlockedReason {
     /// Things are gone for more resources than the runner's `lost_limit` allows, so nothing is made again. The record does not say so: it is counted
     /// at every pass.
     LostLimit,
+    /// What is next takes something away, and undos are stopped ([`Undos::stop`](crate::Undos::stop)). The record does not say so: it is asked at every
+    /// pass.
+    UndosStopped,
 }

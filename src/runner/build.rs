@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::driver::waits::LONGEST_WAIT;
 use crate::driver::{Driver, LostLimit};
 use crate::machine::Dispatch;
-use crate::{Clock, Machine, Probe, Runner, Silent, Store, SystemClock};
+use crate::{Clock, Machine, Probe, Runner, Silent, Store, SystemClock, Undos};
 
 /// Builds a [`Runner`].
 #[must_use]
@@ -18,6 +18,7 @@ pub struct RunnerBuilder<M: Machine, T, P = Silent> {
     probe: P,
     blocked_for: Duration,
     lost_limit: LostLimit,
+    undos: Undos,
     machine: PhantomData<fn() -> M>,
 }
 
@@ -30,6 +31,7 @@ impl<M: Machine, T> RunnerBuilder<M, T> {
             probe: Silent,
             blocked_for: Duration::from_secs(600),
             lost_limit: LostLimit::default(),
+            undos: Undos::new(),
             machine: PhantomData,
         }
     }
@@ -44,8 +46,8 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
 
     /// Passes every crossing to this probe.
     pub fn probe<Q: Probe>(self, probe: Q) -> RunnerBuilder<M, T, Q> {
-        let Self { transitions, store, clock, probe: _, blocked_for, lost_limit, machine } = self;
-        RunnerBuilder { transitions, store, clock, probe, blocked_for, lost_limit, machine }
+        let Self { transitions, store, clock, probe: _, blocked_for, lost_limit, undos, machine } = self;
+        RunnerBuilder { transitions, store, clock, probe, blocked_for, lost_limit, undos, machine }
     }
 
     /// Tries a blocked resource again after this time even if nothing has changed. The default is ten minutes. A time longer than a day
@@ -66,10 +68,18 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
         self
     }
 
+    /// Limits how many undos run at once or in a minute, and lets them all be stopped. The default is no limit, which can be stopped all the same by
+    /// [`Runner::undos`]. Give the same [`Undos`] to several runners and they count together.
+    pub fn undos(mut self, undos: Undos) -> Self {
+        self.undos = undos;
+        self
+    }
+
     /// The runner.
     pub fn build(self) -> Runner<M, T, P> {
         let mut driver = Driver::new(self.store, self.clock, self.probe, self.blocked_for);
         driver.lost_limit = self.lost_limit;
+        driver.undos = self.undos;
         Runner { transitions: Arc::new(self.transitions), driver: Arc::new(driver), machine: PhantomData }
     }
 }

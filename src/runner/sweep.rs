@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use super::Runner;
+use crate::driver::gate::STOPPED_FOR;
 use crate::machine::{Boxed, Dispatch, Failure, classified};
 use crate::record::{Event, Record, next};
 use crate::steps::Steps as _;
 use crate::sweep::{Known, Orphan, Removal, Sweep, Swept, ask, compare, life_ahead, longest};
+use crate::undos::Refused;
 use crate::{FactError, Probe, RecordId, Resource as _, ResourceId, StoreError, Undone};
 
 /// Why there is no sweep.
@@ -91,6 +93,11 @@ impl<M: Dispatch<T>, T: Sweep, P: Probe> Runner<M, T, P> {
                 other => format!("the undo of `{name}` cannot be called for {handle}: {other}"),
             });
         }
+        let _permit = match self.driver.undos.permit(clock.monotonic(), clock.chance()).await {
+            Ok(permit) => permit,
+            Err(Refused::Stopped(why)) => return Ok(Removal::Later { after: STOPPED_FOR, why }),
+            Err(Refused::Full { after, why }) => return Ok(Removal::Later { after, why }),
+        };
         let failed = |why: String| SweepError::Undo { handle: handle.clone(), why };
         if let Some((owner, past)) = still.resource.as_ref().zip(record.and_then(|it| life_ahead(&orphan.thing, it)))
             && let Some(why) = self.renumber(owner, past).await?

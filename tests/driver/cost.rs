@@ -82,7 +82,7 @@ impl Resource for Team {
     }
 }
 
-/// One set of many, one that is as large as it is told to be, and one that stands on that.
+/// One set of many, one that is as large as it is told to be, and one that depends on that.
 #[derive(Fsm)]
 #[fsm(name = "test.io/cost", version = 1, resource = Team)]
 enum CostFlow {

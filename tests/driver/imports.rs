@@ -196,7 +196,7 @@ impl Store for Edited {
     async fn list(&self, machine: &str) -> Result<Vec<ResourceId>, StoreError> {
         self.0.list(machine).await
     }
-    /// The record stands on the resource.
+    /// The record is on the resource itself.
     fn uid_of(&self, _: &Version) -> Option<String> {
         Some("uid of a".to_owned())
     }

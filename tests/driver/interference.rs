@@ -366,7 +366,7 @@ async fn a_pass_that_is_overtaken_again_and_again_ends() {
     }
 }
 
-/// Only a deletion moves the version of a record that is not there, where the record does not stand on the resource.
+/// Only a deletion moves the version of a record that is not there, where the record is not on the resource itself.
 #[tokio::test]
 async fn a_pass_whose_first_write_is_overtaken_by_a_deletion_begins_nothing() {
     let bench = Bench::new();

@@ -11,7 +11,7 @@ use crate::world::Bench;
 #[derive(Clone)]
 struct Removed {
     store: MemoryStore,
-    /// Whether records stand on the resources themselves, as annotations do.
+    /// Whether records are on the resources themselves, as annotations do.
     on_resources: bool,
     /// Whether the one who removed it also pauses the resource.
     paused: bool,

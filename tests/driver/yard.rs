@@ -12,7 +12,7 @@ use crate::world::{ManualClock, Refusal};
 
 /// One step for each contract.
 #[derive(Fsm)]
-#[fsm(name = "test.io/yard", version = 1, resource = Thing)]
+#[fsm(name = "test.io/yard", version = 1, resource = Thing, debug)]
 pub enum YardFlow {
     #[fsm(initial)]
     #[transition(build -> Built, in_doubt = repeat, undo = raze, timeout = "10s")]
@@ -45,6 +45,10 @@ pub struct Plot {
     pub told: usize,
     /// What undos answer, one after the other; then that it is done.
     pub answers: Vec<Result<Undone, Refused>>,
+    /// Undos do not answer while this is set.
+    pub is_shut: bool,
+    /// How many undos wait for their answer.
+    pub waiting: usize,
     /// Whether what is listed says what is recorded of it.
     pub is_terse: bool,
     made: usize,
@@ -78,7 +82,12 @@ impl Town {
         id
     }
 
-    fn remove(&self, id: &str) -> Result<Undone, Refused> {
+    async fn remove(&self, id: &str) -> Result<Undone, Refused> {
+        let waits = Waits::begin(self);
+        while self.plot().is_shut {
+            tokio::task::yield_now().await;
+        }
+        drop(waits);
         let mut plot = self.plot();
         plot.calls.push(format!("remove {id}"));
         let answer = if plot.answers.is_empty() { Ok(Undone::Done) } else { plot.answers.remove(0) };
@@ -86,6 +95,22 @@ impl Town {
             plot.items.remove(id);
         }
         answer
+    }
+}
+
+/// An undo that waits for its answer.
+struct Waits<'t>(&'t Town);
+
+impl<'t> Waits<'t> {
+    fn begin(town: &'t Town) -> Self {
+        town.plot().waiting += 1;
+        Self(town)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.plot().waiting -= 1;
     }
 }
 
@@ -98,7 +123,7 @@ impl YardTransitions for Town {
         Ok(from.built(id))
     }
     async fn raze(&self, made: &Built, _: &YardAttempt) -> Result<Undone, Refused> {
-        self.remove(&made.house)
+        self.remove(&made.house).await
     }
     async fn tell(&self, from: Built, _: &YardAttempt) -> Result<Open, Refused> {
         self.plot().told += 1;
@@ -127,10 +152,10 @@ impl YardTransitions for Town {
         Ok(id)
     }
     async fn drop_door(&self, _: &Open, _: &String, made: &String, _: &YardAttempt) -> Result<Undone, Refused> {
-        self.remove(made)
+        self.remove(made).await
     }
     async fn drop_room(&self, _: &Open, _: &String, made: &String, _: &YardAttempt) -> Result<Undone, Refused> {
-        self.remove(made)
+        self.remove(made).await
     }
 }
 

@@ -4,6 +4,7 @@
 mod adopted;
 mod backend;
 mod cluster;
+mod dependent_sets;
 mod doubt;
 mod each;
 mod ends;
@@ -26,7 +27,6 @@ mod replaced_by_name;
 mod reports;
 mod shapes;
 mod shared;
-mod stands;
 mod swept;
 mod unmaking;
 mod upgrades;

@@ -6,7 +6,7 @@ use crate::properties::{BASE_STANDS, IN_ORDER};
 use crate::rules::Rule;
 use crate::system::Protocol;
 
-/// A thing whose name has no life in it, and one that stands on it. The first life is refused, the next one is made after an edit.
+/// A thing whose name has no life in it, and one that depends on it. The first life is refused, the next one is made after an edit.
 fn upon() -> Protocol {
     let machine = Machine::chain([Step::new(Contract::Named).lifeless().aborts(), Step::new(Contract::Named)]);
     protocol(machine, 1, 1)

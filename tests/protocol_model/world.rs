@@ -49,7 +49,7 @@ pub struct Thing {
     pub step: u8,
     pub life: u8,
     pub spec: u8,
-    /// The step and life that it stands on.
+    /// The step and life that it depends on.
     pub base: Option<Attempted>,
 }
 

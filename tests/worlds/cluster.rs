@@ -1,4 +1,4 @@
-//! A cluster, as real ones are: twenty states, five long polls, a branch, guards, an upgrade, and three sets of which one stands on another.
+//! A cluster, as real ones are: twenty states, five long polls, a branch, guards, an upgrade, and three sets of which one depends on another.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

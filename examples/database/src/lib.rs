@@ -1,11 +1,13 @@
-//! A database on a volume: filled from a backup or empty, with users, upgraded when somebody approves, and backed up before it goes.
+//! A database on a volume: filled from a backup or empty, with users and their grants, moved to its standby and back by the provider, upgraded when
+//! somebody approves, and backed up before it goes.
 //!
 //! The machine is the enum [`DatabaseFlow`]. What the provider has to do for it is the trait [`DatabaseTransitions`]; `tests/database.rs` implements it
 //! on a provider in memory and lets every fault strike everywhere.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use durable_fsm::{Each, Fsm, Resource, ResourceId};
+use durable_fsm::{Each, Fsm, Resource, ResourceId, Runner, Store, Undos};
 use serde::{Deserialize, Serialize};
 
 /// What an author asks for.
@@ -89,9 +91,12 @@ pub enum DatabaseFlow {
     /// A server runs on the volume, and everybody who should has an account.
     ///
     /// Another release is another server on the same volume: the server goes, with its accounts, and a new one is started.
+    /// A statement is not sent twice on one connection, so a request to create a user cannot come late.
     #[fsm(resting)]
+    #[transition(see_fail_over -> OnStandby, waits, every = "30s")]
     #[transition(upgrade -> Restored | Initialised, when = is_upgrade_approved, rewind)]
-    #[transition(create_user, for_each = users, in_doubt = repeat, undo = drop_user)]
+    #[transition(create_user, for_each = users, transport = once, in_doubt = repeat, undo = drop_user)]
+    #[transition(grant, for_each = grants, on = users, transport = once, in_doubt = repeat, undo = revoke)]
     #[transition(start_last_backup -> BackingUp, on_delete, in_doubt = repeat, undo = delete_backup, retain_when = keeps_last_backup)]
     Serving {
         /// The server's id.
@@ -100,6 +105,17 @@ pub enum DatabaseFlow {
         release: String,
         /// The accounts, by user.
         users: Each<String, String>,
+        /// What may be read by whom: the ids of the grants, by user.
+        grants: Each<String, String>,
+    },
+
+    /// The provider has moved the database to its standby. Nobody is admitted and nothing is upgraded until it has moved back.
+    #[fsm(resting)]
+    #[transition(see_fail_back -> Serving, waits, every = "30s")]
+    #[transition(start_last_backup)]
+    OnStandby {
+        /// The host that serves.
+        standby: String,
     },
 
     /// The last backup is being written.
@@ -115,3 +131,15 @@ pub enum DatabaseFlow {
     BackedUp,
     // ANCHOR_END: leaving
 }
+
+// ANCHOR: undos
+/// A runner that removes at most five things at once and sixty in a minute, and nothing while `stop_file` exists.
+pub fn careful_runner<T: DatabaseTransitions>(
+    provider: T,
+    store: impl Store,
+    stop_file: &Path,
+) -> Runner<DatabaseFlow, T> {
+    let undos = Undos::new().at_once(5).per_minute(60).stopped_while(stop_file);
+    Runner::builder(provider, store).undos(undos).build()
+}
+// ANCHOR_END: undos

@@ -1,6 +1,7 @@
 //! The database under every single fault, on a provider in memory. `FSM_FAULTS=2` strikes pairs: they take minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,10 @@ struct Cloud {
     volumes: Shelf,
     servers: Shelf,
     accounts: Shelf,
+    grants: Shelf,
     backups: Shelf,
+    /// Whether the provider has moved the database to its standby.
+    is_moved: Arc<AtomicBool>,
     /// Since when backups are written and servers are stopped, by key.
     since: Arc<Mutex<BTreeMap<String, Duration>>>,
     sim: Sim,
@@ -55,6 +59,8 @@ impl DatabaseTransitions for Cloud {
 
     async fn start(&self, from: StartFrom, attempt: &DatabaseAttempt) -> Result<Serving, ShelfError> {
         let server = self.servers.put(attempt.key(), attempt.owner_tag()).await?;
+        // A new server begins on the first host.
+        self.is_moved.store(false, Ordering::SeqCst);
         Ok(from.serving(ServingFacts { server, release: attempt.spec().release.clone() }))
     }
 
@@ -68,6 +74,20 @@ impl DatabaseTransitions for Cloud {
         self.servers.remove(&made.server).await.map(Undone::from)
     }
     // ANCHOR_END: stop
+
+    // ANCHOR: fail_over
+    async fn see_fail_over(&self, from: Serving, _: &DatabaseAttempt) -> Result<Wait<OnStandby>, ShelfError> {
+        self.sim.pause().await;
+        let is_moved = self.is_moved.load(Ordering::SeqCst);
+        Ok(if is_moved { Wait::Done(from.on_standby("zone b".to_owned())) } else { Wait::NotYet })
+    }
+
+    async fn see_fail_back(&self, from: OnStandby, _: &DatabaseAttempt) -> Result<Wait<Serving>, ShelfError> {
+        self.sim.pause().await;
+        let is_moved = self.is_moved.load(Ordering::SeqCst);
+        Ok(if is_moved { Wait::NotYet } else { Wait::Done(from.serving_again()) })
+    }
+    // ANCHOR_END: fail_over
 
     // ANCHOR: guard
     fn is_upgrade_approved(&self, at: &Serving, database: &Database) -> bool {
@@ -95,7 +115,19 @@ impl DatabaseTransitions for Cloud {
     }
     // ANCHOR_END: users
 
-    async fn start_last_backup(&self, from: Serving, attempt: &DatabaseAttempt) -> Result<BackingUp, ShelfError> {
+    async fn grant(&self, _: &Serving, _: &String, attempt: &DatabaseAttempt) -> Result<String, ShelfError> {
+        self.grants.put(attempt.key(), attempt.owner_tag()).await
+    }
+
+    async fn revoke(&self, _: &Serving, _: &String, made: &String, _: &DatabaseAttempt) -> Result<Undone, ShelfError> {
+        self.grants.remove(made).await.map(Undone::from)
+    }
+
+    async fn start_last_backup(
+        &self,
+        from: StartLastBackupFrom,
+        attempt: &DatabaseAttempt,
+    ) -> Result<BackingUp, ShelfError> {
         let backup = self.backups.put(attempt.key(), attempt.owner_tag()).await?;
         self.left(&backup, BACKUP);
         Ok(from.backing_up(backup))
@@ -141,7 +173,9 @@ impl World for Cloud {
             volumes: Shelf::new(sim, "volume"),
             servers: Shelf::new(sim, "server"),
             accounts: Shelf::new(sim, "account"),
+            grants: Shelf::new(sim, "grant"),
             backups: Shelf::new(sim, "backup"),
+            is_moved: Arc::default(),
             since: Arc::default(),
             sim: sim.clone(),
         }
@@ -156,8 +190,15 @@ impl World for Cloud {
     }
 
     fn inventory(&self) -> Vec<Thing> {
-        [self.volumes.inventory(), self.servers.inventory(), self.accounts.inventory(), self.backups.inventory()]
-            .concat()
+        [&self.volumes, &self.servers, &self.accounts, &self.grants, &self.backups].map(Shelf::inventory).concat()
+    }
+
+    fn events() -> &'static [&'static str] {
+        &["fails-over", "fails-back"]
+    }
+
+    fn happen(&self, event: &str) {
+        self.is_moved.store(event == "fails-over", Ordering::SeqCst);
     }
 
     fn check(&self, at: &At<'_, Database>) -> Result<(), String> {
@@ -178,6 +219,8 @@ fn a_database_that_begins_empty_survives_every_fault() {
     let specs = vec![released("17", "17"), released("18", "17"), released("18", "18")];
     let explorer = explore::<Cloud>().resources(specs).idle_edit(1);
     let explorer = explorer.unreached("fill -> Restored").unreached("upgrade -> Restored");
+    // Two events are needed to come back, so only pairs of faults do.
+    let explorer = explorer.unreached("see_fail_back -> Serving");
     explorer.unreached("undo start_last_backup").run().assert_ok();
 }
 
@@ -185,7 +228,12 @@ fn a_database_that_begins_empty_survives_every_fault() {
 fn a_database_that_is_restored_survives_every_fault() {
     let released = |release| database(release, release, Some("nightly"), false);
     let explorer = explore::<Cloud>().resources(vec![released("17"), released("18")]);
-    explorer.unreached("fill -> Initialised").unreached("upgrade -> Initialised").run().assert_ok();
+    explorer
+        .unreached("fill -> Initialised")
+        .unreached("upgrade -> Initialised")
+        .unreached("see_fail_back -> Serving")
+        .run()
+        .assert_ok();
 }
 
 #[test]
@@ -193,9 +241,23 @@ fn the_last_backup_stays_where_that_is_wanted_and_the_server_is_stopped_after_it
     let told = explore::<Cloud>().resources(vec![database("17", "17", None, true)]).timeline(&Plan::default());
     let at = |what: &str| told.find(what).unwrap_or_else(|| panic!("{what} is missing:\n{told}"));
     assert!(at("effect of start_last_backup") < at("(retained start_last_backup)"));
-    assert!(at("(retained start_last_backup)") < at("undo of create_user"));
+    assert!(at("(retained start_last_backup)") < at("undo of grant"));
+    assert!(at("undo of grant") < at("undo of create_user"));
     assert!(at("undo of create_user") < at("undo of start,"));
     assert!(at("undo of start,") < at("undo of create_volume"));
     let told = explore::<Cloud>().resources(vec![database("17", "17", None, false)]).timeline(&Plan::default());
     assert!(told.contains("undo of start_last_backup"), "{told}");
+}
+
+#[test]
+fn a_fail_over_is_seen_and_so_is_the_fail_back() {
+    // A release that is not approved changes nothing, and is the occasion for another pass.
+    let specs = ["17", "18", "19"].map(|release| database(release, "17", None, true)).to_vec();
+    let explorer = explore::<Cloud>().resources(specs);
+    let plan = "pass#2=event(fails-over); pass#4=event(fails-back)";
+    let told = explorer.timeline(&plan.parse().unwrap());
+    let at = |what: &str| told.find(what).unwrap_or_else(|| panic!("{what} is missing:\n{told}"));
+    assert!(at("OnStandby by see_fail_over") < at("event(fails-back)"), "{told}");
+    assert!(at("event(fails-back)") < at("Serving by see_fail_back"), "{told}");
+    assert_eq!(told.matches("effect of start,").count(), 1, "no server is made for it: {told}");
 }

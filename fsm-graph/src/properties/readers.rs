@@ -56,7 +56,7 @@ fn expected(picture: &str, ground: [u8; 3]) -> BTreeMap<[u8; 3], usize> {
         };
         if let Some(fill) = colour(node.ancestors().find_map(|node| node.attribute("fill"))) {
             let least = expected.entry(fill).or_default();
-            // A box holds text, and stands on the page.
+            // A box holds text, and lies on the page.
             *least = (*least).max(area / 4).max(8);
         }
         if let Some(stroke) = colour(node.attribute("stroke")) {

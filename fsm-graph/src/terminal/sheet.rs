@@ -110,7 +110,7 @@ impl Sheet {
         self.push(text, None, vec![index]).walked = walked;
     }
 
-    /// A failure stands on the line of its transition, if that has one among the rows from `first` on.
+    /// A failure is written on the line of its transition, if that has one among the rows from `first` on.
     fn failure(&mut self, graph: &Graph<'_>, overlay: Option<&Overlay<'_>>, index: usize, first: usize) {
         let edge = self.edges[index];
         let same = |row: &Row| row.edges.iter().any(|other| self.edges[*other].transition == edge.transition);

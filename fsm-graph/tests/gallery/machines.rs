@@ -98,7 +98,7 @@ impl Machine {
 
     /// `from --name--> to`, where `to` may be several, split by `|`, and `name` may go on with ` ~undo`, ` ~retain`,
     /// ` ?guard`, ` *set`, ` =value`, ` -` (no effect) and ` .` (waits). A word that begins with `+` is a term of the contract; see [`Move::term`].
-    /// It may stand on several states, split by `|` in `from`.
+    /// It may be listed on several states, split by `|` in `from`.
     pub(crate) fn edge(mut self, from: &str, name: &str, to: &str) -> Self {
         let mut words = name.split(' ');
         let mut new = Move { name: words.next().unwrap_or_default().to_owned(), ..Move::default() };

@@ -194,7 +194,7 @@ impl Expansion<'_> {
         methods
     }
 
-    /// What stands on another set wants what is there of that, and is not asked.
+    /// What depends on another set wants what is there of that, and is not asked.
     fn wanted_of(&self, transition: &Transition, from: &Ident, methods: &mut Vec<Method>) {
         let wanted = transition.for_each().filter(|set| set.on.is_none() && transition.retired.is_none());
         let Some(set) = wanted else { return };

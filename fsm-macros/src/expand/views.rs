@@ -1,4 +1,4 @@
-//! What the methods of a transition are given that stands on several states: what all of them know, and the edges.
+//! What the methods of a transition are given that several states list: what all of them know, and the edges.
 
 use std::collections::BTreeSet;
 

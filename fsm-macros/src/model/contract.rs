@@ -59,7 +59,7 @@ pub(crate) struct ForEach {
     pub(crate) fact: Ident,
     pub(crate) subject: Type,
     pub(crate) member: Type,
-    /// The set that this one stands on.
+    /// The set that this one depends on.
     pub(crate) on: Option<Ident>,
     /// How many more than are wanted there may be meanwhile.
     pub(crate) surge: Option<u32>,
@@ -353,7 +353,7 @@ fn members_only(typed: &TransitionDecl, errors: &mut Errors) {
     if let Some(on) = &typed.on {
         errors.at(
             on.span(),
-            format!("`on` names the set that the members of another one stand on, and `{name}` keeps no set: add `for_each = fact`, or remove this"),
+            format!("`on` names the set that the members of another one depend on, and `{name}` keeps no set: add `for_each = fact`, or remove this"),
         );
     }
     if let Some((_, surge)) = typed.surge.filter(|_| typed.waits.is_none() && typed.no_effect.is_none()) {

@@ -1,4 +1,4 @@
-//! A transition that stands on several states: declared on one, and listed by its name on others. Invariant: a listing says nothing but the
+//! A transition on several states: declared on one, and listed by its name on others. Invariant: a listing says nothing but the
 //! guard that the transition has there.
 
 use syn::Ident;

@@ -7,7 +7,7 @@ use syn::Ident;
 use super::{FactRef, Kind, Model};
 use crate::names;
 
-/// What all states know that a transition stands on.
+/// What all states know that list a transition.
 pub(crate) struct View {
     pub(crate) transition: usize,
     pub(crate) ident: Ident,
@@ -16,7 +16,7 @@ pub(crate) struct View {
 }
 
 impl Model {
-    /// The views of the transitions that stand on several states.
+    /// The views of the transitions that are listed on several states.
     pub(crate) fn views(&self) -> Vec<View> {
         let several = |index: &usize| self.sources(*index).len() > 1 && self.is_seen(*index);
         (0..self.transitions.len()).filter(several).map(|index| self.view(index)).collect()
@@ -62,7 +62,7 @@ impl Model {
         guards
     }
 
-    /// The type that the methods of a transition are given where it stands on these states.
+    /// The type that the methods of a transition are given where these states list it.
     pub(crate) fn source(&self, transition: usize, places: &[usize]) -> Ident {
         match places {
             [only] => self.states()[*only].ident.clone(),

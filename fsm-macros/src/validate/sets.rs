@@ -28,7 +28,7 @@ pub(super) fn validate(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// What a set stands on has to be there wherever the set is kept, and above it.
+/// What a set depends on has to be there wherever the set is kept, and above it.
 fn stands(model: &Model, index: usize, set: &ForEach, errors: &mut Errors) {
     let transition = &model.transitions[index];
     let typed = model.states()[transition.from].transitions.iter().find(|it| it.name == transition.name);
@@ -40,7 +40,7 @@ fn stands(model: &Model, index: usize, set: &ForEach, errors: &mut Errors) {
         && contract.abort.is_none()
     {
         let what = match &set.on {
-            Some(on) => format!("when the member of `{on}` is gone that it stands on"),
+            Some(on) => format!("after the member of `{on}` is gone that it depends on"),
             None => "and be one more than there may be".to_owned(),
         };
         errors.at(
@@ -88,7 +88,7 @@ fn stands(model: &Model, index: usize, set: &ForEach, errors: &mut Errors) {
     if below == index {
         errors.at(
             on.span(),
-            format!("`{on}` cannot stand on itself: name the set that its members need, or remove this"),
+            format!("`{on}` cannot depend on itself: name the set that its members need, or remove this"),
         );
         return;
     }
@@ -96,7 +96,7 @@ fn stands(model: &Model, index: usize, set: &ForEach, errors: &mut Errors) {
     if !set.broken && !other.broken && !is_same(&set.subject, &other.subject) {
         let (subject, of) = (&set.subject, &other.subject);
         let text = format!(
-            "a member of `{}` stands on the one of `{on}` with the same subject, and their subjects differ: `{}` here and `{}` there; give both sets one type",
+            "a member of `{}` depends on the member of `{on}` with the same subject, and their subjects differ: `{}` here and `{}` there; give both sets one type",
             set.fact,
             quote!(#subject),
             quote!(#of)
@@ -111,7 +111,7 @@ fn stands(model: &Model, index: usize, set: &ForEach, errors: &mut Errors) {
             errors.at(
                 model.span(*place, index),
                 format!(
-                    "`{}` stands on the set `{on}`: list `{keeper}`, which keeps that set, on {state} too, above this",
+                    "`{}` depends on the set `{on}`: list `{keeper}`, which keeps that set, on {state} too, above this",
                     transition.name
                 ),
             );

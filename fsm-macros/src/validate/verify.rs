@@ -104,7 +104,7 @@ fn asked(model: &Model, index: usize, step: &Transition, errors: &mut Errors) {
                 let (name, above) = (&step.name, &model.transitions[above].name);
                 errors.at(
                     above.span(),
-                    format!("members of `{above}` stand on members of `{name}`, which are asked about in {place}, so these have to be too: add `verify = method_name`"),
+                    format!("members of `{above}` depend on members of `{name}`, which are asked about in {place}, so these have to be too: add `verify = method_name`"),
                 );
             }
         }

@@ -17,7 +17,7 @@ pub struct Cloud {
     rooms: Shelf,
     /// Names that only their key's holder may touch.
     consumers: Shelf,
-    /// A list in which a name stands once.
+    /// A list that has each name once.
     routes: Shelf,
     /// Names that are overwritten.
     objects: Shelf,

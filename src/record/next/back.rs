@@ -119,7 +119,7 @@ impl Change<'_, '_> {
         Ok(())
     }
 
-    /// Whether a rewind that stands on the current state names this one.
+    /// Whether a rewind of the current state names this one.
     fn goes_back_to(&self, to: &str) -> bool {
         let here = self.graph.state(&self.record.state).map(|(_, state)| state.transitions).unwrap_or_default();
         let rewinds = here.iter().filter_map(|index| self.graph.transitions.get(*index));

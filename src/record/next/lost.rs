@@ -133,7 +133,7 @@ impl<'g> Change<'g, '_> {
             let to = target.and_then(|target| self.record.mark(target.name)).map(|mark| mark.state.clone());
             return self.turn(Direction::RollingBack, to, at);
         }
-        let (class, message) = ("lost".to_owned(), "it is gone, and nobody has undone it".to_owned());
+        let (class, message) = ("lost".to_owned(), "it is gone, although it was not undone".to_owned());
         let (step_name, spec) = (name.to_owned(), digest_of(spec));
         let failure = Failure { step: step_name, class, message, attempts: 0, generation, spec, since: at };
         self.give_up((step, end), failure, std::time::Duration::ZERO)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::course::{Course, Rest, Settling};
 use super::{Clean, End, PASSES, Runner, TIME};
 use crate::driver::Ending;
+use crate::driver::gate::STOPPED_FOR;
 use crate::record::{Action, Blocked, BlockedReason, Direction, HeldReason, Record, Resolution};
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::Fault;
@@ -172,6 +173,7 @@ impl<W: World> Runner<'_, W> {
                     Ending::Resting => return Rest::Resting,
                     // What is asked about is asked once before the run rests, and again after whatever has happened since.
                     Ending::Watching { whole: true, .. } if self.is_asked(asked) => return Rest::Resting,
+                    Ending::UndosStopped(_) => due = now + STOPPED_FOR,
                     Ending::Watching { after, .. } | Ending::Braked(after, _) => {
                         due = now + after.max(Duration::from_millis(1));
                     }

@@ -1,8 +1,8 @@
-//! Sets that stand on sets: users with their grants, where all that is wanted is made first; and machines that are replaced by one more than are wanted, each
+//! Sets that depend on sets: users with their grants, where all that is wanted is made first; and machines that are replaced by one more than are wanted, each
 //! of which gets work once it is up.
 
 mod granted {
-    //! A grant stands on its user, and both say nothing of how many may go at once.
+    //! A grant depends on its user, and both say nothing of how many may go at once.
     use std::collections::BTreeSet;
 
     use durable_fsm::testing::{At, Shelf, ShelfError, Sim, Thing, World};

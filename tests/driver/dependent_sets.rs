@@ -1,4 +1,4 @@
-//! Sets that wait for their members, and stand on other sets: who is asked, who goes on, and what is reported.
+//! Sets that wait for their members, and depend on other sets: who is asked, who goes on, and what is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -96,7 +96,7 @@ impl FleetTransitions for Site {
         Ok(Undone::Done)
     }
     async fn await_join(&self, at: &Open, subject: &String, _: &FleetAttempt) -> Result<Wait<u32>, NoAnswer> {
-        assert!(at.machines.contains_key(subject), "it stands on a machine");
+        assert!(at.machines.contains_key(subject), "it depends on a machine");
         self.call("look at", subject);
         match self.answers.lock().unwrap().get(subject) {
             None | Some(Answer::Joined) => Ok(Wait::Done(7)),

@@ -1,8 +1,7 @@
 //! The database under every single fault, on a provider in memory. `FSM_FAULTS=2` strikes pairs: they take minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use durable_fsm::testing::{AssertOk, At, Plan, Shelf, ShelfError, Sim, Thing, World, explore};
@@ -22,14 +21,18 @@ struct Cloud {
     accounts: Shelf,
     grants: Shelf,
     backups: Shelf,
-    /// Whether the provider has moved the database to its standby.
-    is_moved: Arc<AtomicBool>,
+    /// Of each server, whether the provider has moved it to the standby.
+    is_moved: Arc<Mutex<BTreeMap<String, bool>>>,
     /// Since when backups are written and servers are stopped, by key.
     since: Arc<Mutex<BTreeMap<String, Duration>>>,
     sim: Sim,
 }
 
 impl Cloud {
+    fn moved(&self) -> MutexGuard<'_, BTreeMap<String, bool>> {
+        self.is_moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How much is left of something that takes this long, and began when it was asked for first.
     fn left(&self, key: &str, takes: Duration) -> Duration {
         let now = self.sim.now();
@@ -60,7 +63,7 @@ impl DatabaseTransitions for Cloud {
     async fn start(&self, from: StartFrom, attempt: &DatabaseAttempt) -> Result<Serving, ShelfError> {
         let server = self.servers.put(attempt.key(), attempt.owner_tag()).await?;
         // A new server begins on the first host.
-        self.is_moved.store(false, Ordering::SeqCst);
+        self.moved().entry(server.clone()).or_insert(false);
         Ok(from.serving(ServingFacts { server, release: attempt.spec().release.clone() }))
     }
 
@@ -78,13 +81,13 @@ impl DatabaseTransitions for Cloud {
     // ANCHOR: fail_over
     async fn see_fail_over(&self, from: Serving, _: &DatabaseAttempt) -> Result<Wait<OnStandby>, ShelfError> {
         self.sim.pause().await;
-        let is_moved = self.is_moved.load(Ordering::SeqCst);
+        let is_moved = self.moved().get(&from.server) == Some(&true);
         Ok(if is_moved { Wait::Done(from.on_standby("zone b".to_owned())) } else { Wait::NotYet })
     }
 
     async fn see_fail_back(&self, from: OnStandby, _: &DatabaseAttempt) -> Result<Wait<Serving>, ShelfError> {
         self.sim.pause().await;
-        let is_moved = self.is_moved.load(Ordering::SeqCst);
+        let is_moved = self.moved().get(&from.server) == Some(&true);
         Ok(if is_moved { Wait::NotYet } else { Wait::Done(from.serving_again()) })
     }
     // ANCHOR_END: fail_over
@@ -198,7 +201,7 @@ impl World for Cloud {
     }
 
     fn happen(&self, event: &str) {
-        self.is_moved.store(event == "fails-over", Ordering::SeqCst);
+        self.moved().values_mut().for_each(|is_moved| *is_moved = event == "fails-over");
     }
 
     fn check(&self, at: &At<'_, Database>) -> Result<(), String> {

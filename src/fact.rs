@@ -2,6 +2,7 @@
 //! the fact; it is replaced by a default only where the machine declares one.
 
 mod read;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::each::subject_value;
 use crate::{Each, Kept, canonical};
 use read::Lineage;
 pub(crate) use read::{Mark, Watch};
+use values::Values;
 
 /// Facts by name, as recorded. The typed states are read from them.
 ///
@@ -27,8 +29,6 @@ pub struct Facts {
     /// Set where somebody wants to know what is looked at.
     watch: Option<Arc<Watch>>,
 }
-
-type Values = BTreeMap<String, Arc<Value>>;
 
 /// A set of fewer members is decoded anew each time: that costs less than keeping it.
 const FEW: usize = 16;
@@ -49,13 +49,13 @@ impl Eq for Facts {}
 
 impl Serialize for Facts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.values().iter().map(|(name, value)| (name, &**value)))
+        self.values().serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Facts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::<String, Value>::deserialize(deserializer).map(Self::from_iter)
+        Values::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -175,7 +175,7 @@ impl Facts {
         if let Some(watch) = &self.watch {
             watch.sign(name).store(true, std::sync::atomic::Ordering::Relaxed);
         }
-        if self.values().contains_key(name) { self.get(name) } else { Ok(Kept::new()) }
+        if self.values().has(name) { self.get(name) } else { Ok(Kept::new()) }
     }
 
     /// Reads one fact; one that was never written is the default of its type.
@@ -183,7 +183,7 @@ impl Facts {
     /// # Errors
     /// [`FactError::Decode`].
     pub fn or_default<T: Fact + Default>(&self, name: &str) -> Result<T, FactError> {
-        if self.values().contains_key(name) { self.get(name) } else { Ok(T::default()) }
+        if self.values().has(name) { self.get(name) } else { Ok(T::default()) }
     }
 
     /// Writes one fact, once it is certain that it can be read again.
@@ -212,8 +212,18 @@ impl Facts {
         self.values().is_empty()
     }
 
+    /// Whether both are one clone of the other, and neither was changed. If not, they may still be equal.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_shared_with(&self, other: &Self) -> bool {
+        match (&self.values, &other.values) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     fn values(&self) -> &Values {
-        static NONE: Values = BTreeMap::new();
+        static NONE: Values = Values::NONE;
         self.values.as_deref().unwrap_or(&NONE)
     }
 
@@ -245,20 +255,13 @@ impl Facts {
 
     /// As [`set`](Self::set), for a value that other facts have too.
     pub(crate) fn share(&mut self, name: &str, value: Arc<Value>) {
-        let values = owned(&mut self.values);
-        match values.get_mut(name) {
-            Some(known) => *known = value,
-            None => drop(values.insert(name.to_owned(), value)),
-        }
+        owned(&mut self.values).insert(name, value);
         self.lineage.change(name, None);
     }
 
     /// Names and values, as they may be [shared](Self::share).
     pub(crate) fn shared(&self) -> impl Iterator<Item = (&str, &Arc<Value>)> {
-        self.values().iter().map(|(name, value)| {
-            self.looked_at(name);
-            (name.as_str(), value)
-        })
+        self.values().iter().inspect(|(name, _)| self.looked_at(name))
     }
 
     /// As [`value`](Self::value), as it may be [shared](Self::share).
@@ -268,7 +271,7 @@ impl Facts {
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
-        if self.values().contains_key(name) {
+        if self.values().has(name) {
             owned(&mut self.values).remove(name);
             self.lineage.change(name, None);
         }
@@ -277,8 +280,8 @@ impl Facts {
     /// These facts, with the ones in `saved` in place of their namesakes.
     pub(crate) fn overlaid(&self, saved: &Facts) -> Facts {
         let mut facts = self.clone();
-        for (name, value) in saved.values() {
-            owned(&mut facts.values).insert(name.clone(), Arc::clone(value));
+        for (name, value) in saved.values().iter() {
+            owned(&mut facts.values).insert(name, Arc::clone(value));
             facts.lineage.change(name, None);
         }
         facts
@@ -301,7 +304,7 @@ impl Facts {
 
     pub(crate) fn set_member(&mut self, fact: &str, subject: &str, value: Value) {
         let values = owned(&mut self.values);
-        let set = values.entry(fact.to_owned()).or_insert_with(|| Arc::new(Value::Object(serde_json::Map::new())));
+        let set = values.get_or_insert(fact, || Value::Object(serde_json::Map::new()));
         if let Value::Object(members) = Arc::make_mut(set) {
             members.insert(subject.to_owned(), value);
             self.lineage.change(fact, Some(subject));
@@ -309,12 +312,18 @@ impl Facts {
     }
 
     pub(crate) fn remove_member(&mut self, fact: &str, subject: &str) {
-        if self.values().contains_key(fact)
+        if self.values().has(fact)
             && let Some(Value::Object(members)) = owned(&mut self.values).get_mut(fact).map(Arc::make_mut)
         {
             members.remove(subject);
             self.lineage.change(fact, Some(subject));
         }
+    }
+}
+
+impl From<Values> for Facts {
+    fn from(values: Values) -> Self {
+        Self { values: (!values.is_empty()).then(|| Arc::new(values)), ..Self::default() }
     }
 }
 
@@ -325,8 +334,7 @@ fn owned(values: &mut Option<Arc<Values>>) -> &mut Values {
 
 impl FromIterator<(String, Value)> for Facts {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(facts: I) -> Self {
-        let values: Values = facts.into_iter().map(|(name, value)| (name, Arc::new(value))).collect();
-        Self { values: (!values.is_empty()).then(|| Arc::new(values)), ..Self::default() }
+        Self::from(facts.into_iter().collect::<Values>())
     }
 }
 

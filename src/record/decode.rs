@@ -93,27 +93,25 @@ impl Record {
     /// # Errors
     /// [`Unreadable`], with the remedy in its text.
     pub fn decode(graph: &Graph<'_>, bytes: &[u8]) -> Result<Self, Unreadable> {
-        let decoded = serde_json::from_slice::<Record>(bytes);
-        match &decoded {
-            Ok(record) => {
-                check_head(
-                    graph,
-                    Some(u64::from(record.format)),
-                    Some(&record.machine),
-                    Some(u64::from(record.reader)),
-                )?;
-            }
+        match Self::read(bytes) {
+            Ok(record) => record.taken_up(graph),
             // What does not decode may still say why: a newer version may have fields that this one cannot read.
-            Err(_) => {
+            Err(error) => {
                 let value: Value = serde_json::from_slice(bytes).map_err(damaged)?;
                 let number = |name: &str| value.get(name).and_then(Value::as_u64);
                 check_head(graph, number("format"), value.get("machine").and_then(Value::as_str), number("reader"))?;
+                Err(damaged(error))
             }
         }
-        let mut record = decoded.map_err(damaged)?;
-        record.translate(graph);
-        record.check_names(graph)?;
-        Ok(record)
+    }
+
+    /// This record as one of this machine, checked, with the names of now.
+    pub(crate) fn taken_up(mut self, graph: &Graph<'_>) -> Result<Self, Unreadable> {
+        let (format, reader) = (u64::from(self.format), u64::from(self.reader));
+        check_head(graph, Some(format), Some(&self.machine), Some(reader))?;
+        self.translate(graph);
+        self.check_names(graph)?;
+        Ok(self)
     }
 
     /// Whether this machine can go on with the record.
@@ -140,9 +138,18 @@ impl Record {
 
     /// The record in these bytes, with the names of now, unchecked.
     pub(crate) fn parse(graph: &Graph<'_>, bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut record: Self = serde_json::from_slice(bytes)?;
+        let mut record = Self::read(bytes)?;
         record.translate(graph);
         Ok(record)
+    }
+
+    /// The record in these bytes, with the names that it was written with, unchecked.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        match std::str::from_utf8(bytes) {
+            // All of it at once is looked at sooner than text by text.
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(bytes),
+        }
     }
 
     /// Says of a record that another version wrote what keeps this one from going on with it.

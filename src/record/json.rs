@@ -41,7 +41,10 @@ struct Inside<'b> {
 /// Whether JSON has each of these bytes in a text as it is.
 fn is_plain(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else {
-        return bytes.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\');
+        return match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(&[a, b, c, d]), Some(&[e, f, g, h])) => escaped([a, b, c, d, e, f, g, h]) == 0,
+            _ => bytes.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\'),
+        };
     };
     let mut found = escaped(*last);
     let mut rest = bytes;

@@ -82,7 +82,7 @@ struct Index {
 }
 
 /// Where there are fewer, each is looked at.
-const FEW: usize = 16;
+const FEW: usize = 64;
 
 /// How many changes are known at most.
 const KNOWN: usize = 64;

@@ -86,7 +86,7 @@ impl Incarnation {
 
     pub(super) fn begin_call(&self) -> Call<'_> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        let holder = format!("{}/{number}", self.name);
+        let holder = [&*self.name, &number.to_string()].join("/");
         self.under_way().insert(holder.clone());
         Call { incarnation: self, holder }
     }

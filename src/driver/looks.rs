@@ -63,7 +63,10 @@ impl Looks {
 
     /// There is no record of this resource any more, or it is to be looked at now.
     pub(super) fn forget(&self, id: &RecordId) {
-        self.table().looks.remove(&self.key(id));
+        let mut table = self.table();
+        if !table.looks.is_empty() {
+            table.looks.remove(&self.key(id));
+        }
     }
 
     fn key(&self, id: &RecordId) -> u64 {

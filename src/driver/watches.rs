@@ -164,10 +164,12 @@ impl Watches {
 
     /// It does not rest where things are asked about.
     pub(crate) fn forget(&self, id: &RecordId) {
-        let key = self.key(id);
         let mut table = self.table();
-        table.forget_missing(key);
-        table.watched.remove(&key);
+        if !table.watched.is_empty() {
+            let key = self.key(id);
+            table.forget_missing(key);
+            table.watched.remove(&key);
+        }
     }
 
     fn key(&self, id: &RecordId) -> u64 {

@@ -3,6 +3,8 @@
 mod clock;
 mod conformance;
 mod explore;
+mod known;
+mod mixed;
 mod oracle;
 mod plan;
 #[cfg(test)]

@@ -8,13 +8,14 @@ mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use durable_fsm_graph::{Graph, InDoubt, Transition, Undo};
 
 pub(crate) use lost::wrongly_lost;
 
+use super::mixed::Mixed;
 use super::plan::Place;
 use super::sim::{Decoded, Menus, Point};
 use super::world::Thing;
@@ -213,14 +214,19 @@ impl Books {
     /// What exists, against what is known.
     pub(crate) fn check_world(&mut self, decoded: Option<&Decoded>, things: &[Thing]) -> Option<Violation> {
         let record = decoded.map(|decoded| &*decoded.record);
-        let known = decoded.map(|decoded| &*decoded.known).unwrap_or_default();
-        let mut hasher = DefaultHasher::new();
+        let known = decoded.map(|decoded| &decoded.known);
+        let mut hasher = Mixed::default();
         let mut violation = None;
+        let mut places: Vec<Option<usize>> = Vec::with_capacity(things.len());
         for (index, thing) in things.iter().enumerate() {
-            let is_known = thing.key.as_ref().map(|key| known.contains(key));
+            let place = thing.key.as_ref().and_then(|key| known?.places(key).next());
+            places.push(place);
+            let is_known = thing.key.as_ref().map(|_| place.is_some());
             (thing.kind, &thing.detail, is_known).hash(&mut hasher);
             let (Some(key), Some(is_known), None) = (&thing.key, is_known, &violation) else { continue };
-            let is_twice = || things[..index].iter().any(|other| other.kind == thing.kind && other.key == thing.key);
+            // What has one key has one place.
+            let mut before = things.iter().zip(&places).take(index).filter(|(_, other)| **other == place);
+            let mut is_twice = || before.any(|(other, _)| other.kind == thing.kind && other.key == thing.key);
             let may_be_twice = self.forgotten.contains(key) || self.is_restored && self.is_held_in_doubt(key);
             if !may_be_twice && is_twice() {
                 let message = format!("two of kind {} live under key {key}", thing.kind);

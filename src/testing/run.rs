@@ -106,6 +106,8 @@ struct Runner<'r, W: World> {
     world: W,
     id: Arc<RecordId>,
     transitions: Arc<W::Transitions>,
+    /// By the resource's specs, once somebody has asked for it.
+    typed: Vec<Option<Arc<dyn Steps>>>,
     actors: [Actor; 2],
     /// Which controller works.
     lead: usize,
@@ -204,6 +206,7 @@ fn set_up<'r, W: World>(rig: &'r Rig<W>, plan: &[(Point, Fault)], manner: &Manne
         rig,
         id: Arc::new(RecordId { machine: graph.name.to_owned(), resource }),
         transitions: Arc::new(world.transitions()),
+        typed: vec![None; rig.resources.len()],
         actors: [new_actor(rig, &sim, 0), new_actor(rig, &sim, 1)],
         world,
         sim,

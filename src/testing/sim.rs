@@ -20,7 +20,7 @@ mod turns;
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -41,6 +41,8 @@ pub(crate) use record::SimStore;
 use record::Stored;
 pub(crate) use signals::Told;
 
+use super::known::Known;
+use super::mixed::Mixed;
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::Fault;
 use super::world::{Backend, Moment, Thing};
@@ -94,7 +96,7 @@ struct Shared {
 }
 
 /// Hashes a shelf, given the keys that are known and the time.
-pub(crate) type ShelfHash = Box<dyn Fn(&[String], Duration, &mut DefaultHasher) + Send>;
+pub(crate) type ShelfHash = Box<dyn Fn(&Known, Duration, &mut Mixed) + Send>;
 type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
 /// What happens in the world by itself, by its name; and with none, what strangers do before the first pass.
 type Happen = Arc<dyn Fn(Option<&'static str>) + Send + Sync>;
@@ -426,7 +428,7 @@ impl Core {
     /// Mixes what happens into the digest, if one is kept.
     pub(crate) fn trace<T: Hash>(&mut self, what: impl FnOnce() -> T) {
         if let Some(digest) = &mut self.digest {
-            let mut hasher = DefaultHasher::new();
+            let mut hasher = Mixed::default();
             (*digest, what()).hash(&mut hasher);
             *digest = hasher.finish();
         }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Runner;
 use super::checkpoint::Checkpoint;
 use super::course::Course;
-use crate::steps::{Steps, Typed};
 use crate::testing::sim::Journal;
 use crate::testing::world::World;
 
@@ -43,15 +42,8 @@ impl<W: World> Runner<'_, W> {
 
     /// Goes on from there, in a world that is new.
     pub(super) fn go_on_from(&mut self, checkpoint: &Checkpoint) -> Course {
-        let mut steps: Vec<Option<Arc<dyn Steps>>> = vec![None; self.rig.resources.len()];
-        let of = |edit: usize| {
-            let typed = || -> Arc<dyn Steps> {
-                let resource = Arc::new(self.rig.resources[edit].clone());
-                Arc::new(Typed::<W::Machine, W::Transitions>::new(Arc::clone(&self.transitions), resource))
-            };
-            Arc::clone(steps[edit].get_or_insert_with(typed))
-        };
-        checkpoint.asked.ask(&self.sim, of, |event| self.world.happen(event));
+        let (sim, world) = (self.sim.clone(), self.world.clone());
+        checkpoint.asked.ask(&sim, |edit| self.typed(edit), |event| world.happen(event));
         {
             let fork = checkpoint.core.lock().unwrap_or_else(PoisonError::into_inner);
             let journal = self.records.then(|| Journal::after(Some(Arc::clone(&checkpoint.asked))));

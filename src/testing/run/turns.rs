@@ -22,6 +22,15 @@ impl<W: World> Runner<'_, W> {
         self.actors[actor] = new_actor(self.rig, &self.sim, actor);
     }
 
+    /// The author's methods for the resource with this one of its specs, in the world of this run.
+    pub(super) fn typed(&mut self, edit: usize) -> Arc<dyn Steps> {
+        let typed = || -> Arc<dyn Steps> {
+            let resource = Arc::new(self.rig.resources[edit].clone());
+            Arc::new(Typed::<W::Machine, W::Transitions>::new(Arc::clone(&self.transitions), resource))
+        };
+        Arc::clone(self.typed[edit].get_or_insert_with(typed))
+    }
+
     fn begin(&mut self, actor: usize) {
         let mut core = self.sim.core();
         let (edit, deleting) = match (self.outdated, std::mem::take(&mut self.behind)) {
@@ -36,10 +45,7 @@ impl<W: World> Runner<'_, W> {
             None => (core.uid(core.made_again.is_some() && !self.outdated), deleting),
         };
         drop(core);
-        let resource = Arc::new(self.rig.resources[edit].clone());
-        let typed: Arc<dyn Steps> =
-            Arc::new(Typed::<W::Machine, W::Transitions>::new(self.transitions.clone(), resource));
-        let steps: Arc<dyn Steps> = Arc::new(SimSteps { inner: typed, sim: self.sim.clone(), uid, generation });
+        let steps: Arc<dyn Steps> = Arc::new(SimSteps::new(self.typed(edit), self.sim.clone(), uid, generation));
         let steps = match &self.rig.steps {
             Some(seam) => seam(steps),
             None => steps,

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use durable_fsm_graph::{Contract, Graph, InDoubt, Kind, Transport};
 
+use super::decoded::Read;
 use super::journal::{Method, Noted};
 use super::{Decoded, Point, Sim, SimClock, Stop, Unacceptable};
 use crate::found::Importing;
@@ -29,12 +30,22 @@ pub(crate) struct SimSteps {
     pub(crate) uid: String,
     /// Which of its specs the pass is for.
     pub(crate) generation: u64,
+    /// The record that the pass has read last.
+    kept: Mutex<Option<Arc<Decoded>>>,
 }
 
 /// What one request does when it is carried out.
 type Request<A> = Boxed<Result<A, Failure>>;
 
 impl SimSteps {
+    pub(crate) fn new(inner: Arc<dyn Steps>, sim: Sim, uid: String, generation: u64) -> Self {
+        Self { inner, sim, uid, generation, kept: Mutex::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Arc<Decoded>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn contract(&self, ask: &Ask) -> Option<&'static Contract<'static>> {
         self.inner.graph().transitions.get(ask.transition).and_then(|step| step.contract())
     }
@@ -320,13 +331,25 @@ impl Steps for SimSteps {
         self.inner.keeps()
     }
     fn decode(&self, bytes: &[u8]) -> Result<Arc<Record>, Unreadable> {
-        Decoded::read(self.inner.graph(), bytes)
+        Ok(match Decoded::read(self.inner.graph(), bytes)? {
+            Read::Afresh(record) => record,
+            Read::Kept(decoded) => {
+                let record = Arc::clone(&decoded.record);
+                *self.kept() = Some(decoded);
+                record
+            }
+        })
     }
     fn spec(&self) -> Result<Spec, FactError> {
         self.inner.spec()
     }
     fn check(&self, state: usize, facts: &Facts) -> Result<(), FactError> {
+        let kept = self.kept().clone();
+        if kept.as_ref().is_some_and(|kept| kept.is_known_to_make(state, facts)) {
+            return Ok(());
+        }
         self.readable(self.inner.check(state, facts))
+            .inspect(|()| kept.iter().for_each(|kept| kept.makes(state, facts)))
     }
     fn may_call(&self, ask: &Ask) -> Result<(), FactError> {
         self.readable(self.inner.may_call(ask))

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,9 @@ use std::sync::{Arc, OnceLock};
 use durable_fsm_graph::Graph;
 
 use crate::Facts;
-use crate::record::{Record, Unreadable};
+use crate::record::{Effect, Intent, Life, Record, Unconfirmed, Unreadable};
+use crate::testing::known::Known;
+use crate::testing::mixed::Mixed;
 
 /// A record that was written, and what the oracles ask of it again and again.
 #[derive(Debug)]
@@ -19,8 +21,10 @@ pub(crate) struct Decoded {
     pub(crate) record: Arc<Record>,
     /// What a controller makes of it, and a controller of which machine.
     read: OnceLock<(&'static Graph<'static>, Result<(), Unreadable>)>,
+    /// A state of that machine that the facts make.
+    makes: OnceLock<usize>,
     /// The keys of all that it knows of: of what is live, of what was sent, and of what is under way.
-    pub(crate) known: Vec<String>,
+    pub(crate) known: Known,
     /// A hash of all that decides how a run goes on: all but numbering, times and prose.
     pub(super) outline: u64,
 }
@@ -29,20 +33,20 @@ pub(crate) struct Decoded {
 const KEPT: usize = 1024;
 
 /// Decoded records, by their bytes.
-type ByBytes = HashMap<Rc<[u8]>, Arc<Decoded>, BuildHasherDefault<Words>>;
+type ByBytes = HashMap<Rc<[u8]>, Arc<Decoded>, BuildHasherDefault<Mixed>>;
 
 thread_local! {
     static DECODED: RefCell<ByBytes> = RefCell::default();
 }
 
 impl Decoded {
-    /// Decodes a record, or finds what was decoded from these bytes before.
-    pub(super) fn of(bytes: &[u8]) -> Result<Arc<Self>, serde_json::Error> {
+    /// Decodes a record, or finds what was decoded from these bytes before. `before` is the record that it replaces, which knows most of its keys.
+    pub(super) fn of(bytes: &[u8], before: Option<&Self>) -> Result<Arc<Self>, serde_json::Error> {
         DECODED.with_borrow_mut(|all| {
             if let Some(decoded) = all.get(bytes) {
                 return Ok(Arc::clone(decoded));
             }
-            let decoded = Arc::new(Self::new(serde_json::from_slice(bytes)?));
+            let decoded = Arc::new(Self::new(Record::read(bytes)?, before));
             if all.len() >= KEPT {
                 all.clear();
             }
@@ -51,20 +55,31 @@ impl Decoded {
         })
     }
 
-    /// The record as a controller reads it: no two runs decode the same bytes, nor two passes of one.
-    pub(super) fn read(graph: &'static Graph<'static>, bytes: &[u8]) -> Result<Arc<Record>, Unreadable> {
+    /// The record as a controller reads it: no two runs decode the same bytes, nor two passes of one. None of those that are kept, if it reads them
+    /// otherwise.
+    pub(super) fn read(graph: &'static Graph<'static>, bytes: &[u8]) -> Result<Read, Unreadable> {
+        let afresh = || Record::decode(graph, bytes).map(|record| Read::Afresh(Arc::new(record)));
         // What is no record says why.
-        let Ok(decoded) = Self::of(bytes) else { return Record::decode(graph, bytes).map(Arc::new) };
-        let (reader, read) = decoded.read.get_or_init(|| (graph, Record::decode(graph, bytes).map(drop)));
-        // What one machine can read another one need not: it has other states, or another name.
-        if !ptr::eq(*reader, graph) {
-            return Record::decode(graph, bytes).map(Arc::new);
+        let Ok(decoded) = Self::of(bytes, None) else { return afresh() };
+        let (reader, read) =
+            decoded.read.get_or_init(|| (graph, Record::clone(&decoded.record).taken_up(graph).map(drop)));
+        // What one machine can read another one need not: it has other states, or another name. And a record of another version has other names.
+        if !ptr::eq(*reader, graph) || decoded.record.version != graph.version {
+            return afresh();
         }
-        // A record of another version has other names.
-        if decoded.record.version != graph.version {
-            return Record::decode(graph, bytes).map(Arc::new);
+        read.clone().map(|()| Read::Kept(decoded))
+    }
+
+    /// Whether these are the facts of this record, and are known to make this state of the machine that has read it. What they make is the same every time.
+    pub(super) fn is_known_to_make(&self, state: usize, facts: &Facts) -> bool {
+        self.makes.get() == Some(&state) && self.record.facts.is_shared_with(facts)
+    }
+
+    /// These facts make this state of the machine that has read the record.
+    pub(super) fn makes(&self, state: usize, facts: &Facts) {
+        if self.record.facts.is_shared_with(facts) {
+            self.makes.get_or_init(|| state);
         }
-        read.clone().map(|()| Arc::clone(&decoded.record))
     }
 
     /// The keys of the live effects.
@@ -87,38 +102,45 @@ impl Decoded {
         self.record.intent.as_ref().and(self.known.last())
     }
 
-    fn new(record: Record) -> Self {
-        let key = |transition: &str, subject: &Option<String>, life| record.key(transition, subject.as_deref(), life);
-        let live = record.undo.iter().map(|it| key(&it.transition, &it.subject, it.life));
-        let unconfirmed = record.unconfirmed.iter().map(|it| key(&it.transition, &it.subject, it.life));
-        let retained = record.retained.iter().map(|it| key(&it.transition, &it.subject, it.life));
-        let open = record.intent.iter().map(|it| key(&it.transition, &it.subject, it.life));
-        let known = live.chain(unconfirmed).chain(retained).chain(open).collect();
+    /// The key of this life, if it is one of this record's.
+    fn key_of(&self, life: Life<'_>) -> Option<&String> {
+        lives(&self.record).zip(&*self.known).find(|(it, _)| *it == life).map(|(_, key)| key)
+    }
+
+    fn new(record: Record, before: Option<&Self>) -> Self {
+        // A key is a hash of these and of the life.
+        let named = |record: &Record| (record.origin.clone(), record.machine.clone(), record.renamed.clone());
+        let before = before.filter(|before| named(&before.record) == named(&record));
+        let key = |life: Life<'_>| {
+            let known = before.and_then(|before| before.key_of(life)).cloned();
+            known.unwrap_or_else(|| record.key(life.transition, life.subject, life.number))
+        };
+        let known = lives(&record).map(key).collect();
         let outline = outline(&record);
-        Self { record: Arc::new(record), read: OnceLock::new(), known, outline }
+        Self { record: Arc::new(record), read: OnceLock::new(), makes: OnceLock::new(), known, outline }
     }
 }
 
-/// Hashes eight bytes at a time. Nobody chooses the bytes of a record so that two of them fall together.
-#[derive(Default)]
-struct Words(u64);
+/// What a controller reads.
+pub(super) enum Read {
+    /// A record that is kept.
+    Kept(Arc<Decoded>),
+    Afresh(Arc<Record>),
+}
 
-impl Hasher for Words {
-    fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.chunks(8) {
-            let mut eight = [0; 8];
-            eight[..word.len()].copy_from_slice(word);
-            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(eight)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.rotate_left(26)
-    }
+/// All that a record knows of, in the order of [`Decoded::known`].
+fn lives(record: &Record) -> impl Iterator<Item = Life<'_>> {
+    let retained = record.retained.iter().map(|it| Life {
+        transition: &it.transition,
+        subject: it.subject.as_deref(),
+        number: it.life,
+    });
+    let made = record.undo.iter().map(Effect::of).chain(record.unconfirmed.iter().map(Unconfirmed::of));
+    made.chain(retained).chain(record.intent.iter().map(Intent::of))
 }
 
 fn outline(record: &Record) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Mixed::default();
     record.state.hash(&mut hasher);
     hash_facts(&record.facts, &mut hasher);
     (record.direction as u8, record.paused, record.undo.len(), record.unconfirmed.len()).hash(&mut hasher);
@@ -147,7 +169,7 @@ fn outline(record: &Record) -> u64 {
     hasher.finish()
 }
 
-fn hash_facts(facts: &Facts, hasher: &mut DefaultHasher) {
+fn hash_facts(facts: &Facts, hasher: &mut Mixed) {
     for fact in facts.iter() {
         fact.hash(hasher);
     }

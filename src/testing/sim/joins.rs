@@ -7,9 +7,10 @@
 //! waits, and while nothing is under way nothing happens during a wait.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 use super::Core;
+use crate::testing::mixed::Mixed;
 
 /// Places where runs have been, as hashes of all that decides how they go on.
 pub(crate) type Joins = HashSet<u64>;
@@ -30,7 +31,7 @@ impl Core {
             return;
         }
         let Some(decoded) = &self.stored.decoded else { return };
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = Mixed::default();
         (
             self.edit,
             self.deleting,

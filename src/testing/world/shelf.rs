@@ -2,11 +2,13 @@
 //! lag.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::super::Sim;
+use super::super::known::Known;
+use super::super::mixed::Mixed;
 use super::{Thing, answer};
 use crate::{Class, Classify, Lookup};
 
@@ -325,13 +327,17 @@ impl Shelf {
 
 impl Inner {
     /// Hashes what decides how the shelf answers from now on. `known` are the keys that somebody may still come with.
-    fn hash(&self, known: &[String], now: Duration, hasher: &mut DefaultHasher) {
+    fn hash(&self, known: &Known, now: Duration, hasher: &mut Mixed) {
         for thing in self.things.values() {
             let hidden = (thing.made_at + self.lag).saturating_sub(now);
-            (known.iter().position(|key| *key == thing.key), &thing.made_of, thing.complete, hidden).hash(hasher);
+            (known.places(&thing.key).next(), &thing.made_of, thing.complete, hidden).hash(hasher);
         }
-        for key in known {
-            self.keys.get(key).map(|(id, made_of)| (self.things.contains_key(id), made_of)).hash(hasher);
+        // What was ever made under each of the known keys, in their order.
+        let made = self.keys.iter().flat_map(|(key, made)| known.places(key).map(move |place| (place, made)));
+        let mut made: Vec<_> = made.collect();
+        made.sort_unstable_by_key(|(place, _)| *place);
+        for (place, (id, made_of)) in made {
+            (place, self.things.contains_key(id), made_of).hash(hasher);
         }
     }
 }

@@ -94,12 +94,12 @@ impl Core {
 
     /// Another record is there, or none. What only the one knew that was there is nobody's.
     fn restore(&mut self, bytes: Option<Vec<u8>>, mirrored: bool) {
-        let decoded = bytes.as_deref().and_then(|bytes| Decoded::of(bytes).ok());
+        let decoded = bytes.as_deref().and_then(|bytes| Decoded::of(bytes, None).ok());
         if bytes.is_some() && decoded.is_none() {
             return;
         }
-        let known = self.stored.decoded.as_ref().map(|it| it.known.clone()).unwrap_or_default();
-        let is_known = |key: &String| decoded.as_ref().is_some_and(|it| it.known.contains(key));
+        let known = self.stored.decoded.as_ref().map(|it| it.known.to_vec()).unwrap_or_default();
+        let is_known = |key: &String| decoded.as_ref().is_some_and(|it| it.known.has(key));
         self.books.forget_keys(known.into_iter().filter(|key| !is_known(key)));
         self.note(|| match &decoded {
             Some(decoded) => format!("seq {} is put back, and nothing tells of a later one", decoded.record.seq),

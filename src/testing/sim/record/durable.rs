@@ -25,7 +25,7 @@ impl Core {
 
     /// Makes bytes durable, whatever was there.
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let decoded = match Decoded::of(bytes) {
+        let decoded = match Decoded::of(bytes, self.stored.decoded.as_deref()) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.violate(Violation::new(Oracle::History, format!("what was written is no record: {error}")));

@@ -7,7 +7,7 @@ use durable_fsm::store::MemoryStore;
 use durable_fsm::{Outcome, Plan, Removal, Undone, Undos};
 
 use crate::machine::Thing;
-use crate::world::{ManualClock, Patient};
+use crate::world::{Bench, Fault, ManualClock, Patient, Refusal};
 use crate::yard::{Town, Yard, YardRunner, YardState, house};
 
 /// Yards, each with a house and two rooms.
@@ -181,4 +181,35 @@ async fn an_orphan_is_not_removed_while_undos_are_stopped() {
     assert_eq!(yard.town.calls(), [""; 0]);
     yard.runner.undos().allow();
     assert_eq!(yard.runner.remove_orphan(&orphans[0], &lost).await.unwrap(), Removal::Done);
+}
+
+/// Every step and every undo fails in every way, and undos are stopped before every pass of the deletion: then nothing is called, wherever it is.
+#[tokio::test]
+async fn wherever_a_deletion_is_nothing_is_called_while_undos_are_stopped() {
+    let calls = ["make_account", "make_room", "run_container", "add_member"];
+    let undos = ["drop_account", "close_room", "stop_container", "remove_member"];
+    let mut stopped = 0;
+    for call in calls.into_iter().chain(undos) {
+        for fault in [Fault::Refused(Refusal::Unknown), Fault::Applied(Refusal::Unknown), Fault::Silent] {
+            let (bench, thing) = (Bench::new(), Thing::new("web:1", &["ann"]));
+            bench.provider.will(call, &[fault]);
+            let _ = bench.pass(&thing).await;
+            let deleted = Thing { deleting: true, ..thing };
+            for pass in 0.. {
+                assert!(pass < 100, "{call} {fault:?}: it is not gone after 100 passes");
+                bench.provider.calls();
+                bench.runner.undos().stop("we look first");
+                let outcome = bench.pass(&deleted).await;
+                assert_eq!(bench.provider.calls(), [""; 0], "{call} {fault:?}, pass {pass}");
+                stopped += usize::from(is_stopped(&outcome, "we look first"));
+                bench.runner.undos().allow();
+                match bench.pass(&deleted).await {
+                    Outcome::Gone => break,
+                    outcome => bench.clock.advance(outcome.requeue_after().expect("something is due")),
+                }
+            }
+            assert!(bench.provider.all_faults_fired(), "{call} {fault:?}");
+        }
+    }
+    assert!(stopped >= 3 * (calls.len() + undos.len()), "{stopped}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: no label contains a resource's name, so the number of series does not grow with the number of resources.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -31,7 +31,15 @@ pub struct Metrics {
     resources: Family<Where, Gauge>,
     attempts: Family<Attempted, Counter>,
     oldest_held: Family<Machine, Gauge>,
-    seen: Arc<Mutex<BTreeMap<(String, ResourceId), Seen>>>,
+    seen: Arc<Mutex<Resources>>,
+}
+
+/// The resources that were reconciled.
+#[derive(Default)]
+struct Resources {
+    seen: HashMap<(String, ResourceId), Seen>,
+    /// Since when those that are held are held, by machine, with how many there are.
+    held: BTreeMap<String, BTreeMap<SystemTime, usize>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +66,33 @@ struct Machine {
 struct Seen {
     at: Where,
     held_since: Option<SystemTime>,
+}
+
+impl Resources {
+    fn take(&mut self, key: &(String, ResourceId)) -> Option<Seen> {
+        let seen = self.seen.remove(key)?;
+        if let (Some(since), Some(held)) = (seen.held_since, self.held.get_mut(&key.0))
+            && let Some(count) = held.get_mut(&since)
+        {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&since);
+            }
+        }
+        Some(seen)
+    }
+
+    fn put(&mut self, key: (String, ResourceId), seen: Seen) {
+        if let Some(since) = seen.held_since {
+            *self.held.entry(key.0.clone()).or_default().entry(since).or_default() += 1;
+        }
+        self.seen.insert(key, seen);
+    }
+
+    /// Since when the resource of a machine is held that is held for the longest time.
+    fn oldest(&self, machine: &str) -> Option<SystemTime> {
+        self.held.get(machine)?.keys().next().copied()
+    }
 }
 
 impl Metrics {
@@ -93,35 +128,34 @@ impl Metrics {
         };
         let key = (machine.to_owned(), id.clone());
         let mut seen = self.seen();
-        let before = seen.remove(&key);
+        let before = seen.take(&key);
         let known = before.as_ref().and_then(|before| before.held_since);
         let held_since = (reason.phase() == Phase::Held).then(|| known.map_or(since, |known| known.min(since)));
         if let Some(before) = before {
             self.resources.get_or_create(&before.at).dec();
         }
         self.resources.get_or_create(&at).inc();
-        seen.insert(key, Seen { at, held_since });
+        seen.put(key, Seen { at, held_since });
         self.tell_oldest(machine, &seen);
     }
 
     /// A resource is gone.
     pub(crate) fn forget(&self, machine: &str, id: &ResourceId) {
         let mut seen = self.seen();
-        if let Some(before) = seen.remove(&(machine.to_owned(), id.clone())) {
+        if let Some(before) = seen.take(&(machine.to_owned(), id.clone())) {
             self.resources.get_or_create(&before.at).dec();
             self.tell_oldest(machine, &seen);
         }
     }
 
-    fn tell_oldest(&self, machine: &str, seen: &BTreeMap<(String, ResourceId), Seen>) {
-        let of_machine = seen.iter().filter(|((of, _), _)| of == machine);
-        let oldest = of_machine.filter_map(|(_, seen)| seen.held_since).min();
-        let seconds = oldest.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
+    fn tell_oldest(&self, machine: &str, seen: &Resources) {
+        let seconds =
+            seen.oldest(machine).and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()).unwrap_or_default();
         let gauge = self.oldest_held.get_or_create(&Machine { machine: machine.to_owned() });
         gauge.set(i64::try_from(seconds.as_secs()).unwrap_or(i64::MAX));
     }
 
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<(String, ResourceId), Seen>> {
+    fn seen(&self) -> MutexGuard<'_, Resources> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use durable_fsm::testing::{AssertOk, At, Plan, Shelf, ShelfError, Sim, Thing, World, explore};
+use durable_fsm::testing::{AssertOk, At, Explorer, Plan, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Undone, Wait};
 use example_database::*;
 
@@ -215,6 +215,12 @@ impl World for Cloud {
     }
 }
 
+/// To come back from the standby takes two events, so only pairs of faults do.
+fn comes_back(explorer: Explorer<Cloud>) -> Explorer<Cloud> {
+    let is_of_pairs = std::env::var("FSM_FAULTS").is_ok_and(|faults| faults != "1");
+    if is_of_pairs { explorer } else { explorer.unreached("see_fail_back -> Serving") }
+}
+
 /// The second spec wants a new release without approval, so it changes nothing.
 #[test]
 fn a_database_that_begins_empty_survives_every_fault() {
@@ -222,21 +228,14 @@ fn a_database_that_begins_empty_survives_every_fault() {
     let specs = vec![released("17", "17"), released("18", "17"), released("18", "18")];
     let explorer = explore::<Cloud>().resources(specs).idle_edit(1);
     let explorer = explorer.unreached("fill -> Restored").unreached("upgrade -> Restored");
-    // Two events are needed to come back, so only pairs of faults do.
-    let explorer = explorer.unreached("see_fail_back -> Serving");
-    explorer.unreached("undo start_last_backup").run().assert_ok();
+    comes_back(explorer).unreached("undo start_last_backup").run().assert_ok();
 }
 
 #[test]
 fn a_database_that_is_restored_survives_every_fault() {
     let released = |release| database(release, release, Some("nightly"), false);
     let explorer = explore::<Cloud>().resources(vec![released("17"), released("18")]);
-    explorer
-        .unreached("fill -> Initialised")
-        .unreached("upgrade -> Initialised")
-        .unreached("see_fail_back -> Serving")
-        .run()
-        .assert_ok();
+    comes_back(explorer).unreached("fill -> Initialised").unreached("upgrade -> Initialised").run().assert_ok();
 }
 
 #[test]

@@ -221,16 +221,17 @@ async fn nothing_is_kept_of_a_record_that_was_released() {
     let (observer, stranger) = (replicas.another(), replicas.another());
     let (mut seen, mut unseen) = (0, 0);
     for number in 0..1_000 {
-        let app = App::of(number);
+        // Names of one length, so that the store frees as much for one as for the other.
+        let (app, other) = (App::of(10_000 + number), App::of(20_000 + number));
         replicas.make(&app).await;
         seen += left_by(async { drop(observer.reconcile(&app).await.unwrap()) }).await;
         seen += left_by(async { drop(observer.release(&app.id()).await.unwrap()) }).await;
-        let other = App::of(10_000 + number);
         replicas.make(&other).await;
         // A release frees what the store has kept.
         unseen += left_by(async { drop(stranger.release(&other.id()).await.unwrap()) }).await;
     }
-    assert!(seen - unseen < 16 * 1_000, "{} bytes for 1,000 records that were seen and released", seen - unseen);
+    println!("{} bytes for 1,000 records that were seen and released", seen - unseen);
+    assert!(seen - unseen < 4 * 1_000, "{} bytes for 1,000 records that were seen and released", seen - unseen);
 }
 
 #[tokio::test]

@@ -14,6 +14,10 @@ use crate::worker::Worker;
 
 /// How often it edits each object. What it misses while the server is down it does afterwards.
 const EVERY: Duration = Duration::from_millis(300);
+/// So many annotations of edits are on an object.
+const KEPT: u32 = 20;
+/// An edit that is not answered for so long is given up: it may have gone to a server that was killed.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// Edits labels, spec and annotations of every object all the time, those that are being deleted too, for as long as any is left.
 pub struct Editor {
@@ -65,12 +69,17 @@ async fn edit(workers: Api<Worker>, name: String, stop: Arc<AtomicBool>, edits: 
             break;
         }
         let text = number.to_string();
+        // The object does not grow: what is long acknowledged is taken away again.
+        let mut annotations = serde_json::Map::from_iter([(format!("edit-{number}"), json!(""))]);
+        annotations.extend(number.checked_sub(KEPT).map(|old| (format!("edit-{old}"), json!(null))));
         let patch = json!({
-            "metadata": { "labels": { "edit": text }, "annotations": { format!("edit-{number}"): "" } },
+            "metadata": { "labels": { "edit": text }, "annotations": annotations },
             "spec": { "notes": text },
         });
         // While the server is down, or when the object is gone, nothing is acknowledged.
-        if let Ok(worker) = workers.patch(&name, &params, &Patch::Merge(patch)).await {
+        let patch = Patch::Merge(patch);
+        let edit = workers.patch(&name, &params, &patch);
+        if let Ok(Ok(worker)) = tokio::time::timeout(ANSWER, edit).await {
             let mut edits = edits.lock().unwrap();
             edits.numbers.entry(name.clone()).or_default().push(number);
             edits.while_deleting += u32::from(worker.metadata.deletion_timestamp.is_some());
@@ -85,6 +94,11 @@ async fn edit(workers: Api<Worker>, name: String, stop: Arc<AtomicBool>, edits: 
 impl Edits {
     pub fn count(&self) -> usize {
         self.numbers.values().map(Vec::len).sum()
+    }
+
+    /// How many were made on this object.
+    pub fn of(&self, name: &str) -> usize {
+        self.numbers.get(name).map_or(0, Vec::len)
     }
 
     /// How much time is between two edits of one object, on average.
@@ -102,7 +116,8 @@ impl Edits {
         let mut lost = Vec::new();
         for worker in workers {
             let numbers = self.numbers.get(&worker.name_any()).cloned().unwrap_or_default();
-            for number in &numbers {
+            let label = worker.labels().get("edit").and_then(|text| text.parse::<u32>().ok()).unwrap_or_default();
+            for number in numbers.iter().filter(|number| **number + KEPT > label) {
                 if !worker.annotations().contains_key(&format!("edit-{number}")) {
                     lost.push(format!("annotation edit-{number} of {}", worker.name_any()));
                 }

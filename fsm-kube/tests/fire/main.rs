@@ -88,6 +88,10 @@ async fn fire() {
 
     // A few are deleted while only the other writer disturbs: nothing is in doubt, so no undo is repeated.
     fire.is_calm = true;
+    // The server may have been killed just now.
+    let before = editor.edits();
+    let is_waiting = |name: &&String| editor.edits().of(name) == before.of(name);
+    fire.until("all are edited again", |_| names.iter().filter(is_waiting).count()).await;
     let (calm, rest) = names.split_at(CALM);
     join_all(calm.iter().map(|name| delete_until_done(&cluster, name))).await;
     fire.until("the first are gone", |workers| workers.len() - rest.len()).await;

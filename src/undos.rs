@@ -93,8 +93,8 @@ impl Undos {
         self
     }
 
-    /// None begins while this file exists, and none while nobody can tell whether it does. It is looked for before every undo, so the stop
-    /// outlasts restarts. What is written in the file is shown as the reason.
+    /// None begins while this file exists. If it cannot be read, that counts as if it existed. It is looked for before every undo, so a stop lasts
+    /// through restarts. What is written in the file is shown as the reason.
     #[must_use]
     pub fn stopped_while(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = Some(file.into());

@@ -1,6 +1,6 @@
-//! Who passes over an object now, where several controllers run.
+//! Who runs the next pass for an object, where several controllers run.
 //!
-//! Invariant: a claim only makes a controller wait, and never for longer than a few seconds. Nobody may act because of one: that only the precondition of a write allows.
+//! Invariant: a claim only makes a controller wait, for a few seconds at most. It is never a reason to leave out a check: each write still has its own condition.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -109,7 +109,7 @@ pub enum DatabaseFlow {
         grants: Each<String, String>,
     },
 
-    /// The provider has moved the database to its standby. Nobody is admitted and nothing is upgraded until it has moved back.
+    /// The provider has moved the database to its standby. No user is created and nothing is upgraded until it has moved back.
     #[fsm(resting)]
     #[transition(see_fail_back -> Serving, waits, every = "30s")]
     #[transition(start_last_backup)]

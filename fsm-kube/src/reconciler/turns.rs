@@ -1,6 +1,6 @@
-//! Lets one controller at a time pass over an object, where several run.
+//! Lets one controller at a time run passes for an object, where several run.
 //!
-//! Invariant: this only decides who waits, and each wait is bounded. What a pass does is guarded by the preconditions of its writes alone, as if nobody had waited.
+//! Invariant: this only decides who waits, and each wait is bounded. A pass checks as much as it would if nobody had waited: each write has its own condition.
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@
 //! as any request can be under way. What no pass has looked at for a day is forgotten, as after a restart: that costs a wait, and nothing else.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,60 +20,25 @@ use crate::record::{Blocked, Change, Direction, Effect, Ended, Entry as _, Inten
 const FORGOTTEN_AFTER: u32 = 24 * 3600;
 
 /// For each record, when each of its open ends was first seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Sightings {
-    /// Seeded by chance, so that no name and no record can be made to look like another.
+    /// Seeded by chance, so that no name can be chosen that looks like another.
     hasher: RandomState,
-    /// Drawn by chance too: see [`mixed`](Self::mixed).
-    secrets: [u64; 2],
+    /// For numbers, of which each live effect has some that are hashed at each write. Seeded by chance too.
+    marker: foldhash::quality::RandomState,
     table: Mutex<Table>,
 }
 
-impl Default for Sightings {
-    fn default() -> Self {
-        let hasher = RandomState::new();
-        let secrets = [hasher.hash_one(0_u64), hasher.hash_one(1_u64)];
-        Self { hasher, secrets, table: Mutex::default() }
-    }
-}
-
-/// Records by a hash of their ids, of twice 64 bits.
-type ByKey<V> = HashMap<Key, V, BuildHasherDefault<Hashed>>;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key([u64; 2]);
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0[0]);
-    }
-}
-
-/// The hash of what is one already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// A hash of a record's id, of twice 64 bits.
+type Key = [u64; 2];
 
 #[derive(Debug, Default, Clone)]
 struct Table {
-    records: ByKey<Seen>,
+    records: HashMap<Key, Seen, foldhash::fast::RandomState>,
     /// With so many records it is time to look for those that nobody looks at any more.
     sweep_at: usize,
     /// Records of many effects that somebody is changing.
-    followed: ByKey<Followed>,
+    followed: HashMap<Key, Followed, foldhash::fast::RandomState>,
     /// How many were followed so far.
     followers: u64,
 }
@@ -140,8 +105,8 @@ pub(crate) enum OpenEnd<'r> {
 impl Sightings {
     #[cfg(feature = "testing")]
     pub(super) fn copied(&self) -> Self {
-        let (hasher, secrets) = (self.hasher.clone(), self.secrets);
-        Self { hasher, secrets, table: Mutex::new(self.table().clone()) }
+        let (hasher, marker) = (self.hasher.clone(), self.marker.clone());
+        Self { hasher, marker, table: Mutex::new(self.table().clone()) }
     }
 
     /// Takes note of a record as it is now; what is no longer in it is forgotten.
@@ -307,7 +272,7 @@ impl Sightings {
     }
 
     fn key(&self, id: &RecordId) -> Key {
-        Key([self.hasher.hash_one((0_u8, id)), self.hasher.hash_one((1_u8, id))])
+        [self.hasher.hash_one((0_u8, id)), self.hasher.hash_one((1_u8, id))]
     }
 
     /// Whose sightings are asked for: those of the record with this id and origin.
@@ -319,11 +284,11 @@ impl Sightings {
         // A life has its number alone: no two effects of one record begin with the same write. Only what was listed without being sent shares the number
         // of a write, so a live effect is marked with its transition too.
         match end {
-            OpenEnd::Intent(it) => self.mixed(self.mixed_text(origin, &it.holder), 0, it.life, it.attempt.into()),
+            OpenEnd::Intent(it) => self.marker.hash_one((origin, 0_u8, it.life, it.attempt, &it.holder)),
             OpenEnd::Live(it) => self.mark_of_life(origin, it.mark()),
-            OpenEnd::Unconfirmed(it) => self.mixed(origin, 2, it.life, it.attempt.into()),
-            OpenEnd::Sent(it) => self.mixed(origin, 2, it.life, it.attempt.into()),
-            OpenEnd::Undone(it) => self.mixed(origin, 3, it.life, 0),
+            OpenEnd::Unconfirmed(it) => self.marker.hash_one((origin, 2_u8, it.life, it.attempt)),
+            OpenEnd::Sent(it) => self.marker.hash_one((origin, 2_u8, it.life, it.attempt)),
+            OpenEnd::Undone(it) => self.marker.hash_one((origin, 3_u8, it.life)),
             OpenEnd::RollBack(left) => self.hasher.hash_one((origin, 4_u8, left)),
             OpenEnd::Retry(it) => self.hasher.hash_one((origin, 5_u8, it.count, it.since, it.at)),
             OpenEnd::Blocked(it) => self.hasher.hash_one((origin, 6_u8, it.reason, it.since, it.at)),
@@ -332,28 +297,7 @@ impl Sightings {
     }
 
     fn mark_of_life(&self, origin: u64, mark: u64) -> u64 {
-        self.mixed(origin, 1, mark, 0)
-    }
-
-    /// A hash of these numbers. Each live effect is marked at each write, so it is a cheap one; nobody who does not know the secrets can choose numbers
-    /// that fall together with others.
-    fn mixed(&self, origin: u64, kind: u64, one: u64, other: u64) -> u64 {
-        self.folded(self.folded(origin, kind), self.folded(one, other))
-    }
-
-    /// The same of a text.
-    fn mixed_text(&self, origin: u64, text: &str) -> u64 {
-        let (words, rest) = text.as_bytes().as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
-        words.fold(self.folded(origin, text.len() as u64), |mark, word| self.folded(mark, word))
-    }
-
-    fn folded(&self, one: u64, other: u64) -> u64 {
-        let [first, second] = self.secrets;
-        let wide = u128::from(one ^ first) * u128::from(other ^ second);
-        (wide as u64) ^ (wide >> 64) as u64
+        self.marker.hash_one((origin, 1_u8, mark))
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

@@ -15,9 +15,9 @@ use durable_fsm_graph::{Graph, InDoubt, Transition, Undo};
 
 pub(crate) use lost::wrongly_lost;
 
-use super::mixed::Mixed;
 use super::plan::Place;
 use super::sim::{Decoded, Menus, Point};
+use super::stable_hash::stable_hasher;
 use super::world::Thing;
 use crate::machine::Reply;
 use crate::record::{Direction, HeldReason, Spec, Stamp};
@@ -215,7 +215,7 @@ impl Books {
     pub(crate) fn check_world(&mut self, decoded: Option<&Decoded>, things: &[Thing]) -> Option<Violation> {
         let record = decoded.map(|decoded| &*decoded.record);
         let known = decoded.map(|decoded| &decoded.known);
-        let mut hasher = Mixed::default();
+        let mut hasher = stable_hasher();
         let mut violation = None;
         let mut places: Vec<Option<usize>> = Vec::with_capacity(things.len());
         for (index, thing) in things.iter().enumerate() {
@@ -285,10 +285,9 @@ impl Books {
         self.retained.extend(kept);
     }
 
-    /// The keys of what a record leaves behind on purpose.
+    /// The keys of what a record leaves behind on purpose, whether it is certain to be there or not.
     fn kept(&self, decoded: &Decoded) -> Vec<String> {
-        let live = decoded.record.undo.iter().zip(decoded.live());
-        let kept = live.filter(|(it, _)| self.undo_of(&it.transition) == Some(Undo::Retain));
-        kept.map(|(_, key)| key).chain(decoded.retained()).cloned().collect()
+        let kept = decoded.known.iter().filter(|key| self.is_retained(key));
+        kept.chain(decoded.retained()).cloned().collect()
     }
 }

@@ -42,9 +42,9 @@ use record::Stored;
 pub(crate) use signals::Told;
 
 use super::known::Known;
-use super::mixed::Mixed;
 use super::oracle::{Books, Oracle, Violation};
 use super::plan::Fault;
+use super::stable_hash::{StableHasher, stable_hasher};
 use super::world::{Backend, Moment, Thing};
 use crate::machine::Reply;
 use crate::record::{Effect, Spec, Unconfirmed};
@@ -96,7 +96,7 @@ struct Shared {
 }
 
 /// Hashes a shelf, given the keys that are known and the time.
-pub(crate) type ShelfHash = Box<dyn Fn(&Known, Duration, &mut Mixed) + Send>;
+pub(crate) type ShelfHash = Box<dyn Fn(&Known, Duration, &mut StableHasher) + Send>;
 type Inventory = Arc<dyn Fn() -> Vec<Thing> + Send + Sync>;
 /// What happens in the world by itself, by its name; and with none, what strangers do before the first pass.
 type Happen = Arc<dyn Fn(Option<&'static str>) + Send + Sync>;
@@ -428,7 +428,7 @@ impl Core {
     /// Mixes what happens into the digest, if one is kept.
     pub(crate) fn trace<T: Hash>(&mut self, what: impl FnOnce() -> T) {
         if let Some(digest) = &mut self.digest {
-            let mut hasher = Mixed::default();
+            let mut hasher = stable_hasher();
             (*digest, what()).hash(&mut hasher);
             *digest = hasher.finish();
         }

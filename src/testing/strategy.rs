@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::TestCaseError;
+use proptest::test_runner::{Config, RngSeed, TestCaseError};
 
 use super::explore::{Explorer, faults_of, plan_of};
 use super::plan::{Fault, Plan};
@@ -28,6 +28,22 @@ pub struct Picks(Vec<Index>);
 /// ```
 pub fn picks(faults: RangeInclusive<usize>) -> impl Strategy<Value = Picks> {
     vec(any::<Index>(), faults).prop_map(Picks)
+}
+
+/// How many random plans a test runs, and which. They are the same ones in every run, so that a test which passed and fails now fails for what was changed.
+///
+/// `PROPTEST_RNG_SEED` set to a number asks for others, and `PROPTEST_CASES` for more or fewer: to look for faults, set both.
+///
+/// ```
+/// # use durable_fsm::testing::random_plans;
+/// assert_eq!(random_plans(64), random_plans(64));
+/// ```
+#[must_use]
+pub fn random_plans(cases: u32) -> Config {
+    let asked = Config::default();
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { asked.cases } else { cases };
+    let rng_seed = if asked.rng_seed == RngSeed::Random { RngSeed::Fixed(0) } else { asked.rng_seed };
+    Config { cases, rng_seed, ..asked }
 }
 
 impl<W: World> Explorer<W> {

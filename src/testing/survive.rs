@@ -355,7 +355,7 @@ macro_rules! survive {
             }
 
             $crate::testing::proptest::proptest! {
-                #![proptest_config($crate::testing::proptest::test_runner::Config::with_cases(64))]
+                #![proptest_config($crate::testing::random_plans(64))]
                 #[test]
                 fn any_number_of_faults(picks in $crate::testing::picks(0..=5)) {
                     suite().survives_picks(&picks)?;

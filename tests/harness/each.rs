@@ -112,7 +112,7 @@ fn two_lives_of_a_subject_are_told_apart() {
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+    #![proptest_config(durable_fsm::testing::random_plans(48))]
 
     /// Any members, edited to any others, with any faults in between.
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World};
+use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Lookup, Undone};
 use hiclaw::human::{
     AccountRegistered, Human, HumanAttempt, HumanFlow, HumanSpec, HumanTransitions, Level, Ready, Requested,
@@ -155,4 +155,11 @@ durable_fsm::survive! {
         with_an_address => [human(Level::Team, "Kim", "bob"), human(Level::Worker, "Kim Lee", "cid")],
         without_an_address => [silent()],
     }
+}
+
+/// The person goes while their account is in doubt, and one of the same name comes: what is there was left behind on purpose.
+#[test]
+fn an_account_that_was_left_in_doubt_is_nobodys() {
+    let plan = "register_account/lookup#1=delete; register_account/commit#1=conflict; load#3=crash; pass#2=made-again";
+    explore::<Cloud>().replay(&plan.parse().unwrap()).assert_ok();
 }

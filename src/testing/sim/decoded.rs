@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::ptr;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +13,7 @@ use durable_fsm_graph::Graph;
 use crate::Facts;
 use crate::record::{Effect, Intent, Life, Record, Unconfirmed, Unreadable};
 use crate::testing::known::Known;
-use crate::testing::mixed::Mixed;
+use crate::testing::stable_hash::{StableHasher, StableState, stable_hasher};
 
 /// A record that was written, and what the oracles ask of it again and again.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Decoded {
 const KEPT: usize = 1024;
 
 /// Decoded records, by their bytes.
-type ByBytes = HashMap<Rc<[u8]>, Arc<Decoded>, BuildHasherDefault<Mixed>>;
+type ByBytes = HashMap<Rc<[u8]>, Arc<Decoded>, StableState>;
 
 thread_local! {
     static DECODED: RefCell<ByBytes> = RefCell::default();
@@ -140,7 +140,7 @@ fn lives(record: &Record) -> impl Iterator<Item = Life<'_>> {
 }
 
 fn outline(record: &Record) -> u64 {
-    let mut hasher = Mixed::default();
+    let mut hasher = stable_hasher();
     record.state.hash(&mut hasher);
     hash_facts(&record.facts, &mut hasher);
     (record.direction as u8, record.paused, record.undo.len(), record.unconfirmed.len()).hash(&mut hasher);
@@ -169,7 +169,7 @@ fn outline(record: &Record) -> u64 {
     hasher.finish()
 }
 
-fn hash_facts(facts: &Facts, hasher: &mut Mixed) {
+fn hash_facts(facts: &Facts, hasher: &mut StableHasher) {
     for fact in facts.iter() {
         fact.hash(hasher);
     }

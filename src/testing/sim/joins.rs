@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 
 use super::Core;
-use crate::testing::mixed::Mixed;
+use crate::testing::stable_hash::stable_hasher;
 
 /// Places where runs have been, as hashes of all that decides how they go on.
 pub(crate) type Joins = HashSet<u64>;
@@ -31,7 +31,7 @@ impl Core {
             return;
         }
         let Some(decoded) = &self.stored.decoded else { return };
-        let mut hasher = Mixed::default();
+        let mut hasher = stable_hasher();
         (
             self.edit,
             self.deleting,

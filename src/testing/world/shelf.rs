@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::super::Sim;
 use super::super::known::Known;
-use super::super::mixed::Mixed;
+use super::super::stable_hash::StableHasher;
 use super::{Thing, answer};
 use crate::{Class, Classify, Lookup};
 
@@ -327,7 +327,7 @@ impl Shelf {
 
 impl Inner {
     /// Hashes what decides how the shelf answers from now on. `known` are the keys that somebody may still come with.
-    fn hash(&self, known: &Known, now: Duration, hasher: &mut Mixed) {
+    fn hash(&self, known: &Known, now: Duration, hasher: &mut StableHasher) {
         for thing in self.things.values() {
             let hidden = (thing.made_at + self.lag).saturating_sub(now);
             (known.places(&thing.key).next(), &thing.made_of, thing.complete, hidden).hash(hasher);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use durable_fsm::testing::{Shelf, ShelfError, Sim, Thing, World, explore};
+use durable_fsm::testing::{AssertOk, Shelf, ShelfError, Sim, Thing, World, explore};
 use durable_fsm::{Lookup, Undone};
 use hiclaw::human::{
     AccountRegistered, Human, HumanAttempt, HumanFlow, HumanSpec, HumanTransitions, Level, Ready, Requested,
@@ -14,6 +14,8 @@ struct Cloud {
     accounts: Shelf,
     mails: Shelf,
     accesses: Shelf,
+    /// Whom the account of a namesake belongs to by now.
+    handed_over: Shelf,
 }
 
 impl Cloud {
@@ -39,9 +41,14 @@ impl HumanTransitions for Cloud {
         Ok(match self.accounts.find_name("@kim", attempt.owner_tag()).await {
             Lookup::Ours(account) => Lookup::Ours(from.account_registered(account.id)),
             Lookup::Absent => Lookup::Absent,
-            // A namesake's. By the second attempt, the person has handed it over.
-            _ if attempt.number() > 1 => Lookup::Ours(from.account_registered("account".to_owned())),
-            _ => Lookup::NotOurs,
+            _ => match self.handed_over.find_name("@kim", attempt.owner_tag()).await {
+                Lookup::Ours(_) => Lookup::Ours(from.account_registered("account".to_owned())),
+                // A namesake's. The person hands it over once they are asked.
+                _ => {
+                    self.handed_over.foreign("@kim", attempt.owner_tag());
+                    Lookup::NotOurs
+                }
+            },
         })
     }
     async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Ready, ShelfError> {
@@ -123,7 +130,12 @@ impl World for Cloud {
     type Transitions = Self;
     fn new(sim: &Sim) -> Self {
         let shelf = |kind| Shelf::new(sim, kind);
-        Self { accounts: shelf("account"), mails: shelf("mail"), accesses: shelf("access") }
+        Self {
+            accounts: shelf("account"),
+            mails: shelf("mail"),
+            accesses: shelf("access"),
+            handed_over: shelf("handed-over account"),
+        }
     }
     fn transitions(&self) -> Self {
         self.clone()

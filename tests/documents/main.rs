@@ -1,5 +1,6 @@
-//! Links and code in the documentation: each link leads somewhere, and each block of Rust is compiled somewhere.
+//! Links and code in the documentation: each link leads somewhere, and each block of Rust is compiled somewhere. What manifests must not ask for.
 
+mod manifests;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,14 +8,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Lists, explains and resolves the resources of durable-fsm controllers.
 ///
-/// Reading works while the controller runs. To change a record, stop the controller first.
+/// Reading works while the controller runs. To change a record in a directory, stop the controller first. On a cluster, the controller carries out the change.
 #[derive(Debug, Parser)]
 #[command(name = "fsm", version)]
 pub(crate) struct Args {
-    /// The record directory.
-    #[arg(long, short = 'C', global = true, env = "FSM_DIR", default_value = "records", value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    /// A lock file of a machine, in addition to the graphs in the record directory. May be given more than once.
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// A lock file of a machine, in addition to the graphs that its controller keeps. May be given more than once.
     #[arg(long, global = true, env = "FSM_GRAPH", value_delimiter = ',', value_name = "FILE")]
     pub(crate) graph: Vec<PathBuf>,
     /// Answers in JSON.
@@ -26,6 +25,49 @@ pub(crate) struct Args {
     pub(crate) color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// Where the records are.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Place {
+    /// The record directory.
+    #[arg(long, short = 'C', global = true, env = "FSM_DIR", default_value = "records", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterPlace,
+}
+
+/// Which resources of a cluster.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "On a Kubernetes cluster")]
+pub(crate) struct ClusterPlace {
+    /// Reads the resources of a Kubernetes cluster instead of a record directory. Not needed if the command is called `kubectl-fsm`.
+    #[arg(long, global = true)]
+    pub(crate) cluster: bool,
+    /// The context of the kubeconfig, instead of the current one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// The namespace, instead of that of the context.
+    #[arg(long, short, global = true, value_name = "NAME", conflicts_with = "all_namespaces")]
+    pub(crate) namespace: Option<String>,
+    /// All namespaces.
+    #[arg(long, short = 'A', global = true)]
+    pub(crate) all_namespaces: bool,
+    /// The namespace in which the controllers keep the graphs of their machines, instead of any.
+    #[arg(long, global = true, env = "FSM_CONTROLLERS", value_name = "NAMESPACE")]
+    pub(crate) controllers: Option<String>,
+    /// Only this kind of resource.
+    #[arg(long, global = true, value_name = "PLURAL.GROUP")]
+    pub(crate) kind: Option<String>,
+    /// For how many seconds to wait until the controller has carried out a change.
+    #[arg(long, global = true, default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) wait: u64,
+}
+
+impl Place {
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.cluster.cluster || crate::shell::is_plugin()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,7 +102,7 @@ pub(crate) enum Command {
         #[arg(long, short)]
         machine: Option<String>,
     },
-    /// Draws a machine, from a lock file or from the graphs in the directory.
+    /// Draws a machine, from a lock file or from the graphs that its controller keeps.
     Graph(Draw),
     /// Reads every record, and says which version of its machine wrote it. Exits with 1 if one cannot be read.
     Check {
@@ -115,6 +157,9 @@ pub(crate) struct List {
     /// Reverses the order.
     #[arg(long)]
     pub(crate) reverse: bool,
+    /// Lists again whenever something has changed, until it is interrupted.
+    #[arg(long, short)]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -133,7 +178,7 @@ pub(crate) enum Sort {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Draw {
-    /// A lock file, or the name of a machine whose graph is in the directory. The only machine there, if none is given.
+    /// A lock file, or the name of a machine whose graph is kept. The only machine there, if none is given.
     pub(crate) of: Option<String>,
     /// The form.
     #[arg(long = "as", value_enum, default_value_t = Form::Text)]
@@ -197,10 +242,12 @@ pub(crate) enum Verb {
     Rebind {
         #[command(flatten)]
         order: Order,
-        /// The uid.
+        /// The uid. On a cluster it is the resource's own, and is not given.
         #[arg(long)]
-        uid: String,
+        uid: Option<String>,
     },
+    /// Has the controller ask the provider, in the next pass, whether everything is still there. On a cluster only.
+    Verify(Order),
 }
 
 /// For which resources, and how.
@@ -208,7 +255,7 @@ pub(crate) enum Verb {
 pub(crate) struct Order {
     #[command(flatten)]
     pub(crate) select: Select,
-    /// All resources in the directory.
+    /// All resources.
     #[arg(long)]
     pub(crate) all: bool,
     /// Changes without asking.
@@ -226,7 +273,8 @@ impl Verb {
             | Verb::Waive(order)
             | Verb::Pause(order)
             | Verb::Resume(order)
-            | Verb::Release(order) => order,
+            | Verb::Release(order)
+            | Verb::Verify(order) => order,
             Verb::Resolve { order, .. } | Verb::Rebind { order, .. } => order,
         }
     }
@@ -240,6 +288,7 @@ impl Verb {
             Verb::Resume(_) => "resume",
             Verb::Release(_) => "release",
             Verb::Rebind { .. } => "rebind",
+            Verb::Verify(_) => "verify",
         }
     }
 }

@@ -1,80 +1,39 @@
-//! Opens a record directory for reading or for writing.
+//! Where records are, and how they are changed there.
 //!
-//! Invariant: reading changes nothing. Writing holds the lock of the directory, so no controller runs meanwhile.
-
-use std::path::{Path, PathBuf};
+//! Invariant: reading changes nothing. A change is either made while no controller runs, or asked of the controller that does.
 
 use async_trait::async_trait;
-use durable_fsm::store::{FileStore, OpenError};
-use durable_fsm::{RecordId, Store};
+use durable_fsm::Store;
 
+use crate::change::Change;
 use crate::error::Error;
-use crate::files::Files;
-use crate::text;
+use crate::kept::Kept;
 
 /// Where records are read from, and changed.
 #[async_trait]
 pub(crate) trait Backend: Send + Sync {
-    /// What to call it in messages and commands, such as `--dir records`.
-    fn place(&self) -> String;
+    /// The command that works here, such as `fsm --dir records`.
+    fn command(&self) -> String;
 
-    /// What is kept here: records, graphs and resources, by id.
-    async fn all(&self) -> Result<Vec<(RecordId, Vec<u8>)>, Error>;
+    /// What to call this place in messages.
+    fn name(&self) -> &'static str;
+
+    /// The namespace of a resource that is given by its name alone.
+    fn home(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether a running controller carries out what is asked for.
+    fn is_live(&self) -> bool {
+        false
+    }
+
+    /// What is kept here: records, graphs and resources.
+    async fn all(&self) -> Result<Vec<Kept>, Error>;
 
     /// For reading what may change meanwhile.
     fn reader(&self) -> Box<dyn Store>;
 
-    /// For writing. Refused while a controller runs here.
-    fn writer(&self) -> Result<Box<dyn Store>, Error>;
-}
-
-/// A record directory.
-pub(crate) struct Directory {
-    path: PathBuf,
-    files: Files,
-}
-
-impl Directory {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        match Files::find(path) {
-            Ok(files) => Ok(Self { path: path.to_owned(), files }),
-            Err(source) => Err(Error::Directory { path: path.to_owned(), source }),
-        }
-    }
-}
-
-#[async_trait]
-impl Backend for Directory {
-    fn place(&self) -> String {
-        format!("--dir {}", text::quoted(&self.path.display().to_string()))
-    }
-
-    async fn all(&self) -> Result<Vec<(RecordId, Vec<u8>)>, Error> {
-        let mut all = Vec::new();
-        for id in self.files.ids() {
-            let unread = |source| Error::Directory { path: self.path.clone(), source };
-            // One that is gone by now was removed while the others were read.
-            if let Some(bytes) = self.files.read(id).map_err(unread)? {
-                all.push((id.clone(), bytes));
-            }
-        }
-        Ok(all)
-    }
-
-    fn reader(&self) -> Box<dyn Store> {
-        Box::new(self.files.clone())
-    }
-
-    fn writer(&self) -> Result<Box<dyn Store>, Error> {
-        writer(&self.path)
-    }
-}
-
-/// Opens a record directory for writing.
-pub(crate) fn writer(path: &Path) -> Result<Box<dyn Store>, Error> {
-    match FileStore::open(path) {
-        Ok(store) => Ok(Box::new(store)),
-        Err(OpenError::Locked(_)) => Err(Error::Running { path: path.to_owned(), command: text::this_command() }),
-        Err(error) => Err(Error::Open(error)),
-    }
+    /// Changes these records. For each of them, what became of it, or why nothing did.
+    async fn carry_out(&self, changes: &[Change<'_>]) -> Result<Vec<Result<String, String>>, Error>;
 }

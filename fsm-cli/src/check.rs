@@ -15,6 +15,7 @@ pub(crate) fn check(fleet: &Fleet, as_json: bool) -> Result<u8, Error> {
     let mut versions: BTreeMap<(&str, u32, &str), usize> = BTreeMap::new();
     let mut unjudged: BTreeMap<(&str, u32, &str), usize> = BTreeMap::new();
     let mut unread = Vec::new();
+    let mut unrecorded = 0;
     for row in &fleet.rows {
         match &row.record {
             Ok(record) => {
@@ -24,6 +25,7 @@ pub(crate) fn check(fleet: &Fleet, as_json: bool) -> Result<u8, Error> {
                     *unjudged.entry(key).or_default() += 1;
                 }
             }
+            Err(error) if error.is_missing => unrecorded += 1,
             Err(error) => unread.push((&row.id, error)),
         }
     }
@@ -45,7 +47,7 @@ pub(crate) fn check(fleet: &Fleet, as_json: bool) -> Result<u8, Error> {
                     "version": error.version, "why": error.why })
             })
             .collect();
-        let told = json!({ "readable": versions, "unreadable": unread });
+        let told = json!({ "readable": versions, "unreadable": unread, "unrecorded": unrecorded });
         writeln!(out, "{}", serde_json::to_string_pretty(&told).map_err(std::io::Error::from)?)?;
         return Ok(code);
     }
@@ -55,7 +57,8 @@ pub(crate) fn check(fleet: &Fleet, as_json: bool) -> Result<u8, Error> {
             let add = fleet.command(&["check", "--graph", "FILE"]);
             writeln!(
                 out,
-                "  {count} of them were not checked, because the graph is not in the record directory; give its lock file: {add}"
+                "  {count} of them were not checked, because the graph is not in {}; give its lock file: {add}",
+                fleet.backend.name()
             )?;
         }
     }
@@ -63,7 +66,10 @@ pub(crate) fn check(fleet: &Fleet, as_json: bool) -> Result<u8, Error> {
         let version = error.version.map_or_else(String::new, |version| format!(" of version {version}"));
         writeln!(out, "{}{version} cannot be read: {}", plain(&id.to_string()), plain(&error.why))?;
     }
-    let read = fleet.rows.len() - unread.len();
-    writeln!(out, "{read} of {} records can be read", fleet.rows.len())?;
+    let records = fleet.rows.len() - unrecorded;
+    writeln!(out, "{} of {records} records can be read", records - unread.len())?;
+    if unrecorded > 0 {
+        writeln!(out, "{unrecorded} resources have no record")?;
+    }
     Ok(code)
 }

@@ -9,10 +9,12 @@ use durable_fsm::{RecordId, ResourceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::backend::writer;
+use crate::args::Place;
 use crate::code::{FINE, REFUSED};
+use crate::directory::writer;
 use crate::error::Error;
 use crate::fleet::Fleet;
+use crate::kept::Kept;
 use crate::text::plain;
 
 const FORMAT: u32 = 1;
@@ -37,7 +39,8 @@ struct Exported {
 pub(crate) async fn export(fleet: &Fleet, file: Option<&Path>) -> Result<u8, Error> {
     let mut records = Vec::new();
     let mut code = FINE;
-    for (id, bytes) in &fleet.kept {
+    for Kept { id, bytes, .. } in &fleet.kept {
+        let Some(bytes) = bytes else { continue };
         let ResourceId { namespace, name } = id.resource.clone();
         match serde_json::from_slice(bytes) {
             Ok(record) => records.push(Exported { machine: id.machine.clone(), namespace, name, record }),
@@ -58,14 +61,17 @@ pub(crate) async fn export(fleet: &Fleet, file: Option<&Path>) -> Result<u8, Err
     Ok(code)
 }
 
-pub(crate) async fn import(dir: &Path, file: &Path) -> Result<u8, Error> {
+pub(crate) async fn import(place: &Place, file: &Path) -> Result<u8, Error> {
+    if place.is_cluster() {
+        return Err(Error::ImportToCluster);
+    }
     let text = std::fs::read(file).map_err(|source| Error::File { path: file.to_owned(), source })?;
     let not = |why: String| Error::NotAnExport { path: file.to_owned(), why };
     let export: Export = serde_json::from_slice(&text).map_err(|error| not(error.to_string()))?;
     if export.format != FORMAT {
         return Err(not(format!("it has format {}, and this version reads format {FORMAT}", export.format)));
     }
-    let store = writer(dir)?;
+    let store = writer(&place.dir)?;
     let mut wanted = Vec::new();
     let mut there = Vec::new();
     for Exported { machine, namespace, name, record } in export.records {

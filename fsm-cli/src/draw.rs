@@ -1,21 +1,21 @@
 //! `fsm graph`: draws a machine.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use durable_fsm::diagram::{dot, mermaid, svg, terminal};
 use durable_fsm::graph::{Graph, json};
 
-use crate::args::{Draw, Form};
-use crate::backend::Directory;
+use crate::args::{Draw, Form, Place};
 use crate::code::FINE;
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::graphs;
+use crate::place;
 use crate::text::Paint;
 
-pub(crate) async fn draw(dir: &Path, files: &[PathBuf], draw: &Draw, paint: Paint) -> Result<u8, Error> {
-    let graph = find(dir, files, draw.of.as_deref()).await?;
+pub(crate) async fn draw(place: &Place, files: &[PathBuf], draw: &Draw, paint: Paint) -> Result<u8, Error> {
+    let graph = find(place, files, draw.of.as_deref()).await?;
     let text = match draw.form {
         Form::Text => terminal::write(graph, None, &paint.options),
         Form::Svg => svg::file(graph, None),
@@ -30,23 +30,25 @@ pub(crate) async fn draw(dir: &Path, files: &[PathBuf], draw: &Draw, paint: Pain
 }
 
 /// The graph in a file, of a machine of this name, or of the only machine.
-async fn find(dir: &Path, files: &[PathBuf], of: Option<&str>) -> Result<&'static Graph<'static>, Error> {
+async fn find(place: &Place, files: &[PathBuf], of: Option<&str>) -> Result<&'static Graph<'static>, Error> {
     if let Some(path) = of.map(PathBuf::from).filter(|path| path.is_file()) {
         return graphs::read(&path);
     }
     if let (None, [only]) = (of, files) {
         return graphs::read(only);
     }
-    let fleet = Fleet::read(Directory::open(dir)?, files).await?;
+    let fleet = Fleet::read(place::open(place).await?, files).await?;
     let machines = fleet.graphs.machines();
+    let place = fleet.backend.name();
+    let no_graph = |machine: &str| Error::NoGraph { machine: machine.to_owned(), place };
     let name = match (of, machines.as_slice()) {
         (Some(name), _) => name,
         (None, [only]) => *only,
-        (None, []) => return Err(Error::NoGraph("any machine".to_owned())),
+        (None, []) => return Err(no_graph("any machine")),
         (None, [first, ..]) => {
             let command = fleet.command(&["graph", *first]);
             return Err(Error::SeveralGraphs { machines: machines.join(", "), command });
         }
     };
-    fleet.graphs.latest(name).ok_or_else(|| Error::NoGraph(name.to_owned()))
+    fleet.graphs.latest(name).ok_or_else(|| no_graph(name))
 }

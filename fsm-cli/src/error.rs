@@ -35,8 +35,8 @@ pub(crate) enum Error {
     NotAFact(String),
     #[error("`VALUE` in `{0}=VALUE` is a placeholder; look at the provider for the value of {0}")]
     Placeholder(String),
-    #[error("the graph of {0} is not in the record directory; give its lock file, as in `--graph worker.lock.json`")]
-    NoGraph(String),
+    #[error("the graph of {machine} is not in {place}; give its lock file, as in `--graph worker.lock.json`")]
+    NoGraph { machine: String, place: &'static str },
     #[error("there are several machines: {machines}; say which, as in `{command}`")]
     SeveralGraphs { machines: String, command: String },
     #[error("cannot read {path} as an export: {why}; give a file that `fsm export` has written")]
@@ -45,6 +45,35 @@ pub(crate) enum Error {
         "{count} of the records exist already, such as {example}; nothing was written; import into an empty directory, as in `fsm --dir new import FILE`"
     )]
     Exists { count: usize, example: String },
+    #[error("only a controller can ask its provider; use `Runner::verify` in the controller's program")]
+    NoProvider,
+    #[error("the record needs a new owner; give the uid of the resource with `--uid`")]
+    NoUid,
+    #[error(
+        "records on a cluster are in annotations of their resources; restore the resources, or give `--dir` instead of `--cluster`"
+    )]
+    ImportToCluster,
+    #[cfg(not(feature = "cluster"))]
+    #[error(
+        "this command was built without Kubernetes; install it with `cargo install durable-fsm-cli --features cluster`"
+    )]
+    NoCluster,
+    #[cfg(feature = "cluster")]
+    #[error("cannot reach the cluster: {0}; check KUBECONFIG, or choose with `--context`")]
+    Unreachable(String),
+    #[cfg(feature = "cluster")]
+    #[error("{0}; give the namespace of the controllers with `--controllers`")]
+    Machines(String),
+    #[cfg(feature = "cluster")]
+    #[error("no controller keeps a machine{} here; call `Reconciler::keep_graph` when the controller starts, and look in its namespace with `--controllers`",
+        kind.as_ref().map_or_else(String::new, |kind| format!(" for {kind}")))]
+    NoMachine { kind: Option<String> },
+    #[cfg(feature = "cluster")]
+    #[error("cannot list {plural}: {why}; choose another namespace with `--namespace`, or get the right to list them")]
+    List { plural: String, why: String },
+    #[cfg(feature = "cluster")]
+    #[error("{machine} is run for several kinds with resources of the same names; say which with `--kind`")]
+    SeveralKinds { machine: String },
     #[error("cannot write the answer: {0}")]
     Output(#[from] std::io::Error),
     #[error("cannot start: {0}")]

@@ -13,9 +13,9 @@ impl Select {
         names.is_empty() && machine.is_none() && state.is_none() && phase.is_none() && reason.is_none()
     }
 
-    fn takes(&self, row: &Row) -> bool {
+    fn takes(&self, fleet: &Fleet, row: &Row) -> bool {
         let Self { names, machine, state, phase, reason } = self;
-        let is_named = names.is_empty() || names.contains(&row.resource().to_string());
+        let is_named = names.is_empty() || names.iter().any(|name| fleet.is_called(row, name));
         is_named
             && machine.as_ref().is_none_or(|machine| row.id.machine == *machine)
             && state.as_deref().is_none_or(|state| row.state() == Some(state))
@@ -25,10 +25,10 @@ impl Select {
 
     /// The resources that are meant.
     pub(crate) fn of<'f>(&self, fleet: &'f Fleet) -> Result<Vec<&'f Row>, Error> {
-        let is_there = |name: &&String| fleet.rows.iter().any(|row| row.resource().to_string() == **name);
+        let is_there = |name: &&String| fleet.rows.iter().any(|row| fleet.is_called(row, name));
         if let Some(name) = self.names.iter().find(|name| !is_there(name)) {
             return Err(Error::NoResource { name: name.clone(), command: fleet.command(&["list"]) });
         }
-        Ok(fleet.rows.iter().filter(|row| self.takes(row)).collect())
+        Ok(fleet.rows.iter().filter(|row| self.takes(fleet, row)).collect())
     }
 }

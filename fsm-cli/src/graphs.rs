@@ -1,15 +1,15 @@
-//! The graphs of the machines in a record directory.
+//! The graphs of the machines of a place.
 //!
 //! Invariant: a record is interpreted only by the graph whose fingerprint it has.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use durable_fsm::RecordId;
 use durable_fsm::graph::{Graph, json};
 use durable_fsm::record::{GRAPHS, fingerprint};
 
 use crate::error::Error;
+use crate::kept::Kept;
 
 /// Graphs by machine and fingerprint.
 #[derive(Debug, Default)]
@@ -17,10 +17,10 @@ pub(crate) struct Graphs(BTreeMap<(String, String), &'static Graph<'static>>);
 
 impl Graphs {
     /// The graphs in lock files, and those that a controller has kept beside its records.
-    pub(crate) fn of(files: &[PathBuf], kept: &[(RecordId, Vec<u8>)]) -> Result<Self, Error> {
+    pub(crate) fn of(files: &[PathBuf], kept: &[Kept]) -> Result<Self, Error> {
         let mut graphs = Self::default();
-        for (id, bytes) in kept.iter().filter(|(id, _)| id.machine.ends_with(GRAPHS)) {
-            let text = String::from_utf8_lossy(bytes);
+        for Kept { id, bytes, .. } in kept.iter().filter(|kept| kept.id.machine.ends_with(GRAPHS)) {
+            let text = String::from_utf8_lossy(bytes.as_deref().unwrap_or_default());
             let graph = json::read(&text).map_err(|source| Error::Graph { path: id.to_string(), source })?;
             graphs.add(graph);
         }

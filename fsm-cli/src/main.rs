@@ -2,21 +2,29 @@
 
 mod args;
 mod backend;
+mod change;
 mod check;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod code;
 mod copy;
+mod directory;
 mod draw;
 mod error;
 mod files;
 mod filter;
 mod fleet;
 mod graphs;
+mod kept;
 mod phase;
+mod place;
 mod row;
+mod shell;
 mod show;
 mod table;
 mod text;
 mod verb;
+mod watch;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,7 +32,6 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Args, Command};
-use backend::Directory;
 use code::FINE;
 use error::Error;
 use fleet::Fleet;
@@ -48,24 +55,25 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args, paint: Paint) -> Result<u8, Error> {
-    let Args { dir, graph, json, command, .. } = args;
-    let fleet = || async { Fleet::read(Directory::open(&dir)?, &graph).await };
+    let Args { mut place, graph, json, command, .. } = args;
+    if let Command::Check { directory: Some(directory) } = &command {
+        place.dir.clone_from(directory);
+    }
+    let fleet = || async { Fleet::read(place::open(&place).await?, &graph).await };
     match command {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "fsm", &mut std::io::stdout());
             Ok(FINE)
         }
+        Command::List(list) if list.watch => watch::list(fleet, &list, json, paint).await,
         Command::List(list) => table::list(&fleet().await?, &list, json, paint),
         Command::Show { name, machine } => show::show(&fleet().await?, &name, machine.as_deref(), json, paint),
         Command::History(select) => show::history(&fleet().await?, &select, json, paint),
         Command::Plan { name, machine } => show::plan(&fleet().await?, &name, machine.as_deref(), json),
-        Command::Graph(of) => draw::draw(&dir, &graph, &of, paint).await,
-        Command::Check { directory } => {
-            let directory = directory.unwrap_or(dir);
-            check::check(&Fleet::read(Directory::open(&directory)?, &graph).await?, json)
-        }
+        Command::Graph(of) => draw::draw(&place, &graph, &of, paint).await,
+        Command::Check { .. } => check::check(&fleet().await?, json),
         Command::Export { file } => copy::export(&fleet().await?, file.as_deref()).await,
-        Command::Import { file } => copy::import(&dir, &file).await,
+        Command::Import { file } => copy::import(&place, &file).await,
         Command::Verb(verb) => verb::carry_out(&fleet().await?, &verb, json, paint).await,
     }
 }

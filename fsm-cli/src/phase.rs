@@ -26,6 +26,12 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    /// The phase of this name.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::value_variants().iter().copied().find(|phase| phase.name() == name)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Phase::Held => "held",

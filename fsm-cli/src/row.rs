@@ -10,6 +10,7 @@ use durable_fsm::{RecordId, ResourceId};
 use serde::Serialize;
 
 use crate::graphs::Graphs;
+use crate::kept::{Kept, Published};
 use crate::phase::{self, Phase};
 
 /// One resource.
@@ -24,6 +25,8 @@ pub(crate) struct Row {
     pub(crate) attempt: u32,
     pub(crate) graph: Option<&'static Graph<'static>>,
     pub(crate) record: Result<Record, Unread>,
+    /// The uid that the resource has now, if its record belongs to another one.
+    pub(crate) other_uid: Option<String>,
 }
 
 /// Why there is no record to look at.
@@ -32,6 +35,8 @@ pub(crate) struct Unread {
     /// What the bytes say of themselves, as far as they are JSON.
     pub(crate) version: Option<u64>,
     pub(crate) why: String,
+    /// Whether there is none.
+    pub(crate) is_missing: bool,
 }
 
 /// As JSON.
@@ -55,7 +60,30 @@ pub(crate) struct Told<'r> {
 }
 
 impl Row {
-    pub(crate) fn of(id: RecordId, bytes: &[u8], graphs: &Graphs, now: SystemTime) -> Self {
+    pub(crate) fn of(kept: &Kept, graphs: &Graphs, now: SystemTime) -> Self {
+        let mut row = match &kept.bytes {
+            Some(bytes) => Self::recorded(kept.id.clone(), bytes, graphs, now),
+            None => Self::unrecorded(kept.id.clone()),
+        };
+        let seq = row.record.as_ref().ok().map(|record| record.seq);
+        let owner = row.record.as_ref().ok().map(|record| record.owner.as_str());
+        row.other_uid = kept.uid.clone().filter(|uid| owner.is_some_and(|owner| owner != uid));
+        // What the controller has published is about this record, or about none that can be read. It knows more than stands in a record.
+        if let Some(Published { phase, reason, message, .. }) =
+            kept.published.as_ref().filter(|it| it.seq == seq || seq.is_none() || row.other_uid.is_some())
+        {
+            (row.phase, row.reason, row.message) = (*phase, reason.clone(), message.clone());
+        }
+        row
+    }
+
+    fn unrecorded(id: RecordId) -> Self {
+        let record = Err(Unread { version: None, why: "it has no record".to_owned(), is_missing: true });
+        let (phase, reason, message) = (Phase::Progressing, "new".to_owned(), "it has no record yet".to_owned());
+        Self { id, phase, reason, message, since: None, attempt: 0, graph: None, record, other_uid: None }
+    }
+
+    fn recorded(id: RecordId, bytes: &[u8], graphs: &Graphs, now: SystemTime) -> Self {
         let value = serde_json::from_slice::<serde_json::Value>(bytes).ok();
         let said = |name: &str| value.as_ref().and_then(|value| value.get(name));
         let fingerprint = said("graph").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -70,14 +98,14 @@ impl Row {
                 let (phase, reason, message) = phase::of(&record, graph);
                 let since = Some(Stamp::from(now).after(record.since));
                 let attempt = attempt(&record);
-                Self { id, phase, reason, message, since, attempt, graph, record: Ok(record) }
+                Self { id, phase, reason, message, since, attempt, graph, record: Ok(record), other_uid: None }
             }
             Err(error) => {
                 let why = error.to_string();
                 let version = said("version").and_then(serde_json::Value::as_u64);
                 let (phase, reason, message) = (Phase::Held, "unreadable".to_owned(), why.clone());
-                let record = Err(Unread { version, why });
-                Self { id, phase, reason, message, since: None, attempt: 0, graph, record }
+                let record = Err(Unread { version, why, is_missing: false });
+                Self { id, phase, reason, message, since: None, attempt: 0, graph, record, other_uid: None }
             }
         }
     }

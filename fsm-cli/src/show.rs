@@ -14,7 +14,6 @@ use crate::args::Select;
 use crate::code::FINE;
 use crate::error::Error;
 use crate::fleet::Fleet;
-use crate::phase::Phase;
 use crate::row::Row;
 use crate::text::{Paint, plain, span};
 
@@ -31,11 +30,14 @@ pub(crate) fn show(fleet: &Fleet, name: &str, machine: Option<&str>, json: bool,
     writeln!(out, "{}\n", paint.bold(&title))?;
     match record {
         Ok(record) => {
-            for line in body(row, record, paint) {
+            for line in body(fleet, row, record, paint) {
                 writeln!(out, "{line}")?;
             }
         }
-        Err(unread) => writeln!(out, "{}: {}\n", paint.phase(Phase::Held, "unreadable"), plain(&unread.why))?,
+        Err(unread) => {
+            let why = if row.message.is_empty() { &unread.why } else { &row.message };
+            writeln!(out, "{}: {}\n", paint.phase(row.phase, &row.reason), plain(why))?;
+        }
     }
     let remedies = remedies(fleet, row);
     if !remedies.is_empty() {
@@ -47,7 +49,7 @@ pub(crate) fn show(fleet: &Fleet, name: &str, machine: Option<&str>, json: bool,
     Ok(FINE)
 }
 
-fn body(row: &Row, record: &Record, paint: Paint) -> Vec<String> {
+fn body(fleet: &Fleet, row: &Row, record: &Record, paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     match row.graph {
         Some(graph) => {
@@ -55,11 +57,12 @@ fn body(row: &Row, record: &Record, paint: Paint) -> Vec<String> {
             lines.extend(terminal::write(graph, Some(&live.overlay()), &paint.options).lines().map(str::to_owned));
         }
         None => lines.push(format!(
-            "{} since {}; the graph of version {} ({}) is not in the record directory: give its lock file with --graph",
+            "{} since {}; the graph of version {} ({}) is not in {}: give its lock file with --graph",
             plain(&record.state),
             record.since,
             record.version,
-            plain(&record.graph)
+            plain(&record.graph),
+            fleet.backend.name()
         )),
     }
     lines.push(String::new());
@@ -162,6 +165,11 @@ fn remedies(fleet: &Fleet, row: &Row) -> Vec<Remedy> {
         may("drop the record, and leave what it made as it is".to_owned(), &["release"]);
         return remedies;
     };
+    if row.other_uid.is_some() {
+        let words: &[&str] = if fleet.backend.is_live() { &["rebind"] } else { &["rebind", "--uid", "UID"] };
+        may("give the record to this resource, after a restore or a move".to_owned(), words);
+        return remedies;
+    }
     if record.paused {
         may("end the pause".to_owned(), &["resume"]);
         return remedies;
@@ -246,7 +254,7 @@ pub(crate) fn plan(fleet: &Fleet, name: &str, machine: Option<&str>, json: bool)
     let row = fleet.one(name, machine)?;
     let lines = match &row.record {
         Err(unread) => vec![format!("nothing: the record cannot be read: {}", unread.why)],
-        Ok(record) => next(record, row.graph),
+        Ok(record) => next(record, row.graph, fleet.backend.name()),
     };
     let mut out = std::io::stdout().lock();
     if json {
@@ -260,7 +268,7 @@ pub(crate) fn plan(fleet: &Fleet, name: &str, machine: Option<&str>, json: bool)
 }
 
 /// What comes next, as far as the record tells; then what is tried in the state, in order.
-fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
+fn next(record: &Record, graph: Option<&Graph<'_>>, place: &str) -> Vec<String> {
     if record.paused {
         return vec!["nothing until it is resumed".to_owned()];
     }
@@ -275,7 +283,9 @@ fn next(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
         lines.extend(waits(record).into_iter().map(|wait| format!("waits for {wait}")));
     }
     let Some(graph) = graph else {
-        lines.push("the next steps are unknown, because the graph is not in the record directory: give its lock file with --graph".to_owned());
+        lines.push(format!(
+            "the next steps are unknown, because the graph is not in {place}: give its lock file with --graph"
+        ));
         return lines;
     };
     if !record.direction.is_forward() {

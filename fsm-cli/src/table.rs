@@ -15,21 +15,31 @@ const HEADS: [&str; 7] = ["MACHINE", "RESOURCE", "STATE", "PHASE", "SINCE", "ATT
 const PHASE: usize = 3;
 
 pub(crate) fn list(fleet: &Fleet, list: &List, json: bool, paint: Paint) -> Result<u8, Error> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", told(fleet, list)?)?;
+        return Ok(FINE);
+    }
+    for line in lines(&rows(fleet, list)?, paint) {
+        writeln!(out, "{line}")?;
+    }
+    Ok(FINE)
+}
+
+/// The table as JSON. The same resources make the same text, at any time.
+pub(crate) fn told(fleet: &Fleet, list: &List) -> Result<String, Error> {
+    let rows = rows(fleet, list)?;
+    let told: Vec<_> = rows.iter().map(|row| row.told()).collect();
+    Ok(serde_json::to_string_pretty(&told).map_err(std::io::Error::from)?)
+}
+
+fn rows<'f>(fleet: &'f Fleet, list: &List) -> Result<Vec<&'f Row>, Error> {
     let mut rows = list.select.of(fleet)?;
     sort(&mut rows, list.sort);
     if list.reverse {
         rows.reverse();
     }
-    let mut out = std::io::stdout().lock();
-    if json {
-        let told: Vec<_> = rows.iter().map(|row| row.told()).collect();
-        writeln!(out, "{}", serde_json::to_string_pretty(&told).map_err(std::io::Error::from)?)?;
-        return Ok(FINE);
-    }
-    for line in lines(&rows, paint) {
-        writeln!(out, "{line}")?;
-    }
-    Ok(FINE)
+    Ok(rows)
 }
 
 fn sort(rows: &mut [&Row], by: Sort) {

@@ -1,4 +1,4 @@
-//! Text for terminals and shells.
+//! Text for terminals.
 //!
 //! Invariant: no control character from a record or a name reaches the terminal.
 
@@ -65,21 +65,6 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// A word of a shell command, quoted where need be.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// This command, as it was given.
-pub(crate) fn this_command() -> String {
-    let words = std::env::args().skip(1).map(|word| quoted(&word));
-    std::iter::once("fsm".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
-}
-
 /// A duration as people write it, its two largest units only.
 pub(crate) fn span(time: std::time::Duration) -> String {
     let s = time.as_secs();
@@ -98,13 +83,6 @@ pub(crate) fn span(time: std::time::Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        for word in ["a", "a b", "", "it's", "$HOME", "a\"b", "--fact=x", "ns/name", "*", "a\\b", "ü"] {
-            assert_eq!(shlex::split(&quoted(word)).unwrap(), [word], "{word}");
-        }
-    }
 
     #[test]
     fn no_control_character_reaches_a_terminal() {

@@ -6,21 +6,17 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use durable_fsm::graph::Graph;
 use durable_fsm::record::{Expected, Record, Resolution};
-use durable_fsm::{Facts, Left, OperateError, Operator, Request};
+use durable_fsm::{Facts, OperateError, Operator, Request};
 use serde_json::{Value, json};
 
 use crate::args::Verb;
+use crate::change::{Asked, Change, left_behind};
 use crate::code::{FINE, REFUSED};
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::row::Row;
-use crate::text::{Paint, plain, this_command};
-
-/// What is asked for, on one record.
-enum Asked {
-    Change(Request, Expected),
-    Release,
-}
+use crate::shell::this_command;
+use crate::text::{Paint, plain};
 
 /// What became of one resource.
 struct Done<'f> {
@@ -54,33 +50,24 @@ pub(crate) async fn carry_out(fleet: &Fleet, verb: &Verb, json: bool, paint: Pai
     }
     let mut changed = 0;
     if is_wanted {
-        let store: std::sync::Arc<dyn durable_fsm::Store> = fleet.backend.writer()?.into();
-        for done in &mut all {
-            let (Some(asked), Some(graph)) = (&done.asked, graph_for(fleet, done.row)) else { continue };
-            let operator = Operator::new(graph, std::sync::Arc::clone(&store));
-            let resource = done.row.resource();
-            let carried = match asked {
-                Asked::Change(request, expected) => {
-                    operator.carry_out(resource, request, expected).await.map(|_| "done".to_owned())
-                }
-                Asked::Release => operator.release(resource).await.map(|released| left_behind(&released.left)),
-            };
-            match carried {
+        let changes: Vec<Change<'_>> = all.iter().filter_map(|done| change(fleet, done)).collect();
+        let carried = fleet.backend.carry_out(&changes).await?;
+        drop(changes);
+        for (done, carried) in all.iter_mut().filter(|done| done.asked.is_some()).zip(carried) {
+            let name = plain(&done.row.resource().to_string());
+            match &carried {
                 Ok(told) => {
                     changed += 1;
-                    done.told = Ok(told);
+                    if !json && fleet.backend.is_live() {
+                        writeln!(out, "{}: {}", paint.bold(&name), plain(told))?;
+                    }
                 }
-                Err(error) => {
+                Err(why) => {
                     done.asked = None;
-                    done.told = Err(error.to_string());
-                    writeln!(
-                        std::io::stderr(),
-                        "fsm: {}: {}",
-                        plain(&resource.to_string()),
-                        plain(&error.to_string())
-                    )?;
+                    writeln!(std::io::stderr(), "fsm: {name}: {}", plain(why))?;
                 }
             }
+            done.told = carried;
         }
     }
     let refused = all.iter().filter(|done| done.told.is_err()).count();
@@ -121,7 +108,7 @@ fn select<'f>(fleet: &'f Fleet, verb: &Verb) -> Result<Vec<&'f Row>, Error> {
         let name = row.resource().to_string();
         // By name one is meant; a filter may mean all of them.
         if several.len() > 1 && order.select.names.contains(&name) {
-            let command = format!("{} --machine {}", this_command(), crate::text::quoted(several[0]));
+            let command = format!("{} --machine {}", this_command(), crate::shell::quoted(several[0]));
             return Err(Error::Ambiguous { name, machines: several.join(", "), command });
         }
     }
@@ -133,11 +120,31 @@ fn graph_for(fleet: &Fleet, row: &Row) -> Option<&'static Graph<'static>> {
     row.graph.or_else(|| fleet.graphs.latest(&row.id.machine))
 }
 
+fn change<'d>(fleet: &Fleet, done: &'d Done<'_>) -> Option<Change<'d>> {
+    let asked = done.asked.as_ref()?;
+    Some(Change { id: &done.row.id, graph: graph_for(fleet, done.row)?, asked })
+}
+
 async fn preview<'f>(fleet: &Fleet, verb: &Verb, row: &'f Row) -> Result<Done<'f>, Error> {
     let refused = |why: String| Done { row, told: Err(why), asked: None };
     let Some(graph) = graph_for(fleet, row) else {
-        return Ok(refused(Error::NoGraph(row.id.machine.clone()).to_string()));
+        let (machine, place) = (row.id.machine.clone(), fleet.backend.name());
+        return Ok(refused(Error::NoGraph { machine, place }.to_string()));
     };
+    let asked = |will: &str, asked| Done { row, told: Ok(will.to_owned()), asked: Some(asked) };
+    if let Verb::Verify(_) = verb {
+        return match fleet.backend.is_live() {
+            true => Ok(asked("the next pass asks the provider whether everything is still there", Asked::Verify)),
+            false => Err(Error::NoProvider),
+        };
+    }
+    let is_missing = row.record.as_ref().is_err_and(|unread| unread.is_missing);
+    if let (Verb::Release(_), true) = (verb, is_missing) {
+        return Ok(asked(
+            "removes the finalizer; what was made is not known, because there is no record",
+            Asked::Release,
+        ));
+    }
     let operator = Operator::new(graph, fleet.backend.reader());
     if let Verb::Release(_) = verb {
         return Ok(match operator.preview_release(row.resource()).await {
@@ -146,6 +153,9 @@ async fn preview<'f>(fleet: &Fleet, verb: &Verb, row: &'f Row) -> Result<Done<'f
                 let told = format!("removes the record; {}{more}", left_behind(&released.left));
                 Done { row, told: Ok(told), asked: Some(Asked::Release) }
             }
+            Err(OperateError::UnderWay { transition, .. }) if fleet.backend.is_live() => {
+                asked(&format!("removes the record as soon as `{transition}` is no longer under way"), Asked::Release)
+            }
             Err(error) => refused(error.to_string()),
         });
     }
@@ -153,7 +163,7 @@ async fn preview<'f>(fleet: &Fleet, verb: &Verb, row: &'f Row) -> Result<Done<'f
         Ok(record) => record,
         Err(unread) => return Ok(refused(unread.why.clone())),
     };
-    let (request, transition) = match request(verb, graph)? {
+    let (request, transition) = match request(fleet, verb, row, graph)? {
         Ok(request) => request,
         Err(why) => return Ok(refused(why)),
     };
@@ -164,18 +174,39 @@ async fn preview<'f>(fleet: &Fleet, verb: &Verb, row: &'f Row) -> Result<Done<'f
             Done { row, told: Ok(told), asked: Some(Asked::Change(request, expected)) }
         }
         Err(OperateError::Store(error)) => return Err(error.into()),
+        // Its controller has seen the attempt for longer, and may know that it is over.
+        Err(OperateError::UnderWay { transition, .. }) if fleet.backend.is_live() => {
+            let told = format!("asks the controller, which has to know that `{transition}` is no longer under way");
+            asked(&told, Asked::Change(request, expected))
+        }
         Err(error) => refused(error.to_string()),
     })
 }
 
 /// What is asked for, and on which transition; or why that cannot be asked for of this machine.
-fn request(verb: &Verb, graph: &Graph<'_>) -> Result<Result<(Request, Option<String>), String>, Error> {
+fn request(
+    fleet: &Fleet,
+    verb: &Verb,
+    row: &Row,
+    graph: &Graph<'_>,
+) -> Result<Result<(Request, Option<String>), String>, Error> {
     let resolved = |resolution| Ok(Ok((Request::Resolve(resolution), None)));
     match verb {
         Verb::Retry(_) => resolved(Resolution::Retry),
-        Verb::Pause(_) | Verb::Release(_) => Ok(Ok((Request::Pause, None))),
+        Verb::Pause(_) | Verb::Release(_) | Verb::Verify(_) => Ok(Ok((Request::Pause, None))),
         Verb::Resume(_) => Ok(Ok((Request::Resume, None))),
-        Verb::Rebind { uid, .. } => Ok(Ok((Request::Rebind { uid: uid.clone() }, None))),
+        Verb::Rebind { uid, .. } => {
+            let own = fleet.backend.is_live().then(|| row.other_uid.clone()).flatten();
+            match (own, uid) {
+                (Some(own), None) => Ok(Ok((Request::Rebind { uid: own }, None))),
+                (Some(own), Some(uid)) if own != *uid => Ok(Err(format!("the resource has the uid {own}"))),
+                (_, Some(uid)) if !fleet.backend.is_live() => Ok(Ok((Request::Rebind { uid: uid.clone() }, None))),
+                (None, _) if fleet.backend.is_live() => {
+                    Ok(Err("the record belongs to this resource already".to_owned()))
+                }
+                _ => Err(Error::NoUid),
+            }
+        }
         Verb::Resolve { roll_back: true, .. } => resolved(Resolution::RollBack),
         Verb::Waive(_) => resolved(Resolution::Waive),
         Verb::Resolve { not_applied: true, transition, .. } => {
@@ -268,21 +299,6 @@ fn will(request: &Request, before: &Record, after: &Record, graph: &Graph<'_>) -
         Request::Resume => "is not paused".to_owned(),
         Request::Rebind { uid } => format!("gives the record of {} to {uid}", before.owner),
     }
-}
-
-fn left_behind(left: &[Left]) -> String {
-    if left.is_empty() {
-        return "nothing is left behind".to_owned();
-    }
-    let each: Vec<String> = left
-        .iter()
-        .map(|left| {
-            let subject = left.subject.as_ref().map_or_else(String::new, |subject| format!(" for {subject}"));
-            let doubt = if left.in_doubt { ", perhaps" } else { "" };
-            format!("{}{subject} (key {}{doubt})", left.transition, left.key)
-        })
-        .collect();
-    format!("left behind: {}", each.join(", "))
 }
 
 fn confirmed(count: usize, verb: &Verb) -> Result<bool, Error> {

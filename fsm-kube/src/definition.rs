@@ -114,6 +114,11 @@ fn of<S: 'static, T: 'static>() -> bool {
     TypeId::of::<S>() == TypeId::of::<T>()
 }
 
+/// Whether objects of this scope are in namespaces.
+pub(crate) fn is_namespaced<S: 'static>() -> bool {
+    of::<S, NamespaceResourceScope>()
+}
+
 /// The fields of the status that the schema does not keep.
 fn dropped(version: &CustomResourceDefinitionVersion, field: &str) -> Vec<String> {
     let own = ["seq", "phase", "reason", "state"].map(|it| vec![field, it]);

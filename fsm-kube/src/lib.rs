@@ -4,6 +4,7 @@ mod claim;
 mod classify;
 mod conditions;
 mod definition;
+mod graphs;
 mod memory;
 mod metrics;
 mod names;
@@ -22,6 +23,7 @@ mod verb;
 
 pub use classify::classify;
 pub use definition::DefinitionError;
+pub use graphs::{KeptError, KeptMachine};
 pub use metrics::Metrics;
 pub use names::Names;
 pub use predicate::predicate;

@@ -201,14 +201,16 @@ impl PassStore {
     }
 
     /// Takes what is left of a lost record off the latest version.
-    pub(crate) async fn abandon(&self, id: &RecordId) -> Result<(), StoreError> {
+    pub(crate) async fn abandon(&self, id: &RecordId) -> Result<bool, StoreError> {
         let mut state = self.state.lock().await;
         let Some(object) = &state.latest else { return Err(StoreError::Gone) };
         let taken = self.store.abandon_version(id, object).await;
-        if let Some(object) = taken.map_err(|error| Self::failed(&mut state, error))? {
+        let taken = taken.map_err(|error| Self::failed(&mut state, error))?;
+        let is_taken = taken.is_some();
+        if let Some(object) = taken {
             state.written(object);
         }
-        Ok(())
+        Ok(is_taken)
     }
 }
 

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
 use crate::definition::{self, DefinitionError};
+use crate::graphs::{self, KeptMachine};
 use crate::memory::{Memory, Standing};
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -217,6 +218,29 @@ where
         K: kube::Resource<Scope = S>,
     {
         definition::check::<S>(self.store.client(), self.store.kind(), self.store.status_field()).await
+    }
+
+    /// Keeps the machine's graph in a ConfigMap of this namespace, the controller's own, so that `kubectl fsm` finds the resources and explains their records. Call it
+    /// when the controller starts. It needs the rights `create` and `patch` on ConfigMaps there, and nothing on any other object.
+    ///
+    /// The ConfigMap is called after the machine: `fsm.hiclaw.io.worker` for `hiclaw.io/worker`. The graphs of earlier versions stay in it, because there are records of
+    /// them. If it becomes too large for the server, delete it; it is made anew at the next start.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] if the server refuses, and [`StoreError::Unavailable`] if it cannot be asked. Reconciling works without it.
+    pub async fn keep_graph<S: 'static>(&self, namespace: &str) -> Result<(), StoreError>
+    where
+        K: kube::Resource<Scope = S>,
+    {
+        let kept = KeptMachine {
+            machine: M::GRAPH.name.to_owned(),
+            kind: self.store.kind().clone(),
+            namespaced: definition::is_namespaced::<S>(),
+            record: self.names.record().to_owned(),
+            status_field: self.store.status_field().to_owned(),
+            graphs: graphs::of(M::GRAPH),
+        };
+        kept.keep(self.store.client(), namespace).await
     }
 
     /// As [`reconcile`](Self::reconcile), for a reconcile function of your own that also wants to know how the pass ended.

@@ -1,7 +1,8 @@
 //! A record directory, and `fsm` on it.
 
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output};
 
 use tempfile::TempDir;
 
@@ -14,6 +15,27 @@ pub(crate) struct Said {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+/// A command that goes on, and ends with this.
+pub(crate) struct Watched {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watched {
+    /// The next line that has this in it.
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
+        self.lines.find_map(|line| line.ok().filter(|line| line.contains(text))).unwrap_or_else(|| panic!("no {text}"))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
 }
 
 impl Place {
@@ -35,14 +57,27 @@ impl Place {
         self.fsm_with(words, &[])
     }
 
-    pub(crate) fn fsm_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Said {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fsm"));
-        command.args(words).current_dir(self.folder.path());
+        command.args(words).current_dir(self.folder.path()).stdin(std::process::Stdio::null());
         command.env_remove("FSM_DIR").env_remove("FSM_GRAPH").env_remove("NO_COLOR").env("LANG", "C.UTF-8");
-        command.env_remove("COLUMNS").env_remove("LC_ALL").env_remove("LC_CTYPE").envs(environment.iter().copied());
-        let Output { status, stdout, stderr } = command.stdin(std::process::Stdio::null()).output().unwrap();
+        command.env_remove("COLUMNS").env_remove("LC_ALL").env_remove("LC_CTYPE");
+        command
+    }
+
+    pub(crate) fn fsm_with(&self, words: &[&str], environment: &[(&str, &str)]) -> Said {
+        let Output { status, stdout, stderr } = self.command(words).envs(environment.iter().copied()).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Said { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Starts `fsm` with these words, in this place, and reads its output line by line.
+    pub(crate) fn watched(&self, words: &[&str]) -> Watched {
+        let mut command = self.command(words);
+        command.stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Watched { child, lines }
     }
 
     /// Runs a command as it was printed.

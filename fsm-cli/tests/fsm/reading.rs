@@ -40,6 +40,22 @@ async fn the_list_is_as_documented() {
 }
 
 #[tokio::test]
+async fn a_watched_list_is_printed_again_when_something_has_changed() {
+    let place = Place::new();
+    three(&place).await;
+    let mut watched = place.watched(&["list", "--watch", "--sort", "phase"]);
+    assert_eq!(watched.line_with("3 resources"), "3 resources: 1 held, 1 blocked, 1 ready");
+    place.fsm(&["pause", "shop/order-002", "--yes"]).fine();
+    assert_eq!(watched.line_with("3 resources"), "3 resources: 1 held, 1 blocked, 1 paused");
+    // A directory that is away for a while is looked at again.
+    let away = place.path("away");
+    std::fs::rename(place.records(), &away).unwrap();
+    std::fs::rename(&away, place.records()).unwrap();
+    place.fsm(&["resume", "shop/order-002", "--yes"]).fine();
+    assert_eq!(watched.line_with("3 resources"), "3 resources: 1 held, 1 blocked, 1 ready");
+}
+
+#[tokio::test]
 async fn one_resource_is_shown_as_documented() {
     let place = Place::new();
     three(&place).await;

@@ -31,6 +31,21 @@ async fn every_command_in_a_message_is_accepted() {
 }
 
 #[tokio::test]
+async fn what_a_directory_has_not_is_refused() {
+    let place = Place::new();
+    held(&place).await;
+    for (words, why) in [
+        (&["verify", "--all", "--yes"][..], "use `Runner::verify` in the controller's program"),
+        (&["rebind", "shop/order-000", "--yes"], "give the uid of the resource with `--uid`"),
+        (&["--cluster", "import", "file"], "give `--dir` instead of `--cluster`"),
+    ] {
+        let refused = place.fsm(words).refused(2);
+        assert!(refused.contains(why), "{words:?}: {refused}");
+    }
+    place.fsm(&["rebind", "shop/order-000", "--uid", "another", "--yes"]).fine();
+}
+
+#[tokio::test]
 async fn what_the_record_does_not_allow_is_refused_and_changes_nothing() {
     let place = Place::new();
     held(&place).await;

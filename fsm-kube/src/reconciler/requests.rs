@@ -54,7 +54,11 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let runner = self.runner.on_store(store.consuming(request));
         let resource = &id.resource;
         let done = match request.verb {
-            Verb::Release => return self.release(id, store, recorded.is_some()).await,
+            Verb::Release if recorded.is_none() => {
+                let told = "the finalizer is removed; what was made is not known, because there was no record";
+                return Ok(if store.abandon(id).await? { Done::Consumed(told.to_owned()) } else { Done::Stands });
+            }
+            Verb::Release => return self.release(id, store).await,
             // Without a record there is nowhere to record the pause. It holds while the annotation exists.
             Verb::Pause if recorded.is_none() => return Ok(Done::Stands),
             Verb::Pause => {
@@ -101,11 +105,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     }
 
     /// Drops record and finalizer. The annotation stays, so no pass runs until somebody removes it.
-    async fn release(&self, id: &RecordId, store: &PassStore, recorded: bool) -> Result<Done, StoreError> {
-        if !recorded {
-            store.abandon(id).await?;
-            return Ok(Done::Stands);
-        }
+    async fn release(&self, id: &RecordId, store: &PassStore) -> Result<Done, StoreError> {
         let left = match self.runner.on_store(store.clone()).release(&id.resource).await {
             // Only the record knew what was made, and it cannot be read.
             Ok(Released { unreadable: Some(error), .. }) => format!("unknown, because {error}"),

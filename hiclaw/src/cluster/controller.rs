@@ -94,6 +94,9 @@ impl ClusterController {
         let store = AnnotationStore::of::<WorkerObject>(client.clone());
         let reconciler = Reconciler::<WorkerObject, WorkerFlow, _>::new(provisioner, store)?;
         reconciler.check().await?;
+        if let Err(error) = reconciler.keep_graph(&self.namespace).await {
+            tracing::warn!(%error, "`kubectl fsm` will not find the workers");
+        }
         let (reader, writer) = reflector::store();
         let api: Api<WorkerObject> = match &self.workers_in {
             Some(namespace) => Api::namespaced(client, namespace),

@@ -9,7 +9,7 @@
 //! Each controller is a process of its own. The naive one saves the handle of each effect in the status and keeps no record: it adds a finalizer, says that it has begun,
 //! patches the status after each effect, and publishes an Event. Its status says the same as the other one's. If it crashes between an effect and its patch, the effect is sent again.
 //!
-//! The objects exist before a controller starts. They are then made ready, and deleted. The two controllers take turns. It fails if the requests are more
+//! The objects exist before a controller starts. They are then made ready, and deleted. The two controllers take turns, after 500 objects that are not measured. It fails if the requests are more
 //! than 1.3 of the naive controller's, or the memory is more than 60 MiB. The times are printed.
 
 #[path = "../tests/real/chain.rs"]
@@ -49,6 +49,9 @@ const CONTROLLER: &str = "SCALE_CONTROLLER";
 /// How many objects a controller works on at once. Without a limit, all of them would be under way at the same time.
 const CONCURRENCY: u16 = 64;
 
+/// How many objects the server has seen live and go before anything is measured.
+const WARM_UP: usize = 500;
+
 /// What is allowed of the naive controller's requests, and how much memory, in KiB.
 const REQUESTS: f64 = 1.3;
 const MEMORY: u64 = 60 * 1024;
@@ -85,6 +88,8 @@ async fn compare(count: usize, rounds: usize) -> ExitCode {
     let client = server.client().await.unwrap();
     define::<naive::Errand>(&client).await;
     define::<worker::Worker>(&client).await;
+    // A server that has just started is faster, and so would be whoever goes first.
+    live::<naive::Errand>(&server, "naive", count.min(WARM_UP), json!({ "image": "web:1" }), naive::is_ready).await;
     let (mut ours, mut naive) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         for is_ours in [round % 2 == 1, round % 2 == 0] {

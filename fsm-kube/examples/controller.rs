@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use durable_fsm::{Class, Classify, Fsm, Undone};
-use durable_fsm_kube::{AnnotationStore, FsmStatus, Reconciler, predicate};
+use durable_fsm_kube::{AnnotationStore, FsmStatus, Reconciler, predicate, strip_managed_fields};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -96,6 +96,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (reader, writer) = reflector::store();
     let workers = watcher(Api::<Worker>::all(client), watcher::Config::default())
         .default_backoff()
+        .modify(strip_managed_fields)
         .reflect(writer)
         .applied_objects()
         .predicate_filter(predicate(reconciler.names().clone()), Default::default());

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,40 +62,11 @@ impl Object {
     }
 }
 
-/// Whether the server says that nobody has ever written a status: it keeps a list of who has written which fields.
-pub(crate) fn never_had_a_status(metadata: &ObjectMeta) -> bool {
-    let fields = metadata.managed_fields.iter().flatten().map(|entry| entry.fields_v1.as_ref());
-    let is_status = |fields: Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1>| {
-        fields.is_none_or(|fields| fields.0.get("f:status").is_some())
-    };
-    metadata.managed_fields.as_ref().is_some_and(|entries| !entries.is_empty()) && !fields.into_iter().any(is_status)
-}
-
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
-    use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_status_counts_as_absent_only_if_the_server_says_who_wrote_what() {
-        let metadata =
-            |fields: Value| -> ObjectMeta { serde_json::from_value(json!({ "managedFields": fields })).unwrap() };
-        let entry = |fields: Value| json!({ "manager": "m", "operation": "Update", "fieldsV1": fields });
-        let spec = entry(json!({ "f:spec": { "f:image": {} } }));
-        let rows = [
-            (json!([spec]), true),
-            (json!([spec, entry(json!({ "f:status": { "f:fsm": {} } }))]), false),
-            // Somebody has taken the list off, or its entries cannot be read.
-            (json!([]), false),
-            (json!(null), false),
-            (json!([spec, { "manager": "m" }]), false),
-        ];
-        for (fields, absent) in rows {
-            assert_eq!(never_had_a_status(&metadata(fields.clone())), absent, "{fields}");
-        }
-    }
 
     #[test]
     fn only_an_object_of_a_server_can_be_relied_on() {

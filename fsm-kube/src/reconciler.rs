@@ -22,10 +22,11 @@ use tracing::Instrument as _;
 
 use crate::definition::{self, DefinitionError};
 use crate::graphs::{self, KeptMachine};
+use crate::managed_fields::never_had_a_status;
 use crate::memory::{Memory, Standing};
 use crate::metrics::Metrics;
 use crate::names::Names;
-use crate::object::{Object, never_had_a_status};
+use crate::object::Object;
 use crate::pass_store::{PassStore, Tells};
 use crate::publication::Publication;
 use crate::status::Summary;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use durable_fsm::Undone;
-use durable_fsm_kube::{AnnotationStore, Reconciler, predicate};
+use durable_fsm_kube::{AnnotationStore, Reconciler, predicate, strip_managed_fields};
 use futures::StreamExt as _;
 use kube::Api;
 use kube::runtime::{Controller, WatchStreamExt as _, controller, reflector, watcher};
@@ -20,6 +20,7 @@ pub async fn run() {
     let (reader, writer) = reflector::store();
     let workers = watcher(Api::<Worker>::all(client), watcher::Config::default())
         .default_backoff()
+        .modify(strip_managed_fields)
         .reflect(writer)
         .applied_objects()
         .predicate_filter(predicate(reconciler.names().clone()), Default::default());

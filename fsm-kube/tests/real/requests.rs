@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use durable_fsm_kube::{AnnotationStore, Reconciler, Verb, predicate};
+use durable_fsm_kube::{AnnotationStore, Reconciler, Verb, predicate, strip_managed_fields};
 use futures::StreamExt as _;
 use kube::Api;
 use kube::api::DeleteParams;
@@ -47,6 +47,7 @@ impl Bench {
         let (reader, writer) = reflector::store();
         let workers = watcher(Api::<Worker>::all(client), watcher::Config::default())
             .default_backoff()
+            .modify(strip_managed_fields)
             .reflect(writer)
             .applied_objects()
             .predicate_filter(predicate(reconciler.names().clone()), Default::default());

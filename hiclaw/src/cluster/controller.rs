@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use durable_fsm_kube::{AnnotationStore, Reconciler, predicate};
+use durable_fsm_kube::{AnnotationStore, Reconciler, predicate, strip_managed_fields};
 use futures::StreamExt as _;
 use kube::runtime::{Controller, WatchStreamExt as _, controller, reflector, watcher};
 use kube::{Api, Client};
@@ -104,6 +104,7 @@ impl ClusterController {
         };
         let workers = watcher(api, watcher::Config::default())
             .default_backoff()
+            .modify(strip_managed_fields)
             .reflect(writer)
             .applied_objects()
             .predicate_filter(predicate(reconciler.names().clone()), Default::default());

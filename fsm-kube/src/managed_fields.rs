@@ -5,7 +5,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value};
 
-/// Strips `managedFields` from an object that a watch has delivered, for a cache that takes half of the memory.
+/// Strips `managedFields` from an object that a watch has delivered. A cache of such objects takes about half of the memory.
 ///
 /// The list is the largest part of many objects, and no pass reads it. Give this function to `modify` of the watch stream, before the reflector:
 ///

@@ -3,8 +3,9 @@
 //! Invariant: fields that the store does not use are never kept, however large the object is.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use serde::de::IgnoredAny;
+use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -23,8 +24,7 @@ pub(crate) struct Metadata {
     pub(crate) generation: Option<i64>,
     pub(crate) annotations: Option<BTreeMap<String, String>>,
     pub(crate) finalizers: Option<Vec<String>>,
-    /// When does not matter.
-    pub(crate) deletion_timestamp: Option<IgnoredAny>,
+    pub(crate) deletion_timestamp: Option<String>,
 }
 
 impl Object {
@@ -46,6 +46,12 @@ impl Object {
 
     pub(crate) fn is_deleting(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// When its deletion was asked for.
+    pub(crate) fn deleted_at(&self) -> Option<SystemTime> {
+        let time: Timestamp = self.metadata.deletion_timestamp.as_deref()?.parse().ok()?;
+        Some(time.into())
     }
 
     /// Whether the server removes it now, because nothing holds it back.
@@ -84,14 +90,16 @@ mod tests {
         let bare: Object =
             serde_json::from_str(r#"{ "metadata": { "name": "a", "managedFields": [{}] }, "spec": 1 }"#).unwrap();
         assert_eq!((bare.metadata.uid.as_str(), bare.annotation("a"), bare.metadata.generation), ("", None, None));
-        assert!(bare.metadata.deletion_timestamp.is_none() && bare.status.is_none());
+        assert!(bare.metadata.deletion_timestamp.is_none() && bare.deleted_at().is_none() && bare.status.is_none());
         let full: Object = serde_json::from_str(
             r#"{ "metadata": { "uid": "u", "resourceVersion": "7", "generation": 2, "annotations": { "a": "b" },
                  "finalizers": ["f"], "deletionTimestamp": "2026-01-01T00:00:00Z" }, "status": { "fsm": { "seq": 3 } } }"#,
         )
         .unwrap();
         assert_eq!((full.metadata.resource_version.as_str(), full.annotation("a").unwrap().as_str()), ("7", "b"));
-        assert_eq!((full.metadata.generation, full.metadata.finalizers), (Some(2), Some(vec!["f".to_owned()])));
-        assert!(full.metadata.deletion_timestamp.is_some() && full.status.unwrap()["fsm"]["seq"] == 3);
+        assert_eq!((full.metadata.generation, full.metadata.finalizers.clone()), (Some(2), Some(vec!["f".to_owned()])));
+        let deleted = full.deleted_at().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!((full.is_deleting(), deleted.as_secs()), (true, 1_767_225_600));
+        assert!(full.status.unwrap()["fsm"]["seq"] == 3);
     }
 }

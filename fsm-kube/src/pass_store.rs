@@ -43,6 +43,8 @@ pub(crate) struct State {
     is_mute: bool,
     /// The record was written, or a request was carried out.
     has_written: bool,
+    /// How many writes were refused because the object had changed.
+    conflicts: u64,
 }
 
 /// A write of the status.
@@ -70,6 +72,7 @@ impl PassStore {
             moved: None,
             is_mute: false,
             has_written: false,
+            conflicts: 0,
         };
         Self { store, tells, state: Arc::new(Mutex::new(state)) }
     }
@@ -99,6 +102,11 @@ impl PassStore {
     /// Whether this pass has changed the record, or the requests on the object.
     pub(crate) async fn has_written(&self) -> bool {
         self.state.lock().await.has_written
+    }
+
+    /// How many writes of this pass were refused because the object had changed.
+    pub(crate) async fn conflicts(&self) -> u64 {
+        self.state.lock().await.conflicts
     }
 
     /// The pass has to be run again, from a new read.
@@ -138,7 +146,10 @@ impl PassStore {
                 state.answered(object);
                 StatusWrite::Done
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => StatusWrite::Conflict,
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                state.conflicts += 1;
+                StatusWrite::Conflict
+            }
             Err(kube::Error::Api(status)) if status.code == 404 => StatusWrite::NotFound,
             Err(error) => StatusWrite::Failed(error),
         }
@@ -181,6 +192,9 @@ impl PassStore {
 
     /// What a failed write means. The first one of a pass that relied on a cache says nothing of the object.
     fn failed(state: &mut MutexGuard<'_, State>, error: StoreError) -> StoreError {
+        if error == StoreError::Conflict {
+            state.conflicts += 1;
+        }
         if error == StoreError::Conflict && state.is_cached {
             state.is_outdated = true;
             return StoreError::Refused(

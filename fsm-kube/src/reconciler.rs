@@ -18,6 +18,7 @@ use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::definition::{self, DefinitionError};
@@ -256,10 +257,18 @@ where
             resource = %record.resource,
             uid = object.meta().uid.as_deref().unwrap_or_default()
         );
-        self.pass_over(&record, object).instrument(span).await
+        let (begun, mut conflicts) = (Instant::now(), 0);
+        let passed = self.pass_over(&record, object, &mut conflicts).instrument(span).await;
+        self.metrics.passed(&record.machine, begun.elapsed(), conflicts, passed.as_ref().err());
+        passed
     }
 
-    async fn pass_over(&self, id: &RecordId, given: &K) -> Result<(Action, Outcome<M::State>), StoreError> {
+    async fn pass_over(
+        &self,
+        id: &RecordId,
+        given: &K,
+        conflicts: &mut u64,
+    ) -> Result<(Action, Outcome<M::State>), StoreError> {
         let mut cached = self.begin_from_cache(id, given);
         loop {
             let begun = match cached.take() {
@@ -272,7 +281,9 @@ where
                     }
                 },
             };
-            if let Some(passed) = self.run(id, &begun).await {
+            let passed = self.run(id, &begun).await;
+            *conflicts += begun.store.conflicts().await;
+            if let Some(passed) = passed {
                 self.remember(id, &begun).await;
                 return passed;
             }

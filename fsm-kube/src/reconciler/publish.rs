@@ -59,7 +59,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let state = summary.status.state.as_deref().unwrap_or_default();
         let recorded = record.as_ref().and_then(|record| record.held.as_ref()).map(|held| held.since.time());
         let since = recorded.or_else(|| self.held_since(object)).unwrap_or_else(now);
-        self.metrics.put(&id.machine, &id.resource, state, summary.reason, since);
+        self.metrics.put(&id.machine, &id.resource, (state, summary.reason), since, object.deleted_at());
         Some(summary)
     }
 
@@ -69,7 +69,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
         let summary = Summary::new(Reason::ObjectInvalid, message, None);
         let published = self.publish_as(id, store, of, |object| {
             let since = self.held_since(object).unwrap_or_else(now);
-            self.metrics.put(&id.machine, &id.resource, "", summary.reason, since);
+            self.metrics.put(&id.machine, &id.resource, ("", summary.reason), since, object.deleted_at());
             Some(summary.clone())
         });
         if !published.await && store.latest().await.is_some_and(|(object, _)| object.metadata.uid == of.uid) {

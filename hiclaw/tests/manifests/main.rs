@@ -1,16 +1,16 @@
-//! The manifests fit the program: the custom resource is the Rust type, the arguments are ones that it knows, the alerts ask for metrics that
-//! it has, and the policies keep others away from the record. `UPDATE_MANIFESTS=1` writes the custom resource anew.
+//! The manifests fit the program: the custom resource is the Rust type, the arguments are ones that it knows, alerts and dashboard ask for metrics
+//! that it has, and the policies keep others away from the record. `UPDATE_MANIFESTS=1` writes the custom resource anew.
 
 mod policy;
+mod queries;
 
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser as _};
-use durable_fsm_kube::{Metrics, Names, RUNBOOK, Reason};
+use durable_fsm_kube::Names;
 use hiclaw::cluster::{ClusterController, WorkerObject};
 use hiclaw::worker::WorkerFlow;
 use kube::CustomResourceExt as _;
-use promql_parser::parser::{Expr, VectorSelector};
 use serde_json::Value;
 
 fn path(name: &str) -> PathBuf {
@@ -100,44 +100,6 @@ fn the_dockerfile_builds_the_image_of_the_deployment() {
     let built = dockerfile.lines().find_map(|it| it.strip_prefix("RUN cargo build ")).unwrap();
     assert!(built.contains("--features cluster"), "{built}");
     assert!(dockerfile.contains("COPY --from=build /src/target/release/hiclaw "));
-}
-
-/// The vector selectors of a query.
-fn selectors(expr: &Expr) -> Vec<&VectorSelector> {
-    match expr {
-        Expr::Aggregate(it) => selectors(&it.expr),
-        Expr::Unary(it) => selectors(&it.expr),
-        Expr::Binary(it) => [selectors(&it.lhs), selectors(&it.rhs)].concat(),
-        Expr::Paren(it) => selectors(&it.expr),
-        Expr::Subquery(it) => selectors(&it.expr),
-        Expr::VectorSelector(it) => vec![it],
-        Expr::MatrixSelector(it) => vec![&it.vs],
-        Expr::Call(it) => it.args.args.iter().flat_map(|it| selectors(it)).collect(),
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => Vec::new(),
-    }
-}
-
-#[test]
-fn the_alerts_ask_for_metrics_that_are_there_and_name_pages_that_are_there() {
-    let phases: Vec<&str> = Reason::ALL.iter().map(|reason| reason.phase().name()).collect();
-
-    let [alerts] = documents("alerts.yaml").try_into().unwrap();
-    let rules = alerts["spec"]["groups"][0]["rules"].as_array().unwrap();
-    assert!(rules.len() >= 3);
-    for rule in rules {
-        let query = promql_parser::parser::parse(rule["expr"].as_str().unwrap()).unwrap();
-        let selectors = selectors(&query);
-        assert!(!selectors.is_empty());
-        for selector in selectors {
-            let name = selector.name.as_ref().unwrap();
-            assert!(Metrics::NAMES.contains(&name.as_str()), "{name} is none of {:?}", Metrics::NAMES);
-            let condition = selector.matchers.matchers.iter().find(|it| it.name == "condition");
-            assert!(condition.is_none_or(|it| phases.contains(&it.value.as_str())), "{condition:?}");
-        }
-        let page = rule["annotations"]["runbook_url"].as_str().unwrap().strip_prefix(RUNBOOK).unwrap();
-        let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/runbook");
-        assert!(std::path::Path::new(&format!("{pages}{page}")).is_file(), "{page}");
-    }
 }
 
 #[test]

@@ -108,7 +108,7 @@ async fn a_controller_tells_its_metrics_and_stops_when_told() {
     let text = controllers.get("/metrics").await;
     assert!(
         text.contains(
-            "durable_fsm_attempts_total{machine=\"hiclaw.io/worker\",transition=\"create_room\",class=\"ok\"} 1"
+            "durable_fsm_attempts_total{machine=\"hiclaw.io/worker\",transition=\"create_room\",action=\"run\",class=\"ok\"} 1"
         ),
         "{text}"
     );

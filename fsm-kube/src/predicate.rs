@@ -1,6 +1,7 @@
 //! Decides which changes of an object trigger a pass.
 //!
-//! Invariant: no change that a pass would act on is filtered out. Of the controller's own writes, only those pass that add or remove the record, the finalizer or a request.
+//! Invariant: no change that a pass would act on is filtered out. Of the controller's own writes, only those pass that add or remove the record, the finalizer or a request. Where objects have
+//! no generation, all pass.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -15,6 +16,8 @@ use crate::verb::Verb;
 /// Two of the controller's own writes pass: the first, which adds record and finalizer, and one that removes a request that was carried out. Each leads to one pass more, which
 /// is a no-op. A changed record or status does not pass.
 ///
+/// Objects of some built-in kinds have no generation. There each change passes, because any may be one of the spec.
+///
 /// kube's own `predicates::generation` would hide the requests.
 pub fn predicate<K: Resource>(names: Names) -> impl Fn(&K) -> Option<u64> + Clone {
     let verbs: Vec<String> = Verb::ALL.iter().map(|verb| names.verb(*verb)).collect();
@@ -23,7 +26,10 @@ pub fn predicate<K: Resource>(names: Names) -> impl Fn(&K) -> Option<u64> + Clon
         let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key));
         let mut hasher = DefaultHasher::new();
         metadata.uid.hash(&mut hasher);
-        metadata.generation.hash(&mut hasher);
+        match metadata.generation {
+            Some(generation) => generation.hash(&mut hasher),
+            None => metadata.resource_version.hash(&mut hasher),
+        }
         metadata.deletion_timestamp.is_some().hash(&mut hasher);
         annotation(names.record()).is_some().hash(&mut hasher);
         metadata.finalizers.iter().flatten().any(|it| it == names.finalizer()).hash(&mut hasher);
@@ -67,5 +73,17 @@ mod tests {
         assert!(change(&|it| drop(it.annotations_mut().insert(retry.clone(), String::new()))));
         assert!(change(&|it| drop(it.annotations_mut().remove(&record))));
         assert!(change(&|it| it.finalizers_mut().push("test.io/thing-cleanup".to_owned())));
+    }
+
+    #[test]
+    fn without_a_generation_every_version_wakes_up() {
+        let property = predicate::<ConfigMap>(Names::of("test.io/thing").unwrap());
+        let version = |version: &str| {
+            let mut object = ConfigMap::default();
+            object.metadata.resource_version = Some(version.to_owned());
+            property(&object)
+        };
+        assert_eq!(version("7"), version("7"));
+        assert_ne!(version("7"), version("8"));
     }
 }

@@ -17,6 +17,8 @@
 ///
 /// durable_fsm_kube::resource!(Worker, WorkerSpec);
 /// ```
+///
+/// Objects of some built-in kinds have no `metadata.generation`. If a step of such an object is blocked, an edit of the spec does not end the block; the step is tried again when the block says so.
 #[macro_export]
 macro_rules! resource {
     ($kind:ty, $spec:ty) => {

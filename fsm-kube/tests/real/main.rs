@@ -10,6 +10,7 @@ mod decisions;
 mod definition;
 mod deletion;
 mod early;
+mod kinds;
 mod licence;
 mod moves;
 mod namesake;

@@ -1,6 +1,7 @@
 //! Sieve's three patterns (a stale read, a missed event, a crash between two writes) against the whole controller, on an API server in
 //! memory and on virtual time: every single fault at every place, and every pair.
 
+mod circumstances;
 mod clock;
 mod controller;
 mod fault;

@@ -35,7 +35,7 @@ pub enum Role {
     #[cfg(feature = "embedded")]
     #[command(flatten)]
     Verb(crate::embedded::Verb),
-    /// Reconciles all workers of a Kubernetes cluster.
+    /// Reconciles the workers, teams and humans of a Kubernetes cluster.
     #[cfg(feature = "cluster")]
     InCluster(Box<crate::cluster::ClusterController>),
 }

@@ -9,7 +9,6 @@ mod switchboard;
 mod verbs;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use durable_fsm::controller::{Controller, Directory, Handle};
 use durable_fsm::store::FileStore;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::clients::{Clients, Mail, Urls};
+use crate::clients::{Clients, Urls};
 use crate::credentials::Vault;
 use crate::crossings::{Crossings, say};
 use crate::documents::Documents;
@@ -29,6 +28,7 @@ use crate::human::{HumanRunner, HumanState};
 use crate::kind::Kind;
 use crate::office::Office;
 use crate::pace::Pace;
+use crate::post::Post;
 use crate::provision::Provisioner;
 use crate::roster::Roster;
 use crate::team::provision::TeamProvisioner;
@@ -107,17 +107,6 @@ pub enum EmbeddedError {
     /// A file or a signal.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-}
-
-/// Where mails go.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Post {
-    /// The mail relay.
-    #[arg(long, env = "HICLAW_SMTP", default_value = "127.0.0.1:25")]
-    pub smtp: SocketAddr,
-    /// Whom mails come from.
-    #[arg(long, env = "HICLAW_MAIL_FROM", default_value = "HiClaw <hiclaw@localhost>")]
-    pub mail_from: String,
 }
 
 type Running = Pin<Box<dyn Future<Output = Result<End, EmbeddedError>> + Send>>;
@@ -218,7 +207,7 @@ impl Embedded {
             roster: roster.clone(),
             workforce: Arc::new(Documents::new(self.config.join(Kind::Worker.directory()), roster.clone())),
         };
-        let mail = Mail::new(self.post.smtp, &self.post.mail_from, patience);
+        let mail = self.post.mail(patience);
         let (roster, registration_token) = (roster.clone(), self.office.registration_token.clone());
         let human = HumanProvisioner { clients, mail, administrator, passwords, roster, registration_token };
         Ok((worker, team, human))

@@ -3,7 +3,8 @@
 //! The Worker's machine is [`worker::WorkerFlow`], what it does to the world is [`provision`]; the others are [`team::TeamFlow`] with
 //! [`team::provision`], and [`human::HumanFlow`] with [`human::provision`]. The world is either real servers or the
 //! stand-ins of [`servers`], which misbehave as the real ones do. The Worker runs on its own ([`controller`]: records in files, containers in
-//! Docker) or, with the feature `cluster`, in a Kubernetes cluster (`cluster`: records in annotations, pods, secrets).
+//! Docker). With the feature `embedded`, all three kinds run over a directory of documents (`embedded`), and with the feature `cluster` in a Kubernetes
+//! cluster (`cluster`: records in annotations, workers in pods, secrets in Secrets).
 
 pub mod accounts;
 pub mod administrator;
@@ -30,6 +31,8 @@ pub mod naive;
 pub mod names;
 pub mod office;
 pub mod pace;
+#[cfg(feature = "embedded")]
+pub mod post;
 pub mod provision;
 #[cfg(feature = "embedded")]
 pub mod roster;

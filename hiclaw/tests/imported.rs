@@ -175,7 +175,7 @@ async fn a_thousand_workers_are_taken_over_without_a_change_and_deleted_cleanly(
     drop(world.calls.take());
 
     let (store, clock) = (MemoryStore::new(), TestClock::new());
-    let mail = Mail::new(world.mail.address(), "hiclaw@hiclaw.test", Duration::from_secs(5));
+    let mail = Mail::new(&world.mail.address().to_string(), "hiclaw@hiclaw.test", Duration::from_secs(5));
     let provisioner = Provisioner { clients: clients.clone(), vault: vault.clone(), mail };
     let runner = AdoptedRunner::builder(provisioner, store.clone()).clock(clock.clone()).build();
     // A plan says what would be taken over, and takes nothing.

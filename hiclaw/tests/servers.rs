@@ -177,7 +177,8 @@ async fn a_server_that_is_down_refuses_and_forgets_nothing() {
 #[tokio::test]
 async fn a_mail_is_taken_each_time_and_a_broken_connection_leaves_a_doubt() {
     let (world, _clients) = world().await;
-    let mail = |address| Mail::new(address, "hiclaw@example.com", Duration::from_secs(5));
+    let mail =
+        |address: std::net::SocketAddr| Mail::new(&address.to_string(), "hiclaw@example.com", Duration::from_secs(5));
     let ours = mail(world.mail.address());
     let letter = Letter { to: "a@example.com", message_id: "<1@hiclaw>", subject: "s", text: ".line\n" };
     for _ in 0..2 {

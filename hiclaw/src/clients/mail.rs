@@ -1,6 +1,5 @@
 //! The mail server's client: SMTP without encryption, for a relay on the same machine.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use durable_fsm::{Class, Classify};
@@ -13,7 +12,7 @@ use lettre::transport::smtp::extension::ClientId;
 /// A mail server.
 #[derive(Debug, Clone)]
 pub struct Mail {
-    relay: SocketAddr,
+    relay: String,
     sender: String,
     timeout: Duration,
 }
@@ -60,10 +59,10 @@ impl Classify for MailError {
 }
 
 impl Mail {
-    /// A client for this relay, which mails as this sender and gives up after `timeout` without an answer.
+    /// A client for this relay (`host:port`), which mails as this sender and gives up after `timeout` without an answer.
     #[must_use]
-    pub fn new(relay: SocketAddr, sender: &str, timeout: Duration) -> Self {
-        Self { relay, sender: sender.to_owned(), timeout }
+    pub fn new(relay: &str, sender: &str, timeout: Duration) -> Self {
+        Self { relay: relay.to_owned(), sender: sender.to_owned(), timeout }
     }
 
     /// Sends a mail. Done when the server has taken it over; a second call sends a second one.
@@ -82,7 +81,8 @@ impl Mail {
             .body(letter.text.to_owned())
             .map_err(|error| MailError::Unwritten(error.to_string()))?;
         let hello = ClientId::Domain("hiclaw".to_owned());
-        let connecting = AsyncSmtpConnection::connect_tokio1(self.relay, Some(self.timeout), &hello, None, None);
+        let connecting =
+            AsyncSmtpConnection::connect_tokio1(self.relay.as_str(), Some(self.timeout), &hello, None, None);
         let mut connection = connecting.await.map_err(MailError::Unreached)?;
         let sent = connection.send(message.envelope(), &message.formatted()).await;
         sent.map_err(MailError::Unaccepted)?;

@@ -109,12 +109,12 @@ impl HumanProvisioner {
 
     /// Opens the account with our own password, or with one that was made for a namesake.
     async fn open(&self, human: &Human, owner_tag: &str) -> Result<Option<Opened>, HumanError> {
-        if let Some(password) = self.passwords.kept(&name_of(human), owner_tag)?
+        if let Some(password) = self.passwords.kept(&name_of(human), owner_tag).await?
             && let Some(session) = self.try_password(&name_of(human), password.reveal()).await?
         {
             return Ok(Some(Opened::Own(session)));
         }
-        for password in self.passwords.of_namesakes(&name_of(human), owner_tag)? {
+        for password in self.passwords.of_namesakes(&name_of(human), owner_tag).await? {
             if let Some(session) = self.try_password(&name_of(human), password.reveal()).await? {
                 return Ok(Some(Opened::Namesakes(session)));
             }
@@ -182,7 +182,7 @@ impl HumanTransitions for HumanProvisioner {
 
     async fn register_account(&self, from: Requested, attempt: &HumanAttempt) -> Result<AccountRegistered, HumanError> {
         let name = &name_of(attempt.resource());
-        let password = self.passwords.own(name, attempt.owner_tag())?;
+        let password = self.passwords.own(name, attempt.owner_tag()).await?;
         let registered = self.clients.matrix.register(name, password.reveal(), &self.registration_token).await?;
         let (Registered::New(session) | Registered::Ours(session)) = registered;
         Ok(from.account_registered(session.user_id))
@@ -221,7 +221,7 @@ impl HumanTransitions for HumanProvisioner {
         let human = attempt.resource();
         let before = async {
             // What is mailed opens the account, or is not mailed: the person may have the password of an earlier life.
-            let own = self.passwords.kept(&name_of(human), attempt.owner_tag())?;
+            let own = self.passwords.kept(&name_of(human), attempt.owner_tag()).await?;
             let Some(own) = own else { return Ok(None) };
             Ok(self.try_password(&name_of(human), own.reveal()).await?.map(|_| own))
         };

@@ -82,6 +82,10 @@ pub enum TeamError {
     /// The document of a worker cannot be written.
     #[error("the worker {0} cannot be written: {1}")]
     Unwritten(String, #[source] std::io::Error),
+    /// The cluster.
+    #[cfg(feature = "cluster")]
+    #[error("a worker could not be made or removed as an object: {0}")]
+    Cluster(#[from] kube::Error),
     /// A step of several calls stopped between them.
     #[error("the step was carried out in part, then failed: {0}")]
     Partly(#[source] Box<TeamError>),
@@ -112,6 +116,8 @@ impl Classify for TeamError {
             TeamError::Foreign(_) => Class::NotOurs,
             TeamError::Undefined(_) => Class::Rejected,
             TeamError::Unwritten(..) => Class::Unknown,
+            #[cfg(feature = "cluster")]
+            TeamError::Cluster(error) => durable_fsm_kube::classify(error),
             TeamError::Partly(_) => Class::Unknown,
         }
     }

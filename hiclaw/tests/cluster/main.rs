@@ -1,13 +1,13 @@
 //! The in-cluster mode on a real API server, with no rights but those that the manifests give.
 
+mod kinds;
 mod stage;
 
 use std::time::Duration;
 
-use durable_fsm::Machine;
 use hiclaw::containers::{KEY_LABEL, OWNER_LABEL};
 use hiclaw::inventory::Inventory;
-use hiclaw::worker::WorkerFlow;
+use hiclaw::kind::Kind;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -115,8 +115,10 @@ async fn a_controller_tells_its_metrics_and_stops_when_told() {
     assert_eq!(controllers.get("/healthz").await, "ok");
     // With the rights of its account it has kept the graph for `kubectl fsm`.
     let kept = durable_fsm_kube::KeptMachine::all(&stage.admin, Some("hiclaw-system")).await.unwrap();
-    let [kept] = kept.try_into().unwrap();
-    assert_eq!((kept.machine.as_str(), kept.kind.plural.as_str()), ("hiclaw.io/worker", "workers"));
-    assert!(kept.graphs.contains_key(&durable_fsm::record::fingerprint(<WorkerFlow as Machine>::GRAPH)));
+    for kind in Kind::ALL {
+        let graph = kind.graph();
+        let kept = kept.iter().find(|it| it.machine == graph.name && it.kind.plural == kind.directory()).unwrap();
+        assert!(kept.graphs.contains_key(&durable_fsm::record::fingerprint(graph)));
+    }
     tokio::time::timeout(Duration::from_secs(30), controllers.stop()).await.unwrap();
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use hiclaw::clients::Clients;
 use hiclaw::cluster::{ClusterController, WorkerObject, WorkerObjectSpec};
 use hiclaw::inventory::Inventory;
+use hiclaw::kind::Kind;
 use hiclaw::office::Office;
+use hiclaw::post::Post;
 use hiclaw::servers::World;
 use hiclaw::worker::Worker;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client};
@@ -25,8 +28,8 @@ pub struct Stage {
     pub namespace: String,
     pub workers: Api<WorkerObject>,
     account: Client,
-    world: World,
-    clients: Clients,
+    pub world: World,
+    pub clients: Clients,
 }
 
 impl Stage {
@@ -57,9 +60,10 @@ impl Stage {
             let controller = ClusterController {
                 urls: self.world.urls(),
                 namespace: "hiclaw-system".to_owned(),
-                workers_in: Some(self.namespace.clone()),
+                resources_in: Some(self.namespace.clone()),
                 serve: address,
                 concurrency: 4,
+                post: Post { smtp: self.world.mail.address().to_string(), mail_from: "hiclaw@hiclaw.test".to_owned() },
                 office: Office::default(),
             };
             let mut stopped = controllers.stop.subscribe();
@@ -92,11 +96,12 @@ impl Stage {
 
     /// Waits until there is no worker of this name.
     pub async fn until_gone(&self, name: &str) {
-        let uid = match self.workers.get_opt(name).await.unwrap() {
-            None => return,
-            Some(object) => object.metadata.uid.unwrap(),
-        };
-        await_condition(self.workers.clone(), name, conditions::is_deleted(&uid)).await.unwrap();
+        until_gone(&self.workers, name).await;
+    }
+
+    /// The objects of another kind in this namespace.
+    pub fn objects<K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>>(&self) -> Api<K> {
+        Api::namespaced(self.admin.clone(), &self.namespace)
     }
 
     /// Waits until the worker's pod is like this.
@@ -135,6 +140,18 @@ impl Controllers {
     }
 }
 
+/// Waits until there is no object of this name.
+pub async fn until_gone<K>(api: &Api<K>, name: &str)
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let uid = match api.get_opt(name).await.unwrap() {
+        None => return,
+        Some(object) => object.meta().uid.clone().unwrap(),
+    };
+    await_condition(api.clone(), name, conditions::is_deleted(&uid)).await.unwrap();
+}
+
 /// An address that nobody listened on a moment ago.
 fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
@@ -142,7 +159,7 @@ fn free_address() -> SocketAddr {
 
 /// Applies all manifests that this server knows: it is older than admission policies, and has no operator for scraping and alerts.
 async fn apply_all(admin: Client) {
-    for name in ["worker-crd.yaml", "rbac.yaml", "deployment.yaml", "service.yaml"] {
+    for name in ["worker-crd.yaml", "team-crd.yaml", "human-crd.yaml", "rbac.yaml", "deployment.yaml", "service.yaml"] {
         let path = format!("{}/manifests/{name}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let objects: Vec<DynamicObject> = serde_saphyr::from_multiple(&text).unwrap();
@@ -159,7 +176,9 @@ async fn apply_all(admin: Client) {
             api.patch(&name, &params, &Patch::Apply(object)).await.unwrap();
         }
     }
-    let definitions = Api::all(admin);
-    let established = conditions::is_crd_established();
-    await_condition(definitions, "workers.hiclaw.io", established).await.unwrap();
+    let definitions: Api<CustomResourceDefinition> = Api::all(admin);
+    for kind in Kind::ALL {
+        let name = format!("{}.hiclaw.io", kind.directory());
+        await_condition(definitions.clone(), &name, conditions::is_crd_established()).await.unwrap();
+    }
 }

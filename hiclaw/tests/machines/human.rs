@@ -188,13 +188,13 @@ async fn a_namesakes_account_waits_for_somebody_who_knows_the_person() {
     assert_eq!(stage.accounts(KIM).await, ["Kim"], "and is not touched");
 
     let tag = |human: &Human| owner_tag(&human.uid, HumanFlow::GRAPH.name);
-    stage.passwords.hand_over("kim", &tag(&first), &tag(&second)).unwrap();
+    stage.passwords.hand_over("kim", &tag(&first), &tag(&second)).await.unwrap();
     stage.humans.resolve(&second.id(), Resolution::Retry).await.unwrap();
     assert!(is_ready(&stage.settle_human(&second).await));
     assert_eq!(stage.accounts(KIM).await, ["Kim, again"]);
     let mails = stage.world.mail.taken();
     assert_eq!((mails.len(), mailed_password(&mails[1].1)), (2, mailed_password(&mails[0].1)));
-    assert!(stage.passwords.hand_over("kim", &tag(&first), &tag(&second)).is_err(), "once is enough");
+    assert!(stage.passwords.hand_over("kim", &tag(&first), &tag(&second)).await.is_err(), "once is enough");
 }
 
 #[tokio::test]

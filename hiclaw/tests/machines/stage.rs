@@ -59,7 +59,7 @@ impl Stage {
         };
         let human = HumanProvisioner {
             clients: clients.clone(),
-            mail: Mail::new(world.mail.address(), "HiClaw <hiclaw@example.com>", Pace::HURRIED.patience()),
+            mail: Mail::new(&world.mail.address().to_string(), "HiClaw <hiclaw@example.com>", Pace::HURRIED.patience()),
             administrator,
             passwords: passwords.clone(),
             roster: roster.clone(),

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser as _};
 use durable_fsm_kube::Names;
-use hiclaw::cluster::{ClusterController, WorkerObject};
-use hiclaw::worker::WorkerFlow;
+use hiclaw::cluster::{ClusterController, HumanObject, TeamObject, WorkerObject};
+use hiclaw::kind::Kind;
 use kube::CustomResourceExt as _;
 use serde_json::Value;
 
@@ -26,15 +26,31 @@ fn documents(name: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_custom_resource_is_the_rust_type() {
+fn the_custom_resources_are_the_rust_types() {
     let heading =
         "# Written from the Rust type; UPDATE_MANIFESTS=1 cargo test -p hiclaw --features cluster --test manifests\n";
-    let declared = serde_json::to_value(WorkerObject::crd()).unwrap();
-    if std::env::var_os("UPDATE_MANIFESTS").is_some() {
-        let yaml = heading.to_owned() + &serde_saphyr::to_string(&declared).unwrap();
-        std::fs::write(path("worker-crd.yaml"), yaml).unwrap();
+    for (name, definition) in [
+        ("worker-crd.yaml", WorkerObject::crd()),
+        ("team-crd.yaml", TeamObject::crd()),
+        ("human-crd.yaml", HumanObject::crd()),
+    ] {
+        let declared = serde_json::to_value(definition).unwrap();
+        if std::env::var_os("UPDATE_MANIFESTS").is_some() {
+            let yaml = heading.to_owned() + &serde_saphyr::to_string(&declared).unwrap();
+            std::fs::write(path(name), yaml).unwrap();
+        }
+        assert_eq!(documents(name), [declared], "write {name} anew with UPDATE_MANIFESTS=1");
     }
-    assert_eq!(documents("worker-crd.yaml"), [declared], "write it anew with UPDATE_MANIFESTS=1");
+}
+
+#[test]
+fn what_a_schema_does_not_name_is_kept() {
+    // Whoever has more fields loses none of them when these definitions are applied.
+    for name in ["worker-crd.yaml", "team-crd.yaml", "human-crd.yaml"] {
+        let [definition] = documents(name).try_into().unwrap();
+        let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        assert_eq!(spec["x-kubernetes-preserve-unknown-fields"], true, "{name}");
+    }
 }
 
 #[derive(Debug, clap::Parser)]
@@ -104,11 +120,15 @@ fn the_dockerfile_builds_the_image_of_the_deployment() {
 
 #[test]
 fn the_policies_name_what_the_library_names() {
-    let names = Names::of(WorkerFlow::GRAPH.name).unwrap();
     let policy = text("policy.yaml");
-    let verbs = [durable_fsm_kube::Verb::Resolve, durable_fsm_kube::Verb::Rebind, durable_fsm_kube::Verb::Release];
-    let verbs = verbs.map(|verb| names.verb(verb));
-    for name in [names.record(), names.finalizer()].into_iter().chain(verbs.iter().map(String::as_str)) {
-        assert!(policy.contains(&format!("\"{name}\"")), "{name}");
+    for kind in Kind::ALL {
+        let names = Names::of(kind.graph().name).unwrap();
+        let stem = names.record().strip_suffix("-record").unwrap();
+        assert!(policy.contains(&format!("\"{}\": \"{stem}\"", kind.directory())), "{stem}");
+        assert_eq!(names.finalizer(), format!("{stem}-cleanup"));
+        for verb in [durable_fsm_kube::Verb::Resolve, durable_fsm_kube::Verb::Rebind, durable_fsm_kube::Verb::Release] {
+            let ending = names.verb(verb).strip_prefix(stem).unwrap().to_owned();
+            assert!(policy.contains(&format!("variables.stem + \"{ending}\"")), "{ending}");
+        }
     }
 }

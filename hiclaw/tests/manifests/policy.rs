@@ -11,8 +11,12 @@ use crate::documents;
 
 const CONTROLLER: &str = "system:serviceaccount:hiclaw-system:hiclaw-controller";
 
-/// A request about a Worker.
+/// The kinds, as in the names of their annotations.
+const KINDS: [&str; 3] = ["worker", "team", "human"];
+
+/// A request about a resource of this kind.
 struct Request<'a> {
+    kind: &'a str,
     user: &'a str,
     before: Value,
     after: Value,
@@ -20,13 +24,21 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// An object with the names of a worker, as one of the kind.
+    fn named(&self, object: &Value) -> Value {
+        let names = format!("hiclaw.io/{}-", self.kind);
+        serde_json::from_str(&object.to_string().replace("hiclaw.io/worker-", &names)).unwrap()
+    }
+
     fn evaluate(&self, expression: &str, variables: &Map<String, Value>) -> Value {
         let env = Arc::new(Env::stdlib());
         let program = env.compile(expression).unwrap_or_else(|error| panic!("{expression}: {error}"));
         let mut context = Context::with_env(env);
-        context.add_variable("request", json!({ "userInfo": { "username": self.user } })).unwrap();
-        context.add_variable("oldObject", self.before.clone()).unwrap();
-        context.add_variable("object", self.after.clone()).unwrap();
+        let resource = format!("{}s", self.kind);
+        let request = json!({ "userInfo": { "username": self.user }, "resource": { "resource": resource } });
+        context.add_variable("request", request).unwrap();
+        context.add_variable("oldObject", self.named(&self.before)).unwrap();
+        context.add_variable("object", self.named(&self.after)).unwrap();
         context.add_variable("variables", variables.clone()).unwrap();
         // The authorizer is the verb that the user has besides those that everybody has here.
         context.add_variable("authorizer", if self.operates { "operate" } else { "" }).unwrap();
@@ -69,27 +81,27 @@ fn policy(name: &str) -> Value {
     policy
 }
 
-fn worker(annotations: Value, finalizers: Value, seq: Option<u64>) -> Value {
-    let mut worker = json!({ "metadata": { "name": "alice", "namespace": "default" } });
+fn object(annotations: Value, finalizers: Value, seq: Option<u64>) -> Value {
+    let mut object = json!({ "metadata": { "name": "alice", "namespace": "default" } });
     if annotations.is_object() {
-        worker["metadata"]["annotations"] = annotations;
+        object["metadata"]["annotations"] = annotations;
     }
     if finalizers.is_array() {
-        worker["metadata"]["finalizers"] = finalizers;
+        object["metadata"]["finalizers"] = finalizers;
     }
     if let Some(seq) = seq {
-        worker["status"] = json!({ "fsm": { "seq": seq } });
+        object["status"] = json!({ "fsm": { "seq": seq } });
     }
-    worker
+    object
 }
 
 fn recorded() -> Value {
-    worker(json!({ "hiclaw.io/worker-record": "{…}", "team": "a" }), json!(["hiclaw.io/worker-cleanup"]), Some(7))
+    object(json!({ "hiclaw.io/worker-record": "{…}", "team": "a" }), json!(["hiclaw.io/worker-cleanup"]), Some(7))
 }
 
 #[test]
 fn only_the_controller_changes_record_finalizer_and_sequence_number() {
-    let policy = policy("hiclaw-worker-record");
+    let policy = policy("hiclaw-record");
     let with = |change: &dyn Fn(&mut Value)| {
         let mut worker = recorded();
         change(&mut worker);
@@ -99,7 +111,7 @@ fn only_the_controller_changes_record_finalizer_and_sequence_number() {
         |key: &'static str, value: &'static str| with(&move |it| it["metadata"]["annotations"][key] = json!(value));
     let dropped =
         with(&|it| drop(it["metadata"]["annotations"].as_object_mut().unwrap().remove("hiclaw.io/worker-record")));
-    let replaced = worker(Value::Null, Value::Null, Some(7));
+    let replaced = object(Value::Null, Value::Null, Some(7));
     let rows = [
         ("a label by anybody", recorded(), with(&|it| it["metadata"]["labels"] = json!({ "a": "b" })), None),
         ("another annotation", recorded(), annotation("team", "b"), None),
@@ -107,7 +119,7 @@ fn only_the_controller_changes_record_finalizer_and_sequence_number() {
         ("the spec", recorded(), with(&|it| it["spec"] = json!({ "image": "b" })), None),
         ("a forged record", recorded(), annotation("hiclaw.io/worker-record", "{}"), Some("record")),
         ("a dropped record", recorded(), dropped, Some("record")),
-        ("a first record", worker(Value::Null, Value::Null, None), recorded(), Some("record")),
+        ("a first record", object(Value::Null, Value::Null, None), recorded(), Some("record")),
         ("a replaced object", recorded(), replaced, Some("record")),
         (
             "a dropped finalizer",
@@ -130,35 +142,36 @@ fn only_the_controller_changes_record_finalizer_and_sequence_number() {
         ),
         (
             "nothing of ours at all",
-            worker(Value::Null, Value::Null, None),
-            worker(Value::Null, Value::Null, None),
+            object(Value::Null, Value::Null, None),
+            object(Value::Null, Value::Null, None),
             None,
         ),
     ];
     let mut refused = 0;
-    for (what, before, after, expected) in rows {
-        let mut request = Request { user: "jane", before, after, operates: true };
+    let of_all_kinds = rows.iter().flat_map(|row| KINDS.map(|kind| (kind, row.clone())));
+    for (kind, (what, before, after, expected)) in of_all_kinds {
+        let mut request = Request { kind, user: "jane", before, after, operates: true };
         let refusal = request.refusal(&policy);
         match expected {
             None => assert_eq!(refusal, None, "{what}"),
             Some(word) => assert!(refusal.as_ref().is_some_and(|it| it.contains(word)), "{what}: {refusal:?}"),
         }
-        refused += u32::from(refusal.is_some());
+        refused += usize::from(refusal.is_some());
         request.user = CONTROLLER;
         assert_eq!(request.refusal(&policy), None, "{what}, by the controller");
     }
-    assert_eq!(refused, 7);
+    assert_eq!(refused, 7 * KINDS.len());
 }
 
 #[test]
 fn only_an_operator_says_what_became_of_an_effect() {
-    let policy = policy("hiclaw-worker-requests");
+    let policy = policy("hiclaw-requests");
     let asking = |verb: &str, value: &str| {
         let mut worker = recorded();
         worker["metadata"]["annotations"][format!("hiclaw.io/worker-{verb}")] = json!(value);
         worker
     };
-    for verb in ["resolve", "rebind", "release"] {
+    for (kind, verb) in KINDS.iter().flat_map(|kind| ["resolve", "rebind", "release"].map(|verb| (*kind, verb))) {
         for (before, after, is_asked) in [
             (recorded(), asking(verb, "now"), true),
             (Value::Null, asking(verb, "now"), true),
@@ -166,7 +179,7 @@ fn only_an_operator_says_what_became_of_an_effect() {
             (asking(verb, "now"), asking(verb, "now"), false),
             (asking(verb, "now"), recorded(), false),
         ] {
-            let mut request = Request { user: "jane", before, after, operates: false };
+            let mut request = Request { kind, user: "jane", before, after, operates: false };
             assert_eq!(request.refusal(&policy).is_some(), is_asked, "{verb}");
             request.operates = true;
             assert_eq!(request.refusal(&policy), None, "{verb}, by an operator");
@@ -175,14 +188,15 @@ fn only_an_operator_says_what_became_of_an_effect() {
         }
     }
     // A new object that brings a record along.
-    let mut brought = Request { user: "jane", before: Value::Null, after: recorded(), operates: false };
+    let mut brought = Request { kind: "team", user: "jane", before: Value::Null, after: recorded(), operates: false };
     assert!(brought.refusal(&policy).is_some_and(|it| it.contains("a new object with a record")));
     brought.operates = true;
     assert_eq!(brought.refusal(&policy), None);
-    (brought.operates, brought.after) = (false, worker(json!({ "team": "a" }), Value::Null, None));
+    (brought.operates, brought.after) = (false, object(json!({ "team": "a" }), Value::Null, None));
     assert_eq!(brought.refusal(&policy), None);
     for verb in ["retry", "pause", "resume"] {
-        let request = Request { user: "jane", before: recorded(), after: asking(verb, ""), operates: false };
+        let request =
+            Request { kind: "human", user: "jane", before: recorded(), after: asking(verb, ""), operates: false };
         assert_eq!(request.refusal(&policy), None, "{verb}");
     }
 }

@@ -1,12 +1,11 @@
-//! The custom resource. Invariant: what the machine sees of an object is its namespace, name, uid, spec and deletion.
+//! The Worker as a custom resource. Invariant: what the machine sees of an object is its namespace, name, uid, spec and deletion.
 
 use std::collections::BTreeSet;
 
-use durable_fsm_kube::FsmStatus;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use super::ObjectStatus;
 use crate::worker::{Worker, WorkerSpec};
 
 /// A worker: an agent with an account, a room, gateway access, configuration, skills and a pod.
@@ -18,7 +17,7 @@ use crate::worker::{Worker, WorkerSpec};
     kind = "Worker",
     root = "WorkerObject",
     namespaced,
-    status = "WorkerStatus",
+    status = "ObjectStatus",
     printcolumn(name = "State", type_ = "string", json_path = ".status.fsm.state"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.fsm.phase"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.fsm.reason"),
@@ -26,6 +25,7 @@ use crate::worker::{Worker, WorkerSpec};
     printcolumn(name = "Since", type_ = "date", json_path = ".status.fsm.since", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 pub struct WorkerObjectSpec {
     /// The image of its container.
     #[schemars(length(min = 1, max = 512))]
@@ -37,21 +37,6 @@ pub struct WorkerObjectSpec {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub skills: BTreeSet<String>,
-}
-
-/// Where a worker is. Nothing here is ever read back but the sequence number.
-#[derive(KubeSchema, Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct WorkerStatus {
-    /// Where its machine is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fsm: Option<FsmStatus>,
-    /// Ready, Reconciling and Stalled.
-    #[serde(default)]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
-    pub conditions: Vec<Condition>,
-    /// The generation of the spec that all this is about.
-    #[serde(default, rename = "observedGeneration", skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
 }
 
 impl From<WorkerObject> for Worker {

@@ -47,6 +47,8 @@ struct Known {
     /// The reason of the last Event about the outcome of a pass.
     told: Option<String>,
     warned: Option<Warning>,
+    /// How many passes in a row have failed because of the API server.
+    failures: u32,
     claim: Claim,
 }
 
@@ -113,6 +115,21 @@ impl Memory {
         if memory.swept.is_none_or(|swept| swept.elapsed() >= FORGET_AFTER) {
             memory.swept = Some(now);
             memory.objects.retain(|_, known| known.passed_at.elapsed() < FORGET_AFTER);
+        }
+    }
+
+    /// The API server has failed a pass; gives how many it has failed in a row.
+    pub(crate) fn failed(&self, id: &ResourceId, uid: &str) -> u32 {
+        let mut memory = self.lock();
+        let known = memory.of(id, uid);
+        (known.failures, known.passed_at) = (known.failures.saturating_add(1), Instant::now());
+        known.failures
+    }
+
+    /// The API server has not failed a pass.
+    pub(crate) fn worked(&self, id: &ResourceId) {
+        if let Some(known) = self.lock().objects.get_mut(id) {
+            known.failures = 0;
         }
     }
 
@@ -215,7 +232,8 @@ impl Known {
     /// An object of which no version is known.
     fn new(uid: &str, now: Instant) -> Self {
         let (uid, version) = (uid.to_owned(), String::new());
-        Self { uid, version, read_at: now, passed_at: now, told: None, warned: None, claim: Claim::default() }
+        let (told, warned, claim) = (None, None, Claim::default());
+        Self { uid, version, read_at: now, passed_at: now, told, warned, failures: 0, claim }
     }
 }
 
@@ -245,6 +263,16 @@ mod tests {
         assert_eq!(standing("11"), Standing::Due);
         memory.passed(&id(), "u", "11", true);
         assert_eq!(standing("11"), Standing::Current);
+    }
+
+    #[test]
+    fn failures_are_counted_in_a_row() {
+        let memory = Memory::default();
+        assert_eq!([(); 2].map(|()| memory.failed(&id(), "u")), [1, 2]);
+        assert_eq!(memory.standing(&id(), "u", "1"), Standing::Unknown, "a failure tells nothing of the object");
+        memory.worked(&id());
+        assert_eq!(memory.failed(&id(), "u"), 1);
+        assert_eq!(memory.failed(&id(), "another"), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -203,11 +203,13 @@ where
         self.memory.turn(own, &id.resource, uid, is_new)
     }
 
-    /// The error policy: tries again in 5 to 10 seconds.
+    /// The error policy: tries again in 5 to 10 seconds. The delay doubles with each failure of the same object that follows, up to 40 to 80 seconds.
     #[must_use]
-    pub fn error_policy(_: Arc<K>, error: &StoreError, _: Arc<Self>) -> Action {
+    pub fn error_policy(object: Arc<K>, error: &StoreError, this: Arc<Self>) -> Action {
         tracing::warn!(%error, "the API server failed");
-        Action::requeue(wait::after_failure(fastrand::f64()))
+        let id = id_of::<K, M>(&*object);
+        let failures = this.memory.failed(&id.resource, object.meta().uid.as_deref().unwrap_or_default());
+        Action::requeue(wait::after_failure(failures, fastrand::f64()))
     }
 
     /// Checks the definition of the kind: the server serves it, in the scope that the program expects, with a status subresource, and with a schema that keeps what is
@@ -285,6 +287,9 @@ where
             *conflicts += begun.store.conflicts().await;
             if let Some(passed) = passed {
                 self.remember(id, &begun).await;
+                if passed.is_ok() {
+                    self.memory.worked(&id.resource);
+                }
                 return passed;
             }
         }

@@ -16,8 +16,11 @@ pub(super) const CATCHING_UP: Duration = Duration::from_millis(100);
 /// When a held resource is looked at again, if no event reports a change.
 const HELD_FOR: Duration = Duration::from_secs(300);
 
-/// The shortest delay after an error of the API server. The longest is twice as long.
+/// The shortest delay after an error of the API server. It doubles with each error that follows.
 const FAILED_FOR: Duration = Duration::from_secs(5);
+
+/// How often it doubles.
+const DOUBLINGS: u32 = 3;
 
 /// The random addition to these times, as a part of them.
 const JITTER: f64 = 0.2;
@@ -39,9 +42,11 @@ pub(super) fn after<S>(outcome: &Outcome<S>, chance: f64) -> Duration {
     }
 }
 
-/// How long to wait after the API server has failed; `chance` is between 0 and 1.
-pub(super) fn after_failure(chance: f64) -> Duration {
-    FAILED_FOR.mul_f64(1.0 + chance)
+/// How long to wait after the API server has failed so many times in a row; `chance` is between 0 and 1. A random part of up to the same length is added, so
+/// objects that failed together do not come back together.
+pub(super) fn after_failure(failures: u32, chance: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(DOUBLINGS);
+    (FAILED_FOR * 2_u32.pow(doublings)).mul_f64(1.0 + chance)
 }
 
 #[cfg(test)]
@@ -66,6 +71,7 @@ mod tests {
         assert_eq!(seconds(&later), [600, 720], "it is looked at again all the same");
         assert_eq!(seconds(&Outcome::Blocked { state: (), reason, message, after: waits }), [7; 2]);
         assert_eq!(seconds(&Outcome::Gone), [600, 720]);
-        assert_eq!([0.0, 1.0].map(|chance| after_failure(chance).as_secs()), [5, 10]);
+        let failed = |failures| [0.0, 1.0].map(|chance| after_failure(failures, chance).as_secs());
+        assert_eq!([1, 2, 3, 4, 5, u32::MAX].map(failed), [[5, 10], [10, 20], [20, 40], [40, 80], [40, 80], [40, 80]]);
     }
 }

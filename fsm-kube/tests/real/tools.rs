@@ -1,6 +1,8 @@
 //! What other tools do to an object, with plain requests in their place. Invariant: each ends held, blocked or refused, with a message and a
 //! remedy that works, and never with a second effect.
 
+use std::time::Duration;
+
 use durable_fsm::record::HeldReason;
 use durable_fsm::{Outcome, StoreError};
 use durable_fsm_kube::Verb;
@@ -257,10 +259,16 @@ async fn an_object_that_a_tightened_definition_made_invalid_is_left_as_it_is_unt
     cluster.shelf.refuse_from(Some(3));
     let (_, outcome) = reconciler.pass(&cluster.workers.get("alice").await.unwrap()).await.unwrap();
     assert!(matches!(outcome, Outcome::Progressing { .. }));
-    cluster.shelf.refuse_from(None);
-    let calls = cluster.shelf.calls();
     tighten(&cluster, Some(20)).await;
     // The definition takes a moment to be in force.
+    let (dry, long) =
+        (PatchParams::default().dry_run(), json!({ "spec": { "notes": "still longer than is allowed" } }));
+    while cluster.workers.patch("alice", &dry, &Patch::Merge(&long)).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    cluster.shelf.refuse_from(None);
+    let calls = cluster.shelf.calls();
+    // What is tried again later is written at its time.
     let refused = async {
         loop {
             match reconciler.pass(&cluster.workers.get("alice").await.unwrap()).await {

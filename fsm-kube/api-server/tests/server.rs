@@ -134,7 +134,8 @@ async fn a_given_server_is_used_and_not_ours_to_stop() {
     let server = ApiServer::start().await.unwrap();
     assert_eq!(server.processes(), None);
     server.client().await.unwrap().apiserver_version().await.unwrap();
-    let user = server.client_as("somebody", &[]).await.unwrap();
+    // Another test gives rights to `somebody`, on the same server.
+    let user = server.client_as("stranger", &[]).await.unwrap();
     let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::all(user);
     assert!(matches!(secrets.list(&ListParams::default()).await, Err(kube::Error::Api(status)) if status.code == 403));
     assert!(matches!(server.kill(), Err(StartError::NotOurs("kill"))));

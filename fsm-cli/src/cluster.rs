@@ -236,7 +236,7 @@ impl Cluster {
         let resource = &change.id.resource;
         let api = self.api(&found.kind, resource);
         let mut metadata = serde_json::json!({ "uid": found.uid, "annotations": { annotation.as_str(): value } });
-        // The others say themselves for which record they are meant, or can do no harm to a later one.
+        // The other requests name their record, or are harmless on a later one.
         if matches!(verb, durable_fsm_kube::Verb::Release | durable_fsm_kube::Verb::Rebind) {
             metadata["resourceVersion"] = found.version.into();
         }

@@ -1,6 +1,6 @@
 //! Who runs the next pass for an object, where several controllers run.
 //!
-//! Invariant: a claim only makes a controller wait, for a few seconds at most. It is never a reason to leave out a check: each write still has its own condition.
+//! Invariant: a claim only makes a controller wait, for a few seconds at most. Safety does not depend on claims: each write is conditional on the version of the object.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-/// For how long a controller lets another one go first of which it sees nothing.
+/// How long a controller waits for another one that goes first and shows no sign of work.
 const TURN: Duration = Duration::from_millis(800);
 
 /// The most controllers that one lets go first.

@@ -83,7 +83,7 @@ struct Described {
 impl KeptMachine {
     /// The machines whose graphs are kept in this namespace, or in all namespaces.
     ///
-    /// Whoever may write ConfigMaps in a namespace can describe a machine there. Give the namespace of your controllers where not everyone is trusted.
+    /// Anyone who may write ConfigMaps in a namespace can describe a machine there. If you do not trust everyone who may, give the namespace of your controllers.
     ///
     /// # Errors
     /// [`KeptError`], also if the client may not list ConfigMaps there.

@@ -24,7 +24,8 @@ use serde_json::{Map, Value};
 /// # }
 /// ```
 ///
-/// While nobody has written a status, one empty entry stays. It tells [`Reconciler`](crate::Reconciler) that no record can have been lost, so the first pass over a new object needs no read.
+/// If the status was never written, one empty entry stays in the list. It tells [`Reconciler`](crate::Reconciler) that the object is new and that no record was lost. The first pass
+/// for the object then needs no read.
 pub fn strip_managed_fields<K: kube::Resource>(object: &mut K) {
     let metadata = object.meta_mut();
     metadata.managed_fields = never_had_a_status(metadata).then(|| {
@@ -33,7 +34,7 @@ pub fn strip_managed_fields<K: kube::Resource>(object: &mut K) {
     });
 }
 
-/// Whether the server says that nobody has ever written a status.
+/// Whether `managedFields` show that the status was never written.
 pub(crate) fn never_had_a_status(metadata: &ObjectMeta) -> bool {
     let fields = metadata.managed_fields.iter().flatten().map(|entry| entry.fields_v1.as_ref());
     let is_status = |fields: Option<&FieldsV1>| fields.is_none_or(|fields| fields.0.get("f:status").is_some());

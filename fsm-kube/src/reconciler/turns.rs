@@ -1,6 +1,6 @@
 //! Lets one controller at a time run passes for an object, where several run.
 //!
-//! Invariant: this only decides who waits, and each wait is bounded. A pass checks as much as it would if nobody had waited: each write has its own condition.
+//! Invariant: a turn only makes a controller wait, and each wait is bounded. Safety does not depend on turns: each write is conditional on the version of the object.
 
 use std::time::Duration;
 

@@ -140,7 +140,7 @@ impl ClusterController {
         );
         let humans_at_work =
             self.at_work(&client, Some(woken_humans), &stopped).run(human, (humans, humans_written), |_| {});
-        // Who is not listed yet would be taken for gone: a team would dismiss its members. A cache that will never be ready belongs to a controller that has stopped.
+        // With an empty cache, a team would dismiss members that exist. An error means that the watch has stopped, and the controller with it.
         let teams_at_work = async {
             drop(workers.wait_until_ready().await);
             teams_at_work.await;

@@ -95,7 +95,7 @@ pub use feed::Change;
 pub use handle::{DeleteError, Handle};
 
 use crate::machine::Dispatch;
-use crate::{Machine, Outcome, Probe, ResourceId, Runner, Silent};
+use crate::{Machine, Outcome, ResourceId, Runner};
 use desk::Desk;
 use feed::Feed;
 use handle::Command;
@@ -103,8 +103,8 @@ use pass::Observer;
 
 /// Runs the passes of all resources of one source. See the [module](self).
 #[must_use = "a controller does nothing until it runs"]
-pub struct Controller<M: Machine, T, P = Silent> {
-    runner: Runner<M, T, P>,
+pub struct Controller<M: Machine, T> {
+    runner: Runner<M, T>,
     feed: Feed<M::Resource>,
     concurrency: usize,
     observer: Observer<M::State>,
@@ -112,32 +112,31 @@ pub struct Controller<M: Machine, T, P = Silent> {
     commands: mpsc::UnboundedReceiver<Command>,
 }
 
-impl<M: Machine, T, P> std::fmt::Debug for Controller<M, T, P> {
+impl<M: Machine, T> std::fmt::Debug for Controller<M, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Controller").field("runner", &self.runner).finish_non_exhaustive()
     }
 }
 
-impl<M, T, P> Controller<M, T, P>
+impl<M, T> Controller<M, T>
 where
     M: Dispatch<T>,
     M::Resource: Serialize + DeserializeOwned,
     T: Send + Sync + 'static,
-    P: Probe,
 {
     /// A controller of the resources whose documents are in a directory.
-    pub fn watch(runner: Runner<M, T, P>, directory: Directory) -> Self {
+    pub fn watch(runner: Runner<M, T>, directory: Directory) -> Self {
         Self::new(runner, Feed::Directory(directory))
     }
 
     /// A controller of the resources that a stream tells of. When the stream ends, the controller goes on with the resources that it knows.
     ///
     /// After a restart the controller goes on with the resources that it knew before, so the stream need not tell of them again.
-    pub fn follow(runner: Runner<M, T, P>, changes: impl Stream<Item = Change<M::Resource>> + Send + 'static) -> Self {
+    pub fn follow(runner: Runner<M, T>, changes: impl Stream<Item = Change<M::Resource>> + Send + 'static) -> Self {
         Self::new(runner, Feed::Stream(Box::pin(changes)))
     }
 
-    fn new(runner: Runner<M, T, P>, feed: Feed<M::Resource>) -> Self {
+    fn new(runner: Runner<M, T>, feed: Feed<M::Resource>) -> Self {
         let (handle, commands) = Handle::new();
         Self { runner, feed, concurrency: 32, observer: Arc::new(|_, _| {}), handle, commands }
     }
@@ -204,12 +203,11 @@ where
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// The resources that were known before, read from the store until the store answers.
-async fn known<M, T, P>(runner: &Runner<M, T, P>) -> Vec<(ResourceId, kept::Kept<M::Resource>)>
+async fn known<M, T>(runner: &Runner<M, T>) -> Vec<(ResourceId, kept::Kept<M::Resource>)>
 where
     M: Dispatch<T>,
     M::Resource: Serialize + DeserializeOwned,
     T: Send + Sync + 'static,
-    P: Probe,
 {
     let mut failures = 0;
     loop {

@@ -43,15 +43,16 @@ use sightings::OpenEnd;
 use tracing::Instrument as _;
 pub(crate) use watches::LostLimit;
 
+use crate::probe::Watch;
 use crate::record::{Held, Record};
 use crate::steps::Steps;
-use crate::{Clock, Probe, RecordId, Store, StoreError, Undos};
+use crate::{Clock, RecordId, Store, StoreError, Undos};
 
 /// Carries records of one store.
-pub(crate) struct Driver<P> {
+pub(crate) struct Driver {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) probe: Arc<P>,
+    pub(crate) probe: Watch,
     /// After how long a blocked resource is tried again all the same.
     pub(crate) blocked_for: Duration,
     /// How many resources may lose things in one period before nothing is made again.
@@ -61,25 +62,17 @@ pub(crate) struct Driver<P> {
     incarnation: Arc<Incarnation>,
 }
 
-impl<P: Probe> Driver<P> {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, probe: P, blocked_for: Duration) -> Self {
+impl Driver {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, probe: Watch, blocked_for: Duration) -> Self {
         let incarnation = Arc::new(Incarnation::new(clock.chance()));
-        Self {
-            store,
-            clock,
-            probe: Arc::new(probe),
-            blocked_for,
-            lost_limit: LostLimit::default(),
-            undos: Undos::new(),
-            incarnation,
-        }
+        Self { store, clock, probe, blocked_for, lost_limit: LostLimit::default(), undos: Undos::new(), incarnation }
     }
 
     /// The same incarnation, on another store of the same records.
     pub(crate) fn on_store(&self, store: Arc<dyn Store>) -> Self {
         let (clock, incarnation) = (Arc::clone(&self.clock), Arc::clone(&self.incarnation));
         let (blocked_for, lost_limit, undos) = (self.blocked_for, self.lost_limit, self.undos.clone());
-        Self { store, clock, probe: Arc::clone(&self.probe), blocked_for, lost_limit, undos, incarnation }
+        Self { store, clock, probe: self.probe.clone(), blocked_for, lost_limit, undos, incarnation }
     }
 
     /// This incarnation as it is between two passes.
@@ -90,10 +83,7 @@ impl<P: Probe> Driver<P> {
 
     /// Goes on as this incarnation, which somebody else may go on as too: they know nothing of each other.
     #[cfg(feature = "testing")]
-    pub(crate) fn going_on_as(&self, incarnation: &Incarnation) -> Self
-    where
-        P: Clone,
-    {
+    pub(crate) fn going_on_as(&self, incarnation: &Incarnation) -> Self {
         Self {
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),

@@ -57,7 +57,7 @@ pub use machine::Machine;
 pub use older_spec::assert_spec_compatible;
 pub use operator::{Left, OperateError, Operator, Released, Request};
 pub use outcome::{Outcome, Plan};
-pub use probe::{Crossing, Probe, Side, Silent, Site};
+pub use probe::{Crossing, Probe, Side, Site};
 pub use record::Failure;
 pub use resource::{Resource, ResourceId};
 pub use runner::{Runner, RunnerBuilder, SweepError};

@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use crate::driver::Driver;
 use crate::driver::waits::after_attempt;
+use crate::probe::Watch;
 use crate::record::{
     Direction, Event, Expected, Held, HeldReason, Illegal, Record, Resolution, Stamp, Unreadable, fingerprint_of, next,
 };
-use crate::{Clock, FactError, Probe, RecordId, ResourceId, Silent, Store, StoreError, SystemClock, Version};
+use crate::{Clock, FactError, RecordId, ResourceId, Store, StoreError, SystemClock, Version};
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +136,7 @@ pub(crate) trait Eyes: Send + Sync {
     fn forget(&self, id: &RecordId);
 }
 
-impl<P: Probe> Eyes for Driver<P> {
+impl Eyes for Driver {
     fn under_way(
         &self,
         graph: &'static Graph<'static>,
@@ -182,7 +183,7 @@ impl Operator {
     /// Operates on the records of this machine in this store, on the system's clock.
     pub fn new(graph: &'static Graph<'static>, store: impl Store) -> Self {
         let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock::new()));
-        let eyes = Arc::new(Driver::new(Arc::clone(&store), Arc::clone(&clock), Silent, Duration::ZERO));
+        let eyes = Arc::new(Driver::new(Arc::clone(&store), Arc::clone(&clock), Watch::default(), Duration::ZERO));
         Self { graph, store, clock, check: by_graph, eyes, strict: true }
     }
 

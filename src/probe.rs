@@ -1,8 +1,10 @@
 //! Crossings: the points at which a crash, a fault or another controller can interfere. Invariant: the driver passes a crossing
-//! before and after everything that leaves the process, and the default probe costs nothing.
+//! before and after everything that leaves the process, and costs nothing without a probe.
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::{Class, RecordId};
 
@@ -21,11 +23,43 @@ pub trait Probe: Send + Sync + 'static {
     }
 }
 
-/// The probe of production: it does nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
+/// The probe of a runner, if it has one. It has no type parameter, so that the driver is compiled once, and not again for each probe in each program.
+#[derive(Clone, Default)]
+pub(crate) struct Watch(Option<Arc<dyn Watches>>);
 
-impl Probe for Silent {}
+impl Watch {
+    pub(crate) fn of(probe: impl Probe) -> Self {
+        Self(Some(Arc::new(probe)))
+    }
+
+    pub(crate) async fn cross(&self, crossing: &Crossing<'_>) {
+        if let Some(probe) = &self.0 {
+            probe.cross(crossing).await;
+        }
+    }
+
+    pub(crate) fn attempted(&self, crossing: &Crossing<'_>, class: Option<Class>) {
+        if let Some(probe) = &self.0 {
+            probe.attempted(crossing, class);
+        }
+    }
+}
+
+/// [`Probe`] behind a pointer.
+trait Watches: Send + Sync {
+    fn cross<'a>(&'a self, crossing: &'a Crossing<'_>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    fn attempted(&self, crossing: &Crossing<'_>, class: Option<Class>);
+}
+
+impl<P: Probe> Watches for P {
+    fn cross<'a>(&'a self, crossing: &'a Crossing<'_>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(Probe::cross(self, crossing))
+    }
+
+    fn attempted(&self, crossing: &Crossing<'_>, class: Option<Class>) {
+        Probe::attempted(self, crossing, class);
+    }
+}
 
 /// One point of a pass.
 #[derive(Debug, Clone, Copy)]

@@ -22,7 +22,7 @@ use crate::outcome::{Outcome, Plan};
 use crate::panics::{Contained, caught};
 use crate::record::{Action, BlockedReason, Direction, Held, HeldReason, Record};
 use crate::steps::Typed;
-use crate::{FactError, Machine, Probe, RecordId, Resource, ResourceId, Silent, Store, StoreError, Undos};
+use crate::{FactError, Machine, RecordId, Resource, ResourceId, Store, StoreError, Undos};
 
 /// After how long a resource is asked again whether it may be deleted, if nothing wakes it up before.
 const KEPT_FOR: Duration = Duration::from_secs(600);
@@ -33,13 +33,13 @@ type Done<S> = Result<(tokio::task::Id, Result<Outcome<S>, StoreError>), tokio::
 /// Runs the transitions `T` of machine `M` against a store. Cheap to clone; every clone is the same runner.
 ///
 /// The derive emits an alias for each machine, such as `WorkerRunner<T>` for `Runner<WorkerFlow, T>`.
-pub struct Runner<M: Machine, T, P = Silent> {
+pub struct Runner<M: Machine, T> {
     transitions: Arc<T>,
-    pub(crate) driver: Arc<Driver<P>>,
+    pub(crate) driver: Arc<Driver>,
     machine: std::marker::PhantomData<fn() -> M>,
 }
 
-impl<M: Machine, T, P> Clone for Runner<M, T, P> {
+impl<M: Machine, T> Clone for Runner<M, T> {
     fn clone(&self) -> Self {
         Self {
             transitions: Arc::clone(&self.transitions),
@@ -49,7 +49,7 @@ impl<M: Machine, T, P> Clone for Runner<M, T, P> {
     }
 }
 
-impl<M: Machine, T, P> std::fmt::Debug for Runner<M, T, P> {
+impl<M: Machine, T> std::fmt::Debug for Runner<M, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runner").field("machine", &M::GRAPH.name).finish_non_exhaustive()
     }
@@ -67,7 +67,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Runner<M, T> {
     }
 }
 
-impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
+impl<M: Dispatch<T>, T: Send + Sync + 'static> Runner<M, T> {
     /// Carries one resource as far as it goes: until it rests, waits, is blocked or held, or is gone. If the resource is to be
     /// deleted, everything it made is undone, the latest first.
     ///
@@ -182,7 +182,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
                 Plan::Record(format!("turn back to {to}"))
             }
             Ok(Decision::Verify) => {
-                let asked = record.as_deref().and_then(|record| Driver::<P>::asked(M::GRAPH, record));
+                let asked = record.as_deref().and_then(|record| Driver::asked(M::GRAPH, record));
                 asked.map_or(Plan::Rest, |(transition, subject)| Plan::Verify { transition, subject })
             }
             Ok(Decision::Release) => Plan::Record("release what was blocked".to_owned()),
@@ -209,7 +209,6 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
     where
         F: FnMut(ResourceId) -> Fut,
         Fut: Future<Output = Option<M::Resource>>,
-        P: 'static,
     {
         let ids: BTreeSet<ResourceId> = self.driver.store.list(M::GRAPH.name).await?.into_iter().collect();
         let mut running = JoinSet::new();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use durable_fsm::record::Record;
-use durable_fsm::{Machine, OperateError, Outcome, Probe, RecordId, Resource as _, Runner, StoreError};
+use durable_fsm::{Machine, OperateError, Outcome, RecordId, Resource as _, Runner, StoreError};
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
 use serde::Serialize;
@@ -47,8 +47,8 @@ impl<T, M: durable_fsm::__private::Dispatch<T>> Runs<T> for M {}
 /// Reconciles objects of kind `K` with machine `M`. It carries out the requests of operators, runs one pass, and publishes the position of the resource. Cheap to clone.
 ///
 /// Use [`Reconciler::reconcile`] as the reconcile function of a `kube::runtime::Controller`, or call [`Reconciler::pass`] inside one of yours. The [crate]'s page has an example.
-pub struct Reconciler<K, M: Machine, T, P = Metrics> {
-    runner: Runner<M, T, P>,
+pub struct Reconciler<K, M: Machine, T> {
+    runner: Runner<M, T>,
     store: AnnotationStore,
     names: Names,
     /// Who publishes Events: one name for each process.
@@ -74,7 +74,7 @@ struct Reconciled {
     generation: Option<i64>,
 }
 
-impl<K, M: Machine, T, P> Clone for Reconciler<K, M, T, P> {
+impl<K, M: Machine, T> Clone for Reconciler<K, M, T> {
     fn clone(&self) -> Self {
         Self {
             runner: self.runner.clone(),
@@ -88,7 +88,7 @@ impl<K, M: Machine, T, P> Clone for Reconciler<K, M, T, P> {
     }
 }
 
-impl<K, M: Machine, T, P> fmt::Debug for Reconciler<K, M, T, P> {
+impl<K, M: Machine, T> fmt::Debug for Reconciler<K, M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reconciler").field("runner", &self.runner).finish_non_exhaustive()
     }
@@ -106,19 +106,19 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     }
 }
 
-impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
+impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     /// A reconciler around a runner that was built elsewhere, on this store.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] if the machine's name makes no annotation key.
-    pub fn of(runner: Runner<M, T, P>, store: AnnotationStore, metrics: Metrics) -> Result<Self, StoreError> {
+    pub fn of(runner: Runner<M, T>, store: AnnotationStore, metrics: Metrics) -> Result<Self, StoreError> {
         let names = store.names(M::GRAPH.name)?;
         let reporter = format!("{FIELD_MANAGER}-{:08x}", fastrand::u32(..));
         Ok(Self { runner, store, names, reporter, metrics, memory: Arc::default(), kind: PhantomData })
     }
 
     /// The runner.
-    pub fn runner(&self) -> &Runner<M, T, P> {
+    pub fn runner(&self) -> &Runner<M, T> {
         &self.runner
     }
 
@@ -151,12 +151,11 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
     }
 }
 
-impl<K, M, T, P> Reconciler<K, M, T, P>
+impl<K, M, T> Reconciler<K, M, T>
 where
     K: kube::Resource + Clone + DeserializeOwned + Serialize + Into<M::Resource> + Send + Sync + 'static,
     M: Runs<T>,
     T: Send + Sync + 'static,
-    P: Probe,
 {
     /// Reconciles one object, and returns when to come back. The pass begins with this object, if it is one that a watch has delivered. Each write is conditional
     /// on its version, so an object that is out of date costs a read and never an effect.

@@ -19,7 +19,7 @@ use super::kept::Kept;
 use super::pass::{Job, Next, Observer, Passed, pass};
 use super::queue::{Queue, backoff};
 use crate::machine::Dispatch;
-use crate::{Machine, Probe, Resource as _, ResourceId, Runner};
+use crate::{Machine, Resource as _, ResourceId, Runner};
 
 /// The resources of a file. One that stands already is named by its id alone.
 type Found<R> = Vec<(ResourceId, Option<R>)>;
@@ -30,8 +30,8 @@ type Read<'f, R> = BTreeMap<&'f String, (Arc<Content>, Found<R>)>;
 /// How a task of a pass has ended.
 type Done<R> = Result<(Id, Passed<R>), JoinError>;
 
-pub(super) struct Desk<M: Machine, T, P> {
-    runner: Runner<M, T, P>,
+pub(super) struct Desk<M: Machine, T> {
+    runner: Runner<M, T>,
     observer: Observer<M::State>,
     concurrency: usize,
     entries: BTreeMap<ResourceId, Entry<M::Resource>>,
@@ -102,16 +102,15 @@ struct Unread {
     text: Option<String>,
 }
 
-impl<M, T, P> Desk<M, T, P>
+impl<M, T> Desk<M, T>
 where
     M: Dispatch<T>,
     M::Resource: Serialize + DeserializeOwned,
     T: Send + Sync + 'static,
-    P: Probe,
 {
     /// With the resources that were known before. They go on at once if nothing lists what is wanted, and if they are to be deleted.
     pub(super) fn new(
-        runner: Runner<M, T, P>,
+        runner: Runner<M, T>,
         observer: Observer<M::State>,
         concurrency: usize,
         is_listed: bool,

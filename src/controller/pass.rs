@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::kept::{self, Kept};
 use crate::machine::Dispatch;
-use crate::{Outcome, Probe, ResourceId, Runner, StoreError};
+use crate::{Outcome, ResourceId, Runner, StoreError};
 
 /// Called after each pass with how it ended.
 pub(super) type Observer<S> = Arc<dyn Fn(&ResourceId, &Outcome<S>) + Send + Sync>;
@@ -54,8 +54,8 @@ pub(super) enum Next {
 }
 
 /// Runs a pass. Where it is not known what the store keeps, as after a failure, that is read first.
-pub(super) async fn pass<M, T, P>(
-    runner: Runner<M, T, P>,
+pub(super) async fn pass<M, T>(
+    runner: Runner<M, T>,
     observer: Observer<M::State>,
     job: Job<M::Resource>,
     is_known: bool,
@@ -64,7 +64,6 @@ where
     M: Dispatch<T>,
     M::Resource: Serialize + DeserializeOwned,
     T: Send + Sync + 'static,
-    P: Probe,
 {
     let id = job.id.clone();
     let mut kept = job.kept.clone();

@@ -11,7 +11,7 @@ use super::seen;
 use super::waits::LONGEST_WAIT;
 use crate::attempt::Details;
 use crate::machine::{Boxed, Failure, Reply};
-use crate::probe::{Probe, Side, Site};
+use crate::probe::{Side, Site};
 use crate::record::{Action, Direction, Event, HeldReason, Intent, RESERVE, RetainedBy};
 use crate::steps::Ask;
 use crate::text::redacted;
@@ -26,7 +26,7 @@ enum Told {
     Undone(Undone),
 }
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// Writes an intent, then makes the attempt.
     pub(super) async fn begin(
         &mut self,

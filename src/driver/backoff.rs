@@ -8,9 +8,8 @@ use super::Driver;
 use super::pass::Pass;
 use super::waits::{LONGEST_WAIT, after_attempt};
 use crate::Class;
-use crate::probe::Probe;
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// How long to wait after the failure that is being recorded: twice as long each time, up to the declared limit, less up to a
     /// quarter so that resources which failed together do not come back together.
     pub(super) fn backoff(&self, class: Class, backoff: &Backoff) -> Duration {
@@ -27,7 +26,7 @@ impl<P: Probe> Pass<'_, P> {
     }
 }
 
-impl<P: Probe> Driver<P> {
+impl Driver {
     /// This, less up to a quarter.
     pub(crate) fn jittered(&self, full: Duration) -> Duration {
         let share = u32::try_from(self.clock.chance() % 256).unwrap_or_default();

@@ -14,11 +14,11 @@ use super::sightings::OpenEnd;
 use super::waits::{self, LONGEST_WAIT};
 use crate::Class;
 use crate::machine::{Failure, Reply};
-use crate::probe::{Probe, Side, Site};
+use crate::probe::{Side, Site};
 use crate::record::{BlockedReason, Direction, Event, HeldReason};
 use crate::steps::Ask;
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// Runs a transition that has no effect, or lets one that waits look. Nothing is written for it until something else is.
     pub(super) async fn compute(&mut self, transition: usize) -> Result<(), Halt> {
         let step = &self.steps.graph().transitions[transition];

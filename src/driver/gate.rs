@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::decision::{Decision, Ending};
 use super::pass::Pass;
-use crate::probe::Probe;
 use crate::record::{Action, Record};
 use crate::undos::{Permit, Refused};
 
@@ -33,7 +32,7 @@ fn takes(decision: &Decision, record: &Record) -> Takes {
     }
 }
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// The decision, and what lets it be carried out; or what is done instead.
     pub(super) async fn gate(&self, decision: Decision) -> (Decision, Option<Permit>) {
         let undos = &self.driver.undos;

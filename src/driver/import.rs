@@ -5,11 +5,11 @@ use super::pass::{Halt, Pass, WAIT_TIMEOUT};
 use crate::Class;
 use crate::found::Importing;
 use crate::machine::Failure;
-use crate::probe::{Probe, Side, Site};
+use crate::probe::{Side, Site};
 use crate::record::{Event, HeldReason};
 use crate::text::redacted;
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// Takes over what there is, where there is no sign of a record. If somebody else has written in between, it asks again: until the import is durable, the machine
     /// would begin with what is there already.
     pub(super) async fn import(&mut self) -> Result<(), Halt> {

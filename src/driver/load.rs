@@ -15,14 +15,14 @@ use super::sets::Sets;
 use super::upgrade;
 use super::write::TRIES;
 use super::{Driver, held_unwritten};
-use crate::probe::{Crossing, Probe, Side, Site};
+use crate::probe::{Crossing, Side, Site};
 use crate::record::{Direction, Event, Held, HeldReason, Intent, Record, Stamp, Unreadable, owner_tag};
 use crate::steps::Steps;
 use crate::{FactError, Loaded, RecordId, StoreError};
 
-impl<'d, P: Probe> Pass<'d, P> {
+impl<'d> Pass<'d> {
     pub(super) async fn load(
-        driver: &'d Driver<P>,
+        driver: &'d Driver,
         steps: &'d dyn Steps,
         id: &'d RecordId,
         holder: String,

@@ -17,7 +17,7 @@ use super::seen::Untold;
 use super::sets::Sets;
 use super::sightings::{Follower, Whose};
 use super::{Driver, held_unwritten};
-use crate::probe::{Crossing, Probe, Side, Site};
+use crate::probe::{Crossing, Side, Site};
 use crate::record::{Direction, Event, Held, HeldReason, Record, RetainedBy, Stamp, advance};
 use crate::steps::Steps;
 use crate::{FactError, RecordId, Signals, StoreError, Version};
@@ -55,8 +55,8 @@ impl From<StoreError> for Halt {
 }
 
 /// A pass under way.
-pub(crate) struct Pass<'d, P> {
-    pub(super) driver: &'d Driver<P>,
+pub(crate) struct Pass<'d> {
+    pub(super) driver: &'d Driver,
     pub(super) steps: &'d dyn Steps,
     pub(super) id: &'d RecordId,
     pub(super) holder: String,
@@ -102,9 +102,9 @@ pub(crate) struct Pass<'d, P> {
 /// How many steps a pass takes at most. A set of more members than that goes on in the next one.
 const LONGEST_PASS: u32 = 10_000;
 
-impl<'d, P: Probe> Pass<'d, P> {
+impl<'d> Pass<'d> {
     pub(super) async fn run(
-        driver: &'d Driver<P>,
+        driver: &'d Driver,
         steps: &'d dyn Steps,
         id: &'d RecordId,
         holder: String,
@@ -139,7 +139,7 @@ impl<'d, P: Probe> Pass<'d, P> {
     }
 
     pub(super) async fn plan(
-        driver: &'d Driver<P>,
+        driver: &'d Driver,
         steps: &'d dyn Steps,
         id: &'d RecordId,
     ) -> Result<Planned, StoreError> {

@@ -6,11 +6,10 @@ use durable_fsm_graph::InDoubt;
 use super::pass::{Halt, Pass};
 use super::upgrade;
 use crate::FactError;
-use crate::probe::Probe;
 use crate::record::{Action, Direction, HeldReason, Intent};
 use crate::steps::Ask;
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// Whether the call of a step that is about to begin can read what it is given.
     ///
     /// A new step going forward reads the state of the record, and that was read when the pass began.

@@ -11,7 +11,7 @@ use super::seen;
 use super::sightings::OpenEnd;
 use super::watches::{Due, Losses, Next};
 use crate::machine::Failure;
-use crate::probe::{Probe, Side, Site};
+use crate::probe::{Side, Site};
 use crate::record::{Action, Direction, Effect, Entry as _, Event, Intent};
 use crate::{Class, Lookup};
 
@@ -26,7 +26,7 @@ enum Answer {
     Unknown,
 }
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// When the things of this record are asked about; none if they are not.
     pub(super) fn due(&self) -> Option<Due> {
         let every = period(self.steps.graph(), &self.record).filter(|_| !self.is_deleting())?;

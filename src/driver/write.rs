@@ -7,7 +7,7 @@ use super::base::Base;
 use super::decision::Ending;
 use super::pass::{Halt, Pass, stop};
 use super::sightings::OpenEnd;
-use crate::probe::{Probe, Side, Site};
+use crate::probe::{Side, Site};
 use crate::record::{Ended, Event, HeldReason, next};
 use crate::{Loaded, StoreError};
 
@@ -17,7 +17,7 @@ const MOST_OVERTAKEN: u32 = 10;
 /// How often a write is tried when the store is not there, or a read when it is out of date, and something learnt would be lost.
 pub(super) const TRIES: u32 = 6;
 
-impl<P: Probe> Pass<'_, P> {
+impl Pass<'_> {
     /// Writes the record. True if it is durable; false if somebody else has written, and the record was read again.
     pub(super) async fn write(&mut self, site: Site) -> Result<bool, Halt> {
         self.write_leaving(site, 0).await

@@ -7,15 +7,16 @@ use std::time::Duration;
 use crate::driver::waits::LONGEST_WAIT;
 use crate::driver::{Driver, LostLimit};
 use crate::machine::Dispatch;
-use crate::{Clock, Machine, Probe, Runner, Silent, Store, SystemClock, Undos};
+use crate::probe::Watch;
+use crate::{Clock, Machine, Probe, Runner, Store, SystemClock, Undos};
 
 /// Builds a [`Runner`].
 #[must_use]
-pub struct RunnerBuilder<M: Machine, T, P = Silent> {
+pub struct RunnerBuilder<M: Machine, T> {
     transitions: T,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    probe: P,
+    probe: Watch,
     blocked_for: Duration,
     lost_limit: LostLimit,
     undos: Undos,
@@ -28,7 +29,7 @@ impl<M: Machine, T> RunnerBuilder<M, T> {
             transitions,
             store: Arc::new(store),
             clock: Arc::new(SystemClock::new()),
-            probe: Silent,
+            probe: Watch::default(),
             blocked_for: Duration::from_secs(600),
             lost_limit: LostLimit::default(),
             undos: Undos::new(),
@@ -37,7 +38,7 @@ impl<M: Machine, T> RunnerBuilder<M, T> {
     }
 }
 
-impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> {
+impl<M: Dispatch<T>, T: Send + Sync + 'static> RunnerBuilder<M, T> {
     /// Takes time and chance from this clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -45,9 +46,9 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
     }
 
     /// Passes every crossing to this probe.
-    pub fn probe<Q: Probe>(self, probe: Q) -> RunnerBuilder<M, T, Q> {
-        let Self { transitions, store, clock, probe: _, blocked_for, lost_limit, undos, machine } = self;
-        RunnerBuilder { transitions, store, clock, probe, blocked_for, lost_limit, undos, machine }
+    pub fn probe(mut self, probe: impl Probe) -> Self {
+        self.probe = Watch::of(probe);
+        self
     }
 
     /// Tries a blocked resource again after this time even if nothing has changed. The default is ten minutes. A time longer than a day
@@ -76,7 +77,7 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> RunnerBuilder<M, T, P> 
     }
 
     /// The runner.
-    pub fn build(self) -> Runner<M, T, P> {
+    pub fn build(self) -> Runner<M, T> {
         let mut driver = Driver::new(self.store, self.clock, self.probe, self.blocked_for);
         driver.lost_limit = self.lost_limit;
         driver.undos = self.undos;

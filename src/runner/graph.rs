@@ -3,9 +3,9 @@
 use super::Runner;
 use crate::machine::Dispatch;
 use crate::record::{GRAPHS, fingerprint_of};
-use crate::{Probe, RecordId, ResourceId, StoreError};
+use crate::{RecordId, ResourceId, StoreError};
 
-impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
+impl<M: Dispatch<T>, T: Send + Sync + 'static> Runner<M, T> {
     /// Keeps the machine's graph in the store, beside its records, so that `fsm` can read them without a lock file. A
     /// [controller](crate::controller) does this when it starts. The graphs of earlier versions stay, because records of them do.
     ///

@@ -6,9 +6,9 @@ use super::Runner;
 use crate::machine::Dispatch;
 use crate::operator::{OperateError, Operator, Released, Request};
 use crate::record::{Expected, Record, Resolution};
-use crate::{FactError, Machine, Probe, ResourceId};
+use crate::{FactError, Machine, ResourceId};
 
-impl<M: Dispatch<T>, T: Send + Sync + 'static, P: Probe> Runner<M, T, P> {
+impl<M: Dispatch<T>, T: Send + Sync + 'static> Runner<M, T> {
     /// Carries out what operators ask for, and decodes the facts that they give.
     #[must_use]
     pub fn operator(&self) -> Operator {

@@ -9,7 +9,7 @@ use crate::record::{Event, Record, next};
 use crate::steps::Steps as _;
 use crate::sweep::{Known, Orphan, Removal, Sweep, Swept, ask, compare, life_ahead, longest};
 use crate::undos::Refused;
-use crate::{FactError, Probe, RecordId, Resource as _, ResourceId, StoreError, Undone};
+use crate::{FactError, RecordId, Resource as _, ResourceId, StoreError, Undone};
 
 /// Why there is no sweep.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub enum SweepError {
 /// After how long an undo is asked again that says "not yet" and no time.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-impl<M: Dispatch<T>, T: Sweep, P: Probe> Runner<M, T, P> {
+impl<M: Dispatch<T>, T: Sweep> Runner<M, T> {
     /// Lists what carries an owner tag of the machine, and compares it with all records. It looks, and changes nothing.
     ///
     /// What is made or undone meanwhile is neither an orphan nor missing: the records are read before and after the provider is asked. A thing whose

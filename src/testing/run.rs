@@ -22,6 +22,7 @@ use super::plan::Fault;
 use super::sim::{Joins, Journal, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{At, World};
 use crate::driver::{Driver, Report};
+use crate::probe::Watch;
 use crate::steps::Steps;
 use crate::{Clock, Machine, RecordId, Resource, Store, StoreError};
 
@@ -88,7 +89,7 @@ const TIME: Duration = Duration::from_secs(14 * 24 * 3600);
 type Pass = Pin<Box<dyn Future<Output = Result<Report, StoreError>> + Send>>;
 
 struct Actor {
-    driver: Arc<Driver<SimProbe>>,
+    driver: Arc<Driver>,
     pass: Option<Pass>,
     draining: bool,
     stopped_at: Duration,
@@ -282,7 +283,7 @@ fn new_actor<W: World>(rig: &Rig<W>, sim: &Sim, index: usize) -> Actor {
             None => Arc::new(SimStore(sim.clone())),
         },
     };
-    let driver = Driver::new(store, clock, SimProbe(sim.clone()), Duration::from_secs(600));
+    let driver = Driver::new(store, clock, Watch::of(SimProbe(sim.clone())), Duration::from_secs(600));
     sim.core().incarnations[index] = driver.incarnation().to_owned();
     Actor { driver: Arc::new(driver), pass: None, draining: false, stopped_at: Duration::ZERO }
 }

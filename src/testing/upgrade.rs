@@ -15,6 +15,7 @@ use super::run::{Rig, left};
 use super::sim::{Point, Sim, SimClock};
 use super::world::{Thing, World};
 use crate::driver::{Driver, Ending, Report};
+use crate::probe::Watch;
 use crate::record::{Held, HeldReason, Record};
 use crate::steps::Typed;
 use crate::store::MemoryStore;
@@ -291,7 +292,7 @@ struct Release<W: World> {
     world: W,
     transitions: Arc<W::Transitions>,
     storage: Storage,
-    driver: Driver<Dies>,
+    driver: Driver,
     dies: Dies,
 }
 
@@ -303,9 +304,9 @@ impl<W: World> Release<W> {
         Self { sim: sim.clone(), world: world.clone(), transitions, storage, driver, dies }
     }
 
-    fn driver(sim: &Sim, storage: &Storage, dies: &Dies) -> Driver<Dies> {
+    fn driver(sim: &Sim, storage: &Storage, dies: &Dies) -> Driver {
         let (store, clock) = (Arc::new(storage.store.clone()), Arc::new(SimClock(sim.clone())));
-        Driver::new(store, clock, dies.clone(), Duration::from_secs(600))
+        Driver::new(store, clock, Watch::of(dies.clone()), Duration::from_secs(600))
     }
 
     fn restart(&mut self) {

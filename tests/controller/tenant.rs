@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use durable_fsm::controller::{Change, Controller, Directory, Handle};
 use durable_fsm::testing::TestClock;
-use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Silent, Store, Undone};
+use durable_fsm::{Class, Classify, Fsm, Outcome, Resource, ResourceId, Store, Undone};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -170,13 +170,13 @@ impl Running {
         (Self::begin(Controller::follow(runner, Received(stream)), clock), changes)
     }
 
-    pub(crate) fn begin(controller: Controller<TenantFlow, Cloud, Silent>, clock: &TestClock) -> Self {
+    pub(crate) fn begin(controller: Controller<TenantFlow, Cloud>, clock: &TestClock) -> Self {
         Self::with(controller, clock, |_, _| {})
     }
 
     /// Begins a controller that also calls `look` after each pass.
     pub(crate) fn with(
-        controller: Controller<TenantFlow, Cloud, Silent>,
+        controller: Controller<TenantFlow, Cloud>,
         clock: &TestClock,
         look: impl Fn(&ResourceId, &str) + Send + Sync + 'static,
     ) -> Self {

@@ -71,7 +71,7 @@ async fn a_repeat_follows_at_once_only_a_holder_that_is_known_to_be_gone() {
 
 /// Asks the runner to stop when a look-up is over.
 #[derive(Clone, Default)]
-struct StopsAfterLookup(Arc<OnceLock<Runner<ThingFlow, Provider, StopsAfterLookup>>>);
+struct StopsAfterLookup(Arc<OnceLock<Runner<ThingFlow, Provider>>>);
 
 impl Probe for StopsAfterLookup {
     async fn cross(&self, crossing: &Crossing<'_>) {

@@ -49,7 +49,7 @@ fn deleted() -> Thing {
 }
 
 /// The bench's controller, which somebody meddles with.
-fn meddled(bench: &Bench, store: impl Store, meddler: Meddler) -> Runner<ThingFlow, Provider, Meddler> {
+fn meddled(bench: &Bench, store: impl Store, meddler: Meddler) -> Runner<ThingFlow, Provider> {
     ThingRunner::builder(bench.provider.clone(), store).clock(bench.clock.clone()).probe(meddler).build()
 }
 

@@ -70,7 +70,7 @@ macro_rules! release {
 }
 
 struct Running<M: Machine> {
-    runner: Runner<M, Cloud, Death>,
+    runner: Runner<M, Cloud>,
     death: Death,
 }
 

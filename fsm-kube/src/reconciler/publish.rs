@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use durable_fsm::{Outcome, Probe, RecordId};
+use durable_fsm::{Outcome, RecordId};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -33,7 +33,7 @@ const NOTE_LIMIT: usize = 1024;
 /// The longest name of an object, in bytes. Names of objects have one byte a letter.
 const NAME_LIMIT: usize = 253;
 
-impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
+impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     /// Publishes the outcome of a pass as status, conditions, Event and metrics.
     pub(super) async fn publish(&self, id: &RecordId, store: &PassStore, of: &Reconciled, outcome: &Outcome<M::State>) {
         let published = self.publish_as(id, store, of, |object| self.count(id, of, object, outcome));

@@ -3,7 +3,7 @@
 //! Invariant: every request leaves an Event, whether it was carried out or refused.
 
 use durable_fsm::record::{Record, Resolution};
-use durable_fsm::{OperateError, Probe, RecordId, Released, StoreError};
+use durable_fsm::{OperateError, RecordId, Released, StoreError};
 
 use super::publish::{NORMAL, WARNING};
 use super::{Reconciler, Runs, store_error};
@@ -12,7 +12,7 @@ use crate::pass_store::PassStore;
 use crate::request::{self, Request};
 use crate::verb::Verb;
 
-impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
+impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     /// Carries out the first request on the object. True if this changed the object. If somebody else has changed it, the store is outdated.
     pub(super) async fn operate(&self, id: &RecordId, store: &PassStore) -> Result<bool, StoreError> {
         let Some((object, _)) = store.latest().await else { return Ok(false) };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use durable_fsm::{Outcome, Probe, RecordId};
+use durable_fsm::{Outcome, RecordId};
 
 use super::{Reconciled, Reconciler, Runs, record_on};
 use crate::claim::controller_of;
@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How long somebody else's pass may take from its last write of the record to its status.
 const PUBLISHING: Duration = Duration::from_secs(2);
 
-impl<K, M: Runs<T>, T: Send + Sync + 'static, P: Probe> Reconciler<K, M, T, P> {
+impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     /// Takes note of who is at work on an object. True if that is another controller.
     pub(super) fn is_others(&self, id: &RecordId, object: &Object) -> bool {
         let (own, uid) = (self.runner.incarnation(), &object.metadata.uid);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use durable_fsm::{Outcome, Probe};
+use durable_fsm::Outcome;
 use durable_fsm_kube::{AnnotationStore, Reconciler, Runs};
 use http::Request;
 use k8s_openapi::api::core::v1::Namespace;
@@ -99,9 +99,9 @@ impl Cluster {
     }
 
     /// Reconciles one object until it is to be left alone for longer than the tests' retries.
-    pub async fn settle<M: Runs<Provider, Resource = Worker>, P: Probe>(
+    pub async fn settle<M: Runs<Provider, Resource = Worker>>(
         &self,
-        reconciler: &Reconciler<Worker, M, Provider, P>,
+        reconciler: &Reconciler<Worker, M, Provider>,
         name: &str,
     ) -> Outcome<M::State> {
         let object = self.named(name);

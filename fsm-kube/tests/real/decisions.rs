@@ -14,7 +14,7 @@ use crate::provider::Provider;
 use crate::published::{LicenceReconciler, licences};
 use crate::worker::{Worker, WorkerState};
 
-type OrderReconciler = Reconciler<Worker, OrderFlow, Provider, durable_fsm::Silent>;
+type OrderReconciler = Reconciler<Worker, OrderFlow, Provider>;
 
 fn orders(cluster: &Cluster) -> OrderReconciler {
     let store = AnnotationStore::of::<Worker>(cluster.client.clone()).mirrored_in("order");

@@ -131,7 +131,7 @@ async fn an_outcome_in_doubt_is_held_until_somebody_says_and_two_machines_share_
     let _ = cluster.settle(&workers, "alice").await;
     let store = AnnotationStore::of::<Worker>(cluster.client.clone()).mirrored_in("licence");
     let runner = Runner::<LicenceFlow, _>::builder(Provider::Here(cluster.shelf.clone()), store.clone()).build();
-    let licences = Reconciler::<Worker, LicenceFlow, _, _>::of(runner, store, Metrics::new()).unwrap();
+    let licences = Reconciler::<Worker, LicenceFlow, _>::of(runner, store, Metrics::new()).unwrap();
     cluster.shelf.refuse(Some(500));
     loop {
         let (_, outcome) = licences.pass(&created).await.unwrap();

@@ -16,7 +16,7 @@ use crate::licence::LicenceFlow;
 use crate::provider::Provider;
 use crate::worker::{Worker, WorkerState};
 
-pub type LicenceReconciler = Reconciler<Worker, LicenceFlow, Provider, durable_fsm::Silent>;
+pub type LicenceReconciler = Reconciler<Worker, LicenceFlow, Provider>;
 
 /// A controller for the second machine, as a process that has just begun.
 pub fn licences(cluster: &Cluster) -> LicenceReconciler {

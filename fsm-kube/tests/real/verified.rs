@@ -44,8 +44,7 @@ async fn what_is_gone_is_seen_at_once_when_somebody_asks_for_it() {
     let store = AnnotationStore::of::<Worker>(cluster.client.clone()).mirrored_in("licence");
     let provider = Provider::Here(cluster.shelf.clone());
     let runner = Runner::<LampFlow, _>::builder(provider.clone(), store.clone()).build();
-    let lamps: Reconciler<Worker, LampFlow, Provider, durable_fsm::Silent> =
-        Reconciler::of(runner, store, Metrics::new()).unwrap();
+    let lamps: Reconciler<Worker, LampFlow, Provider> = Reconciler::of(runner, store, Metrics::new()).unwrap();
     let outcome = cluster.settle(&lamps, "alice").await;
     let Outcome::Watching { state: LampState::Shining(at), .. } = outcome else { panic!("it does not rest") };
     provider.remove(&at.lamp).await.unwrap();

@@ -22,7 +22,7 @@ pub struct Stage {
     pub world: World,
     pub clients: Clients,
     pub worker: Worker,
-    runner: Runner<WorkerFlow, Provisioner, Watch>,
+    runner: Runner<WorkerFlow, Provisioner>,
     watch: Watch,
     calls: Mutex<Vec<Call>>,
     _directory: TempDir,

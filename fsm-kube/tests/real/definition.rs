@@ -60,7 +60,7 @@ fn reconciler<K: Resource<DynamicType = ()>>(cluster: &Cluster, client: Client) 
 }
 
 /// Installs a definition, and gives its objects.
-async fn define<K>(cluster: &Cluster) -> Api<K>
+pub async fn define<K>(cluster: &Cluster) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
     K: CustomResourceExt + Clone + std::fmt::Debug + DeserializeOwned,

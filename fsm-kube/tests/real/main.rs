@@ -10,6 +10,7 @@ mod decisions;
 mod definition;
 mod deletion;
 mod early;
+mod existing;
 mod kinds;
 mod licence;
 mod moves;

@@ -2,6 +2,7 @@
 //! that it has, and the policies keep others away from the record. `UPDATE_MANIFESTS=1` writes the custom resource anew.
 
 mod policy;
+mod promtool;
 mod queries;
 
 use std::path::PathBuf;

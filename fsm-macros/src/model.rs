@@ -312,7 +312,10 @@ fn resolve(declaration: &Declaration, from: usize, typed: &TransitionDecl, error
             (from + 1).min(declaration.states.len() - 1)
         });
         if to.contains(&index) {
-            errors.at(target.span(), format!("{target} is listed twice among the targets of `{}`", typed.name));
+            errors.at(
+                target.span(),
+                format!("{target} is listed twice among the targets of `{}`: remove one", typed.name),
+            );
         } else {
             to.push(index);
         }

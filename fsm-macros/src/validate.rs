@@ -54,7 +54,10 @@ fn initial(model: &Model, errors: &mut Errors) {
             ),
         ),
         (Some((first, _)), Some((_, span))) => {
-            errors.at(span, format!("{} is initial already; a machine has one initial state", first.ident));
+            errors.at(
+                span,
+                format!("{} is initial already, and a machine has one initial state: remove this", first.ident),
+            );
         }
         (Some((state, _)), None) => {
             if let Some(fact) = state.facts.first() {

@@ -166,16 +166,14 @@ pub(super) fn kind(
         if let Some((_, within)) = typed.within {
             errors.at(
                 within,
-                format!(
-                    "`within` bounds a transition that `waits`; the deadline of the effect `{name}` is its `timeout`"
-                ),
+                format!("`within` bounds a transition that `waits`, and `{name}` is an effect: say `timeout`"),
             );
         }
         if let Some((_, every)) = typed.every {
             errors.at(
                 every,
                 format!(
-                    "`every` says how often a transition that `waits` looks; the effect `{name}` is spaced by its `retry`"
+                    "`every` says how often a transition that `waits` looks, and `{name}` is an effect: say `retry`"
                 ),
             );
         }

@@ -3,6 +3,7 @@
 mod order;
 mod shop;
 
+use futures::StreamExt as _;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
@@ -154,4 +155,16 @@ async fn what_cannot_be_read_says_what_to_give() {
     let moved =
         shop.kubectl_fsm(&["list", "-n", "unread", "--controllers", CONTROLLERS, "--kind", "orders.shop.example"]);
     assert!(moved.await.fine().contains("1 resource: 1 ready"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_resources_than_fit_on_a_page_are_all_listed() {
+    let Some(mut shop) = Shop::open("pages").await else { return };
+    shop.stop().await;
+    // One page has 500.
+    let names: Vec<String> = (0..510).map(|number| format!("o-{number:03}")).collect();
+    futures::stream::iter(&names).for_each_concurrent(16, |name| shop.order(name)).await;
+    let rows: Vec<Value> = serde_json::from_str(&shop.fsm(&["--json", "list"]).await.fine()).unwrap();
+    let listed: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(listed, names);
 }

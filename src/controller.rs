@@ -72,14 +72,18 @@
 //! A document that cannot be read changes nothing: the resource stays as it was last wanted, and the reason is logged at `warn`. See
 //! [`Directory`] for when a missing document means deletion.
 
+mod board;
 mod desk;
 mod directory;
 mod document;
 mod feed;
 mod handle;
 mod kept;
+mod observers;
 mod pass;
 mod queue;
+mod watched;
+mod window;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -93,13 +97,14 @@ use tokio::sync::mpsc;
 pub use directory::Directory;
 pub use feed::Change;
 pub use handle::{DeleteError, Handle};
+pub use window::{Seen, Window};
 
 use crate::machine::Dispatch;
 use crate::{Machine, Outcome, ResourceId, Runner};
 use desk::Desk;
 use feed::Feed;
 use handle::Command;
-use pass::Observer;
+use observers::Observers;
 
 /// Runs the passes of all resources of one source. See the [module](self).
 #[must_use = "a controller does nothing until it runs"]
@@ -107,7 +112,7 @@ pub struct Controller<M: Machine, T> {
     runner: Runner<M, T>,
     feed: Feed<M::Resource>,
     concurrency: usize,
-    observer: Observer<M::State>,
+    observers: Observers<M>,
     handle: Handle,
     commands: mpsc::UnboundedReceiver<Command>,
 }
@@ -138,7 +143,7 @@ where
 
     fn new(runner: Runner<M, T>, feed: Feed<M::Resource>) -> Self {
         let (handle, commands) = Handle::new();
-        Self { runner, feed, concurrency: 32, observer: Arc::new(|_, _| {}), handle, commands }
+        Self { runner, feed, concurrency: 32, observers: Observers::new(), handle, commands }
     }
 
     /// How many passes run at once, at most. 32 unless set.
@@ -149,7 +154,15 @@ where
 
     /// Calls `observer` after each pass, with how the pass ended. To wake another machine's controller, call its [`Handle::wake`] here.
     pub fn on_outcome(mut self, observer: impl Fn(&ResourceId, &Outcome<M::State>) + Send + Sync + 'static) -> Self {
-        self.observer = Arc::new(observer);
+        self.observers.on_outcome = Arc::new(observer);
+        self
+    }
+
+    /// Counts resources and passes in these metrics. Give the same metrics to the runner as its [probe](crate::RunnerBuilder::probe), and attempts are counted
+    /// too. Several controllers may share them.
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, metrics: crate::metrics::Metrics) -> Self {
+        self.observers.metrics = Some(metrics);
         self
     }
 
@@ -157,6 +170,21 @@ where
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// What shows the resources from outside, and carries out what operators ask for: for a page, or a socket of your own.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.observers.board.open();
+        let runner = self.runner.clone();
+        Window {
+            graph: M::GRAPH,
+            store: Arc::clone(&self.runner.driver.store),
+            operator: self.runner.operator(),
+            handle: self.handle(),
+            verify: Arc::new(move |id| runner.verify_next(id)),
+            board: Arc::clone(&self.observers.board),
+        }
     }
 
     /// Runs until SIGTERM or Ctrl-C, then drains.
@@ -171,7 +199,7 @@ where
 
     /// Runs until `shutdown` is done, then drains: every pass stops before its next effect, and what is under way is recorded.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) {
-        let Self { runner, feed, concurrency, observer, handle, mut commands } = self;
+        let Self { runner, feed, concurrency, observers, handle, mut commands } = self;
         let mut shutdown = std::pin::pin!(shutdown);
         let clock = Arc::clone(&runner.driver.clock);
         let kept = tokio::select! {
@@ -180,7 +208,7 @@ where
         };
         let is_listed = matches!(feed, Feed::Directory(_));
         let mut changes = feed.listen(Arc::clone(&clock));
-        let mut desk = Desk::new(runner.clone(), observer, concurrency, is_listed, kept);
+        let mut desk = Desk::new(runner.clone(), observers, concurrency, is_listed, kept);
         // The loop holds a handle of its own, so the commands never end.
         let _handle = handle;
         loop {

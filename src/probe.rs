@@ -61,6 +61,19 @@ impl<P: Probe> Watches for P {
     }
 }
 
+/// Both, the first one first.
+impl<A: Probe, B: Probe> Probe for (A, B) {
+    async fn cross(&self, crossing: &Crossing<'_>) {
+        self.0.cross(crossing).await;
+        self.1.cross(crossing).await;
+    }
+
+    fn attempted(&self, crossing: &Crossing<'_>, class: Option<Class>) {
+        self.0.attempted(crossing, class);
+        self.1.attempted(crossing, class);
+    }
+}
+
 /// One point of a pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Crossing<'a> {

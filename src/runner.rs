@@ -244,15 +244,41 @@ impl<M: Dispatch<T>, T: Send + Sync + 'static> Runner<M, T> {
     }
 
     async fn pass(&self, resource: &M::Resource, delete: bool) -> Result<Outcome<M::State>, StoreError> {
-        let (typed, id) = match self.typed(resource) {
-            Ok(typed) => typed,
-            Err(error) => return Ok(Outcome::Held { reason: HeldReason::Panicked, message: error.to_string() }),
-        };
-        let report = self.driver.reconcile(&typed, &id, delete).await?;
-        Ok(caught(|| Self::outcome(report)).unwrap_or_else(|why| {
+        Ok(match self.report(resource, delete).await? {
+            Ok(report) => Self::told(report),
+            Err(error) => Outcome::Held { reason: HeldReason::Panicked, message: error.to_string() },
+        })
+    }
+
+    /// Runs a pass, and returns the record as it then was beside the outcome.
+    #[cfg(feature = "controller")]
+    pub(crate) async fn pass_with_record(
+        &self,
+        resource: &M::Resource,
+        delete: bool,
+    ) -> Result<(Outcome<M::State>, Option<Arc<Record>>), StoreError> {
+        Ok(match self.report(resource, delete).await? {
+            Ok(report) => {
+                let record = report.record.clone();
+                (Self::told(report), record)
+            }
+            Err(error) => (Outcome::Held { reason: HeldReason::Panicked, message: error.to_string() }, None),
+        })
+    }
+
+    /// Runs a pass. The inner error is a panic of the resource itself, so that nothing was sent.
+    async fn report(&self, resource: &M::Resource, delete: bool) -> Result<Result<Report, FactError>, StoreError> {
+        match self.typed(resource) {
+            Ok((typed, id)) => self.driver.reconcile(&typed, &id, delete).await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn told(report: Report) -> Outcome<M::State> {
+        caught(|| Self::outcome(report)).unwrap_or_else(|why| {
             let error = FactError::Panicked { what: "reading the facts".to_owned(), why };
             Outcome::Held { reason: HeldReason::Panicked, message: error.to_string() }
-        }))
+        })
     }
 
     /// The methods for this resource, and the name of its record.

@@ -5,11 +5,11 @@
 
 use std::cmp::Reverse;
 
+use durable_fsm::{Phase, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use crate::reason::{Phase, Reason};
 use crate::status::{FsmStatus, Summary};
 
 /// The summary of an object on which several machines may run: the worst of theirs.
@@ -84,16 +84,8 @@ struct Voice<'a> {
 
 impl<'a> Voice<'a> {
     /// The worse one wins. Of two equal ones it is always the same.
-    fn weight(&self) -> (u8, Reverse<&'a str>) {
-        let weight = match self.reason.phase() {
-            Phase::Ready => 0,
-            Phase::Paused => 1,
-            Phase::Progressing => 2,
-            Phase::Deleting => 3,
-            Phase::Blocked => 4,
-            Phase::Held => 5,
-        };
-        (weight, Reverse(self.field))
+    fn weight(&self) -> (Phase, Reverse<&'a str>) {
+        (self.reason.phase(), Reverse(self.field))
     }
 }
 

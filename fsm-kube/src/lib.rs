@@ -7,13 +7,11 @@ mod definition;
 mod graphs;
 mod managed_fields;
 mod memory;
-mod metrics;
 mod names;
 mod object;
 mod pass_store;
 mod predicate;
 mod publication;
-mod reason;
 mod reconciler;
 mod refusal;
 mod request;
@@ -22,14 +20,15 @@ mod status;
 mod store;
 mod verb;
 
+/// The same for all controllers, with Kubernetes or without.
+pub use durable_fsm::{Phase, RUNBOOK, Reason, metrics::Metrics};
+
 pub use classify::classify;
 pub use definition::DefinitionError;
 pub use graphs::{KeptError, KeptMachine};
 pub use managed_fields::strip_managed_fields;
-pub use metrics::Metrics;
 pub use names::Names;
 pub use predicate::predicate;
-pub use reason::{Phase, RUNBOOK, Reason};
 pub use reconciler::{Reconciler, Runs};
 pub use refusal::ANNOTATIONS_LIMIT;
 pub use request::{ResolveOutcome, ResolveRequest};

@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use durable_fsm::metrics::Metrics;
 use durable_fsm::record::Record;
 use durable_fsm::{Machine, OperateError, Outcome, RecordId, Resource as _, Runner, StoreError};
 use kube::api::DynamicObject;
@@ -25,7 +26,6 @@ use crate::definition::{self, DefinitionError};
 use crate::graphs::{self, KeptMachine};
 use crate::managed_fields::never_had_a_status;
 use crate::memory::{Memory, Standing};
-use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::object::Object;
 use crate::pass_store::{PassStore, Tells};
@@ -146,7 +146,7 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     }
 
     fn forget(&self, id: &RecordId) {
-        self.metrics.forget(&id.machine, &id.resource);
+        self.metrics.forget(id);
         self.memory.forget(&id.resource);
     }
 }
@@ -408,7 +408,7 @@ where
 
     /// What to do when nothing is left to undo. Finalizers of other programs may still be there.
     async fn after_end(&self, id: &RecordId, store: &PassStore, of: &Reconciled) -> Action {
-        self.metrics.forget(&id.machine, &id.resource);
+        self.metrics.forget(id);
         let Some((object, _)) = store.latest().await else { return Self::look_again(&Outcome::Gone) };
         if object.metadata.uid != of.uid {
             // Another object of this name exists by now.

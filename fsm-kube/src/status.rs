@@ -3,12 +3,10 @@
 //! Invariant: it is derived from the record after the record was written. Only the sequence number in it is ever read back.
 
 use durable_fsm::graph::Graph;
-use durable_fsm::record::{Action, Direction, Record};
-use durable_fsm::{Machine, Outcome};
+use durable_fsm::record::Record;
+use durable_fsm::{Machine, Outcome, Position, Reason};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::reason::Reason;
 
 /// The field `fsm` of a status. Add it to your status type, with `conditions` beside it:
 ///
@@ -78,30 +76,17 @@ pub(crate) struct Summary {
 impl Summary {
     /// Summarises an outcome and the record. None for a resource that is gone or never had a record.
     pub(crate) fn of<M: Machine>(outcome: &Outcome<M::State>, record: Option<&Record>) -> Option<Self> {
-        let (reason, message) = match outcome {
-            Outcome::Gone => return None,
-            Outcome::Held { reason, message } => (Reason::from(*reason), message.clone()),
-            Outcome::Blocked { reason, message, .. } => (Reason::from(*reason), message.clone()),
-            Outcome::Paused => (Reason::Paused, "no pass runs until it is resumed".to_owned()),
-            Outcome::Resting(_) | Outcome::Watching { .. } => going(M::GRAPH, record?, true),
-            Outcome::Progressing { reason: why, .. } | Outcome::Undoing { reason: why, .. } => {
-                let record = record?;
-                let (reason, message) = going(M::GRAPH, record, false);
-                // A step that is tried again is named already, with its error and its time.
-                let is_said = why.is_empty() || record.next_retry().is_some_and(|retry| why.contains(&retry.error));
-                (reason, if is_said { message } else { format!("{message}; {why}") })
-            }
-        };
-        Some(Self::new(reason, message, record))
+        let position = Position::of_outcome(M::GRAPH, outcome, record)?;
+        Some(Self::of_position(position, record))
     }
 
     /// Summarises a record while a pass is under way. None if nothing is under way by what it says.
     pub(crate) fn under_way(graph: &Graph<'_>, record: &Record) -> Option<Self> {
-        if record.paused || record.held.is_some() || record.blocked.is_some() {
-            return None;
-        }
-        let (reason, message) = going(graph, record, false);
-        Some(Self::new(reason, message, Some(record)))
+        Position::under_way(graph, record).map(|position| Self::of_position(position, Some(record)))
+    }
+
+    fn of_position(position: Position, record: Option<&Record>) -> Self {
+        Self::new(position.reason, position.message, record)
     }
 
     pub(crate) fn new(reason: Reason, message: String, record: Option<&Record>) -> Self {
@@ -125,66 +110,6 @@ impl Summary {
             observed_generation: None,
         };
         Self { reason, message, status }
-    }
-}
-
-/// A resource that is neither stopped nor gone.
-fn going(graph: &Graph<'_>, record: &Record, rests: bool) -> (Reason, String) {
-    let state = &record.state;
-    match (record.direction, &record.intent, record.next_retry()) {
-        (direction, _, Some(retry)) => {
-            let times = if retry.count == 1 { "once".to_owned() } else { format!("{} times", retry.count) };
-            let message =
-                format!("{} failed {times}, and is tried again at {}: {}", attempted(record), retry.at, retry.error);
-            match direction {
-                // An undo that fails is a part of the deletion, and not of its own phase.
-                Direction::Deleting => (Reason::Deleting, format!("{message}; {}", left(record))),
-                Direction::Leaving => (Reason::Deleting, message),
-                Direction::Forward | Direction::RollingBack => (Reason::Retrying, message),
-            }
-        }
-        (Direction::Leaving, Some(intent), _) => {
-            (Reason::Deleting, format!("in {state}, `{}` is under way", intent.transition))
-        }
-        (Direction::Leaving, None, _) => (Reason::Deleting, format!("in {state}, before anything is undone")),
-        (Direction::Deleting, ..) => (Reason::Deleting, left(record)),
-        (Direction::RollingBack, ..) => (Reason::RollingBack, left(record)),
-        (Direction::Forward, ..) if rests => {
-            let failed = graph.state(state).is_some_and(|(_, state)| state.failed);
-            let reason = if failed { Reason::Failed } else { Reason::AsDeclared };
-            (reason, format!("it rests in {state}"))
-        }
-        (Direction::Forward, Some(intent), _) => {
-            (Reason::Progressing, format!("in {state}, `{}` is under way", intent.transition))
-        }
-        (Direction::Forward, None, _) => (Reason::Progressing, format!("in {state}")),
-    }
-}
-
-/// The step that is under way, or else the one that is undone next.
-fn attempted(record: &Record) -> String {
-    let step = |transition: &str, subject: Option<&String>| {
-        let subject = subject.map(|subject| format!(" for {subject}")).unwrap_or_default();
-        format!("`{transition}`{subject}")
-    };
-    if let Some(intent) = &record.intent {
-        let step = step(&intent.transition, intent.subject.as_ref());
-        return match intent.action {
-            Action::Run => step,
-            Action::Undo => format!("the undo of {step}"),
-            Action::Abort => format!("the abort of {step}"),
-        };
-    }
-    let live = record.undo.iter().max_by_key(|it| it.order()).filter(|_| !record.direction.is_forward());
-    live.map_or("the next step".to_owned(), |it| format!("the undo of {}", step(&it.transition, it.subject.as_ref())))
-}
-
-/// What is left on the way back: live effects, and steps that were sent and whose outcome is not known or not certain.
-fn left(record: &Record) -> String {
-    let live = format!("undoing: {} effects left", record.undo.len());
-    match record.unconfirmed.last() {
-        Some(last) => format!("{live}, {} unconfirmed steps (`{}`)", record.unconfirmed.len(), last.transition),
-        None => live,
     }
 }
 

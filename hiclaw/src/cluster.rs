@@ -7,7 +7,6 @@ mod human_object;
 mod pods;
 mod records;
 mod secrets;
-mod serving;
 mod status;
 mod team_object;
 mod worker_object;

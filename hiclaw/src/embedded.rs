@@ -9,13 +9,16 @@ mod switchboard;
 mod verbs;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use durable_fsm::controller::{Controller, Directory, Handle};
+use durable_fsm::metrics::Metrics;
 use durable_fsm::store::FileStore;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clients::{Clients, Urls};
@@ -31,6 +34,7 @@ use crate::pace::Pace;
 use crate::post::Post;
 use crate::provision::Provisioner;
 use crate::roster::Roster;
+use crate::serving;
 use crate::team::provision::TeamProvisioner;
 use crate::team::{TeamRunner, TeamState};
 use crate::worker::{WorkerRunner, WorkerState};
@@ -60,6 +64,9 @@ pub struct Embedded {
     /// How many of one kind are reconciled at once.
     #[arg(long, default_value_t = 16)]
     pub concurrency: usize,
+    /// Where health and metrics are served; nowhere if it is not given.
+    #[arg(long)]
+    pub serve: Option<SocketAddr>,
     /// How many times faster than real time goes: for servers on the same machine that have nothing else to do.
     #[arg(long, env = "HICLAW_HURRY", default_value_t = 1, hide = true)]
     pub hurry: u32,
@@ -104,6 +111,9 @@ pub enum EmbeddedError {
     /// The records cannot be read.
     #[error(transparent)]
     Store(#[from] durable_fsm::StoreError),
+    /// Health and metrics could not be served.
+    #[error("health and metrics cannot be served; choose a free address with --serve")]
+    Serve(#[source] std::io::Error),
     /// A file or a signal.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -132,7 +142,12 @@ impl Embedded {
         Switchboard::recall(&store, &roster).await?;
         let clock = Pace::of(self.hurry).clock();
         let (worker, team, human) = self.provisioners(&roster)?;
-        let probe = |prefix| Crossings::new(prefix, self.stop_at.clone(), self.crossings);
+        let listener = match self.serve {
+            Some(address) => Some(TcpListener::bind(address).await.map_err(EmbeddedError::Serve)?),
+            None => None,
+        };
+        let metrics = Metrics::new();
+        let probe = |prefix| (Crossings::new(prefix, self.stop_at.clone(), self.crossings), metrics.clone());
         let workers = WorkerRunner::builder(worker, store.clone()).clock(clock.clone()).probe(probe("worker ")).build();
         let teams = TeamRunner::builder(team, store.clone()).clock(clock.clone()).probe(probe("team ")).build();
         let humans = HumanRunner::builder(human, store.clone()).clock(clock.clone()).probe(probe("human ")).build();
@@ -142,13 +157,18 @@ impl Embedded {
         let (worker_news, team_news, human_news) = (tell.clone(), tell.clone(), tell.clone());
         let directory = |kind: Kind| Directory::new(self.config.join(kind.directory()));
         // A switchboard that has ended hears no more.
-        let workers = Controller::watch(workers, directory(Kind::Worker)).concurrency(self.concurrency).on_outcome(
-            move |id, outcome| drop(worker_news.send(News::of(Kind::Worker, id, outcome, WorkerState::name))),
-        );
+        let workers = Controller::watch(workers, directory(Kind::Worker))
+            .metrics(metrics.clone())
+            .concurrency(self.concurrency)
+            .on_outcome(move |id, outcome| {
+                drop(worker_news.send(News::of(Kind::Worker, id, outcome, WorkerState::name)))
+            });
         let teams = Controller::watch(teams, directory(Kind::Team))
+            .metrics(metrics.clone())
             .concurrency(self.concurrency)
             .on_outcome(move |id, outcome| drop(team_news.send(News::of(Kind::Team, id, outcome, TeamState::name))));
         let humans = Controller::watch(humans, directory(Kind::Human))
+            .metrics(metrics.clone())
             .concurrency(self.concurrency)
             .on_outcome(move |id, outcome| drop(human_news.send(News::of(Kind::Human, id, outcome, HumanState::name))));
         let handles = [workers.handle(), teams.handle(), humans.handle()];
@@ -183,8 +203,18 @@ impl Embedded {
             end
         };
         say(&format!("at work on {}", self.config.display()));
+        let telling = match listener {
+            Some(listener) => {
+                say(&format!("health and metrics are at http://{}", listener.local_addr()?));
+                Some(tokio::spawn(serving::serve(listener, metrics)))
+            }
+            None => None,
+        };
         let (_, end) = tokio::join!(controllers, deciding);
         serving.abort();
+        if let Some(telling) = telling {
+            telling.abort();
+        }
         // It ends when the last controller has let go of its end.
         drop(listening.await);
         drop(std::fs::remove_file(control::path(&self.state)));

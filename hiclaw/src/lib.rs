@@ -39,6 +39,8 @@ pub mod roster;
 mod secret_file;
 pub mod servers;
 #[cfg(feature = "embedded")]
+mod serving;
+#[cfg(feature = "embedded")]
 pub mod sweep;
 #[cfg(feature = "embedded")]
 pub mod team;

@@ -16,7 +16,8 @@ use super::document;
 use super::feed::{Change, Changes, Heard};
 use super::handle::{Command, DeleteError};
 use super::kept::Kept;
-use super::pass::{Job, Next, Observer, Passed, pass};
+use super::observers::Observers;
+use super::pass::{Job, Next, Passed, pass};
 use super::queue::{Queue, backoff};
 use crate::machine::Dispatch;
 use crate::{Machine, Resource as _, ResourceId, Runner};
@@ -32,7 +33,7 @@ type Done<R> = Result<(Id, Passed<R>), JoinError>;
 
 pub(super) struct Desk<M: Machine, T> {
     runner: Runner<M, T>,
-    observer: Observer<M::State>,
+    observers: Observers<M>,
     concurrency: usize,
     entries: BTreeMap<ResourceId, Entry<M::Resource>>,
     queue: Queue,
@@ -111,14 +112,14 @@ where
     /// With the resources that were known before. They go on at once if nothing lists what is wanted, and if they are to be deleted.
     pub(super) fn new(
         runner: Runner<M, T>,
-        observer: Observer<M::State>,
+        observers: Observers<M>,
         concurrency: usize,
         is_listed: bool,
         kept: Vec<(ResourceId, Kept<M::Resource>)>,
     ) -> Self {
         let mut desk = Self {
             runner,
-            observer,
+            observers,
             concurrency,
             entries: BTreeMap::new(),
             queue: Queue::default(),
@@ -184,8 +185,8 @@ where
             // What is wanted under this name from here on is another one.
             kept.deleting = true;
         }
-        let (runner, observer) = (self.runner.clone(), Arc::clone(&self.observer));
-        let task = self.passes.spawn(pass(runner, observer, job, is_known));
+        let (runner, observers) = (self.runner.clone(), self.observers.clone());
+        let task = self.passes.spawn(pass(runner, observers, job, is_known));
         self.running.insert(task.id(), id);
     }
 

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::record::RESOURCES;
+use crate::record::{RESOURCES, Stamp};
 use crate::{Machine, RecordId, Resource, ResourceId, Store, StoreError};
 
 const FORMAT: u32 = 1;
@@ -18,6 +18,8 @@ pub(super) struct Kept<R> {
     pub(super) file: Option<String>,
     /// It is to be deleted, whatever is wanted now.
     pub(super) deleting: bool,
+    /// Since when it is to be deleted.
+    pub(super) since: Option<Stamp>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +30,8 @@ struct Copy {
     file: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     deleting: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Stamp>,
     resource: Value,
 }
 
@@ -60,17 +64,18 @@ where
 }
 
 fn read<R: DeserializeOwned>(bytes: &[u8]) -> Result<Kept<R>, serde_json::Error> {
-    let Copy { format, file, deleting, resource } = serde_json::from_slice(bytes)?;
+    let Copy { format, file, deleting, since, resource } = serde_json::from_slice(bytes)?;
     if format != FORMAT {
         return Err(serde::de::Error::custom(format!("it has format {format}, and this version reads {FORMAT}")));
     }
-    Ok(Kept { resource: R::deserialize(resource)?, file, deleting })
+    Ok(Kept { resource: R::deserialize(resource)?, file, deleting, since })
 }
 
 fn write<R: Serialize>(kept: &Kept<R>) -> Result<Vec<u8>, StoreError> {
     let resource = serde_json::to_value(&kept.resource);
     let copy = resource.and_then(|resource| {
-        let copy = Copy { format: FORMAT, file: kept.file.clone(), deleting: kept.deleting, resource };
+        let Kept { file, deleting, since, .. } = kept;
+        let copy = Copy { format: FORMAT, file: file.clone(), deleting: *deleting, since: *since, resource };
         serde_json::to_vec(&copy)
     });
     copy.map_err(|error| StoreError::Invalid(format!("the resource cannot be written as JSON: {error}")))

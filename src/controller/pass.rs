@@ -7,11 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::kept::{self, Kept};
+use super::observers::{Left, Observers};
 use crate::machine::Dispatch;
+use crate::record::Stamp;
 use crate::{Outcome, ResourceId, Runner, StoreError};
-
-/// Called after each pass with how it ended.
-pub(super) type Observer<S> = Arc<dyn Fn(&ResourceId, &Outcome<S>) + Send + Sync>;
 
 /// How long a resource that a person has to look at, or that is paused, is left alone.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
@@ -56,7 +55,7 @@ pub(super) enum Next {
 /// Runs a pass. Where it is not known what the store keeps, as after a failure, that is read first.
 pub(super) async fn pass<M, T>(
     runner: Runner<M, T>,
-    observer: Observer<M::State>,
+    observers: Observers<M>,
     job: Job<M::Resource>,
     is_known: bool,
 ) -> Passed<M::Resource>
@@ -67,7 +66,9 @@ where
 {
     let id = job.id.clone();
     let mut kept = job.kept.clone();
+    let (runner, watch) = observers.begin(runner);
     let store = Arc::clone(&runner.driver.store);
+    let now = || Stamp::from(runner.driver.clock.wall());
     let next = async {
         if !is_known {
             let deleting = kept.as_ref().is_some_and(|kept| kept.deleting);
@@ -79,9 +80,11 @@ where
         let Job { wanted, file, .. } = job;
         if let Some(old) = kept.as_mut().filter(|_| undoes) {
             old.deleting = true;
+            let since = *old.since.get_or_insert_with(now);
             kept::put::<M>(store.as_ref(), old).await?;
-            let outcome = runner.delete(&old.resource).await?;
-            observer(&id, &outcome);
+            let (outcome, record) = runner.pass_with_record(&old.resource, true).await?;
+            let deleted = Some(since);
+            observers.tell(&id, &Left { outcome: &outcome, record: record.as_deref(), deleted, now: now() });
             if !matches!(outcome, Outcome::Gone) {
                 return Ok(after(&outcome));
             }
@@ -90,13 +93,15 @@ where
             return Ok(if wanted.is_some() { Next::Again } else { Next::Forget });
         }
         let Some(resource) = wanted else { return Ok(Next::Forget) };
-        let copy = Kept { resource: resource.clone(), file, deleting: false };
+        let copy = Kept { resource: resource.clone(), file, deleting: false, since: None };
         if !kept.as_ref().is_some_and(|kept| kept.is(&copy)) {
             kept::put::<M>(store.as_ref(), &copy).await?;
             kept = Some(copy);
         }
-        let outcome = runner.reconcile(&resource).await?;
-        observer(&id, &outcome);
+        let (outcome, record) = runner.pass_with_record(&resource, false).await?;
+        // The resource itself may say that it is to be deleted. It is not asked here, because its code may panic.
+        let deleted = record.as_ref().filter(|record| record.direction.is_deletion()).map(|_| now());
+        observers.tell(&id, &Left { outcome: &outcome, record: record.as_deref(), deleted, now: now() });
         if matches!(outcome, Outcome::Gone) {
             kept::remove::<M>(store.as_ref(), &id).await?;
             kept = None;
@@ -104,6 +109,7 @@ where
         Ok(after(&outcome))
     };
     let next = next.await;
+    observers.passed(&runner, &watch, next.as_ref().err());
     Passed { kept, next }
 }
 

@@ -2,5 +2,6 @@
 
 mod directory;
 mod failures;
+mod metrics;
 mod streams;
 mod tenant;

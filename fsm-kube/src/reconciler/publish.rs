@@ -4,7 +4,8 @@
 
 use std::time::SystemTime;
 
-use durable_fsm::{Outcome, RecordId};
+use durable_fsm::metrics::Standing;
+use durable_fsm::{Outcome, Phase, Reason, RecordId};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -16,7 +17,6 @@ use super::{Reconciled, Reconciler, Runs, now, record_on};
 use crate::object::Object;
 use crate::pass_store::{PassStore, StatusWrite};
 use crate::publication::{Publication, conditions_in};
-use crate::reason::{Phase, Reason};
 use crate::status::Summary;
 use crate::store::{FIELD_MANAGER, NO_STATUS};
 
@@ -59,7 +59,8 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
         let state = summary.status.state.as_deref().unwrap_or_default();
         let recorded = record.as_ref().and_then(|record| record.held.as_ref()).map(|held| held.since.time());
         let since = recorded.or_else(|| self.held_since(object)).unwrap_or_else(now);
-        self.metrics.put(&id.machine, &id.resource, (state, summary.reason), since, object.deleted_at());
+        let standing = Standing { state, reason: summary.reason, since, deleted: object.deleted_at() };
+        self.metrics.put(id, &standing);
         Some(summary)
     }
 
@@ -69,7 +70,8 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
         let summary = Summary::new(Reason::ObjectInvalid, message, None);
         let published = self.publish_as(id, store, of, |object| {
             let since = self.held_since(object).unwrap_or_else(now);
-            self.metrics.put(&id.machine, &id.resource, ("", summary.reason), since, object.deleted_at());
+            let standing = Standing { state: "", reason: summary.reason, since, deleted: object.deleted_at() };
+            self.metrics.put(id, &standing);
             Some(summary.clone())
         });
         if !published.await && store.latest().await.is_some_and(|(object, _)| object.metadata.uid == of.uid) {

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::exchange::Exchange;
 use super::records::Records;
-use super::{HumanObject, Pods, Secrets, TeamObject, WorkerObject, WorkerObjects, serving};
+use super::{HumanObject, Pods, Secrets, TeamObject, WorkerObject, WorkerObjects};
 use crate::clients::{Clients, Urls};
 use crate::credentials::Vault;
 use crate::human::HumanFlow;
@@ -31,6 +31,7 @@ use crate::pace::Pace;
 use crate::post::Post;
 use crate::provision::Provisioner;
 use crate::roster::Roster;
+use crate::serving;
 use crate::team::TeamFlow;
 use crate::team::provision::TeamProvisioner;
 use crate::worker::WorkerFlow;

@@ -104,6 +104,26 @@ async fn the_exit_code_says_how_it_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_serves_the_metrics_that_the_controller_in_a_cluster_has() {
+    let (_world, site) = begin().await;
+    site.write("workers/ann.yaml", &document("ann", WORKER));
+    let mut daemon = site.start(&["--serve", "127.0.0.1:0"]);
+    let place = daemon.says("health and metrics are at ");
+    daemon.until("worker default/ann is Ready");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| http.get(format!("{place}{path}")).send().await.unwrap().text().await.unwrap();
+    assert_eq!(get("/healthz").await, "ok");
+    let metrics = get("/metrics").await;
+    for line in [
+        r#"durable_fsm_resources{machine="hiclaw.io/worker",state="Ready",condition="Ready",reason="AsDeclared"} 1"#,
+        r#"durable_fsm_attempts_total{machine="hiclaw.io/worker",transition="create_room",action="run",class="ok"} 1"#,
+    ] {
+        assert!(metrics.lines().any(|it| it == line), "{line} is not in {metrics}");
+    }
+    assert_eq!(daemon.terminate(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_asks_beside_the_controller_and_without_it() {
     let (world, site) = begin().await;
     site.write("workers/ann.yaml", &document("ann", WORKER));

@@ -146,6 +146,18 @@ impl Daemon {
         self.said.retain(|line| !line.starts_with(beginning));
     }
 
+    /// The rest of the line that it says with this beginning.
+    pub fn says(&mut self, beginning: &str) -> String {
+        loop {
+            if let Some(rest) = self.said.iter().find_map(|line| line.strip_prefix(beginning)) {
+                return rest.to_owned();
+            }
+            let line =
+                block_in_place(|| self.lines.next()).unwrap_or_else(|| panic!("it ended: {:#?}", self.said)).unwrap();
+            self.said.push(line);
+        }
+    }
+
     /// Reads what it says until this is true.
     pub async fn until_async(&mut self, is_true: impl AsyncFn() -> bool) {
         while !is_true().await {

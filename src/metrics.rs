@@ -1,6 +1,29 @@
-//! Metrics for Prometheus.
+//! Metrics for Prometheus, the same for every controller, with Kubernetes or without.
 //!
 //! Invariant: no label contains a resource's name, so the number of series does not grow with the number of resources.
+//!
+//! Give the same [`Metrics`] to the runner, as its probe, and to the [`Controller`](crate::controller::Controller). The probe counts attempts, the controller
+//! everything else. `durable_fsm_kube::Reconciler` does both for you.
+//!
+//! ```
+//! # use durable_fsm::metrics::Metrics;
+//! use prometheus_client::registry::Registry;
+//!
+//! let metrics = Metrics::new();
+//! // let runner = TenantRunner::builder(cloud, store).probe(metrics.clone()).build();
+//! // let controller = Controller::watch(runner, directory).metrics(metrics.clone());
+//!
+//! let mut registry = Registry::default();
+//! metrics.register(&mut registry);
+//! let mut text = String::new();
+//! prometheus_client::encoding::text::encode(&mut text, &registry)?;
+//! assert!(text.contains("durable_fsm_resources"));
+//! # Ok::<(), std::fmt::Error>(())
+//! ```
+//!
+//! # With a loop of your own
+//! After each pass, call [`Metrics::passed`]. Then call [`Metrics::put`] with where the resource stands ([`Position::of_outcome`](crate::Position::of_outcome)), or
+//! [`Metrics::forget`] if it is gone.
 
 mod ages;
 
@@ -10,7 +33,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ages::Ages;
-use durable_fsm::{Class, Crossing, Probe, ResourceId, Site, StoreError};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,6 +41,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::reason::{Phase, Reason};
+use crate::{Class, Crossing, Probe, RecordId, Site, StoreError};
 
 /// The upper bounds of the durations of passes, in seconds.
 const PASSES: [f64; 8] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
@@ -32,8 +55,8 @@ const PASSES: [f64; 8] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
 /// | `durable_fsm_oldest_held_timestamp_seconds{machine}` | since when the oldest held resource is held, in seconds since 1970; 0 if none is |
 /// | `durable_fsm_oldest_deleting_timestamp_seconds{machine}` | when the deletion was asked for that takes longest, in seconds since 1970; 0 if there is none. Those that are held, paused or refused do not count |
 /// | `durable_fsm_pass_duration_seconds{machine}` | how long passes take, as a histogram |
-/// | `durable_fsm_conflicts_total{machine}` | writes that were refused because the object had changed |
-/// | `durable_fsm_store_errors_total{machine, error}` | passes that an error of the API server has ended; `error` is `unavailable`, `unknown`, `refused`, `invalid`, `too-large` or `other` |
+/// | `durable_fsm_conflicts_total{machine}` | writes that were refused because the record, or on Kubernetes the object, had changed |
+/// | `durable_fsm_store_errors_total{machine, error}` | passes that an error of the store has ended; `error` is `unavailable`, `unknown`, `refused`, `invalid` or `too-large` |
 ///
 /// Each replica counts what it has reconciled itself. Since when a resource is held stands in its record or its conditions, so a restart does not
 /// make it young again. Cheap to clone; every clone is the same.
@@ -49,10 +72,23 @@ pub struct Metrics {
     seen: Arc<Mutex<Resources>>,
 }
 
+/// Where a resource stands, as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'s> {
+    /// The state; empty if it has none.
+    pub state: &'s str,
+    /// Why it is as it is.
+    pub reason: Reason,
+    /// If it is held: since then, or longer.
+    pub since: SystemTime,
+    /// When its deletion was asked for; none if it is not to be deleted.
+    pub deleted: Option<SystemTime>,
+}
+
 /// The resources that were reconciled.
 #[derive(Default)]
 struct Resources {
-    seen: HashMap<(String, ResourceId), Seen>,
+    seen: HashMap<RecordId, Seen>,
     held: Ages,
     deleting: Ages,
 }
@@ -98,16 +134,16 @@ impl Machine {
 }
 
 impl Resources {
-    fn take(&mut self, key: &(String, ResourceId)) -> Option<Seen> {
+    fn take(&mut self, key: &RecordId) -> Option<Seen> {
         let seen = self.seen.remove(key)?;
-        self.held.remove(&key.0, seen.held_since);
-        self.deleting.remove(&key.0, seen.deleting_since);
+        self.held.remove(&key.machine, seen.held_since);
+        self.deleting.remove(&key.machine, seen.deleting_since);
         Some(seen)
     }
 
-    fn put(&mut self, key: (String, ResourceId), seen: Seen) {
-        self.held.add(&key.0, seen.held_since);
-        self.deleting.add(&key.0, seen.deleting_since);
+    fn put(&mut self, key: RecordId, seen: Seen) {
+        self.held.add(&key.machine, seen.held_since);
+        self.deleting.add(&key.machine, seen.deleting_since);
         self.seen.insert(key, seen);
     }
 }
@@ -148,51 +184,51 @@ impl Metrics {
             self.oldest_deleting.clone(),
         );
         registry.register("pass_duration_seconds", "How long passes take", self.passes.clone());
-        registry.register("conflicts", "Writes refused because the object had changed", self.conflicts.clone());
-        registry.register("store_errors", "Passes ended by an error of the API server", self.store_errors.clone());
+        registry.register(
+            "conflicts",
+            "Writes refused because the record or the object had changed",
+            self.conflicts.clone(),
+        );
+        registry.register("store_errors", "Passes ended by an error of the store", self.store_errors.clone());
     }
 
-    /// A resource is now in this state, for this reason; if it is held, at least since then. Its deletion was asked for at that time.
-    pub(crate) fn put(
-        &self,
-        machine: &str,
-        id: &ResourceId,
-        (state, reason): (&str, Reason),
-        since: SystemTime,
-        deleted: Option<SystemTime>,
-    ) {
+    /// Counts a resource where it stands now, and no longer where it was counted before. If it was told earlier that the resource is held or to be deleted, the
+    /// earlier time counts.
+    pub fn put(&self, id: &RecordId, standing: &Standing<'_>) {
+        let Standing { state, reason, since, deleted } = *standing;
         let at = Where {
-            machine: machine.to_owned(),
+            machine: id.machine.clone(),
             state: state.to_owned(),
             condition: reason.phase().name().to_owned(),
             reason: reason.name().to_owned(),
         };
-        let key = (machine.to_owned(), id.clone());
         let mut seen = self.seen();
-        let before = seen.take(&key);
+        let before = seen.take(id);
+        let earlier = |now: SystemTime, known: Option<SystemTime>| known.map_or(now, |known| known.min(now));
         let known = before.as_ref().and_then(|before| before.held_since);
-        let held_since = (reason.phase() == Phase::Held).then(|| known.map_or(since, |known| known.min(since)));
+        let held_since = (reason.phase() == Phase::Held).then(|| earlier(since, known));
         let waits = matches!(reason.phase(), Phase::Held | Phase::Paused) || reason == Reason::DeletionRefused;
-        let deleting_since = deleted.filter(|_| !waits);
+        let known = before.as_ref().and_then(|before| before.deleting_since);
+        let deleting_since = deleted.filter(|_| !waits).map(|deleted| earlier(deleted, known));
         if let Some(before) = before {
             self.resources.get_or_create(&before.at).dec();
         }
         self.resources.get_or_create(&at).inc();
-        seen.put(key, Seen { at, held_since, deleting_since });
-        self.tell_oldest(machine, &seen);
+        seen.put(id.clone(), Seen { at, held_since, deleting_since });
+        self.tell_oldest(&id.machine, &seen);
     }
 
-    /// A resource is gone.
-    pub(crate) fn forget(&self, machine: &str, id: &ResourceId) {
+    /// No longer counts a resource: it is gone.
+    pub fn forget(&self, id: &RecordId) {
         let mut seen = self.seen();
-        if let Some(before) = seen.take(&(machine.to_owned(), id.clone())) {
+        if let Some(before) = seen.take(id) {
             self.resources.get_or_create(&before.at).dec();
-            self.tell_oldest(machine, &seen);
+            self.tell_oldest(&id.machine, &seen);
         }
     }
 
-    /// A pass is over. It has taken so long, and met so many conflicts.
-    pub(crate) fn passed(&self, machine: &str, took: Duration, conflicts: u64, error: Option<&StoreError>) {
+    /// Counts a pass that is over: how long it took, how many of its writes met a conflict, and the error that ended it.
+    pub fn passed(&self, machine: &str, took: Duration, conflicts: u64, error: Option<&StoreError>) {
         let machine = Machine::named(machine);
         self.passes.get_or_create(&machine).observe(took.as_secs_f64());
         if conflicts > 0 {
@@ -229,7 +265,7 @@ impl Default for Metrics {
     }
 }
 
-/// The label of an error that ends a pass. None for what is no failure of the server.
+/// The label of an error that ends a pass. None for what is no failure of the store.
 fn failure(error: &StoreError) -> Option<&'static str> {
     match error {
         StoreError::Conflict | StoreError::Gone => None,
@@ -238,8 +274,6 @@ fn failure(error: &StoreError) -> Option<&'static str> {
         StoreError::Refused(_) => Some("refused"),
         StoreError::Invalid(_) => Some("invalid"),
         StoreError::TooLarge { .. } => Some("too-large"),
-        // What a later version of the library may say.
-        _ => Some("other"),
     }
 }
 
@@ -271,11 +305,23 @@ mod tests {
     use std::collections::BTreeSet;
     use std::time::{Duration, SystemTime};
 
-    use durable_fsm::{Crossing, Probe as _, RecordId, ResourceId, Side, Site, StoreError};
     use prometheus_client::registry::Registry;
 
-    use super::Metrics;
+    use super::{Metrics, Standing};
     use crate::reason::Reason;
+    use crate::{Crossing, Probe as _, RecordId, ResourceId, Side, Site, StoreError};
+
+    fn id(name: &str) -> RecordId {
+        RecordId { machine: "m".to_owned(), resource: ResourceId::new("n", name) }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn put(metrics: &Metrics, name: &str, (state, reason): (&str, Reason), since: u64, deleted: Option<u64>) {
+        metrics.put(&id(name), &Standing { state, reason, since: at(since), deleted: deleted.map(at) });
+    }
 
     fn exposed(metrics: &Metrics) -> Vec<String> {
         let mut registry = Registry::default();
@@ -288,53 +334,48 @@ mod tests {
     #[test]
     fn a_resource_is_counted_where_it_is_and_only_there() {
         let metrics = Metrics::new();
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let (a, b) = (ResourceId::new("n", "a"), ResourceId::new("n", "b"));
-        metrics.put("m", &a, ("Requested", Reason::Progressing), at(1), None);
-        metrics.put("m", &a, ("RoomCreated", Reason::InDoubt), at(2), None);
-        metrics.put("m", &b, ("RoomCreated", Reason::InDoubt), at(3), None);
-        metrics.put("m", &a, ("RoomCreated", Reason::InDoubt), at(4), None);
+        put(&metrics, "a", ("Requested", Reason::Progressing), 1, None);
+        put(&metrics, "a", ("RoomCreated", Reason::InDoubt), 2, None);
+        put(&metrics, "b", ("RoomCreated", Reason::InDoubt), 3, None);
+        put(&metrics, "a", ("RoomCreated", Reason::InDoubt), 4, None);
         let held = r#"durable_fsm_resources{machine="m",state="RoomCreated",condition="Held",reason="InDoubt"} 2"#;
         assert_eq!(exposed(&metrics), [held, r#"durable_fsm_oldest_held_timestamp_seconds{machine="m"} 2"#]);
-        metrics.forget("m", &a);
+        metrics.forget(&id("a"));
         assert_eq!(exposed(&metrics)[1], r#"durable_fsm_oldest_held_timestamp_seconds{machine="m"} 3"#);
-        metrics.forget("m", &b);
+        metrics.forget(&id("b"));
         assert!(exposed(&metrics).is_empty());
     }
 
     #[test]
     fn the_oldest_deletion_is_told_unless_something_is_waited_for_that_a_person_knows() {
         let metrics = Metrics::new();
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        let (a, b) = (ResourceId::new("n", "a"), ResourceId::new("n", "b"));
         let told = || {
             let lines = exposed(&metrics);
             let line = lines.iter().find_map(|it| it.strip_prefix("durable_fsm_oldest_deleting_timestamp_seconds"));
             line.map(|it| it.rsplit_once(' ').unwrap().1.to_owned())
         };
-        metrics.put("m", &a, ("Ready", Reason::AsDeclared), at(1), None);
+        put(&metrics, "a", ("Ready", Reason::AsDeclared), 1, None);
         assert_eq!(told(), None);
-        metrics.put("m", &a, ("Ready", Reason::Deleting), at(9), Some(at(7)));
-        metrics.put("m", &b, ("Ready", Reason::Rejected), at(9), Some(at(8)));
+        put(&metrics, "a", ("Ready", Reason::Deleting), 9, Some(7));
+        put(&metrics, "b", ("Ready", Reason::Rejected), 9, Some(8));
         assert_eq!(told().as_deref(), Some("7"));
         for reason in [Reason::InDoubt, Reason::Paused, Reason::DeletionRefused] {
-            metrics.put("m", &a, ("Ready", reason), at(9), Some(at(7)));
+            put(&metrics, "a", ("Ready", reason), 9, Some(7));
             assert_eq!(told().as_deref(), Some("8"), "{reason}");
         }
-        metrics.put("m", &a, ("Ready", Reason::UndosStopped), at(9), Some(at(7)));
-        metrics.forget("m", &b);
+        put(&metrics, "a", ("Ready", Reason::UndosStopped), 9, Some(7));
+        metrics.forget(&id("b"));
         assert_eq!(told().as_deref(), Some("7"));
-        metrics.forget("m", &a);
+        metrics.forget(&id("a"));
         assert_eq!(told(), None);
     }
 
     #[test]
     fn the_metrics_have_the_names_that_are_told() {
         let metrics = Metrics::new();
-        let id = RecordId { machine: "m".to_owned(), resource: ResourceId::new("n", "a") };
-        let other = ResourceId::new("n", "b");
-        metrics.put("m", &id.resource, ("RoomCreated", Reason::InDoubt), SystemTime::now(), None);
-        metrics.put("m", &other, ("RoomCreated", Reason::Deleting), SystemTime::now(), Some(SystemTime::now()));
+        let id = id("a");
+        put(&metrics, "a", ("RoomCreated", Reason::InDoubt), 1, None);
+        put(&metrics, "b", ("RoomCreated", Reason::Deleting), 1, Some(1));
         let crossing =
             Crossing { id: &id, transition: "close_room", subject: None, site: Site::Undo, side: Side::After };
         metrics.attempted(&crossing, None);

@@ -4,12 +4,12 @@
 
 use std::fmt;
 
-use durable_fsm::record::{BlockedReason, HeldReason};
+use crate::record::{BlockedReason, Direction, HeldReason, Record};
 
 /// Where the runbook is published.
 pub const RUNBOOK: &str = "https://github.com/durable-fsm/durable-fsm/blob/main/docs/runbook";
 
-/// Why a resource is as it is. It is the reason of the conditions, and a label of the metrics.
+/// Why a resource is as it is. It is a label of the metrics, and the reason of the conditions on Kubernetes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// It rests. Nothing is left to do.
@@ -64,25 +64,25 @@ pub enum Reason {
     Restless,
     /// Held: the controller's own code panicked.
     Panicked,
-    /// Held: the object is no longer valid, so nothing can be recorded on it.
+    /// Held: the object is no longer valid, so nothing can be recorded on it. Only on Kubernetes.
     ObjectInvalid,
 }
 
-/// What kind of reason it is.
+/// What kind of reason it is. The worse it is, the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Nothing is left to do.
     Ready,
+    /// No pass runs.
+    Paused,
     /// It goes on by itself.
     Progressing,
+    /// It is being deleted.
+    Deleting,
     /// It goes on by itself when something changes.
     Blocked,
     /// It needs a person.
     Held,
-    /// It is being deleted.
-    Deleting,
-    /// No pass runs.
-    Paused,
 }
 
 impl Reason {
@@ -152,8 +152,34 @@ impl Reason {
     }
 
     /// The reason of this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
+    /// The reason as records and `fsm` have it, such as `in-doubt`.
+    #[must_use]
+    pub fn word(self) -> String {
+        let mut word = String::new();
+        for letter in self.name().chars() {
+            if letter.is_uppercase() && !word.is_empty() {
+                word.push('-');
+            }
+            word.extend(letter.to_lowercase());
+        }
+        word
+    }
+
+    /// The reason of a resource that is neither stopped nor gone. `rests` says whether nothing is left to do in its state.
+    pub(crate) fn going(record: &Record, rests: bool, failed: bool) -> Self {
+        match record.direction {
+            Direction::Leaving | Direction::Deleting => Reason::Deleting,
+            Direction::Forward | Direction::RollingBack if record.next_retry().is_some() => Reason::Retrying,
+            Direction::RollingBack => Reason::RollingBack,
+            Direction::Forward if rests && failed => Reason::Failed,
+            Direction::Forward if rests => Reason::AsDeclared,
+            Direction::Forward => Reason::Progressing,
+        }
     }
 
     /// What kind of reason it is.
@@ -191,23 +217,34 @@ impl Reason {
     /// The page that tells what to do, for a reason that does not heal alone.
     #[must_use]
     pub fn runbook(self) -> Option<String> {
-        matches!(self.phase(), Phase::Blocked | Phase::Held).then(|| format!("{RUNBOOK}/{}.md", self.page()))
-    }
-
-    /// The name of that page: the reason's, in lower case with dashes.
-    fn page(self) -> String {
-        let mut page = String::new();
-        for letter in self.name().chars() {
-            if letter.is_uppercase() && !page.is_empty() {
-                page.push('-');
-            }
-            page.extend(letter.to_lowercase());
-        }
-        page
+        matches!(self.phase(), Phase::Blocked | Phase::Held).then(|| format!("{RUNBOOK}/{}.md", self.word()))
     }
 }
 
 impl Phase {
+    /// All of them, the worst first.
+    pub const ALL: [Phase; 6] =
+        [Phase::Held, Phase::Blocked, Phase::Deleting, Phase::Progressing, Phase::Paused, Phase::Ready];
+
+    /// The phase of this name or [word](Self::word).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.name() == name || phase.word() == name)
+    }
+
+    /// The phase as `fsm` has it: its name in lower case.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Phase::Ready => "ready",
+            Phase::Progressing => "progressing",
+            Phase::Blocked => "blocked",
+            Phase::Held => "held",
+            Phase::Deleting => "deleting",
+            Phase::Paused => "paused",
+        }
+    }
+
     /// The phase's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -268,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_reason_that_does_not_heal_alone_has_a_page() {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/runbook");
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/runbook");
         for reason in Reason::ALL {
             let stopped = matches!(reason.phase(), Phase::Blocked | Phase::Held);
             assert_eq!(reason.runbook().is_some(), stopped);

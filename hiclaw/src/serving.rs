@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use durable_fsm_kube::Metrics;
+use durable_fsm::metrics::Metrics;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves `/healthz` and `/metrics` for as long as it is polled.
-pub(super) async fn serve(listener: TcpListener, metrics: Metrics) -> std::io::Result<()> {
+pub(crate) async fn serve(listener: TcpListener, metrics: Metrics) -> std::io::Result<()> {
     let tell = move || async move { tell(&metrics) };
     let router = Router::new().route("/healthz", get(|| async { "ok" })).route("/metrics", get(tell));
     axum::serve(listener, router).await

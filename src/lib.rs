@@ -22,6 +22,7 @@ pub mod controller;
 pub mod diagram;
 mod driver;
 mod each;
+pub mod explain;
 mod fact;
 mod found;
 #[cfg(feature = "reqwest")]

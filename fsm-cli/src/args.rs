@@ -4,7 +4,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use durable_fsm::Phase;
 
 /// Lists, explains and resolves the resources of durable-fsm controllers.
 ///
@@ -128,6 +130,11 @@ pub(crate) enum Command {
     Verb(Verb),
 }
 
+/// A phase, by its word.
+fn phase() -> impl TypedValueParser<Value = Phase> {
+    PossibleValuesParser::new(Phase::ALL.map(Phase::word)).try_map(|word| Phase::named(&word).ok_or("no such phase"))
+}
+
 /// Which resources.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Select {
@@ -140,8 +147,8 @@ pub(crate) struct Select {
     #[arg(long)]
     pub(crate) state: Option<String>,
     /// Only those in this phase: ready, progressing, blocked, held, deleting or paused.
-    #[arg(long, value_enum)]
-    pub(crate) phase: Option<crate::phase::Phase>,
+    #[arg(long, value_parser = phase())]
+    pub(crate) phase: Option<Phase>,
     /// Only those with this reason, such as `in-doubt`.
     #[arg(long)]
     pub(crate) reason: Option<String>,

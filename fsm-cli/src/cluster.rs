@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use durable_fsm::record::GRAPHS;
-use durable_fsm::{Loaded, RecordId, ResourceId, Signals, Store, StoreError, Version};
+use durable_fsm::{Loaded, Phase, Reason, RecordId, ResourceId, Signals, Store, StoreError, Version};
 use durable_fsm_kube::KeptMachine;
 use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -22,7 +22,6 @@ use crate::backend::Backend;
 use crate::change::Change;
 use crate::error::Error;
 use crate::kept::{Kept, Published};
-use crate::phase::Phase;
 use crate::shell::{self, quoted};
 
 /// Who sets the annotations.
@@ -301,26 +300,17 @@ fn published(object: &DynamicObject, field: &str) -> Option<Published> {
     let status = object.data.get("status")?;
     let own = status.get(field)?;
     let text = |name: &str| own.get(name).and_then(serde_json::Value::as_str);
-    let phase = Phase::named(&text("phase")?.to_lowercase())?;
+    let phase = Phase::named(text("phase")?)?;
     let conditions = status.get("conditions").and_then(serde_json::Value::as_array);
     let ready = conditions.and_then(|all| all.iter().find(|it| it["type"] == "Ready"));
     let message = ready.and_then(|it| it["message"].as_str()).unwrap_or_default().to_owned();
     Some(Published {
         seq: own.get("seq").and_then(serde_json::Value::as_u64),
         phase,
-        reason: kebab(text("reason").unwrap_or_default()),
+        // A newer controller may have reasons of which this command knows nothing.
+        reason: text("reason")
+            .map(|name| Reason::named(name).map_or_else(|| name.to_owned(), Reason::word))
+            .unwrap_or_default(),
         message,
     })
-}
-
-/// A reason's word as records have it: `in-doubt` for `InDoubt`.
-fn kebab(camel: &str) -> String {
-    let mut kebab = String::new();
-    for letter in camel.chars() {
-        if letter.is_uppercase() && !kebab.is_empty() {
-            kebab.push('-');
-        }
-        kebab.extend(letter.to_lowercase());
-    }
-    kebab
 }

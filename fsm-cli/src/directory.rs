@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use durable_fsm::explain::left_behind;
 use durable_fsm::store::{FileStore, OpenError};
 use durable_fsm::{Operator, Store};
 
 use crate::backend::Backend;
-use crate::change::{Asked, Change, left_behind};
+use crate::change::{Asked, Change};
 use crate::error::Error;
 use crate::files::Files;
 use crate::kept::Kept;

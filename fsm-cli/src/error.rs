@@ -33,8 +33,8 @@ pub(crate) enum Error {
     Unconfirmed { count: usize, command: String },
     #[error("cannot read `--fact {0}`; write it as `--fact name=value`")]
     NotAFact(String),
-    #[error("`VALUE` in `{0}=VALUE` is a placeholder; look at the provider for the value of {0}")]
-    Placeholder(String),
+    #[error(transparent)]
+    Wish(#[from] durable_fsm::explain::WishError),
     #[error("the graph of {machine} is not in {place}; give its lock file, as in `--graph worker.lock.json`")]
     NoGraph { machine: String, place: &'static str },
     #[error("there are several machines: {machines}; say which, as in `{command}`")]

@@ -2,9 +2,7 @@
 //!
 //! Invariant: the record's bytes are as they stand. Nothing here judges them.
 
-use durable_fsm::RecordId;
-
-use crate::phase::Phase;
+use durable_fsm::{Phase, RecordId};
 
 /// A record, a graph, or the copy of a resource.
 #[derive(Debug, Clone)]

@@ -16,7 +16,6 @@ mod filter;
 mod fleet;
 mod graphs;
 mod kept;
-mod phase;
 mod place;
 mod row;
 mod shell;

@@ -6,12 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use durable_fsm::graph::Graph;
 use durable_fsm::record::{Record, Stamp, Unreadable};
-use durable_fsm::{RecordId, ResourceId};
+use durable_fsm::{Phase, Position, Reason, RecordId, ResourceId};
 use serde::Serialize;
 
 use crate::graphs::Graphs;
 use crate::kept::{Kept, Published};
-use crate::phase::{self, Phase};
 
 /// One resource.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub(crate) struct Told<'r> {
     name: &'r str,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'r str>,
-    phase: Phase,
+    phase: &'static str,
     reason: &'r str,
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'r str,
@@ -95,7 +94,8 @@ impl Row {
         };
         match decoded {
             Ok(record) => {
-                let (phase, reason, message) = phase::of(&record, graph);
+                let Position { reason, message, .. } = Position::of_record(graph, &record);
+                let (phase, reason) = (reason.phase(), reason.word());
                 let since = Some(Stamp::from(now).after(record.since));
                 let attempt = attempt(&record);
                 Self { id, phase, reason, message, since, attempt, graph, record: Ok(record), other_uid: None }
@@ -103,7 +103,7 @@ impl Row {
             Err(error) => {
                 let why = error.to_string();
                 let version = said("version").and_then(serde_json::Value::as_u64);
-                let (phase, reason, message) = (Phase::Held, "unreadable".to_owned(), why.clone());
+                let (phase, reason, message) = (Phase::Held, Reason::Unreadable.word(), why.clone());
                 let record = Err(Unread { version, why, is_missing: false });
                 Self { id, phase, reason, message, since: None, attempt: 0, graph, record, other_uid: None }
             }
@@ -125,7 +125,7 @@ impl Row {
             namespace: &self.id.resource.namespace,
             name: &self.id.resource.name,
             state: self.state(),
-            phase: self.phase,
+            phase: self.phase.word(),
             reason: &self.reason,
             message: &self.message,
             since: record.map(|record| record.since.to_string()),

@@ -6,8 +6,9 @@ use std::io::Write as _;
 use std::time::SystemTime;
 
 use durable_fsm::diagram::{Live, terminal};
-use durable_fsm::graph::{Graph, Kind, Transition, Undo};
-use durable_fsm::record::{Action, Direction, HeldReason, Record, Retrying, Stamp};
+use durable_fsm::explain::{Offer, Offered, Wish, made, offers, waits};
+use durable_fsm::graph::{Graph, Kind};
+use durable_fsm::record::Record;
 use serde_json::json;
 
 use crate::args::Select;
@@ -15,7 +16,7 @@ use crate::code::FINE;
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::row::Row;
-use crate::text::{Paint, plain, span};
+use crate::text::{Paint, plain};
 
 pub(crate) fn show(fleet: &Fleet, name: &str, machine: Option<&str>, json: bool, paint: Paint) -> Result<u8, Error> {
     let row = fleet.one(name, machine)?;
@@ -74,70 +75,10 @@ fn body(fleet: &Fleet, row: &Row, record: &Record, paint: Paint) -> Vec<String> 
         }
     };
     section("Facts", record.facts.iter().map(|(name, value)| format!("{name} = {value}")).collect());
-    section("Created, the next one to undo first", undo_list(record, row.graph));
-    section("Waits for", waits(record));
+    section("Created, the next one to undo first", made(record, row.graph));
+    section("Waits for", waits(record, SystemTime::now()));
     section("History", record.history.clone());
     lines
-}
-
-fn undo_list(record: &Record, graph: Option<&Graph<'_>>) -> Vec<String> {
-    let effects = record.undo.iter().rev().map(|effect| {
-        let transition = graph.and_then(|graph| graph.transition(&effect.transition));
-        let undo = match transition.and_then(|(_, step)| step.contract()).map(|contract| contract.undo) {
-            Some(Undo::Method(method)) => format!("undone by {method}"),
-            Some(Undo::Retain) => "left behind".to_owned(),
-            Some(_) | None => String::new(),
-        };
-        let subject = effect.subject.as_deref();
-        let key = record.key(&effect.transition, subject, effect.life);
-        let of = subject.map_or_else(String::new, |subject| format!(" for {subject}"));
-        format!("{}{of}  {undo}  key {key}", effect.transition)
-    });
-    effects.collect()
-}
-
-fn waits(record: &Record) -> Vec<String> {
-    let now = Stamp::from(SystemTime::now());
-    let at = |stamp: Stamp| format!("{stamp}, in {}", span(stamp.after(now)));
-    let mut waits = Vec::new();
-    if record.paused {
-        waits.push("it is paused, until it is resumed".to_owned());
-    }
-    if let Some(held) = &record.held {
-        waits.push(format!("a person, since {}: {}", held.since, held.message));
-    }
-    if let Some(blocked) = &record.blocked {
-        waits.push(format!("a change: {}; tried again at {}", blocked.message, at(blocked.at)));
-    }
-    if let Some(intent) = &record.intent {
-        let of = intent.subject.as_ref().map_or_else(String::new, |subject| format!(" for {subject}"));
-        let what = match intent.action {
-            Action::Run => "",
-            Action::Undo => "the undo of ",
-            Action::Abort => "the abort of ",
-        };
-        let doubt = if intent.in_doubt { ", whose outcome is in doubt" } else { "" };
-        waits.push(format!(
-            "{what}{}{of}{doubt}: attempt {} by {}, until {}",
-            intent.transition,
-            intent.attempt,
-            intent.holder,
-            at(intent.deadline)
-        ));
-    }
-    if let Some(retry) = &record.retry {
-        waits.push(format!("the next attempt ({} failed so far), at {}: {}", retry.count, at(retry.at), retry.error));
-    }
-    for Retrying { transition, subject, retry, rejected } in &record.retrying {
-        let of = subject.as_ref().map_or_else(String::new, |subject| format!(" for {subject}"));
-        let change = if rejected.is_some() { "a change of the spec, or " } else { "" };
-        let (count, error) = (retry.count, &retry.error);
-        waits.push(format!(
-            "{change}the next attempt at {transition}{of} after {count} failures, at {}: {error}",
-            at(retry.at)
-        ));
-    }
-    waits
 }
 
 /// Something that may be asked for, as a command.
@@ -152,76 +93,55 @@ fn remedies(fleet: &Fleet, row: &Row) -> Vec<Remedy> {
     let name = row.resource().to_string();
     let machine = row.id.machine.as_str();
     let is_alone = fleet.rows.iter().filter(|other| other.resource() == row.resource()).count() == 1;
-    let mut remedies = Vec::new();
-    let mut may = |what: String, words: &[&str]| {
+    let remedy = |what: String, words: &[&str]| {
         let mut all = vec![words[0], name.as_str()];
         if !is_alone {
             all.extend(["--machine", machine]);
         }
         all.extend(&words[1..]);
-        remedies.push(Remedy { what, command: fleet.command(&all) });
+        Remedy { what, command: fleet.command(&all) }
     };
     let Ok(record) = &row.record else {
-        may("drop the record, and leave what it made as it is".to_owned(), &["release"]);
-        return remedies;
+        return vec![remedy("drop the record, and leave what it made as it is".to_owned(), &["release"])];
     };
     if row.other_uid.is_some() {
         let words: &[&str] = if fleet.backend.is_live() { &["rebind"] } else { &["rebind", "--uid", "UID"] };
-        may("give the record to this resource, after a restore or a move".to_owned(), words);
-        return remedies;
+        return vec![remedy("give the record to this resource, after a restore or a move".to_owned(), words)];
     }
-    if record.paused {
-        may("end the pause".to_owned(), &["resume"]);
-        return remedies;
-    }
-    let Some(graph) = row.graph else { return remedies };
-    let in_doubt = record.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
-    let running = record.intent.as_ref().filter(|intent| intent.action == Action::Run);
-    if let (true, Some(intent)) = (in_doubt, running)
-        && let Some((_, step)) = graph.transition(&intent.transition)
-    {
-        let transition = intent.transition.as_str();
-        for (to, facts) in applied(graph, step) {
-            let mut words = vec!["resolve", "--transition", transition, "--applied"];
-            if let Some(to) = to {
-                words.extend(["--to", to]);
-            }
-            words.extend(facts.iter().map(String::as_str));
-            let what = match to {
-                Some(to) => format!("if it happened, and led to {to}"),
-                None => "if it happened".to_owned(),
-            };
-            may(what, &words);
-        }
-        let words = ["resolve", "--transition", transition, "--not-applied"];
-        may("if it did not happen, and can no longer happen".to_owned(), &words);
-    }
-    if !in_doubt && (record.held.is_some() || record.blocked.is_some() || record.next_retry().is_some()) {
-        may("try again now".to_owned(), &["retry"]);
-    }
-    if record.direction == Direction::Leaving {
-        may("undo what was made, without what the deletion began with".to_owned(), &["waive"]);
-    } else if record.direction.is_forward()
-        && (record.held.is_some() || record.blocked.is_some() || record.next_retry().is_some())
-    {
-        may("undo everything and begin again".to_owned(), &["resolve", "--roll-back"]);
-    }
-    may("pause it: no pass runs until it is resumed".to_owned(), &["pause"]);
-    remedies
+    let offered = offers(record, row.graph).into_iter();
+    let remedies = offered.filter_map(|Offer { what, offered }| {
+        let words = words(&offered)?;
+        Some(remedy(what, &words.iter().map(String::as_str).collect::<Vec<_>>()))
+    });
+    remedies.collect()
 }
 
-/// What `--applied` has to be given, for each state that the effect may lead to.
-fn applied<'g>(graph: &Graph<'g>, step: &Transition<'g>) -> Vec<(Option<&'g str>, Vec<String>)> {
-    if step.for_each().is_some() {
-        return vec![(None, vec!["--value".to_owned(), "VALUE".to_owned()])];
-    }
-    let facts = |state: usize| -> Vec<String> {
-        let own = graph.states[state].facts.iter().filter(|fact| !fact.each);
-        own.flat_map(|fact| ["--fact".to_owned(), format!("{}=VALUE", fact.name)]).collect()
-    };
-    match step.to {
-        [only] => vec![(None, facts(*only))],
-        several => several.iter().map(|to| (Some(graph.states[*to].name), facts(*to))).collect(),
+/// The command that asks for it, without the resource.
+fn words(offered: &Offered) -> Option<Vec<String>> {
+    let words = |words: &[&str]| Some(words.iter().map(|word| (*word).to_owned()).collect());
+    match offered {
+        Offered::Wish(Wish::Retry) => words(&["retry"]),
+        Offered::Wish(Wish::RollBack) => words(&["resolve", "--roll-back"]),
+        Offered::Wish(Wish::Waive) => words(&["waive"]),
+        Offered::Wish(Wish::Pause) => words(&["pause"]),
+        Offered::Wish(Wish::Resume) => words(&["resume"]),
+        Offered::Wish(Wish::Rebind { uid }) => words(&["rebind", "--uid", uid]),
+        Offered::Wish(Wish::NotApplied { transition }) => {
+            words(&["resolve", "--transition", transition, "--not-applied"])
+        }
+        Offered::Applied { transition, to, facts, value } => {
+            let mut all: Vec<String> = words(&["resolve", "--transition", transition, "--applied"])?;
+            if let Some(to) = to {
+                all.extend(["--to".to_owned(), to.clone()]);
+            }
+            if *value {
+                all.extend(["--value".to_owned(), "VALUE".to_owned()]);
+            }
+            all.extend(facts.iter().flat_map(|fact| ["--fact".to_owned(), format!("{fact}=VALUE")]));
+            Some(all)
+        }
+        // It holds values already, or is something that a later version of the library offers.
+        _ => None,
     }
 }
 
@@ -280,7 +200,7 @@ fn next(record: &Record, graph: Option<&Graph<'_>>, place: &str) -> Vec<String> 
         || record.next_retry().is_some()
         || record.blocked.is_some()
     {
-        lines.extend(waits(record).into_iter().map(|wait| format!("waits for {wait}")));
+        lines.extend(waits(record, SystemTime::now()).into_iter().map(|wait| format!("waits for {wait}")));
     }
     let Some(graph) = graph else {
         lines.push(format!(
@@ -289,7 +209,7 @@ fn next(record: &Record, graph: Option<&Graph<'_>>, place: &str) -> Vec<String> 
         return lines;
     };
     if !record.direction.is_forward() {
-        lines.extend(undo_list(record, Some(graph)).into_iter().map(|effect| format!("then undoes {effect}")));
+        lines.extend(made(record, Some(graph)).into_iter().map(|effect| format!("then undoes {effect}")));
         return lines;
     }
     let Some((at, state)) = graph.state(&record.state) else { return lines };

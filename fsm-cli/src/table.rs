@@ -2,12 +2,14 @@
 
 use std::io::Write as _;
 
+use durable_fsm::explain::span;
+
 use crate::args::{List, Sort};
 use crate::code::FINE;
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::row::Row;
-use crate::text::{Paint, cut, plain, span};
+use crate::text::{Paint, cut, plain};
 
 const HEADS: [&str; 7] = ["MACHINE", "RESOURCE", "STATE", "PHASE", "SINCE", "ATTEMPT", "REASON"];
 
@@ -50,7 +52,7 @@ fn sort(rows: &mut [&Row], by: Sort) {
             let index = row.state().and_then(|state| row.graph?.state(state)).map_or(usize::MAX, |(index, _)| index);
             (row.id.machine.clone(), index, row.state().map(str::to_owned))
         }),
-        Sort::Phase => rows.sort_by(|a, b| a.phase.cmp(&b.phase).then_with(|| a.reason.cmp(&b.reason))),
+        Sort::Phase => rows.sort_by(|a, b| b.phase.cmp(&a.phase).then_with(|| a.reason.cmp(&b.reason))),
         Sort::Since => rows.sort_by_key(|row| std::cmp::Reverse(row.since)),
         Sort::Attempt => rows.sort_by_key(|row| std::cmp::Reverse(row.attempt)),
     }
@@ -97,7 +99,7 @@ fn cells(row: &Row) -> [String; 7] {
         row.id.machine.clone(),
         row.resource().to_string(),
         row.state().unwrap_or("-").to_owned(),
-        row.phase.name().to_owned(),
+        row.phase.word().to_owned(),
         row.since.map_or_else(|| "-".to_owned(), span),
         attempt,
         reason,
@@ -107,9 +109,9 @@ fn cells(row: &Row) -> [String; 7] {
 
 fn counts(rows: &[&Row]) -> String {
     let mut phases: Vec<_> = rows.iter().map(|row| row.phase).collect();
-    phases.sort_unstable();
+    phases.sort_unstable_by(|a, b| b.cmp(a));
     let each: Vec<String> =
-        phases.chunk_by(|a, b| a == b).map(|same| format!("{} {}", same.len(), same[0].name())).collect();
+        phases.chunk_by(|a, b| a == b).map(|same| format!("{} {}", same.len(), same[0].word())).collect();
     match rows.len() {
         0 => "no resources".to_owned(),
         1 => format!("1 resource: {}", each.join(", ")),

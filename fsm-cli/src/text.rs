@@ -5,10 +5,10 @@
 use std::io::IsTerminal as _;
 
 use anstyle::{AnsiColor, Style};
+use durable_fsm::Phase;
 use durable_fsm::diagram::terminal::Options;
 
 use crate::args::Color;
-use crate::phase::Phase;
 
 /// How to write for the terminal.
 #[derive(Debug, Clone, Copy)]
@@ -63,21 +63,6 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
     }
     let kept: String = text.chars().take(columns.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
-}
-
-/// A duration as people write it, its two largest units only.
-pub(crate) fn span(time: std::time::Duration) -> String {
-    let s = time.as_secs();
-    let two = |large: u64, one: &str, small: u64, other: &str| match small {
-        0 => format!("{large}{one}"),
-        _ => format!("{large}{one}{small}{other}"),
-    };
-    match s {
-        0..60 => format!("{s}s"),
-        60..3600 => two(s / 60, "m", s % 60, "s"),
-        3600..86400 => two(s / 3600, "h", s / 60 % 60, "m"),
-        _ => two(s / 86400, "d", s / 3600 % 24, "h"),
-    }
 }
 
 #[cfg(test)]

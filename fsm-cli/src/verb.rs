@@ -4,13 +4,14 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use durable_fsm::explain::{WILL_VERIFY, Wish, WishError, will, will_release};
 use durable_fsm::graph::Graph;
-use durable_fsm::record::{Expected, Record, Resolution};
-use durable_fsm::{Facts, OperateError, Operator, Request};
-use serde_json::{Value, json};
+use durable_fsm::record::Expected;
+use durable_fsm::{OperateError, Operator, Request};
+use serde_json::json;
 
 use crate::args::Verb;
-use crate::change::{Asked, Change, left_behind};
+use crate::change::{Asked, Change};
 use crate::code::{FINE, REFUSED};
 use crate::error::Error;
 use crate::fleet::Fleet;
@@ -134,7 +135,7 @@ async fn preview<'f>(fleet: &Fleet, verb: &Verb, row: &'f Row) -> Result<Done<'f
     let asked = |will: &str, asked| Done { row, told: Ok(will.to_owned()), asked: Some(asked) };
     if let Verb::Verify(_) = verb {
         return match fleet.backend.is_live() {
-            true => Ok(asked("the next pass asks the provider whether everything is still there", Asked::Verify)),
+            true => Ok(asked(WILL_VERIFY, Asked::Verify)),
             false => Err(Error::NoProvider),
         };
     }
@@ -148,11 +149,7 @@ async fn preview<'f>(fleet: &Fleet, verb: &Verb, row: &'f Row) -> Result<Done<'f
     let operator = Operator::new(graph, fleet.backend.reader());
     if let Verb::Release(_) = verb {
         return Ok(match operator.preview_release(row.resource()).await {
-            Ok(released) => {
-                let more = released.unreadable.map_or_else(String::new, |why| format!("; there may be more: {why}"));
-                let told = format!("removes the record; {}{more}", left_behind(&released.left));
-                Done { row, told: Ok(told), asked: Some(Asked::Release) }
-            }
+            Ok(released) => Done { row, told: Ok(will_release(&released)), asked: Some(Asked::Release) },
             Err(OperateError::UnderWay { transition, .. }) if fleet.backend.is_live() => {
                 asked(&format!("removes the record as soon as `{transition}` is no longer under way"), Asked::Release)
             }
@@ -190,114 +187,40 @@ fn request(
     row: &Row,
     graph: &Graph<'_>,
 ) -> Result<Result<(Request, Option<String>), String>, Error> {
-    let resolved = |resolution| Ok(Ok((Request::Resolve(resolution), None)));
-    match verb {
-        Verb::Retry(_) => resolved(Resolution::Retry),
-        Verb::Pause(_) | Verb::Release(_) | Verb::Verify(_) => Ok(Ok((Request::Pause, None))),
-        Verb::Resume(_) => Ok(Ok((Request::Resume, None))),
+    let wish = match verb {
+        Verb::Retry(_) => Wish::Retry,
+        Verb::Pause(_) | Verb::Release(_) | Verb::Verify(_) => Wish::Pause,
+        Verb::Resume(_) => Wish::Resume,
         Verb::Rebind { uid, .. } => {
             let own = fleet.backend.is_live().then(|| row.other_uid.clone()).flatten();
             match (own, uid) {
-                (Some(own), None) => Ok(Ok((Request::Rebind { uid: own }, None))),
-                (Some(own), Some(uid)) if own != *uid => Ok(Err(format!("the resource has the uid {own}"))),
-                (_, Some(uid)) if !fleet.backend.is_live() => Ok(Ok((Request::Rebind { uid: uid.clone() }, None))),
+                (Some(own), None) => Wish::Rebind { uid: own },
+                (Some(own), Some(uid)) if own != *uid => return Ok(Err(format!("the resource has the uid {own}"))),
+                (_, Some(uid)) if !fleet.backend.is_live() => Wish::Rebind { uid: uid.clone() },
                 (None, _) if fleet.backend.is_live() => {
-                    Ok(Err("the record belongs to this resource already".to_owned()))
+                    return Ok(Err("the record belongs to this resource already".to_owned()));
                 }
-                _ => Err(Error::NoUid),
+                _ => return Err(Error::NoUid),
             }
         }
-        Verb::Resolve { roll_back: true, .. } => resolved(Resolution::RollBack),
-        Verb::Waive(_) => resolved(Resolution::Waive),
+        Verb::Resolve { roll_back: true, .. } => Wish::RollBack,
+        Verb::Waive(_) => Wish::Waive,
         Verb::Resolve { not_applied: true, transition, .. } => {
-            Ok(Ok((Request::Resolve(Resolution::NotApplied), transition.clone())))
+            Wish::NotApplied { transition: transition.clone().unwrap_or_default() }
         }
         Verb::Resolve { transition, fact, to, value, .. } => {
-            let name = transition.clone().unwrap_or_default();
-            let Some((_, step)) = graph.transition(&name) else {
-                return Ok(Err(format!("the machine has no transition `{name}`")));
-            };
-            if step.for_each().is_some() {
-                let value = match value.as_deref() {
-                    Some("VALUE") => return Err(Error::Placeholder("--value".to_owned())),
-                    Some(text) => parsed(text, None),
-                    None => Value::Null,
-                };
-                return Ok(Ok((Request::Resolve(Resolution::AppliedMember { value }), transition.clone())));
-            }
-            let targets: Vec<usize> = step.to.to_vec();
-            let named = |index: &usize| graph.states[*index].name;
-            let state = match (to, targets.as_slice()) {
-                (Some(to), _) => to.clone(),
-                (None, [only]) => named(only).to_owned(),
-                (None, several) => {
-                    let names = several.iter().map(named).collect::<Vec<_>>().join(" or ");
-                    return Ok(Err(format!("`{name}` may lead to {names}; say which with `--to`")));
-                }
-            };
-            let mut facts = Vec::new();
-            for text in fact {
+            let given = fact.iter().map(|text| {
                 let (fact, value) = text.split_once('=').ok_or_else(|| Error::NotAFact(text.clone()))?;
-                if value == "VALUE" {
-                    return Err(Error::Placeholder(fact.to_owned()));
-                }
-                let declared = graph.state(&state).and_then(|(_, state)| state.facts.iter().find(|it| it.name == fact));
-                let Some(declared) = declared else {
-                    return Ok(Err(format!("{state} adds no fact `{fact}`")));
-                };
-                facts.push((fact.to_owned(), parsed(value, Some(declared.ty))));
-            }
-            let resolution = Resolution::Applied { state, facts: facts.into_iter().collect::<Facts>() };
-            Ok(Ok((Request::Resolve(resolution), transition.clone())))
+                Ok((fact.to_owned(), value.to_owned()))
+            });
+            let facts = given.collect::<Result<_, Error>>()?;
+            let transition = transition.clone().unwrap_or_default();
+            Wish::Applied { transition, facts, to: to.clone(), value: value.clone() }
         }
-    }
-}
-
-/// A value from the command line. What is declared as a text is taken as it stands.
-fn parsed(text: &str, ty: Option<&str>) -> Value {
-    let as_text = || Value::from(text);
-    if ty == Some("String") { as_text() } else { serde_json::from_str(text).unwrap_or_else(|_| as_text()) }
-}
-
-/// What a request will do, for people.
-fn will(request: &Request, before: &Record, after: &Record, graph: &Graph<'_>) -> String {
-    let under_way = before.intent.as_ref().map(|intent| intent.transition.as_str()).unwrap_or_default();
-    let ended = match (&before.held, &before.blocked, before.next_retry()) {
-        (Some(_), ..) => "ends the hold",
-        (None, Some(_), _) => "ends the block",
-        (None, None, Some(_)) => "ends the wait",
-        (None, None, None) => "changes nothing",
     };
-    match request {
-        Request::Resolve(Resolution::Retry) => format!("{ended}; the next pass tries again in {}", after.state),
-        Request::Resolve(Resolution::NotApplied) => {
-            format!("records that `{under_way}` did not happen; the next pass goes on from {}", after.state)
-        }
-        Request::Resolve(Resolution::Applied { facts, .. }) => {
-            let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-            let with = if facts.is_empty() { String::new() } else { format!(" with {}", facts.join(", ")) };
-            format!("records that `{under_way}` happened{with}; the next pass goes on from {}", after.state)
-        }
-        Request::Resolve(Resolution::AppliedMember { value }) => {
-            let subject = before.intent.as_ref().and_then(|intent| intent.subject.as_deref()).unwrap_or_default();
-            format!("records that `{under_way}` made {value} for {subject}; the next pass goes on from {}", after.state)
-        }
-        Request::Resolve(Resolution::RollBack) => {
-            let undone: Vec<&str> = after.undo.iter().rev().map(|effect| effect.transition.as_str()).collect();
-            let first = graph.states.get(graph.initial()).map_or("the beginning", |state| state.name);
-            let what = if undone.is_empty() { "nothing".to_owned() } else { undone.join(", ") };
-            format!("undoes {what}, and begins again at {first}")
-        }
-        Request::Resolve(Resolution::Waive) => {
-            let undone: Vec<&str> = after.undo.iter().rev().map(|effect| effect.transition.as_str()).collect();
-            let what = if undone.is_empty() { "nothing".to_owned() } else { undone.join(", ") };
-            format!("ends the steps of the deletion in {}, and undoes {what}", before.state)
-        }
-        Request::Pause if before.paused => "is already paused".to_owned(),
-        Request::Pause => "no pass runs until it is resumed, not even for deletion".to_owned(),
-        Request::Resume if before.paused => format!("passes run again, from {}", after.state),
-        Request::Resume => "is not paused".to_owned(),
-        Request::Rebind { uid } => format!("gives the record of {} to {uid}", before.owner),
+    match wish.request(graph) {
+        Err(error @ WishError::Placeholder(_)) => Err(error.into()),
+        asked => Ok(asked.map_err(|error| error.to_string())),
     }
 }
 

@@ -13,8 +13,12 @@ const ON_THE_WEB: &str = "https://github.com/durable-fsm/durable-fsm/blob/main/"
 /// The book. Its pages are copied when it is built, so they cannot link out of it by a relative path.
 const BOOK: &str = "docs/book/src";
 /// Pages that rustdoc compiles, and where they are included.
-const COMPILED: [(&str, &str); 3] =
-    [("README.md", "src/lib.rs"), ("docs/derive.md", "src/lib.rs"), ("fsm-kube/README.md", "fsm-kube/src/lib.rs")];
+const COMPILED: [(&str, &str); 4] = [
+    ("README.md", "src/lib.rs"),
+    ("docs/derive.md", "src/lib.rs"),
+    ("fsm-admin/README.md", "fsm-admin/src/lib.rs"),
+    ("fsm-kube/README.md", "fsm-kube/src/lib.rs"),
+];
 /// Pages of the list above with lines that rustdoc hides and other readers see.
 const WITH_HIDDEN_LINES: [&str; 1] = ["docs/derive.md"];
 

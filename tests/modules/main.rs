@@ -8,8 +8,9 @@ use std::path::Path;
 use source::{Needs, Source};
 
 /// Where each crate's first file is.
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "src/lib.rs",
+    "fsm-admin/src/lib.rs",
     "fsm-cli/src/main.rs",
     "fsm-graph/src/lib.rs",
     "fsm-kube/api-server/src/lib.rs",
@@ -62,7 +63,8 @@ const LEFT: [(&str, &[&str], &str); 6] = [
 ];
 
 /// The crate's first files whose modules import from where things live. The core's own modules still name its front.
-const DIRECT: [&str; 5] = [
+const DIRECT: [&str; 6] = [
+    "fsm-admin/src/lib.rs",
     "fsm-graph/src/lib.rs",
     "fsm-kube/api-server/src/lib.rs",
     "fsm-kube/memory-server/src/lib.rs",

@@ -161,7 +161,7 @@ impl Embedded {
             .metrics(metrics.clone())
             .concurrency(self.concurrency)
             .on_outcome(move |id, outcome| {
-                drop(worker_news.send(News::of(Kind::Worker, id, outcome, WorkerState::name)))
+                drop(worker_news.send(News::of(Kind::Worker, id, outcome, WorkerState::name)));
             });
         let teams = Controller::watch(teams, directory(Kind::Team))
             .metrics(metrics.clone())

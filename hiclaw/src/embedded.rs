@@ -260,13 +260,16 @@ async fn settled(handles: &[Handle; 3], ask: &mpsc::UnboundedSender<News>) -> En
         told.await.unwrap_or_default()
     };
     let mut before = Standing { passes: u64::MAX, ..Standing::default() };
+    let mut unchanged = 0;
     loop {
         for handle in handles {
             handle.settled().await;
         }
         let now = standing().await;
-        // Whoever was woken by the last news has passed by now, unless there was more.
-        if now == before && now.progressing == 0 {
+        unchanged = if now == before { unchanged + 1 } else { 0 };
+        // What was woken by the last news has passed by now. Each round lists the documents once, and a resource goes when its document is missing in
+        // two listings, so that one round without news is not enough.
+        if unchanged >= 2 && now.progressing == 0 {
             return match now {
                 Standing { held: 1.., .. } => End::Held,
                 Standing { blocked: 1.., .. } => End::Blocked,

@@ -192,8 +192,8 @@ impl Metrics {
         registry.register("store_errors", "Passes ended by an error of the store", self.store_errors.clone());
     }
 
-    /// Counts a resource where it stands now, and no longer where it was counted before. If it was told earlier that the resource is held or to be deleted, the
-    /// earlier time counts.
+    /// Counts a resource in its current state, and takes it out of the count of the state before. If the resource is still held, or still to be deleted, the earlier of the two times
+    /// is kept.
     pub fn put(&self, id: &RecordId, standing: &Standing<'_>) {
         let Standing { state, reason, since, deleted } = *standing;
         let at = Where {

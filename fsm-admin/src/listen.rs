@@ -71,7 +71,7 @@ impl Admin {
     }
 }
 
-/// A socket for this user alone. It has its mode before it has its name, so nobody else can open it meanwhile.
+/// A socket that only this user can open. Its mode is set before the file gets its name. Other users can therefore not open it in between.
 #[cfg(unix)]
 fn private(path: &std::path::Path) -> io::Result<tokio::net::UnixListener> {
     use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _};

@@ -52,7 +52,7 @@ impl Board {
 
     /// Something about the resource has changed.
     pub(super) fn changed(&self, id: &ResourceId) {
-        // Nobody may listen.
+        // If there is no listener, sending fails, and nothing is lost.
         drop(self.news.send(id.clone()));
     }
 

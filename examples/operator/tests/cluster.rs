@@ -170,7 +170,7 @@ async fn a_project_is_created_once_although_the_operator_is_killed_in_the_middle
     assert!(secrets.get_opt("acme-access").await.unwrap().is_none());
 
     finds_its_name_taken(&client, &cloud).await;
-    assert!(second.terminate().await, "it ends well on SIGTERM");
+    assert!(second.terminate().await, "the exit code after SIGTERM is 0");
 }
 
 /// Somebody else's Secret stays as it is, no access key is issued, and the project can be deleted from there.

@@ -100,8 +100,8 @@ async fn a_resource_is_told_with_its_facts_its_undo_list_and_its_picture() {
     assert!(picture.starts_with("<svg") && picture.contains("shop/green"), "{picture}");
     for path in [
         "/api/resource?machine=other&namespace=shop&name=green".to_owned(),
-        format!("/api/resource?{}", query("nobody")),
-        format!("/api/picture?{}", query("nobody")),
+        format!("/api/resource?{}", query("unknown")),
+        format!("/api/picture?{}", query("unknown")),
         "/api/nothing".to_owned(),
     ] {
         assert_eq!(caller.get(&path).await.status(), StatusCode::NOT_FOUND, "{path}");

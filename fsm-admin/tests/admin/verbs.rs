@@ -137,7 +137,7 @@ async fn a_request_on_another_record_is_refused() {
         }
     }
     assert_eq!(caller.order("green").await["row"]["seq"], seq);
-    let (status, text) = caller.ask_on("do", "nobody", seq, json!({ "verb": "pause" })).await;
+    let (status, text) = caller.ask_on("do", "unknown", seq, json!({ "verb": "pause" })).await;
     assert!(status == StatusCode::CONFLICT && text.contains("is gone"), "{status} {text}");
     let other = json!({ "resource": { "machine": "other", "name": "green" }, "asks": { "verb": "pause" } });
     let post = |body: String| {

@@ -17,6 +17,7 @@ mod refusal;
 mod request;
 mod resource;
 mod status;
+mod stop;
 mod store;
 mod verb;
 
@@ -33,6 +34,7 @@ pub use reconciler::{Reconciler, Runs};
 pub use refusal::ANNOTATIONS_LIMIT;
 pub use request::{ResolveOutcome, ResolveRequest};
 pub use status::FsmStatus;
+pub use stop::stopped_before_it_began;
 pub use store::{AnnotationStore, FIELD_MANAGER};
 pub use verb::Verb;
 

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use durable_fsm::Runner;
-use durable_fsm_kube::{AnnotationStore, DefinitionError, Metrics, Reconciler, predicate, strip_managed_fields};
-use futures::StreamExt as _;
+use durable_fsm_kube::{
+    AnnotationStore, DefinitionError, Metrics, Reconciler, predicate, stopped_before_it_began, strip_managed_fields,
+};
+use futures::{FutureExt as _, StreamExt as _};
 use kube::runtime::{Controller as Watching, WatchStreamExt as _, controller, reflector, watcher};
 use kube::{Api, Client};
 use tokio::net::TcpListener;
@@ -82,12 +84,17 @@ impl Controller {
             .applied_objects()
             .predicate_filter(predicate(reconciler.names().clone()), Default::default());
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        let stop = async move {
+        let told = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             tracing::info!("stopping: passes end before their next effect");
+        };
+        let told = told.boxed().shared();
+        let never_began = stopped_before_it_began(reader.clone(), told.clone());
+        let stop = async move {
+            told.await;
             runner.drain().await;
         };
         let watching = Watching::for_stream(projects, reader)
@@ -98,6 +105,7 @@ impl Controller {
         tracing::info!(address = %listener.local_addr()?, "watching projects");
         tokio::select! {
             () = watching => Ok(()),
+            () = never_began => Ok(()),
             served = serve(listener, metrics) => Ok(served?),
         }
     }

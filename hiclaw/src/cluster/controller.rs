@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use durable_fsm::Runner;
-use durable_fsm_kube::{AnnotationStore, Metrics, Reconciler, Runs, predicate, strip_managed_fields};
+use durable_fsm_kube::{
+    AnnotationStore, Metrics, Reconciler, Runs, predicate, stopped_before_it_began, strip_managed_fields,
+};
 use futures::{StreamExt as _, stream};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::{self, ObjectRef, store::Writer};
@@ -261,7 +263,7 @@ impl<K: Kind> AtWork<K> {
     where
         K: Into<M::Resource>,
     {
-        let Self { api, woken, mut stopped, concurrency } = self;
+        let Self { api, woken, stopped, concurrency } = self;
         let objects = watcher(api, watcher::Config::default())
             .default_backoff()
             .modify(strip_managed_fields)
@@ -274,9 +276,13 @@ impl<K: Kind> AtWork<K> {
             .applied_objects()
             .predicate_filter(predicate(reconciler.names().clone()), Default::default());
         let runner = reconciler.runner().clone();
-        let stop = async move {
+        let told = |mut stopped: watch::Receiver<bool>| async move {
             // An end of the sender is a stop, too.
             drop(stopped.wait_for(|it| *it).await);
+        };
+        let never_began = stopped_before_it_began(reader.clone(), told(stopped.clone()));
+        let stop = async move {
+            told(stopped).await;
             runner.drain().await;
         };
         let woken = stream::unfold(woken, |woken| async {
@@ -289,7 +295,13 @@ impl<K: Kind> AtWork<K> {
             .reconcile_on(woken)
             .graceful_shutdown_on(stop)
             .run(Reconciler::reconcile, Reconciler::error_policy, Arc::new(reconciler));
-        Box::pin(controller.for_each(|_| std::future::ready(())))
+        let controller = controller.for_each(|_| std::future::ready(()));
+        Box::pin(async move {
+            tokio::select! {
+                () = controller => {}
+                () = never_began => {}
+            }
+        })
     }
 }
 

@@ -35,11 +35,16 @@ pub struct Stage {
 impl Stage {
     /// None if the tests were told to do without a server.
     pub async fn start(namespace: &str) -> Option<Self> {
+        Self::start_as(namespace, ACCOUNT).await
+    }
+
+    /// With controllers that are this account.
+    pub async fn start_as(namespace: &str, account: &str) -> Option<Self> {
         static APPLIED: OnceCell<()> = OnceCell::const_new();
         let server = ApiServer::shared_or_skip().await?;
         let admin = server.client().await.unwrap();
         APPLIED.get_or_init(|| apply_all(admin.clone())).await;
-        let account = server.client_as(ACCOUNT, &["system:serviceaccounts"]).await.unwrap();
+        let account = server.client_as(account, &["system:serviceaccounts"]).await.unwrap();
         let object = Namespace {
             metadata: ObjectMeta { name: Some(namespace.to_owned()), ..ObjectMeta::default() },
             ..Namespace::default()
@@ -132,6 +137,17 @@ impl Controllers {
         for running in self.running {
             running.await.unwrap();
         }
+    }
+
+    /// Waits until the first controller serves its health.
+    pub async fn until_healthy(&self) {
+        let url = format!("http://{}/healthz", self.addresses[0]);
+        let asked = async {
+            while reqwest::get(&url).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap();
     }
 
     /// What the first controller tells there.

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! # With a loop of your own
-//! After each pass, call [`Metrics::passed`]. Then call [`Metrics::put`] with where the resource stands ([`Position::of_outcome`](crate::Position::of_outcome)), or
+//! Before each pass, call [`Metrics::began`]. After it, call [`Metrics::passed`]. Then call [`Metrics::put`] with where the resource stands ([`Position::of_outcome`](crate::Position::of_outcome)), or
 //! [`Metrics::forget`] if it is gone.
 
 mod ages;
@@ -43,8 +43,8 @@ use prometheus_client::registry::Registry;
 use crate::reason::{Phase, Reason};
 use crate::{Class, Crossing, Probe, RecordId, Site, StoreError};
 
-/// The upper bounds of the durations of passes, in seconds.
-const PASSES: [f64; 8] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
+/// The upper bounds of durations and ages, in seconds.
+const SECONDS: [f64; 8] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
 
 /// What a controller counts:
 ///
@@ -55,6 +55,7 @@ const PASSES: [f64; 8] = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
 /// | `durable_fsm_oldest_held_timestamp_seconds{machine}` | since when the oldest held resource is held, in seconds since 1970; 0 if none is |
 /// | `durable_fsm_oldest_deleting_timestamp_seconds{machine}` | when the deletion was asked for that takes longest, in seconds since 1970; 0 if there is none. Those that are held, paused or refused do not count |
 /// | `durable_fsm_pass_duration_seconds{machine}` | how long passes take, as a histogram |
+/// | `durable_fsm_queue_age_seconds{machine}` | how long after it was due a pass began, as a histogram. It grows when the controller has more to do than it can run at once. On Kubernetes, it counts the passes whose time had come; a pass that an event has caused is not counted, because nothing says when the event arrived |
 /// | `durable_fsm_conflicts_total{machine}` | writes that were refused because the record, or on Kubernetes the object, had changed |
 /// | `durable_fsm_store_errors_total{machine, error}` | passes that an error of the store has ended; `error` is `unavailable`, `unknown`, `refused`, `invalid` or `too-large` |
 ///
@@ -67,6 +68,7 @@ pub struct Metrics {
     oldest_held: Family<Machine, Gauge>,
     oldest_deleting: Family<Machine, Gauge>,
     passes: Family<Machine, Histogram, fn() -> Histogram>,
+    queue: Family<Machine, Histogram, fn() -> Histogram>,
     conflicts: Family<Machine, Counter>,
     store_errors: Family<Failed, Counter>,
     seen: Arc<Mutex<Resources>>,
@@ -150,7 +152,7 @@ impl Resources {
 
 impl Metrics {
     /// The names under which the metrics are exposed, for alerts and dashboards. One appears when it first has something to tell.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 12] = [
         "durable_fsm_resources",
         "durable_fsm_attempts_total",
         "durable_fsm_oldest_held_timestamp_seconds",
@@ -158,6 +160,9 @@ impl Metrics {
         "durable_fsm_pass_duration_seconds_bucket",
         "durable_fsm_pass_duration_seconds_count",
         "durable_fsm_pass_duration_seconds_sum",
+        "durable_fsm_queue_age_seconds_bucket",
+        "durable_fsm_queue_age_seconds_count",
+        "durable_fsm_queue_age_seconds_sum",
         "durable_fsm_conflicts_total",
         "durable_fsm_store_errors_total",
     ];
@@ -184,6 +189,7 @@ impl Metrics {
             self.oldest_deleting.clone(),
         );
         registry.register("pass_duration_seconds", "How long passes take", self.passes.clone());
+        registry.register("queue_age_seconds", "How long after they were due passes began", self.queue.clone());
         registry.register(
             "conflicts",
             "Writes refused because the record or the object had changed",
@@ -227,6 +233,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a pass that begins so long after it was due.
+    pub fn began(&self, machine: &str, late: Duration) {
+        self.queue.get_or_create(&Machine::named(machine)).observe(late.as_secs_f64());
+    }
+
     /// Counts a pass that is over: how long it took, how many of its writes met a conflict, and the error that ended it.
     pub fn passed(&self, machine: &str, took: Duration, conflicts: u64, error: Option<&StoreError>) {
         let machine = Machine::named(machine);
@@ -257,7 +268,8 @@ impl Default for Metrics {
             attempts: Family::default(),
             oldest_held: Family::default(),
             oldest_deleting: Family::default(),
-            passes: Family::new_with_constructor(|| Histogram::new(PASSES)),
+            passes: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            queue: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             conflicts: Family::default(),
             store_errors: Family::default(),
             seen: Arc::default(),
@@ -379,6 +391,7 @@ mod tests {
         let crossing =
             Crossing { id: &id, transition: "close_room", subject: None, site: Site::Undo, side: Side::After };
         metrics.attempted(&crossing, None);
+        metrics.began("m", Duration::from_secs(3));
         metrics.passed("m", Duration::from_secs(1), 2, Some(&StoreError::Unavailable(String::new())));
         metrics.passed("m", Duration::from_secs(1), 0, Some(&StoreError::Gone));
         let exposed = exposed(&metrics);
@@ -386,6 +399,7 @@ mod tests {
             r#"durable_fsm_attempts_total{machine="m",transition="close_room",action="undo",class="ok"} 1"#,
             r#"durable_fsm_conflicts_total{machine="m"} 2"#,
             r#"durable_fsm_pass_duration_seconds_count{machine="m"} 2"#,
+            r#"durable_fsm_queue_age_seconds_sum{machine="m"} 3.0"#,
             r#"durable_fsm_store_errors_total{machine="m",error="unavailable"} 1"#,
         ] {
             assert!(exposed.iter().any(|it| it == line), "{line} is not in {exposed:#?}");

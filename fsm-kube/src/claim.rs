@@ -9,27 +9,37 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-/// How long a controller waits for another one that goes first and shows no sign of work.
+/// How long a controller waits for another one that goes first and shows no sign of work, unless the program says otherwise.
 const TURN: Duration = Duration::from_millis(800);
 
 /// The most controllers that one lets go first.
 const MOST_AHEAD: usize = 3;
 
-/// For how long at most an object waits for a controller that is at work on others.
-const BUSY: Duration = Duration::from_secs(5);
+/// For how many turns at most an object waits for a controller that is at work on others.
+const BUSY: u32 = 6;
 
-/// For how long a new controller expects others that it has not met.
-const YOUNG: Duration = Duration::from_secs(5);
+/// For how many turns a new controller expects others that it has not met.
+const YOUNG: u32 = 6;
 
-/// Over how long those begin with a new object, each at a time of its own.
-const SPREAD: Duration = Duration::from_millis(400);
+/// Over which part of a turn controllers begin with a new object, each at a time of its own.
+const SPREAD: f64 = 0.5;
+
+/// For how many turns another controller may be at work between its last write of a record and the status that follows.
+const PUBLISHING: f64 = 2.5;
 
 /// The controllers of which something was seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
+    turn: Duration,
     began: Option<Instant>,
     /// When each of the others was last seen to begin something.
     seen: BTreeMap<String, Instant>,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { turn: TURN, began: None, seen: BTreeMap::new() }
+    }
 }
 
 /// What is known of who passes over one object.
@@ -81,16 +91,17 @@ impl Claim {
         }
         let since = *self.waits_since.get_or_insert(now);
         let mut until = since;
-        if is_new && peers.seen.is_empty() && began.elapsed() < YOUNG {
-            until += SPREAD.mul_f64((rank(own, uid) % 1024) as f64 / 1024.0);
+        let turn = peers.turn;
+        if is_new && peers.seen.is_empty() && began.elapsed() < turn * YOUNG {
+            until += turn.mul_f64(SPREAD * (rank(own, uid) % 1024) as f64 / 1024.0);
         }
         for (controller, seen) in peers.ahead(own, uid, last) {
             // One that is at work on other objects comes to this one.
-            let alive = (*seen).min(since + BUSY);
-            if alive + TURN <= now {
+            let alive = (*seen).min(since + turn * BUSY);
+            if alive + turn <= now {
                 self.silent.push(controller.clone());
             }
-            until = until.max(alive) + TURN;
+            until = until.max(alive) + turn;
         }
         let left = until.checked_duration_since(now).filter(|left| !left.is_zero());
         if left.is_none() {
@@ -115,6 +126,16 @@ impl Claim {
 }
 
 impl Peers {
+    /// Sets how long a controller waits for another one that goes first and shows no sign of work.
+    pub(crate) fn set_turn(&mut self, turn: Duration) {
+        self.turn = turn;
+    }
+
+    /// How long another controller may take from its last write of a record to the status that follows.
+    pub(crate) fn publishing(&self) -> Duration {
+        self.turn.mul_f64(PUBLISHING)
+    }
+
     /// Those who go before this controller: whoever was there last, and then each in a place that it has at this object alone.
     fn ahead(&self, own: &str, uid: &str, last: Option<&str>) -> impl Iterator<Item = (&String, &Instant)> {
         let mine = (true, rank(own, uid));
@@ -131,7 +152,7 @@ impl Peers {
     /// How long this controller lets others go first when the holder of an intent is silent for too long.
     pub(crate) fn place(&self, own: &str, uid: &str, holder: &str) -> Duration {
         let ahead = self.ahead(own, uid, None).filter(|(peer, _)| peer.as_str() != controller_of(holder));
-        TURN * u32::try_from(ahead.count()).unwrap_or(u32::MAX)
+        self.turn * u32::try_from(ahead.count()).unwrap_or(u32::MAX)
     }
 }
 
@@ -177,7 +198,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_was_there_last_goes_first_and_the_others_wait_for_a_while() {
         let (mut peers, mut claim) = (Peers::default(), Claim::default());
-        peers.began = Some(Instant::now().checked_sub(YOUNG).unwrap());
+        peers.began = Some(Instant::now().checked_sub(TURN * YOUNG).unwrap());
         assert_eq!(claim.turn(&mut peers, "me", "u", false), None, "nobody else is known");
         claim.saw(&mut peers, "me", "you/1.1");
         assert_eq!(claim.turn(&mut peers, "me", "u", false), Some(TURN));
@@ -220,8 +241,8 @@ mod tests {
         let (mut peers, mut claim) = (Peers::default(), Claim::default());
         // None that it knows, but there may be some.
         assert_eq!(claim.turn(&mut peers, "me", "u", false), None);
-        assert!(claim.turn(&mut peers, "me", "u", true).is_none_or(|left| left <= SPREAD));
-        tokio::time::advance(YOUNG).await;
+        assert!(claim.turn(&mut peers, "me", "u", true).is_none_or(|left| left <= TURN.mul_f64(SPREAD)));
+        tokio::time::advance(TURN * YOUNG).await;
         for peer in ["b", "c", "d", "e", "f"] {
             Claim::default().saw(&mut peers, "a", &format!("{peer}/1.1"));
         }

@@ -49,6 +49,8 @@ struct Known {
     warned: Option<Warning>,
     /// How many passes in a row have failed because of the API server.
     failures: u32,
+    /// When the next pass is due, whatever events tell.
+    due: Option<Instant>,
     claim: Claim,
 }
 
@@ -118,6 +120,20 @@ impl Memory {
         }
     }
 
+    /// The next pass over an object is due after this time. Changes nothing if the object is not known.
+    pub(crate) fn due_after(&self, id: &ResourceId, uid: &str, after: Duration) {
+        if let Some(known) = self.lock().objects.get_mut(id).filter(|known| known.uid == uid) {
+            known.due = Instant::now().checked_add(after);
+        }
+    }
+
+    /// A pass begins; gives for how long it was due. None if an event has caused it.
+    pub(crate) fn late(&self, id: &ResourceId, uid: &str) -> Option<Duration> {
+        let mut memory = self.lock();
+        let known = memory.objects.get_mut(id).filter(|known| known.uid == uid)?;
+        Instant::now().checked_duration_since(known.due.take()?)
+    }
+
     /// The API server has failed a pass; gives how many it has failed in a row.
     pub(crate) fn failed(&self, id: &ResourceId, uid: &str) -> u32 {
         let mut memory = self.lock();
@@ -149,6 +165,16 @@ impl Memory {
         let (claim, peers) = memory.claim(id, uid);
         claim.saw(peers, own, &holder);
         Some(holder)
+    }
+
+    /// Sets how long a controller waits for another one that goes first and shows no sign of work.
+    pub(crate) fn set_turn(&self, turn: Duration) {
+        self.lock().peers.set_turn(turn);
+    }
+
+    /// How long another controller may take from its last write of a record to the status that follows.
+    pub(crate) fn publishing(&self) -> Duration {
+        self.lock().peers.publishing()
     }
 
     /// For how long a pass over an object is left to other controllers. None if it is this one's turn.
@@ -233,7 +259,7 @@ impl Known {
     fn new(uid: &str, now: Instant) -> Self {
         let (uid, version) = (uid.to_owned(), String::new());
         let (told, warned, claim) = (None, None, Claim::default());
-        Self { uid, version, read_at: now, passed_at: now, told, warned, failures: 0, claim }
+        Self { uid, version, read_at: now, passed_at: now, told, warned, failures: 0, due: None, claim }
     }
 }
 
@@ -263,6 +289,21 @@ mod tests {
         assert_eq!(standing("11"), Standing::Due);
         memory.passed(&id(), "u", "11", true);
         assert_eq!(standing("11"), Standing::Current);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_is_late_by_the_time_since_it_was_due() {
+        let (memory, second) = (Memory::default(), Duration::from_secs(1));
+        memory.due_after(&id(), "u", second);
+        assert!(memory.lock().objects.is_empty(), "nothing is kept of what is gone");
+        memory.passed(&id(), "u", "1", true);
+        memory.due_after(&id(), "u", second);
+        tokio::time::advance(4 * second).await;
+        assert_eq!(memory.late(&id(), "another"), None);
+        assert_eq!(memory.late(&id(), "u"), Some(3 * second));
+        assert_eq!(memory.late(&id(), "u"), None, "the pass after it was caused by an event");
+        memory.due_after(&id(), "u", second);
+        assert_eq!(memory.late(&id(), "u"), None, "it came before its time");
     }
 
     #[test]

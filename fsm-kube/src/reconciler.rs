@@ -117,6 +117,16 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
         Ok(Self { runner, store, names, reporter, metrics, memory: Arc::default(), kind: PhantomData })
     }
 
+    /// Sets how long this controller waits for another replica that goes first with an object and shows no sign of work. The default is 800 ms.
+    ///
+    /// With a longer turn, fewer replicas begin with the same object, and the objects of a replica that crashed wait longer for another one. Use at least four times what
+    /// the API server takes for an answer. A turn saves requests and changes nothing else: each write is conditional on the version of the object.
+    #[must_use]
+    pub fn turn(self, turn: Duration) -> Self {
+        self.memory.set_turn(turn);
+        self
+    }
+
     /// The runner.
     pub fn runner(&self) -> &Runner<M, T> {
         &self.runner
@@ -179,14 +189,15 @@ where
             // An echo of our own writes, of which not all have come back. What follows them is worth a pass.
             return Ok(Action::requeue(wait::CATCHING_UP));
         }
-        if let Some(left) = this.turn(&id, &object) {
+        if let Some(left) = this.waits_for(&id, &object) {
+            this.memory.due_after(&id.resource, metadata.uid.as_deref().unwrap_or_default(), left);
             return Ok(Action::requeue(left));
         }
         this.pass(&object).await.map(|(action, _)| action)
     }
 
     /// How long a pass is left to other controllers. None if it is this one's turn, or if it is time to take note of what another one has begun.
-    fn turn(&self, id: &RecordId, object: &K) -> Option<Duration> {
+    fn waits_for(&self, id: &RecordId, object: &K) -> Option<Duration> {
         let metadata = object.meta();
         let (uid, version) = (metadata.uid.as_deref()?, metadata.resource_version.as_deref()?);
         let record = metadata.annotations.as_ref().and_then(|all| all.get(self.names.record()));
@@ -207,8 +218,10 @@ where
     pub fn error_policy(object: Arc<K>, error: &StoreError, this: Arc<Self>) -> Action {
         tracing::warn!(%error, "the API server failed");
         let id = id_of::<K, M>(&*object);
-        let failures = this.memory.failed(&id.resource, object.meta().uid.as_deref().unwrap_or_default());
-        Action::requeue(wait::after_failure(failures, fastrand::f64()))
+        let uid = object.meta().uid.as_deref().unwrap_or_default();
+        let after = wait::after_failure(this.memory.failed(&id.resource, uid), fastrand::f64());
+        this.memory.due_after(&id.resource, uid, after);
+        Action::requeue(after)
     }
 
     /// Checks the definition of the kind: the server serves it, in the scope that the program expects, with a status subresource, and with a schema that keeps what is
@@ -251,17 +264,17 @@ where
     /// # Errors
     /// The store's.
     pub async fn pass(&self, object: &K) -> Result<(Action, Outcome<M::State>), StoreError> {
-        let record = id_of::<K, M>(object);
-        let span = tracing::info_span!(
-            "reconcile",
-            machine = %record.machine,
-            resource = %record.resource,
-            uid = object.meta().uid.as_deref().unwrap_or_default()
-        );
+        let (record, uid) = (id_of::<K, M>(object), object.meta().uid.as_deref().unwrap_or_default());
+        let span = tracing::info_span!("reconcile", machine = %record.machine, resource = %record.resource, uid = uid);
+        if let Some(late) = self.memory.late(&record.resource, uid) {
+            self.metrics.began(&record.machine, late);
+        }
         let (begun, mut conflicts) = (Instant::now(), 0);
         let passed = self.pass_over(&record, object, &mut conflicts).instrument(span).await;
         self.metrics.passed(&record.machine, begun.elapsed(), conflicts, passed.as_ref().err());
-        passed
+        let (after, outcome) = passed?;
+        self.memory.due_after(&record.resource, uid, after);
+        Ok((Action::requeue(after), outcome))
     }
 
     async fn pass_over(
@@ -269,7 +282,7 @@ where
         id: &RecordId,
         given: &K,
         conflicts: &mut u64,
-    ) -> Result<(Action, Outcome<M::State>), StoreError> {
+    ) -> Result<(Duration, Outcome<M::State>), StoreError> {
         let mut cached = self.begin_from_cache(id, given);
         loop {
             let begun = match cached.take() {
@@ -345,7 +358,7 @@ where
         &self,
         id: &RecordId,
         begun: &Begun<M::Resource>,
-    ) -> Option<Result<(Action, Outcome<M::State>), StoreError>> {
+    ) -> Option<Result<(Duration, Outcome<M::State>), StoreError>> {
         let Begun { store, resource, of } = begun;
         debug_assert_eq!(resource.id(), id.resource, "the machine's resource is the object");
         let taken = store.latest().await.and_then(|(object, _)| self.store.is_taken(&id.machine, &object));
@@ -387,12 +400,12 @@ where
         if store.is_outdated().await { None } else { Some(ended) }
     }
 
-    fn look_again(outcome: &Outcome<M::State>) -> Action {
-        Action::requeue(wait::after(outcome, fastrand::f64()))
+    fn look_again(outcome: &Outcome<M::State>) -> Duration {
+        wait::after(outcome, fastrand::f64())
     }
 
     /// Publishes how a pass has ended, unless that is another controller's, and says when to look again.
-    async fn after(&self, id: &RecordId, store: &PassStore, of: &Reconciled, outcome: &Outcome<M::State>) -> Action {
+    async fn after(&self, id: &RecordId, store: &PassStore, of: &Reconciled, outcome: &Outcome<M::State>) -> Duration {
         let mut after = wait::after(outcome, fastrand::f64());
         if let Some((object, _)) = store.latest().await
             && self.is_others(id, &object)
@@ -403,16 +416,16 @@ where
             Some(left) => after = after.min(left),
             None => self.publish(id, store, of, outcome).await,
         }
-        Action::requeue(after)
+        after
     }
 
-    /// What to do when nothing is left to undo. Finalizers of other programs may still be there.
-    async fn after_end(&self, id: &RecordId, store: &PassStore, of: &Reconciled) -> Action {
+    /// After how long to look again when nothing is left to undo. Finalizers of other programs may still be there.
+    async fn after_end(&self, id: &RecordId, store: &PassStore, of: &Reconciled) -> Duration {
         self.metrics.forget(id);
         let Some((object, _)) = store.latest().await else { return Self::look_again(&Outcome::Gone) };
         if object.metadata.uid != of.uid {
             // Another object of this name exists by now.
-            return Action::requeue(Duration::ZERO);
+            return Duration::ZERO;
         }
         if object.is_deleting() && object.has_finalizer(self.names.finalizer()) {
             let note = format!(

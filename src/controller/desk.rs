@@ -152,9 +152,9 @@ where
     pub(super) fn begin_due(&mut self) {
         let now = self.now();
         while self.passes.len() < self.concurrency
-            && let Some(id) = self.queue.take(now)
+            && let Some((id, late)) = self.queue.take(now)
         {
-            self.begin(id);
+            self.begin(id, late);
         }
         if self.passes.is_empty() && self.queue.next().is_none_or(|due| due > now) {
             for waiting in self.settling.drain(..) {
@@ -170,7 +170,7 @@ where
         Some(next.saturating_sub(self.now()))
     }
 
-    fn begin(&mut self, id: ResourceId) {
+    fn begin(&mut self, id: ResourceId, late: Duration) {
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.is_told) else { return };
         if entry.is_running {
             entry.again = true;
@@ -185,6 +185,7 @@ where
             // What is wanted under this name from here on is another one.
             kept.deleting = true;
         }
+        self.observers.began(late);
         let (runner, observers) = (self.runner.clone(), self.observers.clone());
         let task = self.passes.spawn(pass(runner, observers, job, is_known));
         self.running.insert(task.id(), id);

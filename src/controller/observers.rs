@@ -65,6 +65,16 @@ impl<M: Machine> Observers<M> {
         self.board.is_open()
     }
 
+    /// Counts a pass that begins so long after it was due.
+    pub(super) fn began(&self, late: Duration) {
+        #[cfg(feature = "metrics")]
+        if let Some(metrics) = &self.metrics {
+            metrics.began(M::GRAPH.name, late);
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = late;
+    }
+
     /// Begins to measure a pass. The pass is run with the runner that is returned.
     pub(super) fn begin<T>(&self, runner: Runner<M, T>) -> (Runner<M, T>, Watch)
     where

@@ -26,14 +26,14 @@ impl Queue {
         self.due.insert((at, id.clone()));
     }
 
-    /// Takes the resource that is due first, if it is due now.
-    pub(super) fn take(&mut self, now: Duration) -> Option<ResourceId> {
+    /// Takes the resource that is due first, if it is due now, and for how long it has been due.
+    pub(super) fn take(&mut self, now: Duration) -> Option<(ResourceId, Duration)> {
         if self.next()? > now {
             return None;
         }
-        let (_, id) = self.due.pop_first()?;
+        let (at, id) = self.due.pop_first()?;
         self.at.remove(&id);
-        Some(id)
+        Some((id, now.saturating_sub(at)))
     }
 
     /// When the next resource is due.
@@ -65,9 +65,9 @@ mod tests {
         assert_eq!(queue.next(), Some(second(4)));
         queue.put(&a, second(1));
         assert_eq!(queue.take(second(0)), None);
-        assert_eq!(queue.take(second(1)), Some(a.clone()));
+        assert_eq!(queue.take(second(1)), Some((a.clone(), second(0))));
         assert_eq!(queue.take(second(1)), None);
-        assert_eq!(queue.take(second(100)), Some(b));
+        assert_eq!(queue.take(second(100)), Some((b, second(96))));
         assert_eq!((queue.take(second(100)), queue.next()), (None, None));
     }
 

@@ -206,3 +206,22 @@ async fn passes_conflicts_and_errors_of_the_store_are_counted() {
     assert_eq!(of(&scene.metrics, "store_errors_total"), [r#"store_errors_total{error="unavailable"} 1"#]);
     running.drain().await;
 }
+
+#[tokio::test]
+async fn a_pass_that_begins_after_its_time_is_late() {
+    let scene = Scene::new();
+    scene.cloud.inner().busy = Some("a".to_owned());
+    scene.write("a");
+    let running = scene.start(&scene.metrics);
+    running.settle().await;
+    let late = || {
+        let line = of(&scene.metrics, "queue_age_seconds_sum").pop().expect("a pass has begun");
+        line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()
+    };
+    assert!(late() < f64::EPSILON);
+    // It is tried again after less than a minute, and the controller gets to it after an hour.
+    scene.clock.advance(Duration::from_secs(3600));
+    running.settle().await;
+    assert!((3540.0..3600.0).contains(&late()), "{}", late());
+    running.drain().await;
+}

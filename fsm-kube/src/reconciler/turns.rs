@@ -14,9 +14,6 @@ use crate::pass_store::PassStore;
 /// How long the holder of an intent is expected to publish what comes of it, whatever time its step has.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How long somebody else's pass may take from its last write of the record to its status.
-const PUBLISHING: Duration = Duration::from_secs(2);
-
 impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
     /// Takes note of who is at work on an object. True if that is another controller.
     pub(super) fn is_others(&self, id: &RecordId, object: &Object) -> bool {
@@ -38,13 +35,14 @@ impl<K, M: Runs<T>, T: Send + Sync + 'static> Reconciler<K, M, T> {
         }
         let (object, _) = store.latest().await?;
         let record = record_on::<M>(&self.names, &object, of)?;
+        let publishing = self.memory.publishing();
         let (found, patience) = match &record.intent {
             Some(intent) => {
                 let step = M::GRAPH.transition(&intent.transition);
                 let timeout = step.and_then(|(_, step)| step.contract()).map(|contract| contract.timeout);
-                (intent.holder.as_str(), timeout.unwrap_or_default().clamp(PUBLISHING, LONGEST))
+                (intent.holder.as_str(), timeout.unwrap_or_default().min(LONGEST).max(publishing))
             }
-            None => (object.metadata.resource_version.as_str(), PUBLISHING),
+            None => (object.metadata.resource_version.as_str(), publishing),
         };
         let own = self.runner.incarnation();
         let left = self.memory.leaves(own, &id.resource, &of.uid, found, patience)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use durable_fsm_kube::{AnnotationStore, Reconciler, Verb, predicate, strip_managed_fields};
 use futures::StreamExt as _;
@@ -23,6 +24,9 @@ type ChainReconciler = Reconciler<Worker, ChainFlow, Provider>;
 /// The controller's user agent.
 const CONTROLLER: &str = "the-controller";
 
+/// So long that a replica which a busy computer holds up is not taken for a crashed one: what is counted must not depend on the computer.
+const TURN: Duration = Duration::from_secs(8);
+
 /// A server with an audit log, and the requests that were counted so far.
 pub struct Bench {
     pub server: ApiServer,
@@ -43,7 +47,7 @@ impl Bench {
     pub async fn controller(&self, agent: &str) -> JoinHandle<()> {
         let client = self.server.client_named(agent).await.unwrap();
         let store = AnnotationStore::of::<Worker>(client.clone());
-        let reconciler = ChainReconciler::new(Provider::Here(self.cluster.shelf.clone()), store).unwrap();
+        let reconciler = ChainReconciler::new(Provider::Here(self.cluster.shelf.clone()), store).unwrap().turn(TURN);
         let (reader, writer) = reflector::store();
         let workers = watcher(Api::<Worker>::all(client), watcher::Config::default())
             .default_backoff()

@@ -1,5 +1,5 @@
 //! The driver: carries a record forward, or back. Invariant: no effect is called without an intent that is durable, ours, and young
-//! enough that nobody else has taken it over.
+//! enough that no other controller has taken it over.
 //!
 //! The protocol and which of its rules is needed for what stand in `DESIGN.md`.
 

@@ -327,7 +327,7 @@ impl From<Values> for Facts {
     }
 }
 
-/// What nobody else has, to be changed.
+/// A value of which there is no other copy, to be changed.
 fn owned(values: &mut Option<Arc<Values>>) -> &mut Values {
     Arc::make_mut(values.get_or_insert_default())
 }

@@ -87,7 +87,7 @@ pub struct Made {
     pub facts: Facts,
 }
 
-/// Holds the facts of a typed state, so that it can be read by anybody and changed by nobody.
+/// Holds the facts of a typed state, so that everyone can read it and no one can change it.
 #[derive(Debug)]
 pub struct Sealed<T>(T);
 

@@ -6,18 +6,20 @@
 //! everything else. `durable_fsm_kube::Reconciler` does both for you.
 //!
 //! ```
+//! # use std::time::Duration;
 //! # use durable_fsm::metrics::Metrics;
 //! use prometheus_client::registry::Registry;
 //!
 //! let metrics = Metrics::new();
 //! // let runner = TenantRunner::builder(cloud, store).probe(metrics.clone()).build();
 //! // let controller = Controller::watch(runner, directory).metrics(metrics.clone());
+//! # metrics.passed("example.io/tenant", Duration::from_millis(20), 0, None);
 //!
 //! let mut registry = Registry::default();
 //! metrics.register(&mut registry);
 //! let mut text = String::new();
 //! prometheus_client::encoding::text::encode(&mut text, &registry)?;
-//! assert!(text.contains("durable_fsm_resources"));
+//! assert!(text.contains("durable_fsm_pass_duration_seconds"));
 //! # Ok::<(), std::fmt::Error>(())
 //! ```
 //!

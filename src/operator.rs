@@ -349,7 +349,7 @@ impl Operator {
         let is_judged = |held: &Held| matches!(held.reason, HeldReason::InDoubt | HeldReason::Incomplete);
         let is_open = record.intent.is_some();
         match self.eyes.under_way(self.graph, &self.record_id(resource), record) {
-            // Whoever has held an open attempt in doubt has waited for it.
+            // An open attempt was waited for before it was held in doubt.
             Some(_) if is_open && record.held.as_ref().is_some_and(is_judged) => Ok(()),
             Some((transition, attempt, left)) => Err(OperateError::UnderWay { transition, attempt, left }),
             None => Ok(()),
@@ -362,7 +362,7 @@ impl Operator {
         Ok(Some((Record::decode_to_undo(self.graph, &bytes)?, loaded.version)))
     }
 
-    /// Of a record that this version cannot go on with, what it stands for can be left behind, and nobody decides anything else.
+    /// Of a record that this version cannot go on with, what it stands for can be left behind. Nothing else can be decided.
     fn may(&self, record: &Record, request: &Request) -> Result<(), OperateError> {
         if matches!(
             request,

@@ -38,7 +38,7 @@ impl<S: Steps> Contained<S> {
         self.0.graph().transitions.get(transition).map_or("", |step| step.name)
     }
 
-    /// A call of a method: of what it has sent nobody knows.
+    /// A call of a method. What it has sent is not known.
     fn contained<A: Send + 'static>(
         &self,
         what: &'static str,

@@ -131,7 +131,7 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// Whether nobody outside this process can write here. If so, an intent of another incarnation belongs to a process that
+    /// Whether only this process can write here. If so, an intent of another incarnation belongs to a process that
     /// is gone, and a `repeat` need not wait for it.
     fn exclusive(&self) -> bool {
         false

@@ -43,6 +43,6 @@ pub trait Sweep: Send + Sync + 'static {
     /// The transitions of which [`list`](Self::list) gives everything. What another one has made is not missed.
     fn covers(&self) -> Vec<String>;
 
-    /// Everything that carries an owner tag of this machine, whoever's it is.
+    /// Everything that carries an owner tag of this machine, whichever resource it belongs to.
     fn list(&self) -> impl Future<Output = Result<Vec<Tagged>, Self::Error>> + Send;
 }

@@ -109,7 +109,7 @@ impl Undos {
         self.now().stopped = Some(redacted(why));
     }
 
-    /// Ends a [`stop`](Self::stop). A file of [`stopped_while`](Self::stopped_while) has to be removed by whoever made it.
+    /// Ends a [`stop`](Self::stop). A file of [`stopped_while`](Self::stopped_while) has to be removed by the program or person who made it.
     pub fn allow(&self) {
         if self.now().stopped.take().is_some() {
             tracing::warn!("undos are allowed again");

@@ -79,7 +79,7 @@ impl Claim {
         }
     }
 
-    /// For how long a pass is left to others. None if it is this controller's turn. `is_new` is an object on which nobody has begun anything.
+    /// For how long a pass is left to others. None if it is this controller's turn. `is_new` is an object on which nothing was begun.
     pub(crate) fn turn(&mut self, peers: &mut Peers, own: &str, uid: &str, is_new: bool) -> Option<Duration> {
         let now = Instant::now();
         let began = *peers.began.get_or_insert(now);
@@ -136,7 +136,7 @@ impl Peers {
         self.turn.mul_f64(PUBLISHING)
     }
 
-    /// Those who go before this controller: whoever was there last, and then each in a place that it has at this object alone.
+    /// The controllers that go before this one: the last holder, and then each in a place that it has at this object alone.
     fn ahead(&self, own: &str, uid: &str, last: Option<&str>) -> impl Iterator<Item = (&String, &Instant)> {
         let mine = (true, rank(own, uid));
         let mut ahead: Vec<_> = self
@@ -196,13 +196,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_was_there_last_goes_first_and_the_others_wait_for_a_while() {
+    async fn the_last_holder_goes_first_and_the_others_wait_for_a_while() {
         let (mut peers, mut claim) = (Peers::default(), Claim::default());
         peers.began = Some(Instant::now().checked_sub(TURN * YOUNG).unwrap());
-        assert_eq!(claim.turn(&mut peers, "me", "u", false), None, "nobody else is known");
+        assert_eq!(claim.turn(&mut peers, "me", "u", false), None, "no other one is known");
         claim.saw(&mut peers, "me", "you/1.1");
         assert_eq!(claim.turn(&mut peers, "me", "u", false), Some(TURN));
-        // It is at work elsewhere, and is expected here too, but not for ever.
+        // It is at work elsewhere, and is expected here too, for a bounded time.
         tokio::time::advance(TURN / 2).await;
         Claim::default().saw(&mut peers, "me", "you/2.1");
         assert_eq!(claim.turn(&mut peers, "me", "u", false), Some(TURN));

@@ -155,7 +155,7 @@ impl PassStore {
         }
     }
 
-    /// Says in the status what is under way, if the object is known and that is news. A failure is left to whoever writes the status next.
+    /// Says in the status what is under way, if the object is known and that is news. A failure is left to the next write of the status.
     pub(crate) async fn tell(&self, id: &RecordId) {
         let mut state = self.state.lock().await;
         // What the driver asks with: it does not know of the writes of the status.
@@ -284,7 +284,7 @@ impl Store for PassStore {
         let has_status = object.status.as_ref().is_some_and(|status| status.get(self.store.status_field()).is_some());
         state.written(object);
         if !has_status && !seen.recorded {
-            // Before the first effect: until then nothing says that anybody looks after the object.
+            // Before the first effect: until then nothing says that a controller looks after the object.
             self.tell_in(&mut state, &id.resource).await;
         }
         let object = state.latest.as_ref().ok_or(StoreError::Gone)?;

@@ -203,7 +203,7 @@ impl AnnotationStore {
         };
         match refusal::of_write(&error, size) {
             Refusal::Means(error) => Err(error),
-            // Another object of that name, or one that nobody can change any more.
+            // Another object of that name, or one that can no longer be changed.
             Refusal::Invalid(message) => {
                 let Metadata { uid, resource_version, .. } = self.get(&id.resource).await?.metadata;
                 let is_same = uid == seen.uid && resource_version == seen.resource_version;
@@ -281,7 +281,7 @@ impl AnnotationStore {
         if let Some((annotation, _)) = &self.consumes {
             patch["metadata"]["annotations"][annotation] = Value::Null;
         }
-        // Nobody may add a finalizer to an object that is being deleted.
+        // The server refuses a finalizer that is added to an object under deletion.
         let marks = !seen.deleting && !seen.finalizers.iter().any(|it| it == names.finalizer());
         if marks {
             let finalizers: Vec<&str> = seen.finalizers.iter().map(String::as_str).chain([names.finalizer()]).collect();

@@ -68,7 +68,7 @@ impl Expansion<'_> {
         quote!(#(#parts)*)
     }
 
-    /// What nobody reads, in a scope of its own, where each name of the library is one token: tokens are what an expansion costs.
+    /// What is not read, in a scope of its own, where each name of the library is one token: tokens are what an expansion costs.
     fn private(&self) -> TokenStream {
         let fsm = self.fsm();
         let states = (0..self.model.states().len()).map(|state| self.projection(state));

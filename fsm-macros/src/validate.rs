@@ -113,7 +113,7 @@ fn reachability(model: &Model, errors: &mut Errors) {
     let pairs = |it: &Transition, to: &[usize]| -> Vec<(usize, usize)> {
         it.places.iter().flat_map(|from| to.iter().map(|to| (*from, *to))).collect()
     };
-    // What is retired leads nobody anywhere any more.
+    // A retired state leads nowhere.
     let begun = model.transitions.iter().filter(|it| it.retired.is_none());
     let edges: Vec<(usize, usize)> = begun.flat_map(|it| pairs(it, &it.to)).collect();
     let back: Vec<(usize, usize)> = model.transitions.iter().flat_map(|it| pairs(it, &it.back)).collect();

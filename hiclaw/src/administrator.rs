@@ -63,7 +63,7 @@ impl Administrator {
         Ok(session)
     }
 
-    /// Makes a room in which nobody else is. Whoever is invited later has less power in it, and so can be put out again.
+    /// Makes a room with the administrator alone in it. A member who is invited later has less power, and so can be put out again.
     ///
     /// # Errors
     /// The server's.
@@ -72,7 +72,7 @@ impl Administrator {
         self.matrix.create_room(session, &new).await
     }
 
-    /// Looks for a room by its mark, and by its alias. Whoever else may have set the mark in a room of theirs is not believed.
+    /// Looks for a room by its mark, and by its alias. A mark that somebody else has set in a room of theirs does not count.
     ///
     /// # Errors
     /// The server's.

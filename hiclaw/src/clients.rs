@@ -17,7 +17,7 @@ use reqwest::{Response, StatusCode};
 pub use docker::{Container, Docker};
 pub use higress::Higress;
 #[cfg(feature = "embedded")]
-pub use mail::{Letter, Mail, MailError};
+pub use mail::{Encryption, Letter, Mail, MailError};
 pub use matrix::{Matrix, NewRoom, Registered, Session};
 pub use oss::Oss;
 
@@ -158,7 +158,7 @@ impl ClientError {
 }
 
 impl From<reqwest::Error> for ClientError {
-    /// Without the URL, because a URL of the object store is signed: anybody who has it may use it.
+    /// Without the URL, because a URL of the object store is signed, and can be used by everyone who reads it.
     fn from(error: reqwest::Error) -> Self {
         ClientError::Http(error.without_url())
     }

@@ -1,4 +1,4 @@
-//! A worker's secrets. Invariant: they are durable before anybody is told them, and they never enter a record: the type does not implement
+//! A worker's secrets. Invariant: they are durable before they are sent anywhere, and they never enter a record: the type does not implement
 //! `Serialize`.
 
 use std::path::PathBuf;

@@ -51,6 +51,6 @@ impl Probe for Crossings {
 /// Says a line on standard output.
 pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    // Whoever listened is gone: so is the reason to speak.
+    // No one listens any more, so there is no reason to speak.
     drop(writeln!(out, "{line}").and_then(|()| out.flush()));
 }

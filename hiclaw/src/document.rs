@@ -34,7 +34,7 @@ pub(crate) struct Checked<S> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// It says no name, or no uid where nobody makes one up.
+    /// It has no name, or no uid where none is made up.
     #[error("it has no {0}; give it one")]
     Missing(&'static str),
     /// A name is none.

@@ -32,7 +32,7 @@ impl Documents {
     }
 }
 
-/// Whose document it is: none if there is none, and nobody's if no team has written it.
+/// Whose document it is: none if there is none, and no team's if no team has written it.
 fn employer(path: &Path) -> io::Result<Option<String>> {
     match fs::read(path) {
         Ok(bytes) => {

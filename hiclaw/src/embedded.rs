@@ -102,6 +102,9 @@ pub enum EmbeddedError {
     /// A client could not be made.
     #[error(transparent)]
     Client(#[from] crate::clients::ClientError),
+    /// There is no client for the mail relay.
+    #[error(transparent)]
+    Post(#[from] crate::post::PostError),
     /// Another controller has the records.
     #[error("another controller uses {0}; stop it first")]
     Locked(PathBuf),
@@ -237,7 +240,7 @@ impl Embedded {
             roster: roster.clone(),
             workforce: Arc::new(Documents::new(self.config.join(Kind::Worker.directory()), roster.clone())),
         };
-        let mail = self.post.mail(patience);
+        let mail = self.post.mail(patience)?;
         let (roster, registration_token) = (roster.clone(), self.office.registration_token.clone());
         let human = HumanProvisioner { clients, mail, administrator, passwords, roster, registration_token };
         Ok((worker, team, human))

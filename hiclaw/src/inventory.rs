@@ -38,7 +38,7 @@ pub struct Row {
     pub live: usize,
     /// How many there are beyond those, while the worker is wanted.
     pub duplicate: usize,
-    /// How many belong to nobody: the worker is deleted, or they were never finished.
+    /// How many belong to no worker: the worker is deleted, or they were never finished.
     pub orphaned: usize,
     /// How many are left of a deleted worker on purpose.
     pub retained: usize,
@@ -120,13 +120,13 @@ impl Inventory {
         ]
     }
 
-    /// How many things there are beyond those that a ready worker has: each is one that nobody will remove.
+    /// How many things there are beyond those that a ready worker has: each of them will never be removed.
     #[must_use]
     pub fn duplicates(&self, worker: &Worker) -> usize {
         self.rows(worker).iter().map(|row| row.duplicate).sum()
     }
 
-    /// How many things there are that belong to nobody.
+    /// How many things there are that belong to no worker.
     #[must_use]
     pub fn orphans(&self, worker: &Worker) -> usize {
         self.rows(worker).iter().map(|row| row.orphaned).sum()

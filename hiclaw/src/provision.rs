@@ -145,7 +145,7 @@ impl WorkerTransitions for Provisioner {
     ) -> Result<AccountRegistered, ProvisionError> {
         let (worker, vault) = (attempt.resource(), &self.accounts.vault);
         let (name, token) = (names::of_worker(worker), &self.office.registration_token);
-        // Nobody's account is tried with a password of ours, unless a call of ours may have made it.
+        // An account is tried with a password of ours only if a call of ours may have made it.
         if !vault.knows(worker).await? && !self.clients.matrix.is_available(&name).await? {
             return Err(ClientError::NotOurs(format!("the account {name}")).into());
         }

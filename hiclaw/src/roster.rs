@@ -75,7 +75,7 @@ impl fmt::Debug for Roster {
 }
 
 impl Roster {
-    /// A roster of nobody yet, over the store that keeps the records.
+    /// An empty roster, over the store that keeps the records.
     #[must_use]
     pub fn new(records: impl Store) -> Self {
         Self { wanted: Arc::default(), records: Arc::new(records) }

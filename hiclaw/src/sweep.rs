@@ -1,4 +1,4 @@
-//! What is at the servers and belongs to nobody. Invariant: something is swept only if it carries our mark or lies under a name that only we give,
+//! What is at the servers and belongs to no resource. Invariant: something is swept only if it carries our mark or lies under a name that only we give,
 //! and no record knows of it.
 
 use std::collections::BTreeSet;

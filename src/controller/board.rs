@@ -21,7 +21,7 @@ pub(super) struct Told {
 }
 
 pub(super) struct Board {
-    /// Whether anybody looks at it.
+    /// Whether it is looked at.
     is_open: AtomicBool,
     told: Mutex<BTreeMap<ResourceId, Told>>,
     news: broadcast::Sender<ResourceId>,

@@ -62,7 +62,7 @@ struct Entry<R> {
     file: Option<String>,
     /// Its copy in the store.
     kept: Option<Kept<R>>,
-    /// Whether the source has said if it is wanted. Until then no pass runs: one for a resource that nobody wants would undo it.
+    /// Whether the source has said if it is wanted. Until then no pass runs: a pass for a resource that is not wanted would undo it.
     is_told: bool,
     /// Whether `kept` is what the store has.
     is_known: bool,

@@ -73,7 +73,7 @@ impl<R: Send + 'static> Feed<R> {
 
 type Asked = mpsc::UnboundedReceiver<oneshot::Sender<()>>;
 
-/// Reads the directory again and again. Ends when nobody listens.
+/// Reads the directory again and again. Ends when no one listens.
 async fn watch<R>(directory: Directory, clock: Arc<dyn Clock>, told: mpsc::Sender<Heard<R>>, mut asked: Asked) {
     let every = directory.every;
     let mut watch = Watch::new(directory);

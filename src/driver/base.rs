@@ -18,7 +18,7 @@ impl Base {
         Self { seq, bytes, graph }
     }
 
-    /// Its bytes, which nobody asks for any more.
+    /// Its bytes, which are no longer needed.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }

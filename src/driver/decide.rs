@@ -37,7 +37,7 @@ pub(crate) fn decide(record: &Record, around: &Surroundings<'_>, sets: &mut Sets
         return Ok(Decision::Stop(Ending::Held));
     }
     if let Some(blocked) = &record.blocked {
-        // If any other version ended the block, two versions that run at once would end each other's for ever. Only a version newer than the one that
+        // If any other version ended the block, two versions that run at once would end each other's without end. Only a version newer than the one that
         // was refused ends it.
         let refused_by = record.refused.map_or(record.version, |refused| refused.version);
         let is_newer_machine = around.steps.graph().version > refused_by;
@@ -139,7 +139,7 @@ fn resolve(record: &Record, intent: &Intent, around: &Surroundings<'_>) -> Resul
     let begin_abort =
         Decision::Begin { transition, subject: intent.subject.clone(), action: Action::Abort, set_aside: true };
     let is_refused = is_refused_in_doubt(record, around)?;
-    // Repeating it would be refused for ever, and another life may begin only when the one in doubt is out of the way.
+    // Repeating it would be refused each time, and another life may begin only when the one in doubt is out of the way.
     let makes_way = is_refused && record.spec_of(intent) != Some(&around.steps.spec()?);
     // If the holder is known to be gone, a repeat that goes forward may follow at once. The dead holder's request may still be in flight. It does
     // no harm to a repeat, but to every other contract it does, and to an abort: the request could take effect after it.

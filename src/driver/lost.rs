@@ -17,7 +17,7 @@ pub(super) fn report(id: &RecordId, base: Option<&Base>, learnt: &[Event], why: 
             Event::Member { value, .. } => ("made", Some(value.to_string())),
             Event::Undone { .. } => ("undone", None),
             Event::Failed { class, .. } => (class.name(), None),
-            // Whoever holds the intent finds these out too, and nothing is left outside.
+            // The holder of the intent finds these out too, so nothing is left outside.
             _ => continue,
         };
         let subject = intent.subject.as_deref();

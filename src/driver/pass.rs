@@ -455,7 +455,7 @@ impl<'d> Pass<'d> {
             return;
         };
         let now = self.driver.clock.monotonic();
-        // Nobody else is told of changes, and a record that is shared is not copied for nothing.
+        // Nothing else is told of changes, so a record that is shared is not copied in vain.
         let is_followed = self.follower.is_some();
         let changes = is_followed.then(|| Arc::make_mut(&mut self.record).undo.changes()).flatten();
         let sightings = self.driver.sightings();

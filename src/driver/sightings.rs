@@ -35,7 +35,7 @@ type Key = [u64; 2];
 #[derive(Debug, Default, Clone)]
 struct Table {
     records: HashMap<Key, Seen, foldhash::fast::RandomState>,
-    /// With so many records it is time to look for those that nobody looks at any more.
+    /// With so many records it is time to look for those that are no longer used.
     sweep_at: usize,
     /// Records of many effects that somebody is changing.
     followed: HashMap<Key, Followed, foldhash::fast::RandomState>,
@@ -341,7 +341,7 @@ impl Table {
         self.followers
     }
 
-    /// Nobody follows this record any more: what was seen of it is kept as of any other.
+    /// This record is no longer followed. What was seen of it is kept as that of any other.
     fn unfollow(&mut self, key: Key) {
         let Some(followed) = self.followed.remove(&key) else { return };
         let Some(seen) = self.records.get_mut(&key) else { return };

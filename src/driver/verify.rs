@@ -22,7 +22,7 @@ const APART: Duration = Duration::from_secs(1);
 enum Answer {
     There,
     Missing,
-    /// Nobody can tell.
+    /// It is not known.
     Unknown,
 }
 
@@ -160,7 +160,7 @@ impl Pass<'_> {
                     Failure::Fact(error) | Failure::Unrecorded(error) => error.to_string(),
                 };
                 let (transition, subject) = (step.name, live.subject.as_deref());
-                tracing::info!(machine = %self.id.machine, resource = %self.id.resource, transition, subject, why, "nobody can tell whether it is there");
+                tracing::info!(machine = %self.id.machine, resource = %self.id.resource, transition, subject, why, "it is not known whether it is there");
                 Answer::Unknown
             }
         }

@@ -113,7 +113,7 @@ impl Watches {
         watch.due = now;
     }
 
-    /// Since when each of these was found missing without a break, for the same record. What is not among them is there, or nobody can tell.
+    /// Since when each of these was found missing without a break, for the same record. What is not among them is there, or it is not known whether it is.
     pub(crate) fn found_missing(&self, id: &RecordId, seq: u64, marks: &[u64], now: Duration) -> Vec<Duration> {
         let key = self.key(id);
         let mut table = self.table();

@@ -1,4 +1,4 @@
-//! Writing the record. Invariant: after a write of which nobody knows whether it happened, the record itself is asked; it was ours only
+//! Writing the record. Invariant: after a write whose outcome is unknown, the record is read; it was ours only
 //! if it is, byte for byte, what was sent.
 
 use std::sync::Arc;
@@ -132,7 +132,7 @@ impl Pass<'_> {
         Err(self.unwritten(HeldReason::RecordLost, message))
     }
 
-    /// A write was overtaken by somebody else's. Whoever is overtaken again and again waits in between, and gives up in the end.
+    /// A write was overtaken by another one. If that happens again and again, the pass waits in between, and gives up in the end.
     pub(super) async fn overtaken(&mut self) -> Result<(), Halt> {
         self.overtaken += 1;
         match self.overtaken {

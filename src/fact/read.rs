@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// How many changes are known at most. Whoever has seen an older content finds out nothing, and starts anew.
+/// How many changes are known at most. A reader of an older content learns nothing from them, and starts anew.
 const KNOWN: usize = 64;
 
 /// Where some facts stand among all that were made of the same ones by changing them.

@@ -244,7 +244,7 @@ impl Record {
                     return inconsistent(format!("`{}` cannot have reached {state}", effect.transition));
                 }
             }
-            // One that is retained may be listed without anybody knowing where it led.
+            // One that is retained may be listed although it is not known where it led.
             let step = graph.transition(&effect.transition).map(|(_, step)| step);
             let is_undone =
                 |step: &Transition<'_>| step.contract().is_some_and(|it| matches!(it.undo, Undo::Method(_)));

@@ -264,7 +264,7 @@ pub enum Event {
 /// What an operator decides about a resource that is held or blocked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Resolution {
-    /// Try again now. For an outcome in doubt this is refused: nobody has looked.
+    /// Try again now. For an outcome in doubt this is refused, because it was not looked up.
     Retry,
     /// The effect happened, with these results: the facts that the named state adds.
     Applied {

@@ -1,5 +1,5 @@
-//! The JSON of a list that is written again and again. Invariant: what is kept is the JSON of the list's first entries, as they are now; whoever changes an
-//! entry says so before.
+//! The JSON of a list that is written again and again. Invariant: what is kept is the JSON of the list's first entries, as they are now. A change of an
+//! entry is announced before it is made.
 
 use serde::Serialize;
 

@@ -173,7 +173,7 @@ impl Fault {
         | Fault::BACKUPS
         | Fault::SecondCluster.bit();
 
-    /// What a backup does that nobody notices, and what was put back under another uid.
+    /// What a backup does without being noticed, and what was put back under another uid.
     pub(crate) const BACKUPS: u64 =
         Fault::Forgotten.bit() | Fault::Rewound.bit() | Fault::Emptied.bit() | Fault::RestoredAnew.bit();
 

@@ -181,7 +181,7 @@ fn set_up<'r, W: World>(rig: &'r Rig<W>, plan: &[(Point, Fault)], manner: &Manne
         if let Some(spec) = manner.alone {
             (core.edit, core.edits) = (spec, spec);
         }
-        // Whoever goes on from it may keep a digest too.
+        // A run that goes on from it may keep a digest too.
         core.digest = (manner.traced || manner.records).then_some(0);
         core.known = manner.known.to_vec();
     }

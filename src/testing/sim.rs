@@ -249,7 +249,7 @@ impl Sim {
     #[must_use]
     pub fn now(&self) -> Duration {
         let mut core = self.core();
-        // Whoever comes there at another time may see something else.
+        // A run that comes there at another time may see something else.
         core.joins.clear();
         core.now
     }
@@ -409,7 +409,7 @@ impl Core {
         let last = |it: &Effect| decoded.record.effect(&it.transition, it.subject.as_deref()).map(|last| last.life);
         let live = decoded.record.undo.iter().zip(decoded.live()).filter(|(it, _)| last(it) == Some(it.life));
         let is_it = |thing: &Thing, key: &String| thing.key.as_ref() == Some(key);
-        // What was lost without anybody having removed it is no mistake of the record.
+        // What was lost although no call has removed it is no mistake of the record.
         let all = || self.things.iter().chain(&self.by_itself.lost);
         let exists = |key: &String| all().any(|thing| is_it(thing, key));
         // Under one name, what the twin of an earlier life has made is the same thing.

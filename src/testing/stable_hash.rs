@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use foldhash::quality::{FixedState, FoldHasher};
 
-/// Hashes what nobody chooses so that two of it fall together: what runs have written, and what exists.
+/// Hashes what runs have written, and what exists. No one chooses these inputs so that two hashes are equal.
 pub(crate) type StableHasher = FoldHasher<'static>;
 
 /// For tables whose keys are hashed so.

@@ -22,9 +22,9 @@ use crate::Machine;
 pub enum Trouble {
     /// The controller dies.
     Crash,
-    /// It happened, and nobody was told.
+    /// It happened, and the answer was lost.
     ReplyLost,
-    /// It did not happen, and nobody was told.
+    /// It did not happen, and there was no answer.
     RequestLost,
     /// It happens after the sender has given up.
     Late,
@@ -133,7 +133,7 @@ impl<W: World> Suite<W> {
     pub fn survives(&self, transition: &str, trouble: Trouble) {
         let has_occasion = self.has_occasion(|explorer| explorer.at(transition).masked(trouble.faults()));
         let graph = <W::Machine as Machine>::GRAPH;
-        // Where a deletion has led, nobody deletes again; and that a member has come that was waited for is written with what follows.
+        // After a deletion there is nothing to delete. The arrival of a member that was waited for is written together with what follows.
         let never = trouble == Trouble::Deleted && is_of_deletion(graph, transition)
             || matches!(trouble, Trouble::Paused | Trouble::Store) && waits_for_members(graph, transition);
         assert!(never || has_occasion, "{trouble:?} has no occasion at `{transition}`");

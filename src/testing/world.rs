@@ -56,7 +56,7 @@ pub trait World: Clone + Send + Sync + 'static {
         &[]
     }
 
-    /// One of [`events`](Self::events) happens. What is gone then without anybody having removed it is not missed when the run is compared with one
+    /// One of [`events`](Self::events) happens. What is gone then although no call has removed it is not missed when the run is compared with one
     /// without faults; that the machine comes to rest, and lets go of everything else, is asked all the same. What is there then and has no
     /// key is a stranger's, and has to stay.
     fn happen(&self, event: &str) {

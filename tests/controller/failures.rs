@@ -88,7 +88,7 @@ async fn a_store_that_cannot_be_read_at_the_start_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_pass_that_panics_is_tried_again_and_stops_nobody_else() {
+async fn a_pass_that_panics_is_tried_again_and_stops_no_other() {
     let (cloud, clock) = (Cloud::default(), TestClock::new());
     let folder = tempfile::tempdir().unwrap();
     for name in ["a", "b", "c"] {

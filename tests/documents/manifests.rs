@@ -32,7 +32,7 @@ fn is_published_library(package: &Value) -> bool {
     package["publish"].is_null() && package["targets"].as_array().unwrap().iter().any(is_library)
 }
 
-/// The versions of Kubernetes that a package chooses for whoever depends on it.
+/// The versions of Kubernetes that a package chooses for those that depend on it.
 fn versions_chosen(package: &Value) -> BTreeSet<String> {
     let dependencies = package["dependencies"].as_array().unwrap().iter();
     let openapi = dependencies.filter(|it| it["name"] == "k8s-openapi" && it["kind"] != "dev");

@@ -39,7 +39,7 @@ async fn absent_is_believed_only_after_deadline_and_settle() {
     bench.clock.advance(Duration::from_secs(1));
     bench.provider.calls();
     let outcome = bench.pass(&thing).await;
-    assert!(bench.provider.calls().is_empty(), "nobody is asked while the request may still land");
+    assert!(bench.provider.calls().is_empty(), "nothing is asked while the request may still land");
     assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(15 - 1)));
     assert!(matches!(bench.settle(&thing).await, Outcome::Resting(_)));
     assert_eq!(count(&bench, "make_room"), 1);
@@ -87,7 +87,7 @@ async fn a_hold_asks_an_operator_and_calls_nothing_again() {
     );
     assert!(
         bench.runner.resolve(&durable_fsm::Resource::id(&thing), Resolution::Retry).await.is_err(),
-        "nobody has looked"
+        "it was not looked up"
     );
     let facts: Facts = [("mail".to_owned(), "seen in the outbox".into())].into_iter().collect();
     let applied = Resolution::Applied { state: "Ready".to_owned(), facts };

@@ -156,7 +156,7 @@ async fn a_pass_whose_spec_is_outdated_ends_before_its_next_effect() {
     assert_eq!(outcome.requeue_after(), Some(Duration::ZERO), "it is to come back at once, with the new spec");
     let effects = |calls: Vec<String>| calls.into_iter().filter(|it| !it.starts_with("lookup")).collect::<Vec<_>>();
     assert_eq!(effects(bench.provider.calls()), ["make_account", "make_room"]);
-    // The intent that went with the second outcome is withdrawn: nobody has to wonder about it.
+    // The intent that went with the second outcome is withdrawn, so it leaves no doubt.
     assert!(bench.record(&thing).await.intent.is_none());
     assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)));
 }

@@ -104,7 +104,7 @@ async fn what_was_rejected_waits_for_a_person_and_not_for_an_edit() {
     let edited = Thing::new("web:2", &[]);
     site.clock.advance(Duration::from_secs(86_400));
     site.is_held(&edited, "`send` was rejected").await;
-    assert!(site.provider.calls().is_empty(), "nobody has decided");
+    assert!(site.provider.calls().is_empty(), "it was not decided");
     site.runner.resolve(&thing.id(), Resolution::Retry).await.unwrap();
     assert!(matches!(site.settle(&edited).await, Outcome::Resting(CrateState::PickedUp(_))));
     assert_eq!(site.provider.calls(), ["send", "await_pick_up"]);

@@ -35,7 +35,7 @@ async fn a_call_that_goes_on_is_waited_for_and_one_that_has_ended_is_not() {
     assert_eq!(second.requeue_after(), Some(Duration::from_secs(10)), "the time-out of `make_account`");
     assert!(bench.provider.calls().is_empty());
     drop(first);
-    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)), "nobody is at it any more");
+    assert!(matches!(runner.reconcile(&thing).await.unwrap(), Outcome::Resting(_)), "no one is at it any more");
     assert_eq!(bench.provider.live().iter().filter(|id| id.starts_with("make_account")).count(), 1);
 }
 

@@ -316,7 +316,7 @@ impl Busy {
         let loaded = self.inner.load(id).await.unwrap();
         let bytes = loaded.bytes.unwrap_or_default();
         if bytes.is_empty() {
-            // Nobody writes a record of nothing: only the version moves on.
+            // No record of nothing is written: only the version moves on.
             self.inner.compare_and_swap(id, &loaded.version, b"{}").await.unwrap();
             let there = self.inner.load(id).await.unwrap();
             self.inner.remove(id, &there.version).await.unwrap();

@@ -179,7 +179,7 @@ fn deleted() -> Database {
 #[tokio::test]
 async fn a_deletion_begins_with_its_own_steps_and_undoes_what_was_made_after_them() {
     let bench = Bench::new().await;
-    assert!(matches!(bench.pass(&database()).await, Outcome::Resting(_)), "nobody has deleted it");
+    assert!(matches!(bench.pass(&database()).await, Outcome::Resting(_)), "it was not deleted");
     let plan = bench.runner.plan(&deleted()).await.unwrap();
     assert_eq!(plan, Plan::Record("begin with the steps of the deletion".to_owned()));
     let Outcome::Progressing { state: DatabaseState::BackingUp(_), reason, .. } = bench.pass(&deleted()).await else {
@@ -198,7 +198,7 @@ async fn a_deletion_begins_with_its_own_steps_and_undoes_what_was_made_after_the
 }
 
 #[tokio::test]
-async fn what_nobody_wants_is_left_out_and_a_state_may_undo_at_once() {
+async fn what_is_not_wanted_is_left_out_and_a_state_may_undo_at_once() {
     let bench = Bench::new().await;
     let unwanted = Database { spec: Spec { backup: false, size: 1 }, ..deleted() };
     assert!(matches!(bench.settle(&unwanted).await, Outcome::Gone));

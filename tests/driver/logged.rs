@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// The one subscriber of this process. With a subscriber for each thread, `tracing` asks the thread that first reaches a line whether
-/// anybody wants it, and remembers a "no" for the threads that do.
+/// any thread wants it, and remembers a "no" for the threads that do.
 static SUBSCRIBER: LazyLock<()> = LazyLock::new(|| {
     tracing::subscriber::set_global_default(Registry::default().with(OfThisThread)).expect("it is set here alone");
 });

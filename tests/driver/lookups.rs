@@ -208,7 +208,7 @@ async fn a_terminal_state_rests_and_is_undone_like_any_other() {
         ["lookup_order", "order", "pay", "track", "send"],
         "`pay` is not looked up before its first attempt"
     );
-    // What nothing undoes stays, and is in nobody's way.
+    // What nothing undoes stays, and is in no one's way.
     desk.shop.will_find("lookup_pay", Found::Ours);
     desk.shop.will_find("lookup_order", Found::Incomplete);
     assert!(matches!(desk.settle(&gone()).await, Outcome::Gone));

@@ -52,7 +52,7 @@ impl GateTransitions for Gate {
         }
         let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(inside, Ordering::SeqCst);
-        // Whoever else may come in does so now.
+        // Every other pass that may come in does so now.
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
@@ -75,7 +75,7 @@ impl GateTransitions for Gate {
 }
 
 #[tokio::test]
-async fn run_all_keeps_to_its_bound_and_leaves_alone_what_nobody_knows() {
+async fn run_all_keeps_to_its_bound_and_leaves_unknown_resources_alone() {
     let (gate, store, clock) = (Gate::default(), MemoryStore::new(), ManualClock::default());
     let runner = GateRunner::builder(gate.clone(), store).clock(Patient(clock.clone())).build();
     let things: Vec<Thing> =

@@ -86,7 +86,7 @@ async fn a_member_in_doubt_that_is_not_wanted_any_more_is_looked_for_and_removed
         assert!(matches!(bench.settle(&of(&[])).await, Outcome::Resting(_)));
         let seen = bench.provider.calls();
         assert!(calls.iter().all(|call| seen.contains(&(*call).to_owned())), "{seen:?}");
-        assert!(!seen.contains(&"add_member".to_owned()), "nobody wants it, so it is not sent again");
+        assert!(!seen.contains(&"add_member".to_owned()), "it is not wanted, so it is not sent again");
         assert_eq!(made(&bench), 0);
         assert!(bench.record(&of(&[])).await.unconfirmed.is_empty());
     }

@@ -140,7 +140,7 @@ mod licence {
 }
 
 #[tokio::test]
-async fn what_is_retained_stays_listed_when_nobody_knows_whether_it_is_there() {
+async fn what_is_retained_stays_listed_when_it_is_not_known_whether_it_is_there() {
     let (bench, thing) = (Bench::new(), Thing::new("web:1", &[]));
     let runner =
         licence::LicenceRunner::builder(bench.provider.clone(), bench.store.clone()).clock(bench.clock.clone()).build();
@@ -270,7 +270,7 @@ async fn a_retry_and_a_roll_back_leave_an_attempt_that_is_under_way_open() {
         let Buying { bench, runner, pass } = buying(&thing).await;
         let record = runner.resolve(&thing.id(), resolution).await.unwrap();
         assert_eq!((record.intent.unwrap().attempt, record.direction), (2, direction));
-        // Whoever comes next waits for it.
+        // The next pass waits for it.
         let outcome = runner.reconcile(&thing).await.unwrap();
         assert_eq!(outcome.requeue_after(), Some(Duration::from_secs(10)));
         assert!(bench.provider.calls().is_empty());

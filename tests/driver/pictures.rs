@@ -222,7 +222,7 @@ fn a_loop_shows_the_way_round_only_if_it_was_gone() {
     let mut record = trip("Start", &[]);
     assert_eq!(way(&record), (vec![], BTreeSet::new()));
     record.facts = at("the sea");
-    // It was at home, and so there before; by which arm, and how it came back to the start, nobody knows.
+    // It was at home, and so there before; by which arm, and how it came back to the start, is not known.
     assert_eq!(way(&record), (vec!["There", "Home"], BTreeSet::from([("settle", "Home")])));
     record.history = vec!["2027-01-15T08:00:00.000Z Start by move_on".to_owned()];
     assert_eq!(way(&record), (vec!["There", "Home"], BTreeSet::from([("settle", "Home"), ("move_on", "Start")])));

@@ -237,7 +237,7 @@ async fn a_mark_that_was_taken_off_is_put_back_by_the_next_pass() {
     }
 }
 
-/// Nobody is to touch a resource that is paused.
+/// A resource that is paused is not touched.
 #[tokio::test]
 async fn a_mark_is_not_put_back_while_the_resource_is_paused() {
     let thing = Thing::new("web:1", &[]);

@@ -53,7 +53,7 @@ async fn deleted(yard: &Yard, fleet: &[Thing]) {
     for thing in fleet {
         yard.gone(thing).await;
     }
-    assert_eq!(counts(yard), (0, 0, FLEET), "nothing is left, and nobody was told twice");
+    assert_eq!(counts(yard), (0, 0, FLEET), "nothing is left, and nothing was told twice");
 }
 
 #[tokio::test]

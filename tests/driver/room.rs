@@ -224,10 +224,10 @@ pub enum CrewFlow {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("nobody is there")]
-pub struct Nobody;
+#[error("no one is there")]
+pub struct Deserted;
 
-impl Classify for Nobody {
+impl Classify for Deserted {
     fn classify(&self) -> Class {
         Class::NOT_APPLIED
     }
@@ -237,19 +237,19 @@ impl Classify for Nobody {
 struct Crew(Arc<Mutex<Vec<String>>>);
 
 impl CrewTransitions for Crew {
-    type Error = Nobody;
-    fn launch(&self, from: Built, _: &CrewAttempt) -> Result<Afloat, Nobody> {
+    type Error = Deserted;
+    fn launch(&self, from: Built, _: &CrewAttempt) -> Result<Afloat, Deserted> {
         Ok(from.afloat())
     }
     fn crew(&self, _: &Afloat, _: &Ship) -> std::collections::BTreeSet<String> {
         // As long as a label can be.
         members(500, 63).into_iter().collect()
     }
-    async fn hire(&self, _: &Afloat, subject: &String, _: &CrewAttempt) -> Result<String, Nobody> {
+    async fn hire(&self, _: &Afloat, subject: &String, _: &CrewAttempt) -> Result<String, Deserted> {
         self.0.lock().unwrap().push(subject.clone());
         Ok("h".repeat(256))
     }
-    async fn dismiss(&self, _: &Afloat, _: &String, _: &String, _: &CrewAttempt) -> Result<Undone, Nobody> {
+    async fn dismiss(&self, _: &Afloat, _: &String, _: &String, _: &CrewAttempt) -> Result<Undone, Deserted> {
         Ok(Undone::Done)
     }
 }

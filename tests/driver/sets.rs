@@ -54,7 +54,7 @@ async fn twenty_members_come_and_go_while_half_done() {
     bench.provider.will("add_member", &at(8, Fault::Refused(Refusal::Unknown)));
     let _ = bench.pass(&of(0..20)).await;
     assert_eq!(live(), 19, "the others do not wait for it");
-    // Of those that are not wanted any more, the third is removed and nobody is told.
+    // Of those that are not wanted any more, the third is removed, and the answer is lost.
     bench.provider.will("remove_member", &at(3, Fault::Applied(Refusal::Unknown)));
     let outcome = bench.settle(&of(5..12)).await;
     let Outcome::Resting(ThingState::Ready(ready)) = outcome else { panic!("it does not rest") };
@@ -62,7 +62,7 @@ async fn twenty_members_come_and_go_while_half_done() {
     assert_eq!(live(), 7);
     assert!(bench.provider.all_faults_fired());
     bench.clock.advance(Duration::from_secs(20));
-    // Half-way through the next change it is made and nobody is told, and then it is to be deleted.
+    // Half-way through the next change it is made, the answer is lost, and then it is to be deleted.
     bench.provider.will("add_member", &at(4, Fault::Applied(Refusal::Unknown)));
     let _ = bench.pass(&of(10..20)).await;
     assert_eq!(live(), 15, "the others are made, and none is gone while one is missing");
@@ -104,16 +104,16 @@ async fn a_member_that_comes_back_waits_until_its_undo_is_quiet_and_holds_up_no_
 async fn what_was_undone_is_forgotten_with_the_next_write_after_it_is_quiet() {
     let bench = Bench::new();
     assert!(matches!(bench.settle(&Thing::new("web:1", &["ann"])).await, Outcome::Resting(_)));
-    let nobody = Thing::new("web:1", &[]);
+    let empty = Thing::new("web:1", &[]);
     bench.provider.will("remove_member", &[Fault::Applied(Refusal::Unknown)]);
-    assert!(matches!(bench.settle(&nobody).await, Outcome::Resting(_)));
+    assert!(matches!(bench.settle(&empty).await, Outcome::Resting(_)));
     assert!(bench.provider.all_faults_fired());
     bench.clock.advance(Duration::from_secs(60));
     let writes = bench.store.writes();
-    assert!(matches!(bench.pass(&nobody).await, Outcome::Resting(_)));
+    assert!(matches!(bench.pass(&empty).await, Outcome::Resting(_)));
     assert_eq!(bench.store.writes(), writes, "nothing is written for it alone");
-    let undone = bench.record(&nobody).await.undone;
+    let undone = bench.record(&empty).await.undone;
     assert_eq!(undone.iter().map(|it| it.subject.as_deref()).collect::<Vec<_>>(), [Some("ann")]);
     assert!(matches!(bench.settle(&Thing::new("web:1", &["bob"])).await, Outcome::Resting(_)));
-    assert!(bench.record(&nobody).await.undone.is_empty());
+    assert!(bench.record(&empty).await.undone.is_empty());
 }

@@ -76,7 +76,7 @@ async fn while_undos_are_stopped_no_deletion_begins_and_none_goes_on() {
     street.runner.undos().allow();
     assert!(matches!(street.delete(0).await, Outcome::Gone));
     assert!(matches!(street.delete(1).await, Outcome::Gone));
-    assert_eq!(street.town.count("build"), 1, "of the one that nobody deletes");
+    assert_eq!(street.town.count("build"), 1, "of the one that is not deleted");
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn a_file_stops_undos_for_as_long_as_it_exists_and_says_why() {
     assert!(is_stopped(&outcome, "ticket 12"), "{outcome:?}");
     let Outcome::Blocked { message, .. } = outcome else { panic!("it is not blocked") };
     assert!(message.contains(file.to_str().unwrap()) && !message.contains("secret") && !message.contains("abc"));
-    // Where nobody can tell, none begins.
+    // Where it is not known, none begins.
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     assert!(is_stopped(&street.delete(0).await, "cannot be read"));
@@ -136,7 +136,7 @@ async fn runners_that_share_a_limit_run_no_more_undos_at_once_than_it_says() {
             tokio::spawn(async move { runner.delete(&thing(number)).await.unwrap() })
         })
         .collect();
-    // Whoever finds no place comes back; the two that have one are at their undo.
+    // A pass without a place comes back. The two that have one are at their undo.
     let mut waiting = 0;
     let mut under_way = Vec::new();
     while street.town.plot().waiting < 2 {

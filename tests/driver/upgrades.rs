@@ -284,7 +284,7 @@ macro_rules! settled {
 }
 
 impl Place {
-    /// The first release has come so far that this call fails, with an outcome that nobody knows; or it rests.
+    /// The first release has come so far that this call fails, with an unknown outcome; or it rests.
     async fn left_by_the_first(fails: Option<&'static str>) -> (Self, Thing) {
         let (place, thing) = (Self::default(), Thing::new("web:1", &[]));
         let runner = runner!(place, v1::SiteRunner);
@@ -406,7 +406,7 @@ async fn what_no_release_knows_is_named_listed_and_left_by_a_person() {
     let ended = settled!(place, runner, &deleted);
     assert!(ended.starts_with("Upgrade: ") && ended.contains("`register` (life "), "{ended}");
     assert!(place.provider.calls().is_empty());
-    assert!(runner.resolve(&thing.id(), Resolution::Retry).await.is_err(), "nobody decides what it means");
+    assert!(runner.resolve(&thing.id(), Resolution::Retry).await.is_err(), "what it means cannot be decided");
     let waived = runner.resolve_if(&thing.id(), Expected::default(), Resolution::Waive).await.unwrap();
     assert_eq!(waived.retained[0].transition, "register");
     assert_eq!(settled!(place, runner, &deleted), "gone");

@@ -161,7 +161,7 @@ pub mod host {
             thing.spec.members.clone()
         }
         async fn add_user(&self, _: &Ready, user: &String, attempt: &HostAttempt) -> Result<String, Down> {
-            // Without the host, nobody can be added to it.
+            // Without the host, no member can be added to it.
             if !self.things().contains(&format!("{}/host", attempt.resource().name)) {
                 return Err(Down(Class::Rejected));
             }
@@ -229,7 +229,7 @@ pub mod site {
             self.remove(attempt.resource(), "feed")
         }
         async fn is_announced(&self, _: &Known, _: &SiteAttempt) -> Result<bool, Down> {
-            panic!("nobody asks about what is to be ignored")
+            panic!("what is to be ignored is not asked about")
         }
         fn may_start(&self, at: &Broken, thing: &Thing) -> bool {
             !at.failure.is_of(thing)

@@ -188,7 +188,7 @@ async fn a_loss_leads_to_the_state_that_is_named() {
     let (cloud, store, clock) = (Cloud::default(), MemoryStore::new(), ManualClock::default());
     let runner = SiteRunner::builder(cloud.clone(), store).clock(clock.clone()).build();
     assert!(runner.reconcile(&thing()).await.unwrap().is_resting());
-    // Nobody asks about what is to be ignored.
+    // What is to be ignored is not asked about.
     cloud.lose("feed");
     for _ in 0..3 {
         let outcome = runner.reconcile(&thing()).await.unwrap();
@@ -231,7 +231,7 @@ async fn members_that_wait_for_a_lost_one_are_waited_for_again() {
 }
 
 #[tokio::test]
-async fn what_nobody_can_tell_is_not_lost() {
+async fn what_is_not_known_is_not_lost() {
     let bench = Bench::resting().await;
     bench.cloud.lose("net");
     bench.cloud.state().is_down = true;
@@ -298,7 +298,7 @@ async fn a_loss_that_somebody_has_overtaken_is_not_recorded() {
 async fn what_may_be_under_way_is_not_asked_about() {
     let mut bench = Bench::resting().await;
     bench.restart();
-    // After a restart, nobody knows since when the record is as it is.
+    // After a restart, it is not known since when the record is as it is.
     let Outcome::Watching { after, .. } = bench.runner.verify(&thing()).await.unwrap() else {
         panic!("it does not rest")
     };

@@ -101,7 +101,7 @@ impl Provider {
         self.things().faults.values().all(VecDeque::is_empty)
     }
 
-    /// Lets this call wait before it sends, until it is told to go on. Nobody wakes it up.
+    /// Lets this call wait before it sends, until it is told to go on. Nothing wakes it up.
     pub fn wait_before(&self, call: &'static str) {
         self.things().waits = Some(call);
     }

@@ -209,7 +209,7 @@ impl<'r> Fleet<'r> {
         };
         let member = &mut self.members[index];
         if self.storage.writes() > writes {
-            // Whoever watches the record is told.
+            // A watch of the record is told.
             member.due = [now; 2];
         }
         member.due[who as usize] = due;

@@ -93,7 +93,7 @@ fn check_silenced(newer: &dyn Release, names: &[&str]) {
     for held in found.held.values() {
         let mut named = known.iter().filter(|name| has(held, name));
         let is_announced = named.any(|name| announced.iter().any(|it| has(&it.records, name)));
-        assert!(is_announced, "nobody announced: {held}");
+        assert!(is_announced, "not announced: {held}");
     }
     for name in names {
         assert!(announced.iter().any(|it| has(&it.records, name)), "{name} in {announced:#?}");

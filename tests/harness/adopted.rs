@@ -108,7 +108,7 @@ impl World for Cloud {
     fn check_final(&self, at: &At<'_, App>) -> Result<(), String> {
         let is_gone = at.deleting && at.record.is_none();
         let left: Vec<Shelved> = [self.accounts.shelved(), self.rooms.shelved()].concat();
-        // A resource that is deleted before it was taken over leaves all of it to whoever has made it.
+        // A resource that is deleted before it was taken over leaves all of it to its maker.
         let is_untouched = left.len() == 3 && left.iter().all(is_foreign);
         if is_gone && !left.is_empty() && !is_untouched && !at.restored {
             return Err(format!("{} things are left", left.len()));

@@ -18,7 +18,7 @@ mod granted {
         #[fsm(initial)]
         #[transition(open -> Serving, no_effect)]
         Requested,
-        /// Whoever is wanted is there, with what it may do.
+        /// Each wanted user is there, with what it may do.
         #[fsm(resting)]
         #[transition(create_user, for_each = users, in_doubt = repeat, undo = drop_user)]
         #[transition(grant, for_each = grants, on = users, in_doubt = repeat, undo = revoke, abort = revoke_any)]
@@ -57,7 +57,7 @@ mod granted {
             self.users.remove(made).await.map(Undone::from)
         }
         async fn grant(&self, at: &Serving, subject: &String, attempt: &GrantedAttempt) -> Result<String, ShelfError> {
-            assert!(at.users.contains_key(subject), "nothing is granted to nobody");
+            assert!(at.users.contains_key(subject), "nothing is granted to a user who does not exist");
             self.grants.made_of(subject).put(attempt.key(), attempt.owner_tag()).await
         }
         async fn revoke(
@@ -97,7 +97,7 @@ mod granted {
                 at.things.iter().filter(|thing| thing.kind == kind).map(|thing| thing.detail.as_str()).collect()
             };
             match of("grant").difference(&of("user")).next() {
-                Some(nobody) => Err(format!("something is granted to {nobody}, who does not exist")),
+                Some(user) => Err(format!("something is granted to {user}, who does not exist")),
                 None => Ok(()),
             }
         }

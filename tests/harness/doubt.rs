@@ -256,7 +256,7 @@ pub mod opaque {
     }
 
     /// A controller that is paused past its deadline is taken to be in doubt, and held. When it wakes up it knows better; once the
-    /// record stayed held all the same, in doubt about nothing, and nobody could resolve it.
+    /// record stayed held all the same, in doubt about nothing, and could not be resolved.
     #[test]
     fn a_person_who_knows_the_outcome_ends_the_doubt() {
         for plan in ["buy_licence/commit#1=pause", "buy_licence/effect#1=pause", "send_mail/commit#1=pause"] {

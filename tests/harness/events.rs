@@ -98,7 +98,7 @@ fn survives_every_pair_of_faults_among_strangers() {
     println!("{}", explore::<Cloud>().among_strangers().faults(2).run().assert_ok());
 }
 
-/// Nobody looks again before the pod is ready by itself; where the event comes first, one look is enough.
+/// The pod is not looked at again before it is ready by itself; where the event comes first, one look is enough.
 #[test]
 fn an_event_comes_before_the_look_that_it_answers() {
     let looks = |plan: &str| explore::<Cloud>().timeline(&plan.parse().unwrap()).matches("Progressing(5s)").count();

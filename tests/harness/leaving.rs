@@ -19,7 +19,7 @@ pub enum LeavingFlow {
     #[fsm(initial)]
     #[transition(create -> Created, in_doubt = repeat, undo = remove)]
     Requested,
-    /// Nobody can use it yet, and there is nothing to back up.
+    /// It cannot be used yet, and there is nothing to back up.
     #[transition(grant -> Serving, in_doubt = lookup, undo = revoke)]
     Created { database: String },
     /// It serves.

@@ -114,7 +114,7 @@ impl World for Cloud {
     fn inventory(&self) -> Vec<Thing> {
         [self.disks.inventory(), self.copies.inventory()].concat()
     }
-    /// Nobody can ask a disk which host has it.
+    /// A disk cannot be asked which host has it.
     fn idle_edits() -> Vec<usize> {
         vec![1]
     }

@@ -83,7 +83,7 @@ durable_fsm::survive! {
     waits { spread }
 }
 
-/// Nobody waits for a wait to be over: whatever changes the resource begins the next pass, as a watch does.
+/// A pass does not wait for a wait to be over: whatever changes the resource begins the next pass, as a watch does.
 #[test]
 fn a_change_wakes_the_controller_up() {
     for plan in ["spread/wait#1=delete", "pass#2=delete"] {

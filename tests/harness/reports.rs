@@ -63,7 +63,7 @@ fn a_store_of_its_own_has_no_rivals() {
     assert!(report.faults.keys().all(|(_, fault)| !matches!(fault, Fault::Switch | Fault::Pause | Fault::Other)));
 }
 
-/// Deletion is wanted meanwhile, and has to wait: nobody knows what the right record is but the operator.
+/// Deletion is wanted meanwhile, and has to wait: only the operator knows what the right record is.
 #[test]
 fn what_was_tampered_with_stays_so_until_an_operator_acts() {
     for how in ["restored", "removed", "newer", "copied"] {

@@ -97,7 +97,7 @@ impl World for Cloud {
     fn edits() -> Vec<App> {
         vec![App::new("v2", &["pod"])]
     }
-    /// Nobody can ask the place which image it runs.
+    /// The place cannot be asked which image it runs.
     fn idle_edits() -> Vec<usize> {
         vec![1]
     }

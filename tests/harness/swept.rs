@@ -21,7 +21,7 @@ pub enum SweptFlow {
     /// It has a disk, which is found by its owner.
     #[transition(buy -> Licensed, in_doubt = hold, undo = give_back, abort = refund)]
     Stored { disk: String },
-    /// It has a licence, of which nobody can tell how many there are.
+    /// It has a licence, of which it is not known how many there are.
     #[transition(start -> Running | Idle, in_doubt = repeat, undo = stop)]
     Licensed { licence: String },
     /// It runs. The provider knows keys.
@@ -105,7 +105,7 @@ impl Sweep for Cloud {
             shelf.shelved().iter().map(|it| say(tagged(it), it)).collect()
         };
         Ok([
-            // The network has its name once: whoever has made it, it is this one.
+            // The network has its name once, so it is this one whichever request has made it.
             of("join", &self.nets, &|thing, _| thing),
             of("make_disk", &self.disks, &|thing, it| thing.keyed(&it.key).fact("disk", &it.id)),
             of("buy", &self.licences, &|thing, it| thing.keyed(&it.key).fact("licence", &it.id)),

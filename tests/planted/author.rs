@@ -98,7 +98,7 @@ fn texts_of_no_origin() {
     assert_found(&failure, Oracle::Nondeterministic, "pass#1=edit; make_b/effect#1=rejected");
 }
 
-/// A run may begin where another one has been, in a new world at which nobody has looked.
+/// A run may begin where another one has been, in a new world that was not looked at.
 #[test]
 fn world_that_is_changed_by_a_look() {
     let failure = *explore::<Looked>().faults(2).threads(1).run().expect_err("not found");

@@ -120,7 +120,7 @@ fn undo_entry_lost() {
 }
 
 #[test]
-fn undo_entry_lost_where_nobody_sees_what_exists() {
+fn undo_entry_lost_where_what_exists_cannot_be_seen() {
     fn lose(record: &mut Record, _: Option<&Record>) {
         if record.undo.len() > 1 {
             record.undo.list_mut().remove(0);
@@ -184,7 +184,7 @@ fn deletion_held_in_doubt() {
 }
 
 #[test]
-fn undone_though_nobody_has_deleted_it() {
+fn undone_though_it_was_not_deleted() {
     fn turn(record: &mut Record, _: Option<&Record>) {
         if record.state == "MadeA" {
             record.direction = Direction::Deleting;

@@ -6,7 +6,7 @@ use crate::record::{BlockedReason, Direction, Record};
 use crate::testing::oracle::Oracle;
 
 #[test]
-fn rolled_back_though_nobody_says_so() {
+fn rolled_back_though_it_is_not_declared() {
     fn turn(record: &mut Record, _: Option<&Record>) {
         if record.state == "MadeA" {
             record.direction = Direction::RollingBack;

@@ -58,7 +58,7 @@ impl ClientTransitions for Cloud {
         let secret = self.vault.find(attempt.key(), attempt.owner_tag()).await;
         Ok(match (token, secret) {
             (Lookup::Ours(token), Lookup::Ours(_)) => Lookup::Ours(from.ready(token.id)),
-            // Nobody can learn the secret of this token any more.
+            // The secret of this token can no longer be learnt.
             (Lookup::Ours(_), _) => Lookup::Incomplete,
             _ => Lookup::Absent,
         })

@@ -19,7 +19,7 @@ async fn every_command_in_a_message_is_accepted() {
         &["show", "shop/nobody"],
         &["history", "shop/order-000", "shop/nobody"],
         &["pause", "--phase", "ready", "--yes"],
-        // Nobody can be asked here.
+        // There is no one to ask here.
         &not_applied,
     ];
     for words in rows {

@@ -90,7 +90,7 @@ impl Router<'_> {
         }
     }
 
-    /// Takes the centre of a column from `first` to `last` if nobody has it.
+    /// Takes the centre of a column from `first` to `last` if it is free.
     fn take(&mut self, column: usize, first: usize, last: usize) -> bool {
         let free = (first..=last).all(|at| !self.centre.contains(&(column, at)));
         if free {

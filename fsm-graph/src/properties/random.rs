@@ -59,7 +59,7 @@ pub(super) fn machine() -> impl Strategy<Value = Machine> {
             if forward {
                 to.insert(0, (from + far).min(top - 1));
             }
-            // The derive lets nobody name a target twice.
+            // The derive refuses a target that is named twice.
             to.sort_unstable();
             to.dedup();
             also.sort_unstable();

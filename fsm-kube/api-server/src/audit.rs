@@ -1,6 +1,6 @@
 //! The audit log of a server that was started here.
 //!
-//! Invariant: a request is in the log before the server acts on it, so whoever has an answer finds the request.
+//! Invariant: a request is in the log before the server acts on it, so a client that has an answer finds the request.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use crate::error::StartError;
 
-/// Below the range from which systems take the ports of outgoing connections, so that nobody gets one of ours between a kill and
+/// Below the range from which systems take the ports of outgoing connections, so that no other program gets one of ours between a kill and
 /// a restart.
 const RANGE: std::ops::Range<u16> = 15_000..30_000;
 

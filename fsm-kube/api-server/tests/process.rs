@@ -16,7 +16,7 @@ fn program() -> Command {
     program
 }
 
-/// Waits until a condition holds that nobody can tell us about; false after a generous while.
+/// Waits until a condition holds of which no event tells. False after a generous while.
 fn eventually(condition: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !condition() {

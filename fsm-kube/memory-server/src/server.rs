@@ -144,7 +144,7 @@ impl MemoryServer {
     }
 
     /// Shows, from now on, every durable write, before its request is answered. A hook that finds something wrong does better to
-    /// note it than to panic: nobody sees a panic in a request that is served late.
+    /// note it than to panic: a panic in a request that is served late is not seen.
     pub fn on_write(&self, hook: impl FnMut(&Write) + Send + 'static) {
         *lock(&self.shared.write_hook) = Some(Box::new(hook));
     }

@@ -35,7 +35,7 @@ pub(crate) struct Watch {
     metadata_only: bool,
     /// Everything up to this version has been looked at.
     cursor: u64,
-    /// Lines that are to be delivered without asking anybody.
+    /// Lines that are to be delivered without a question.
     lines: VecDeque<Bytes>,
     /// Objects whose last event is held back, and whether the client knew them before.
     held: HashMap<Key, bool>,

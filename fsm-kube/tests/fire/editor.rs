@@ -45,7 +45,7 @@ impl Editor {
         Self { stop, edits, tasks }
     }
 
-    /// What is acknowledged by now. Whoever reads the objects after this must find all of it on those that still exist.
+    /// What is acknowledged by now. A later read of the objects must find all of it on those that still exist.
     pub fn edits(&self) -> Edits {
         self.edits.lock().unwrap().clone()
     }

@@ -31,7 +31,7 @@ use crate::worker::Worker;
 
 const WORKERS: usize = 20;
 const EFFECTS: usize = 8;
-/// So many workers are deleted while nobody is killed.
+/// So many workers are deleted while nothing is killed.
 const CALM: usize = 8;
 /// So many controllers are killed at least before anything is deleted.
 const KILLS: u32 = 150;
@@ -135,7 +135,7 @@ struct Fire<'a> {
     controllers: &'a mut Controllers,
     editor: &'a Editor,
     server_kills: u32,
-    /// Nobody is killed meanwhile.
+    /// Nothing is killed meanwhile.
     is_calm: bool,
     cluster: &'a Cluster,
 }

@@ -157,7 +157,7 @@ impl Cluster {
         self.setting
     }
 
-    /// Nothing of ours is left on an object that stays, and an object that nobody holds back is gone.
+    /// Nothing of ours is left on an object that stays, and an object without other finalizers is gone.
     pub fn check_final<R>(&self, at: &At<'_, R>) -> Result<(), String> {
         let object = self.object();
         if !at.deleting || at.record.is_some() || object.is_none() {

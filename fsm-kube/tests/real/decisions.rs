@@ -39,7 +39,7 @@ async fn kinds(cluster: &Cluster) -> Vec<String> {
     cluster.shelf.live().into_values().map(|thing| thing.kind).collect()
 }
 
-/// A licence of which nobody knows whether it was bought.
+/// A licence of which it is not known whether it was bought.
 async fn in_doubt(namespace: &str) -> Option<(Cluster, LicenceReconciler, u64)> {
     let cluster = Cluster::join(namespace).await?;
     cluster.create("alice").await;

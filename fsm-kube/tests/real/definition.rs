@@ -37,7 +37,7 @@ pub struct PrunedStatus {
 #[kube(group = "test.durable-fsm.io", version = "v1", kind = "Worker", root = "Roaming", plural = "workers")]
 pub struct RoamingSpec {}
 
-/// Nobody has installed its definition.
+/// Its definition is not installed.
 #[derive(CustomResource, Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[kube(group = "test.durable-fsm.io", version = "v1", kind = "Absent", namespaced)]
 pub struct AbsentSpec {}
@@ -126,7 +126,7 @@ async fn a_definition_that_fits_is_no_error_and_one_that_is_missing_or_elsewhere
     assert!(matches!(&error, DefinitionError::NotServed { kind, .. } if kind == "Absent"), "{error}");
     let error = reconciler::<Roaming>(&cluster, cluster.client.clone()).check().await.unwrap_err();
     assert!(matches!(&error, DefinitionError::Scope { namespaced: true, .. }), "{error}");
-    // Whoever may not read definitions learns the rest.
+    // A client that may not read definitions learns the rest.
     let client = ApiServer::shared().await.unwrap().client_as("nobody", &[]).await.unwrap();
     reconciler::<Worker>(&cluster, client.clone()).check().await.unwrap();
     let error = reconciler::<Roaming>(&cluster, client).check().await.unwrap_err();

@@ -100,14 +100,14 @@ impl Shelf {
         self.0.lock().unwrap()
     }
 
-    /// Whoever makes the next thing of this kind stands still afterwards, and its whole thread with it.
+    /// The call that makes the next thing of this kind stands still afterwards, and its whole thread with it.
     pub fn stop_after(&self, kind: &str) -> Stopped {
         let ((reached, is_reached), (go_on, goes_on)) = (channel(), channel());
         self.things().stop = Some(Stop { kind: kind.to_owned(), reached, go_on: goes_on });
         Stopped { reached: is_reached, go_on }
     }
 
-    /// Whoever makes the next thing of this kind waits until the gate is opened, before it is made.
+    /// The call that makes the next thing of this kind waits until the gate is opened, before it makes it.
     pub fn gate(&self, kind: &str) -> Arc<Notify> {
         let gate = Arc::new(Notify::new());
         self.things().gate = Some((kind.to_owned(), Arc::clone(&gate)));
@@ -267,7 +267,7 @@ async fn removed(State(shelf): State<Shelf>, Path(id): Path<String>, Query(By { 
         (shelf, id, number)
     });
     let (shelf, id, number) = carried_out.await.unwrap();
-    // Nobody comes to this if its sender is gone.
+    // This is not reached if its sender is gone.
     shelf.things().undos.get_mut(&id).unwrap()[number].is_answered = true;
 }
 

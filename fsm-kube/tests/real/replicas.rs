@@ -1,4 +1,4 @@
-//! Several controllers at once, without a leader, by the audit log of the server: whoever has begun goes on, and the others wait.
+//! Several controllers at once, without a leader, by the audit log of the server: the controller that has begun goes on, and the others wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -106,7 +106,7 @@ async fn three_controllers_make_hardly_more_requests_than_one() {
     assert!(bench.cluster.shelf.live().is_empty() && bench.cluster.shelf.twice().is_empty());
     assert_eq!(bench.cluster.shelf.calls(), 2 * 2 * (FLEET * EFFECTS) as u64, "each effect and each undo once");
     assert!(three.total() * 10 <= one.total() * 13, "{} and {}", three.total(), one.total());
-    // Whoever has begun with an object ends it, so a deletion waits for nobody.
+    // The controller that has begun with an object ends it, so a deletion does not wait.
     let deletion = |life: &Life| life.requests["delete"].len();
     assert!(deletion(&three) * 10 <= deletion(&one) * 13, "{} and {}", deletion(&three), deletion(&one));
 }

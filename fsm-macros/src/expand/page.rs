@@ -1,5 +1,5 @@
-//! What only rustdoc reads: the diagram and the edges on the machine's page, the skeleton on the trait's. Invariant: nobody who does not
-//! build documentation pays for it; the derive leaves a call that rustdoc alone expands.
+//! What only rustdoc reads: the diagram and the edges on the machine's page, the skeleton on the trait's. Invariant: it costs nothing where no
+//! documentation is built: the derive leaves a call that rustdoc alone expands.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote};

@@ -85,7 +85,7 @@ impl Expansion<'_> {
         quote!(#(#views)*)
     }
 
-    /// The field of a view. Whoever asks for a fact that it does not have is told its name, so it names those that would have to know it.
+    /// The field of a view. rustc prints its name to an author who asks for a fact that the view does not have, so it names the states that would have to know the fact.
     fn held(&self, view: &View) -> Ident {
         let places = self.model.transitions[view.transition].places.iter();
         let states: Vec<String> =

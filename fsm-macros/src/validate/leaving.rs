@@ -1,4 +1,4 @@
-//! The steps of a deletion. Invariant: nobody comes into a leaving state but by a deletion, nobody goes on from one to anything else, and no
+//! The steps of a deletion. Invariant: only a deletion leads into a leaving state, a leaving state leads only to others, and no
 //! deletion skips silently what it begins with in an earlier state.
 
 use std::collections::VecDeque;

@@ -18,7 +18,7 @@ pub struct Higress {
     logins: Logins,
     /// The cookie of the open session.
     cookie: Arc<Mutex<Option<String>>>,
-    /// Whoever writes a route holds it, so that we never conflict with ourselves.
+    /// A writer of a route holds it, so that we never conflict with ourselves.
     writer: Arc<Mutex<()>>,
 }
 
@@ -131,7 +131,7 @@ impl Higress {
                 tokio::time::sleep(jitter()).await;
             }
             let Some(mut body) = self.read(&path).await? else {
-                // What is not there allows nobody.
+                // A list that is not there allows no one.
                 return if allowed { self.read_failed(route) } else { Ok(()) };
             };
             let list = body.pointer_mut("/authConfig/allowedConsumers").and_then(Value::as_array_mut);

@@ -216,7 +216,7 @@ impl Matrix {
         self.post(&format!("rooms/{room}/join"), Some(session), &json!({})).await.map(drop)
     }
 
-    /// Puts everybody out of a room, the caller last: nobody is left in it.
+    /// Puts everybody out of a room, the caller last. It is empty then.
     ///
     /// # Errors
     /// The server's; 403 if somebody has no less power than we.
@@ -237,7 +237,7 @@ impl Matrix {
         self.post(&format!("rooms/{room}/leave"), Some(session), &json!({})).await.map(drop)
     }
 
-    /// Who is in a room or invited to it, with the membership that each has; none if we are not in it, or nobody is.
+    /// Who is in a room or invited to it, with the membership that each has; none if we are not in it, or it is empty.
     ///
     /// # Errors
     /// The server's.
@@ -256,7 +256,7 @@ impl Matrix {
             let membership = event.pointer("/content/membership")?.as_str()?;
             Some((event.get("state_key")?.as_str()?.to_owned(), membership.to_owned()))
         };
-        // Whoever has left is listed too.
+        // Those who have left are listed too.
         Ok(Some(chunk.filter_map(member).filter(|(_, it)| it != "leave").collect()))
     }
 
@@ -359,7 +359,7 @@ impl Matrix {
         Ok(events.as_array().cloned().unwrap_or_default())
     }
 
-    /// Whether nobody has, or ever had, an account of this name.
+    /// Whether there never was an account of this name.
     ///
     /// # Errors
     /// The server's.

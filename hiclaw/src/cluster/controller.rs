@@ -71,6 +71,9 @@ pub enum ClusterError {
     /// A client could not be made.
     #[error(transparent)]
     Client(#[from] crate::clients::ClientError),
+    /// There is no client for the mail relay.
+    #[error(transparent)]
+    Post(#[from] crate::post::PostError),
     /// The cluster could not be reached.
     #[error("the cluster cannot be reached; set KUBECONFIG, or run in a pod with a service account")]
     Kubernetes(#[from] kube::Error),
@@ -182,7 +185,7 @@ impl ClusterController {
             workforce: Arc::new(WorkerObjects::new(client.clone())),
         };
         let human = HumanProvisioner {
-            mail: self.post.mail(patience),
+            mail: self.post.mail(patience)?,
             clients,
             administrator,
             passwords: Passwords::new(secrets),

@@ -104,7 +104,7 @@ impl Seen {
                 self.standing.remove(&id);
                 vec![Change::Gone(id)]
             }
-            // What a list does not name went while nobody watched.
+            // What a list does not name went while there was no watch.
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
                 let gone: Vec<_> = self.standing.keys().filter(|id| !listed.contains(*id)).cloned().collect();

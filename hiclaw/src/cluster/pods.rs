@@ -35,7 +35,7 @@ impl std::fmt::Debug for Pods {
     }
 }
 
-/// Whoever deletes the worker by force, past its finalizer, still takes the pod along.
+/// If the worker is deleted by force, past its finalizer, the pod goes too.
 fn owner(worker: &Worker) -> OwnerReference {
     OwnerReference {
         api_version: WorkerObject::api_version(&()).into_owned(),

@@ -130,7 +130,7 @@ fn show_progress(done: usize, all: usize) {
         const WIDTH: usize = 50;
         let full = done * WIDTH / all.max(1);
         let end = if done == all { "\n" } else { "" };
-        // Whoever looked is gone: so is the reason to draw.
+        // No one looks any more, so there is no reason to draw.
         drop(write!(out, "\r  {:━<full$}{:╌<rest$} {done}/{all}{end}", "", "", rest = WIDTH - full));
     }
 }

@@ -70,7 +70,7 @@ struct Told {
     made: [usize; 8],
     /// How much is there twice, or missing, or of no use, while the worker is ready.
     wrong: usize,
-    /// How much is left of the worker, once it is deleted, that nobody wants.
+    /// How much is left of the worker after its deletion that should not be.
     orphans: usize,
     /// The record that the killed controller left, drawn.
     drawing: Option<String>,

@@ -19,7 +19,7 @@ pub(super) fn path(state: &Path) -> PathBuf {
     state.join("control.sock")
 }
 
-/// Listens at the socket. Whoever calls this has the records locked, so a socket that is there is a dead one's.
+/// Listens at the socket. The caller has locked the records, so a socket that is there belongs to a dead process.
 pub(super) fn listen(state: &Path) -> io::Result<UnixListener> {
     let path = path(state);
     match std::fs::remove_file(&path) {
@@ -34,7 +34,7 @@ pub(super) fn listen(state: &Path) -> io::Result<UnixListener> {
 /// Takes orders for as long as it is polled.
 pub(super) async fn serve(listener: UnixListener, orders: Arc<Orders>) {
     loop {
-        // Whoever could not be heard may call again.
+        // A client that could not be heard may call again.
         let Ok((stream, _)) = listener.accept().await else { continue };
         let orders = Arc::clone(&orders);
         tokio::spawn(async move { drop(answer(stream, &orders).await) });

@@ -19,7 +19,7 @@ impl Subscriber for Log {
         let mut line = Line(String::new());
         event.record(&mut line);
         let level = event.metadata().level().as_str().to_ascii_lowercase();
-        // Whoever listened is gone: so is the reason to speak.
+        // No one listens any more, so there is no reason to speak.
         drop(writeln!(std::io::stderr().lock(), "{level}:{}", line.0));
     }
 

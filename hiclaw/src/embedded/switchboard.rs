@@ -95,7 +95,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// Listens until nobody speaks any more.
+    /// Listens until all senders are gone.
     pub(super) async fn listen(self, mut heard: mpsc::UnboundedReceiver<News>) {
         // A controller that has not read its directory yet would take what is woken for removed.
         self.teams.settled().await;
@@ -109,7 +109,7 @@ impl Switchboard {
                     let count = |wanted| seen.values().filter(|(phase, ..)| *phase == wanted).count();
                     let (progressing, blocked, held) =
                         (count(Phase::Progressing), count(Phase::Blocked), count(Phase::Held));
-                    // Whoever asked has stopped listening.
+                    // The asker may have stopped listening.
                     let _ = answer.send(Standing { passes, progressing, blocked, held });
                     continue;
                 }

@@ -89,7 +89,7 @@ fn failure(status: StatusCode, message: &str) -> Response {
     (status, Json(json!({ "success": false, "message": message }))).into_response()
 }
 
-/// The refusal, if nobody is logged in.
+/// The refusal, if there was no login.
 fn refused(headers: &HeaderMap) -> Option<Response> {
     let cookie = headers.get(header::COOKIE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     (!cookie.contains("_hi_sess=open")).then(|| failure(StatusCode::UNAUTHORIZED, "not logged in"))

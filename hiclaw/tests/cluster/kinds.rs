@@ -144,7 +144,7 @@ async fn a_team_makes_its_workers_a_person_joins_them_and_all_leave_again() {
     stage.until_gone("bob").await;
     stage.create("cid", "worker:1").await;
 
-    // A team takes along whom it has made, and nobody else.
+    // A team takes along the members that it has made, and no others.
     teams.delete("alpha", &DeleteParams::default()).await.unwrap();
     until_gone(&teams, "alpha").await;
     stage.until_gone("ann").await;

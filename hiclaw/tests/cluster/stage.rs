@@ -9,7 +9,7 @@ use hiclaw::cluster::{ClusterController, WorkerObject, WorkerObjectSpec};
 use hiclaw::inventory::Inventory;
 use hiclaw::kind::Kind;
 use hiclaw::office::Office;
-use hiclaw::post::Post;
+use hiclaw::post::{Post, SmtpTls};
 use hiclaw::servers::World;
 use hiclaw::worker::Worker;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -68,7 +68,14 @@ impl Stage {
                 resources_in: Some(self.namespace.clone()),
                 serve: address,
                 concurrency: 4,
-                post: Post { smtp: self.world.mail.address().to_string(), mail_from: "hiclaw@hiclaw.test".to_owned() },
+                post: Post {
+                    smtp: self.world.mail.address().to_string(),
+                    smtp_tls: SmtpTls::None,
+                    smtp_ca: None,
+                    smtp_user: None,
+                    smtp_password: None,
+                    mail_from: "hiclaw@hiclaw.test".to_owned(),
+                },
                 office: Office::default(),
             };
             let mut stopped = controllers.stop.subscribe();
@@ -168,7 +175,7 @@ where
     await_condition(api.clone(), name, conditions::is_deleted(&uid)).await.unwrap();
 }
 
-/// An address that nobody listened on a moment ago.
+/// An address on which no server listened a moment ago.
 fn free_address() -> SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -136,7 +136,7 @@ async fn a_person_asks_beside_the_controller_and_without_it() {
     assert!(code == 0 && table.contains("held") && table.contains("ready"), "{table}");
     let (_, drawing) = site.run(&["describe", "worker", "ann"]);
     assert!(drawing.contains("RoomCreated") && drawing.contains("room_id"), "{drawing}");
-    assert_eq!(site.run(&["retry", "human", "kim"]).0, 1, "nobody has looked");
+    assert_eq!(site.run(&["retry", "human", "kim"]).0, 1, "it was not looked up");
     assert_eq!(site.run(&["resolve", "human", "nobody", "not-applied"]).0, 1);
     let (code, text) = site.run(&["resolve", "human", "kim", "not-applied"]);
     assert_eq!(code, 0, "{text}");

@@ -81,7 +81,7 @@ impl WorkerTransitions for Cloud {
         Ok(Undone::Done)
     }
 
-    /// What lasts is its id, which nobody could remove; what is counted here is that somebody is signed in.
+    /// What lasts is its id, which cannot be removed; what is counted here is that somebody is signed in.
     async fn sign_out(&self, _: &AccountRegistered, _: &WorkerAttempt) -> Result<Undone, ShelfError> {
         self.accounts.remove_name("@alice", PASSWORD).await.map(Undone::from)
     }

@@ -80,7 +80,7 @@ async fn an_account_whose_answer_was_lost_is_opened_by_its_password() {
 }
 
 #[tokio::test]
-async fn nobodys_account_is_tried_with_a_password_of_ours() {
+async fn an_account_of_others_is_never_tried_with_a_password_of_ours() {
     let mut stage = Stage::start().await;
     stage.worker.name = "kim".to_owned();
     stage.clients.matrix.register("kim", "a person's own", "registration-token").await.unwrap();

@@ -152,7 +152,7 @@ impl World for Cloud {
     }
 }
 
-/// Nobody is written to.
+/// There is no address to write to.
 fn silent() -> Human {
     let mut silent = human(Level::Worker, "Kim", "bob");
     silent.spec.email = None;
@@ -171,7 +171,7 @@ durable_fsm::survive! {
 
 /// The person goes while their account is in doubt, and one of the same name comes: what is there was left behind on purpose.
 #[test]
-fn an_account_that_was_left_in_doubt_is_nobodys() {
+fn an_account_that_was_left_in_doubt_belongs_to_no_one() {
     let plan = "register_account/lookup#1=delete; register_account/commit#1=conflict; load#3=crash; pass#2=made-again";
     explore::<Cloud>().replay(&plan.parse().unwrap()).assert_ok();
 }

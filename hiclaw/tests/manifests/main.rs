@@ -46,7 +46,7 @@ fn the_custom_resources_are_the_rust_types() {
 
 #[test]
 fn what_a_schema_does_not_name_is_kept() {
-    // Whoever has more fields loses none of them when these definitions are applied.
+    // An object with more fields loses none of them when these definitions are applied.
     for name in ["worker-crd.yaml", "team-crd.yaml", "human-crd.yaml"] {
         let [definition] = documents(name).try_into().unwrap();
         let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];

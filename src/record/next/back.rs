@@ -80,7 +80,7 @@ impl Change<'_, '_> {
             return self.illegal(format!("`{}` has an undo, and has to be resolved", life.transition));
         }
         let sent = found.is_some();
-        // What is left behind on purpose is listed, also when nobody knows whether it is there: a duplicate of what was refused may make it.
+        // What is left behind on purpose is listed even if it is not known whether it is there: a duplicate of the refused request may make it.
         if sent && *undo == Undo::Retain {
             self.retain_doubted(life);
         }

@@ -25,7 +25,7 @@ pub(super) struct Search<'s, W: World> {
     /// When a line was printed last, in units of five seconds.
     told: AtomicU64,
     found: Mutex<Option<Found>>,
-    /// The branch of what was found, so that nobody begins a later one; the largest number if nothing was.
+    /// The branch of what was found, so that no later one is begun. The largest number if nothing was found.
     found_in: AtomicUsize,
     depth: usize,
 }

@@ -109,7 +109,7 @@ impl Core {
         contract.is_some_and(|contract| self.now >= self.intent_since.saturating_add(contract.timeout))
     }
 
-    /// Whether a look-up for the open intent of whoever asks begins when its time is over.
+    /// Whether a look-up for the asker's own open intent begins when its time is over.
     fn is_late(&self, ask: &Ask, name: &str) -> bool {
         let open = self.stored.record().and_then(|record| record.intent.as_ref());
         let own = open.filter(|it| it.transition == name && it.subject == ask.subject);

@@ -46,7 +46,7 @@ impl Books {
         let begun = old.is_some_and(|old| same_step(old.intent.as_ref(), new.intent.as_ref()));
         let in_doubt = new.held.as_ref().is_some_and(|held| held.reason == HeldReason::InDoubt);
         if in_doubt && new.intent.is_none() && new.unconfirmed.is_empty() {
-            return edge("it is held in doubt, and nothing is: nobody can resolve that".to_owned());
+            return edge("it is held in doubt, and nothing is in doubt, so it cannot be resolved".to_owned());
         }
         if let Some(effect) = self.out_of_order(new).filter(|_| !begun) {
             return edge(effect);
@@ -69,7 +69,7 @@ impl Books {
             return edge(format!("from {:?} to {:?}", old.direction, new.direction));
         }
         if !old.direction.is_deletion() && new.direction.is_deletion() && !deleting {
-            return edge("everything is to be undone, and nobody has deleted the resource".to_owned());
+            return edge("everything is to be undone, and the resource was not deleted".to_owned());
         }
         if let Some(why) = self.wrong_leave(old, new) {
             return edge(why);

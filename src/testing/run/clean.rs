@@ -12,7 +12,7 @@ pub(crate) struct Rested {
     pub(super) edit: usize,
     pub(super) state: String,
     pub(super) things: Vec<Standing>,
-    /// What is gone though nobody has removed it, and may or may not have been made again.
+    /// What is gone although no call has removed it, and may or may not have been made again.
     pub(super) lost: Vec<Thing>,
     /// The transitions of which something lives that exists, and of which something lives that does not.
     pub(super) backed: BTreeSet<String>,
@@ -23,7 +23,7 @@ pub(crate) struct Rested {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Standing {
     pub(super) thing: Thing,
-    /// It may be there or not: nobody has to undo it, or it was made by a request that was refused and that is settled on deletion.
+    /// It may be there or not: it need not be undone, or it was made by a request that was refused and that is settled on deletion.
     pub(super) spare: bool,
 }
 
@@ -88,7 +88,7 @@ fn name(thing: &Thing) -> String {
     if thing.detail.is_empty() { thing.kind.to_owned() } else { format!("{} ({})", thing.kind, thing.detail) }
 }
 
-/// Whether all that is expected is there or was lost, and nothing else that anybody would have to undo.
+/// Whether all that is expected is there or was lost, and nothing else that would have to be undone.
 fn is_same(expected: &[Standing], there: &[Standing], lost: &[Thing]) -> bool {
     let is_it = |one: &Thing, other: &Thing| (one.kind, &one.detail) == (other.kind, &other.detail);
     let mut left: Vec<&Standing> = there.iter().collect();

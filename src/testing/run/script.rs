@@ -99,7 +99,7 @@ impl<W: World> Runner<'_, W> {
             match self.settle(course) {
                 Rest::Gone => break,
                 Rest::Over => return ended_held,
-                // It was restored, and nobody has deleted it since.
+                // It was restored, and was not deleted since.
                 _ if !self.sim.core().deleting => {}
                 _ => {
                     let message = "it rests, and is to be deleted".to_owned();
@@ -158,7 +158,7 @@ impl<W: World> Runner<'_, W> {
                     // Whatever was changed during the pass wakes the controller up again.
                     Ending::Resting | Ending::Watching { .. } | Ending::Progressing(_) | Ending::Blocked(_)
                         if self.wanted() != wanted => {}
-                    // It has read that nobody has paused it.
+                    // It has read that it is not paused.
                     Ending::Resting | Ending::Watching { .. } if self.sim.core().suspended > 0 => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
@@ -166,7 +166,7 @@ impl<W: World> Runner<'_, W> {
                     Ending::Resting | Ending::Watching { .. } if self.sim.core().is_exposed() => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
-                    // Whoever gave it what is out of date learns of the edit.
+                    // The cache that gave it the old resource learns of the edit.
                     Ending::Resting | Ending::Watching { .. } | Ending::Blocked(_) if behind => {
                         self.sim.advance_to(now + Duration::from_secs(1));
                     }
@@ -177,7 +177,7 @@ impl<W: World> Runner<'_, W> {
                     Ending::Watching { after, .. } | Ending::Braked(after, _) => {
                         due = now + after.max(Duration::from_millis(1));
                     }
-                    // Nobody takes the reason away, so it stays.
+                    // The reason does not go away, so it stays.
                     Ending::Kept(_) => return Rest::Resting,
                     Ending::Progressing(after) => due = now + after.max(Duration::from_millis(1)),
                     Ending::Blocked(after) => {
@@ -292,7 +292,7 @@ impl<W: World> Runner<'_, W> {
         let is_run = |record: &&Record| record.intent.as_ref().is_none_or(|intent| intent.action == Action::Run);
         let held = record.filter(is_run).and_then(|record| record.held.as_ref());
         let is_not_ours = held.is_some_and(|held| held.reason == HeldReason::NotOurs);
-        // What only a record knew that is gone may bear a mark that nobody can prove to be ours any more.
+        // A thing that only a lost record knew may bear a mark that can no longer be proved to be ours.
         let is_there = !core.by_itself.strangers.is_empty() || core.books.has_forgotten();
         if !is_not_ours || !is_there || !std::mem::replace(has_retried, true) {
             return Some(Resolution::Retry);

@@ -1,4 +1,4 @@
-//! What a person does after a restore that nobody noticed: a sweep, and the removal of each orphan. Invariant: it is the library's own sweep, by the list of the world.
+//! What a person does after a restore that was not noticed: a sweep, and the removal of each orphan. Invariant: it is the library's own sweep, by the list of the world.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -85,7 +85,7 @@ impl SimSteps {
             }
             let is_refused = |it: &&Unacceptable| it.transition == ask.transition && it.spec == ask.spec;
             let refused = core.unacceptable.as_ref().filter(is_refused).map(|it| it.recorded);
-            // What was made under the key is known to the provider, and whoever deletes it sees to it that it can be.
+            // The provider knows what was made under the key. The one who deletes it makes sure that it can be deleted.
             let is_made = core.things.iter().any(|thing| thing.key.as_ref() == Some(&ask.details.key));
             if let Some(recorded) = refused.filter(|_| site == Site::Effect && !core.deleting && !is_made) {
                 if recorded && contract.abort.is_some() && self.inner.spec().ok() != ask.spec {

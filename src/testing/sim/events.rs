@@ -14,7 +14,7 @@ pub(crate) struct ByItself {
     happened: Vec<&'static str>,
     /// What exists and is a stranger's.
     pub(crate) strangers: Vec<Thing>,
-    /// What was made by an attempt, and is gone though nobody has removed it.
+    /// What was made by an attempt, and is gone although no call has removed it.
     pub(crate) lost: Vec<Thing>,
 }
 

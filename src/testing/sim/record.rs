@@ -91,7 +91,7 @@ pub(crate) struct Tampered {
 }
 
 impl Tampered {
-    /// For as long as nobody takes it away.
+    /// Until it is taken away.
     fn new(loaded: Loaded, reason: HeldReason) -> Self {
         Self { loaded, reason, passes: u8::MAX }
     }

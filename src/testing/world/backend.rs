@@ -37,7 +37,7 @@ pub trait Backend: Send + Sync + 'static {
     fn uid(&self) -> String;
 
     /// Whether the mark is something apart from the record, which somebody can remove alone, as a finalizer is. While it is not there, a
-    /// resource that is deleted is gone at once; so nobody deletes it then.
+    /// resource that is deleted is gone at once, so it is not deleted then.
     fn has_mark(&self) -> bool {
         false
     }

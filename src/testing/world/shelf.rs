@@ -242,7 +242,7 @@ impl Shelf {
         answer(self.visible(|thing| thing.owner == owner), owner)
     }
 
-    /// Puts a thing there that nobody's attempt has made.
+    /// Puts a thing there that no attempt has made.
     pub fn foreign(&self, name: &str, owner: &str) {
         let mut inner = self.inner();
         inner.made += 1;

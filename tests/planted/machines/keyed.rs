@@ -1,4 +1,4 @@
-//! Two keyed things, and the same where nobody can see them.
+//! Two keyed things, and the same where they cannot be seen.
 
 use super::App;
 use crate::testing::{Shelf, ShelfError, Sim, Thing, World};
@@ -75,7 +75,7 @@ impl World for Keyed {
     }
 }
 
-/// The same, where nobody can see what exists.
+/// The same, where what exists cannot be seen.
 #[derive(Clone)]
 pub(crate) struct Unseen(Keyed);
 

@@ -62,7 +62,7 @@ async fn what_is_late_is_served_when_it_was_said() {
         let found = server.widgets().get("one").await.unwrap();
         assert_eq!(found.annotations().get("mark").map(String::as_str), expected);
     }
-    // At a time, though nobody asks meanwhile.
+    // At a time, although there is no request meanwhile.
     let server = faulty(Fault::ServeLate(When::After(Duration::from_secs(7)))).await;
     lost(patch(&server, "1").await);
     tokio::time::sleep(Duration::from_millis(6_999)).await;
@@ -85,7 +85,7 @@ async fn what_is_late_is_served_when_it_was_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_slow_is_served_also_when_nobody_waits() {
+async fn what_is_slow_is_served_even_if_no_client_waits() {
     let (before, after) = (Duration::from_secs(5), Duration::from_secs(3));
     let server = faulty(Fault::Slow(before, after)).await;
     let start = Instant::now();

@@ -170,7 +170,7 @@ fn a_lost_member_leaves_its_set() {
     let resting = resting();
     let gone = after(&resting, lost(&resting, "add", Some("ann")));
     assert!(gone.facts.subjects("users").is_empty() && gone.effect("add", Some("ann")).is_none());
-    assert_eq!(gone.undone, resting.undone, "nobody has undone it");
+    assert_eq!(gone.undone, resting.undone, "it was not undone");
     assert_eq!(gone.facts.subjects("size"), ["5"]);
     let again = run(&gone, "add", Some("ann")).intent.unwrap();
     assert_eq!((again.life, again.attempt), (gone.seq + 1, 1));

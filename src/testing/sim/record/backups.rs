@@ -1,4 +1,4 @@
-//! What restores from a backup do to a resource, and copies of it. Invariant: what only the record knew that is no longer there is nobody's from then on, until a
+//! What restores from a backup do to a resource, and copies of it. Invariant: what only the lost record knew belongs to no record from then on, until a
 //! sweep finds it.
 
 use std::time::Duration;
@@ -92,7 +92,7 @@ impl Core {
         (self.elsewhere, self.stored.tampered, self.stored.poisoned) = (None, None, [false; 2]);
     }
 
-    /// Another record is there, or none. What only the one knew that was there is nobody's.
+    /// Another record is there, or none. What only the record before knew belongs to no record.
     fn restore(&mut self, bytes: Option<Vec<u8>>, mirrored: bool) {
         let decoded = bytes.as_deref().and_then(|bytes| Decoded::of(bytes, None).ok());
         if bytes.is_some() && decoded.is_none() {
@@ -110,7 +110,7 @@ impl Core {
         self.stored.marked = bytes.is_some();
         self.stored.bytes = bytes;
         self.stored.decoded = decoded;
-        // Whoever finds the open intent has seen it before.
+        // A controller that finds the open intent has seen it before.
         self.intent_since = Duration::ZERO;
     }
 }

@@ -1,5 +1,8 @@
 //! The stand-ins misbehave as the real servers do, and the clients say what that means.
 
+mod mails;
+mod relay;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -193,7 +196,7 @@ async fn a_mail_is_taken_each_time_and_a_broken_connection_leaves_a_doubt() {
     assert_eq!(ours.send(&letter).await.unwrap_err().classify(), Class::Rejected);
     let nonsense = Letter { to: "nobody", ..letter };
     assert_eq!(ours.send(&nonsense).await.unwrap_err().classify(), Class::Rejected);
-    // Nobody listens on a port that was just given back.
+    // No server listens on a port that was just given back.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(mail(free).send(&letter).await.unwrap_err().classify(), Class::NOT_APPLIED);
 }

@@ -4,10 +4,10 @@
 
 use kube::runtime::reflector::{Lookup, Store};
 
-/// Completes if `stop` completes while the cache was never filled: the API server cannot be reached, or refuses to list the objects. Otherwise it never completes.
+/// Returns when `stop` completes and the cache was never filled. If the cache was filled, it never returns, because the controller then ends by itself.
 ///
-/// A [`kube::runtime::Controller`] begins with the first list of its objects, and heeds `graceful_shutdown_on` only after that. Without a list it would go on for ever, and the
-/// pod would be killed. Run this beside the controller, and end with whichever ends first:
+/// The cache stays empty if the API server cannot be reached, or refuses to list the objects. A [`kube::runtime::Controller`] reacts to `graceful_shutdown_on` only after
+/// its first list. Without one, the program keeps running until it is killed. To prevent that, race this function with the controller:
 ///
 /// ```
 /// # async fn f<K>(cache: kube::runtime::reflector::Store<K>, controller: impl Future<Output = ()>, stop: impl Future<Output = ()>)

@@ -24,7 +24,7 @@ type ChainReconciler = Reconciler<Worker, ChainFlow, Provider>;
 /// The controller's user agent.
 const CONTROLLER: &str = "the-controller";
 
-/// So long that a replica which a busy computer holds up is not taken for a crashed one: what is counted must not depend on the computer.
+/// Ten times the default. On a busy computer, a replica may be slow. With a short turn, the others would take it for crashed, and the counts would change.
 const TURN: Duration = Duration::from_secs(8);
 
 /// A server with an audit log, and the requests that were counted so far.

@@ -60,8 +60,8 @@ pub enum MailError {
         "the connection to the mail server could not be encrypted; check --smtp-tls and --smtp-ca; nothing was sent"
     )]
     Unencrypted(#[source] lettre::transport::smtp::Error),
-    /// The server does not let us in.
-    #[error("the mail server refused the login; check HICLAW_SMTP_USER and HICLAW_SMTP_PASSWORD; no mail was sent")]
+    /// The login failed.
+    #[error("the login at the mail server failed; check HICLAW_SMTP_USER and HICLAW_SMTP_PASSWORD; no mail was sent")]
     LoggedOut(#[source] lettre::transport::smtp::Error),
     /// The server answered with a refusal, or not at all.
     #[error("the mail server did not accept the mail")]

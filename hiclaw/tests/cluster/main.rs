@@ -126,7 +126,7 @@ async fn a_controller_tells_its_metrics_and_stops_when_told() {
 /// Its first list is refused, so no kind of resource has begun.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_controller_that_may_list_nothing_stops_when_told() {
-    let Some(stage) = Stage::start_as("refused", "nobody-in-particular").await else { return };
+    let Some(stage) = Stage::start_as("refused", "account-without-rights").await else { return };
     let controllers = stage.controllers(1);
     controllers.until_healthy().await;
     tokio::time::timeout(Duration::from_secs(30), controllers.stop()).await.unwrap();

@@ -89,6 +89,11 @@ fn the_deployment_sets_variables_that_the_controller_reads() {
     for secret in secrets.filter_map(|it| it.get_env()?.to_str()).filter(|it| *it != "HICLAW_MATRIX_ADMIN_TOKEN") {
         assert!(set.iter().any(|it| it["name"] == secret && it["valueFrom"]["secretKeyRef"].is_object()), "{secret}");
     }
+    // The command that the guide has for it makes every key of the secret.
+    let guide = std::fs::read_to_string(path("../README.md")).unwrap();
+    for key in set.iter().filter_map(|it| it["valueFrom"]["secretKeyRef"]["key"].as_str()) {
+        assert!(guide.contains(&format!("--from-literal={key}=")), "{key}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Mistakes and what the compiler says of them: one mistake, one message, on the right token, with the fix in it.
 //!
 //! The texts belong to one version of rustc, [`TEXTS_OF`]: every release words some of its own differently. Another compiler is told so, and compiles
-//! only what has to pass. `TRYBUILD=overwrite cargo test --all-features --test ui` writes the texts anew.
+//! only what has to pass. `TRYBUILD=overwrite cargo test -p ui` writes the texts anew.
 
 use std::io::Write as _;
 
@@ -19,14 +19,14 @@ fn compiler() -> String {
 #[test]
 fn mistakes_are_explained() {
     let cases = trybuild::TestCases::new();
-    cases.pass("tests/ui/pass/*.rs");
+    cases.pass("pass/*.rs");
     let compiler = compiler();
     if compiler.starts_with(TEXTS_OF) {
-        cases.compile_fail("tests/ui/fail/*.rs");
+        cases.compile_fail("fail/*.rs");
     } else {
         // Not through the test harness, which would keep it to itself.
         let note = format!(
-            "tests/ui/fail is skipped: its texts are those of rustc {TEXTS_OF}x, and this is rustc {compiler}\n"
+            "fail is skipped: its texts are those of rustc {TEXTS_OF}x, and this is rustc {compiler}\n"
         );
         std::io::stderr().write_all(note.as_bytes()).expect("a note on stderr");
     }
@@ -56,7 +56,7 @@ const SEVERAL: [(&str, usize); 12] = [
 #[test]
 fn each_mistake_gives_one_message() {
     let mut counted = 0;
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ui/fail")).unwrap() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fail")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_none_or(|extension| extension != "stderr") {
             continue;

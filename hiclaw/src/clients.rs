@@ -2,6 +2,7 @@
 
 mod docker;
 mod higress;
+mod images;
 #[cfg(feature = "embedded")]
 mod mail;
 mod matrix;
@@ -40,6 +41,9 @@ pub struct Urls {
     /// The Docker Engine, over TCP.
     #[arg(long = "docker", env = "HICLAW_DOCKER_URL", default_value = "http://127.0.0.1:2375")]
     pub docker: String,
+    /// The Docker network that the workers' containers join, instead of the engine's default.
+    #[arg(long, env = "HICLAW_DOCKER_NETWORK")]
+    pub docker_network: Option<String>,
     /// The S3 endpoint.
     #[arg(long = "s3", env = "HICLAW_S3_URL")]
     pub s3: String,
@@ -111,7 +115,7 @@ impl Clients {
         Ok(Self {
             matrix: Matrix::new(http.clone(), urls),
             higress: Higress::new(http.clone(), urls),
-            docker: Docker::new(http.clone(), &urls.docker),
+            docker: Docker::new(http.clone(), &urls.docker, urls.docker_network.clone()),
             oss: Oss::new(http, urls)?,
         })
     }
@@ -147,6 +151,17 @@ pub enum ClientError {
     /// A route was changed by others at each of our tries.
     #[error("the route {0} is being changed by others; it is tried again")]
     Contended(String),
+    /// The container engine does not have the image yet.
+    #[error("the image {0} is being pulled; no container was made")]
+    Pulling(String),
+    /// The container engine does not have the image, and could not pull it.
+    #[error("the image {image} could not be pulled: {message}; check its name, or pull it by hand; it is tried again")]
+    NotPulled {
+        /// The image.
+        image: String,
+        /// What the engine said.
+        message: String,
+    },
 }
 
 impl ClientError {
@@ -171,6 +186,7 @@ impl Classify for ClientError {
             ClientError::Refused { class, .. } => *class,
             ClientError::Address(_) => Class::Rejected,
             ClientError::NotOurs(_) => Class::NotOurs,
+            ClientError::Pulling(_) | ClientError::NotPulled { .. } => Class::NOT_APPLIED,
             // Every try of ours answered 409, and a stale write takes effect before it does.
             ClientError::Contended(_) => Class::Unknown,
         }

@@ -72,6 +72,7 @@ impl World {
             matrix: self.matrix.listener.url(),
             higress: self.higress.listener.url(),
             docker: self.docker.listener.url(),
+            docker_network: None,
             s3: self.oss.listener.url(),
             logins: Logins::default(),
         }

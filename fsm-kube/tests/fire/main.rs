@@ -33,10 +33,10 @@ const WORKERS: usize = 20;
 const EFFECTS: usize = 8;
 /// So many workers are deleted while nothing is killed.
 const CALM: usize = 8;
-/// So many controllers are killed at least before anything is deleted.
-const KILLS: u32 = 150;
-/// API server and etcd are killed after so many more.
-const SERVER_KILLS: u32 = 40;
+/// So many controllers are killed at least before anything is deleted, unless `FIRE_KILLS` says another number.
+const KILLS: u32 = 60;
+/// API server and etcd are killed so often until then.
+const SERVER_KILLS: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 fn main() {
@@ -63,6 +63,7 @@ async fn fire() {
         server: &server,
         controllers: &mut controllers,
         editor: &editor,
+        kills: planned(),
         server_kills: 0,
         is_calm: false,
         cluster: &cluster,
@@ -74,7 +75,7 @@ async fn fire() {
     let (first, kills) = (started.elapsed(), fire.controllers.kills());
     println!("all were ready after {first:.1?} and {kills} kills");
     let mut images = 1;
-    while fire.controllers.kills() < KILLS {
+    while fire.controllers.kills() < fire.kills {
         images += 1;
         let image = json!({ "spec": { "image": format!("web:{images}") } });
         let edited = join_all(names.iter().map(|name| cluster.patch_until_done(name, image.clone()))).await;
@@ -101,7 +102,7 @@ async fn fire() {
     fire.is_calm = false;
     join_all(rest.iter().map(|name| delete_until_done(&cluster, name))).await;
     fire.until("all are gone", Vec::len).await;
-    let (kills, server_kills) = (fire.controllers.kills(), fire.server_kills);
+    let (planned, kills, server_kills) = (fire.kills, fire.controllers.kills(), fire.server_kills);
     let undos = cluster.shelf.undos();
     let repeated = repeated(&undos, fire.controllers.killed());
     drop(controllers);
@@ -109,7 +110,7 @@ async fn fire() {
     assert!(cluster.shelf.live().is_empty(), "left behind: {:?}", cluster.shelf.live());
     assert_eq!(cluster.shelf.twice(), Vec::<String>::new(), "there was a moment with two");
     few(&repeated, WORKERS * EFFECTS);
-    assert!(forward_kills >= KILLS, "{forward_kills} kills");
+    assert!(forward_kills >= planned, "{forward_kills} kills");
     assert!(edits.while_deleting() > 0, "nothing that was being deleted was edited");
     println!("{forward_kills} kills until ready ({images} specs), {} more while deleting", kills - forward_kills);
     if server.processes().is_some() {
@@ -130,10 +131,17 @@ async fn fire() {
     );
 }
 
+/// How many controllers are killed before anything is deleted.
+fn planned() -> u32 {
+    std::env::var("FIRE_KILLS").map_or(KILLS, |it| it.parse().expect("FIRE_KILLS is a number of kills"))
+}
+
 struct Fire<'a> {
     server: &'a ApiServer,
     controllers: &'a mut Controllers,
     editor: &'a Editor,
+    /// So many controllers are killed before anything is deleted.
+    kills: u32,
     server_kills: u32,
     /// Nothing is killed meanwhile.
     is_calm: bool,
@@ -152,7 +160,7 @@ impl Fire<'_> {
             }
             // In mode KUBECONFIG the server is somebody else's and stays.
             let may_kill = self.server.processes().is_some() && !self.is_calm;
-            if may_kill && self.controllers.kills() >= (self.server_kills + 1) * SERVER_KILLS {
+            if may_kill && self.controllers.kills() >= (self.server_kills + 1) * (self.kills / SERVER_KILLS) {
                 self.cluster.shelf.begin_era();
                 self.server.kill_and_restart().await.unwrap();
                 self.cluster.shelf.begin_era();

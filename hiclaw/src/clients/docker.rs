@@ -7,6 +7,7 @@ use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::images::Images;
 use super::{ClientError, checked};
 use crate::containers::{self, Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
 use crate::provision::ProvisionError;
@@ -17,6 +18,8 @@ use crate::worker::Worker;
 pub struct Docker {
     http: Client,
     base: String,
+    network: Option<String>,
+    images: Images,
 }
 
 /// A container, as the engine shows it.
@@ -36,19 +39,26 @@ pub struct Container {
 }
 
 impl Docker {
-    pub(super) fn new(http: Client, base: &str) -> Self {
-        Self { http, base: base.trim_end_matches('/').to_owned() }
+    pub(super) fn new(http: Client, base: &str, network: Option<String>) -> Self {
+        Self { http, base: base.trim_end_matches('/').to_owned(), network, images: Images::default() }
     }
 
-    /// Creates a container; it does not run yet.
+    /// Creates a container in the network of the workers; it does not run yet.
     ///
     /// # Errors
-    /// The engine's; 409 if the name is taken.
+    /// The engine's; 409 if the name is taken. If the engine does not have the image, it begins to pull it, and the error is
+    /// [`ClientError::Pulling`], or [`ClientError::NotPulled`] after a pull that failed.
     pub async fn create(&self, name: &str, image: &str, labels: &BTreeMap<&str, &str>) -> Result<String, ClientError> {
         let url = format!("{}/containers/create?name={name}", self.base);
-        let body = json!({ "Image": image, "Labels": labels });
-        let created: serde_json::Value =
-            checked("docker", self.http.post(url).json(&body).send().await?).await?.json().await?;
+        let mut body = json!({ "Image": image, "Labels": labels });
+        if let Some(network) = &self.network {
+            body["HostConfig"] = json!({ "NetworkMode": network });
+        }
+        let created: serde_json::Value = match checked("docker", self.http.post(url).json(&body).send().await?).await {
+            Ok(response) => response.json().await?,
+            Err(error) if is_without_image(&error) => return Err(self.images.pull(&self.http, &self.base, image)),
+            Err(error) => return Err(error),
+        };
         Ok(created.get("Id").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned())
     }
 
@@ -109,7 +119,8 @@ impl Containers for Docker {
             },
             Err(error) => return Err(error.into()),
         };
-        self.start(&id).await?;
+        // The container is there, so a refusal to start it is no refusal of the step.
+        self.start(&id).await.map_err(|error| ProvisionError::Partly(Box::new(error.into())))?;
         Ok(id)
     }
 
@@ -128,7 +139,12 @@ impl Containers for Docker {
     }
 }
 
-fn url_encoded(text: &str) -> String {
+/// Whether a container was refused for want of its image. A missing network is answered with the same status.
+fn is_without_image(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused { status: StatusCode::NOT_FOUND, message, .. } if message.contains("No such image"))
+}
+
+pub(super) fn url_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect()

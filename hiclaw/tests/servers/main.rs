@@ -1,5 +1,6 @@
 //! The stand-ins misbehave as the real servers do, and the clients say what that means.
 
+mod images;
 mod mails;
 mod relay;
 

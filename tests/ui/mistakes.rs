@@ -25,9 +25,7 @@ fn mistakes_are_explained() {
         cases.compile_fail("fail/*.rs");
     } else {
         // Not through the test harness, which would keep it to itself.
-        let note = format!(
-            "fail is skipped: its texts are those of rustc {TEXTS_OF}x, and this is rustc {compiler}\n"
-        );
+        let note = format!("fail is skipped: its texts are those of rustc {TEXTS_OF}x, and this is rustc {compiler}\n");
         std::io::stderr().write_all(note.as_bytes()).expect("a note on stderr");
     }
 }

@@ -63,8 +63,8 @@ fn url(base: &str, image: &str) -> String {
 async fn finished(request: reqwest::RequestBuilder) -> Result<(), String> {
     let answered = async { Ok::<_, ClientError>(checked("docker", request.send().await?).await?.text().await?) };
     let text = answered.await.map_err(|error| error.to_string())?;
-    let told = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    match told.filter_map(|line| line.get("error").and_then(Value::as_str).map(str::to_owned)).last() {
+    let mut told = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    match told.find_map(|line| line.get("error").and_then(Value::as_str).map(str::to_owned)) {
         Some(message) => Err(message),
         None => Ok(()),
     }

@@ -74,8 +74,13 @@ async fn a_container_joins_its_network_and_one_that_cannot_start_is_in_doubt() {
     let urls = hiclaw::clients::Urls { docker_network: Some("workers".to_owned()), ..world.urls() };
     let clients = Clients::new(&urls, Duration::from_secs(5)).unwrap();
     let spec = WorkerSpec { image: "web:1".to_owned(), model: "m".to_owned(), skills: [].into() };
-    let worker =
-        Worker { namespace: "default".to_owned(), name: "alice".to_owned(), uid: "u".to_owned(), spec, deleting: false };
+    let worker = Worker {
+        namespace: "default".to_owned(),
+        name: "alice".to_owned(),
+        uid: "u".to_owned(),
+        spec,
+        deleting: false,
+    };
     let wanted = Wanted { worker: &worker, image: "web:1", owner_tag: "tag", key: "key" };
     let error = clients.docker.run(&wanted).await.unwrap_err();
     assert!(error.to_string().contains("network workers not found"), "{error}");

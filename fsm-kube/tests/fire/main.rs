@@ -35,6 +35,8 @@ const EFFECTS: usize = 8;
 const CALM: usize = 8;
 /// So many controllers are killed at least before anything is deleted, unless `FIRE_KILLS` says another number.
 const KILLS: u32 = 60;
+/// The workers are provisioned through so many specs at least, until then.
+const SPECS: u32 = 3;
 /// API server and etcd are killed so often until then.
 const SERVER_KILLS: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -75,7 +77,7 @@ async fn fire() {
     let (first, kills) = (started.elapsed(), fire.controllers.kills());
     println!("all were ready after {first:.1?} and {kills} kills");
     let mut images = 1;
-    while fire.controllers.kills() < fire.kills {
+    while fire.controllers.kills() < fire.kills || images < SPECS {
         images += 1;
         let image = json!({ "spec": { "image": format!("web:{images}") } });
         let edited = join_all(names.iter().map(|name| cluster.patch_until_done(name, image.clone()))).await;

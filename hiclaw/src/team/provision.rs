@@ -281,10 +281,11 @@ impl TeamTransitions for TeamProvisioner {
 
     async fn lay_out_storage(&self, from: RoomCreated, attempt: &TeamAttempt) -> Result<StorageLaidOut, TeamError> {
         let prefix = format!("teams/{}/", name_of(attempt.resource()));
-        for object in keepers(&prefix) {
-            self.oss.put(&object, Vec::new()).await?;
-        }
         let described = self.write_description(&prefix, attempt.spec()).await?;
+        // The first object is there, so a refusal of another one is no refusal of the step.
+        for object in keepers(&prefix) {
+            self.oss.put(&object, Vec::new()).await.map_err(|error| TeamError::from(error).partly())?;
+        }
         Ok(from.storage_laid_out(StorageLaidOutFacts { prefix, described }))
     }
 

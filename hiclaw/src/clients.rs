@@ -207,3 +207,9 @@ async fn checked(server: &'static str, response: Response) -> Result<Response, C
     let message = field("error").or_else(|| field("message")).unwrap_or(text);
     Err(ClientError::Refused { server, status, code: field("errcode").unwrap_or_default(), message, class })
 }
+
+fn url_encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::images::Images;
-use super::{ClientError, checked};
+use super::{ClientError, checked, url_encoded};
 use crate::containers::{self, Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
 use crate::provision::ProvisionError;
 use crate::worker::Worker;
@@ -142,10 +142,4 @@ impl Containers for Docker {
 /// Whether a container was refused for want of its image. A missing network is answered with the same status.
 fn is_without_image(error: &ClientError) -> bool {
     matches!(error, ClientError::Refused { status: StatusCode::NOT_FOUND, message, .. } if message.contains("No such image"))
-}
-
-pub(super) fn url_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

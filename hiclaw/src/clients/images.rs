@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::Value;
 
-use super::{ClientError, checked};
+use super::{ClientError, checked, url_encoded};
 
 /// A large image on a slow line takes longer than any attempt.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
@@ -56,7 +56,7 @@ impl Images {
 fn url(base: &str, image: &str) -> String {
     let name = image.rsplit('/').next().unwrap_or(image);
     let tag = if name.contains([':', '@']) { "" } else { "&tag=latest" };
-    format!("{base}/images/create?fromImage={}{tag}", super::docker::url_encoded(image))
+    format!("{base}/images/create?fromImage={}{tag}", url_encoded(image))
 }
 
 /// The end of a pull. The engine answers 200 before it begins, so a failure may stand in the text.

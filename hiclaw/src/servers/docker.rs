@@ -149,7 +149,7 @@ async fn pull(
     State((state, registry)): State<(Shared, Arc<watch::Sender<bool>>)>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
-    // An error means that the engine is gone, and then nobody reads the answer.
+    // It fails only when the engine has stopped. The client is not answered then.
     drop(registry.subscribe().wait_for(|&answers| answers).await);
     let named = query.get("fromImage").cloned().unwrap_or_default();
     let image = query.get("tag").map_or_else(|| named.clone(), |tag| format!("{named}:{tag}"));

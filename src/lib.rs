@@ -5,7 +5,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Generated code names this crate, also in its own tests.
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 extern crate self as durable_fsm;
 
 pub use durable_fsm_graph as graph;

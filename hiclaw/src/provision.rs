@@ -1,10 +1,12 @@
 //! What each step of the Worker does to the world. Invariant: whatever a step makes carries our mark, so that it can be found again, and so that
 //! nothing else is ever touched.
 
+mod error;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use durable_fsm::{Class, Classify, Lookup, Undone};
+use durable_fsm::{Lookup, Undone};
 use serde_json::json;
 
 use crate::accounts::{AccountError, Accounts};
@@ -18,6 +20,8 @@ use crate::worker::{
     AccountRegistered, ConfigGenerated, ConfigPushed, ConsumerCreated, MembersAdmitted, Ready, Requested, RoomCreated,
     RouteAuthorized, Worker, WorkerAttempt, WorkerSpec, WorkerTransitions,
 };
+
+pub use error::ProvisionError;
 
 /// The route that workers use.
 pub const ROUTE: &str = "default";
@@ -35,53 +39,6 @@ pub struct Provisioner {
     pub administrator: Administrator,
     /// Who we are on the homeserver.
     pub office: Office,
-}
-
-/// What went wrong in a step.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProvisionError {
-    /// A server.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The vault.
-    #[error("the vault cannot be used: {0}; nothing was sent")]
-    Vault(#[from] std::io::Error),
-    /// The container's name is taken by something that is not ours.
-    #[error("the container {0} is not ours; remove or rename it")]
-    ForeignContainer(String),
-    /// A step of several calls stopped between them.
-    #[error("the step was carried out in part, then failed: {0}")]
-    Partly(#[source] Box<ProvisionError>),
-    /// What is being removed is not gone yet.
-    #[error("{0} is being removed and is not gone yet; it is asked for again")]
-    Removing(String),
-    /// The Kubernetes API.
-    #[cfg(feature = "cluster")]
-    #[error("the Kubernetes API failed")]
-    Kubernetes(#[from] kube::Error),
-}
-
-impl From<AccountError> for ProvisionError {
-    fn from(error: AccountError) -> Self {
-        match error {
-            AccountError::Client(error) => ProvisionError::Client(error),
-            AccountError::Vault(error) => ProvisionError::Vault(error),
-        }
-    }
-}
-
-impl Classify for ProvisionError {
-    fn classify(&self) -> Class {
-        match self {
-            ProvisionError::Client(error) => error.classify(),
-            ProvisionError::Vault(_) | ProvisionError::Removing(_) => Class::NOT_APPLIED,
-            ProvisionError::ForeignContainer(_) => Class::NotOurs,
-            ProvisionError::Partly(_) => Class::Unknown,
-            #[cfg(feature = "cluster")]
-            ProvisionError::Kubernetes(error) => durable_fsm_kube::classify(error),
-        }
-    }
 }
 
 /// The first 16 hex digits of a hash of what the configuration depends on.

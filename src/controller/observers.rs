@@ -43,7 +43,9 @@ pub(super) struct Left<'p, S> {
     pub(super) outcome: &'p Outcome<S>,
     pub(super) record: Option<&'p Record>,
     /// When the deletion was asked for.
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics ask for it"))]
     pub(super) deleted: Option<Stamp>,
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "only metrics ask for it"))]
     pub(super) now: Stamp,
 }
 

@@ -8,8 +8,9 @@ use std::path::Path;
 use source::{Needs, Source};
 
 /// Where each crate's first file is.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 10] = [
     "src/lib.rs",
+    "examples/operator/src/lib.rs",
     "fsm-admin/src/lib.rs",
     "fsm-cli/src/main.rs",
     "fsm-graph/src/lib.rs",
@@ -17,6 +18,7 @@ const CRATES: [&str; 8] = [
     "fsm-kube/memory-server/src/lib.rs",
     "fsm-kube/src/lib.rs",
     "fsm-macros/src/lib.rs",
+    "hiclaw/src/lib.rs",
 ];
 
 /// Rings that stand, each with what holds it together. A part of one may go; nothing may join.

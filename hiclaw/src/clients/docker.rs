@@ -7,8 +7,9 @@ use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::encoded::url_encoded;
+use super::error::{ClientError, checked};
 use super::images::Images;
-use super::{ClientError, checked, url_encoded};
 use crate::containers::{self, Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
 use crate::provision::ProvisionError;
 use crate::worker::Worker;

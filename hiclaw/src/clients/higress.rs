@@ -8,7 +8,8 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::{ClientError, Logins, Urls, checked};
+use super::error::{ClientError, checked};
+use super::urls::{Logins, Urls};
 
 /// The Higress console.
 #[derive(Debug, Clone)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::Value;
 
-use super::{ClientError, checked, url_encoded};
+use super::encoded::url_encoded;
+use super::error::{ClientError, checked};
 
 /// A large image on a slow line takes longer than any attempt.
 const LONGEST: Duration = Duration::from_secs(30 * 60);

@@ -6,7 +6,8 @@ use durable_fsm::Class;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use super::{ClientError, Urls, checked};
+use super::error::{ClientError, checked};
+use super::urls::Urls;
 
 /// A Matrix homeserver.
 #[derive(Debug, Clone)]

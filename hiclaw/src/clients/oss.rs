@@ -6,7 +6,8 @@ use reqwest::Client;
 use rusty_s3::actions::ListObjectsV2;
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 
-use super::{ClientError, S3_BUCKET, Urls, checked};
+use super::error::{ClientError, checked};
+use super::urls::{S3_BUCKET, Urls};
 
 /// An S3 bucket.
 #[derive(Debug, Clone)]

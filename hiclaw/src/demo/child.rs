@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 
-use super::DemoError;
+use super::error::DemoError;
 use super::stage::Stage;
 use crate::pace::Pace;
 

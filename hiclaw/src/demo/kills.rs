@@ -7,9 +7,10 @@ use durable_fsm::record::Record;
 use tokio::task::JoinSet;
 
 use super::child::Child;
+use super::error::DemoError;
 use super::resume::{first_crossing, repeats};
+use super::servers::Servers;
 use super::stage::Stage;
-use super::{DemoError, Servers};
 
 /// One run: forward to ready, or back from ready to nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]

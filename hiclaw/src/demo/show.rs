@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 use durable_fsm::diagram::{Live, terminal};
 
 use super::child::Child;
+use super::error::DemoError;
+use super::servers::Servers;
 use super::stage::Stage;
-use super::{DemoError, Servers};
 use crate::servers::Call;
 use crate::worker::WorkerFlow;
 

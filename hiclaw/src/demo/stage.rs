@@ -7,7 +7,8 @@ use durable_fsm::record::Record;
 use durable_fsm::store::FileStore;
 use durable_fsm::{RecordId, Resource as _};
 
-use super::{DemoError, Servers};
+use super::error::DemoError;
+use super::servers::Servers;
 use crate::clients::{Clients, Urls};
 use crate::inventory::Inventory;
 use crate::office::Office;

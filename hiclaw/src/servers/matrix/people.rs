@@ -1,11 +1,13 @@
-//! What concerns one person: whether a name is free, how they are called, and who is invited where.
+//! The homeserver's accounts, and what concerns one person: names, tokens, devices, invitations. Invariant: an account's name is taken forever.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, Shared, error, in_room, lock, ok, text};
+use super::homeserver::{Account, Answer, Shared, error, in_room, lock, ok, text};
+
+const TOKEN: &str = "registration-token";
 
 #[derive(serde::Deserialize)]
 pub(super) struct Wanted {
@@ -108,4 +110,65 @@ pub(super) async fn aliases(State(state): State<Shared>, headers: HeaderMap, Pat
     }
     let aliases: Vec<_> = server.aliases.iter().filter(|(_, its)| **its == room).map(|(alias, _)| alias).collect();
     ok(json!({ "aliases": aliases }))
+}
+
+pub(super) async fn register(State(state): State<Shared>, Json(body): Json<Value>) -> Answer {
+    let mut server = lock(&state);
+    let name = text(&body, "username").to_owned();
+    let user = format!("@{name}:{}", server.domain);
+    if server.accounts.contains_key(&user) {
+        return error(400, "M_USER_IN_USE", "User ID already taken.");
+    }
+    let auth = body.get("auth").cloned().unwrap_or_default();
+    let session = match text(&auth, "session") {
+        "" => format!("session{}", server.next()),
+        session => session.to_owned(),
+    };
+    let token_given = server.sessions.entry(session.clone()).or_default();
+    let asked = |completed: Value| {
+        let flows = json!([{ "stages": ["m.login.registration_token", "m.login.dummy"] }]);
+        json!({ "session": session, "flows": flows, "params": {}, "completed": completed })
+    };
+    match text(&auth, "type") {
+        "m.login.dummy" if *token_given => {}
+        "m.login.registration_token" if text(&auth, "token") == TOKEN => {
+            *token_given = true;
+            return (StatusCode::UNAUTHORIZED, Json(asked(json!(["m.login.registration_token"]))));
+        }
+        "m.login.registration_token" => {
+            let mut refused = asked(json!([]));
+            refused["errcode"] = json!("M_UNAUTHORIZED");
+            refused["error"] = json!("Invalid registration token");
+            return (StatusCode::UNAUTHORIZED, Json(refused));
+        }
+        _ => return (StatusCode::UNAUTHORIZED, Json(asked(json!([])))),
+    }
+    server
+        .accounts
+        .insert(user.clone(), Account { password: text(&body, "password").to_owned(), ..Account::default() });
+    let token = server.new_token(&user);
+    ok(json!({ "user_id": user, "access_token": token, "device_id": "D" }))
+}
+
+pub(super) async fn login(State(state): State<Shared>, Json(body): Json<Value>) -> Answer {
+    let mut server = lock(&state);
+    let name = body.pointer("/identifier/user").and_then(Value::as_str).unwrap_or_default();
+    let user = if name.starts_with('@') { name.to_owned() } else { format!("@{name}:{}", server.domain) };
+    match server.accounts.get(&user) {
+        Some(account) if !account.deactivated && account.password == text(&body, "password") => {
+            let token = server.new_token(&user);
+            ok(json!({ "user_id": user, "access_token": token, "device_id": "D" }))
+        }
+        _ => error(403, "M_FORBIDDEN", "Invalid username or password"),
+    }
+}
+
+pub(super) async fn admin_users(State(state): State<Shared>) -> Answer {
+    let server = lock(&state);
+    let users: Vec<_> = server
+        .accounts
+        .iter()
+        .map(|(user, it)| json!({ "name": user, "displayname": it.display_name, "deactivated": it.deactivated }))
+        .collect();
+    ok(json!({ "users": users, "total": users.len() }))
 }

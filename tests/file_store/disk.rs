@@ -18,6 +18,7 @@ pub struct Content {
 
 /// Something done to a file that is written in place.
 #[derive(Clone)]
+#[cfg_attr(not(feature = "embedded"), expect(dead_code, reason = "only the embedded database writes in place"))]
 pub enum Pending {
     Write(usize, Vec<u8>),
     Length(usize),

@@ -25,7 +25,7 @@ pub struct Call {
     pub status: u16,
 }
 
-/// The calls to all servers, in order, and the replies that are to be lost.
+/// The calls to all servers, in order, the replies that are to be lost, and the calls that are to be refused.
 #[derive(Debug, Clone, Default)]
 pub struct Calls(Arc<Mutex<Log>>);
 
@@ -33,6 +33,13 @@ pub struct Calls(Arc<Mutex<Log>>);
 struct Log {
     calls: Vec<Call>,
     to_lose: Vec<(&'static str, String)>,
+    to_refuse: Vec<(&'static str, String)>,
+}
+
+/// Whether this call is in the list; then it is taken out.
+fn taken(list: &mut Vec<(&'static str, String)>, method: &str, path: &str) -> bool {
+    let found = list.iter().position(|(its, part)| *its == method && path.contains(part.as_str()));
+    found.map(|index| list.remove(index)).is_some()
 }
 
 impl Calls {
@@ -54,14 +61,27 @@ impl Calls {
         self.log().to_lose.len()
     }
 
+    /// Answers the next call with this method and a path that contains this with 403. The server does not see it.
+    pub fn refuse(&self, method: &'static str, path: &str) {
+        self.log().to_refuse.push((method, path.to_owned()));
+    }
+
+    /// How many calls are still to be refused.
+    #[must_use]
+    pub fn to_refuse(&self) -> usize {
+        self.log().to_refuse.len()
+    }
+
     pub(super) fn add(&self, call: Call) {
         self.log().calls.push(call);
     }
 
     fn loses(&self, method: &str, path: &str) -> bool {
-        let to_lose = &mut self.log().to_lose;
-        let found = to_lose.iter().position(|(its, part)| *its == method && path.contains(part.as_str()));
-        found.map(|index| to_lose.remove(index)).is_some()
+        taken(&mut self.log().to_lose, method, path)
+    }
+
+    fn refuses(&self, method: &str, path: &str) -> bool {
+        taken(&mut self.log().to_refuse, method, path)
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -77,7 +97,10 @@ struct Listening {
 
 async fn log(State(at): State<Listening>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let mut response = match at.calls.refuses(&method, &path) {
+        true => (StatusCode::FORBIDDEN, "the server's policy forbids it").into_response(),
+        false => next.run(request).await,
+    };
     if response.status().is_success() && at.calls.loses(&method, &path) {
         response = (StatusCode::GATEWAY_TIMEOUT, "the upstream's answer did not come").into_response();
     }

@@ -62,6 +62,22 @@ async fn a_team_follows_its_spec_and_leaves_nothing_but_its_members_work() {
 }
 
 #[tokio::test]
+async fn storage_that_was_refused_half_way_is_removed_with_the_team() {
+    let stage = Stage::new().await;
+    let calls = &stage.world.calls;
+    stage.employ(&["ann"]).await;
+    let alpha = team("alpha", "ann", &[]);
+    stage.roster.put_team(&alpha);
+    calls.refuse("PUT", "teams/alpha/shared/knowledge/.keep");
+    while calls.to_refuse() > 0 {
+        assert!(matches!(stage.teams.reconcile(&alpha).await.unwrap(), Outcome::Progressing { .. }));
+    }
+    assert!(!stage.objects("teams/alpha/").await.is_empty(), "some objects were written before the refusal");
+    assert!(matches!(stage.settle_team(&Team { deleting: true, ..alpha }).await, Outcome::Gone));
+    assert_eq!(stage.objects("teams/").await, BTreeSet::new());
+}
+
+#[tokio::test]
 async fn nothing_is_made_before_all_members_are_ready() {
     let stage = Stage::new().await;
     let alpha = team("alpha", "ann", &["bob"]);

@@ -42,6 +42,7 @@ mod reason;
 pub mod record;
 mod resource;
 mod runner;
+mod send_future;
 mod steps;
 pub mod store;
 mod sweep;
@@ -68,6 +69,7 @@ pub use reason::{Phase, RUNBOOK, Reason};
 pub use record::Failure;
 pub use resource::{Resource, ResourceId};
 pub use runner::{Runner, RunnerBuilder, SweepError};
+pub use send_future::SendFuture;
 pub use store::{Loaded, RecordId, Signals, Store, StoreError, Version};
 pub use sweep::{Missing, Orphan, Removal, Sweep, Swept, Tagged};
 pub use undos::Undos;
@@ -76,7 +78,7 @@ pub use undos::Undos;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::machine::{Dispatch, Made, Next, Sealed};
-    pub use crate::{Attempt, Classify, FactError, Lookup, Undone, Wait};
+    pub use crate::{Attempt, Classify, FactError, Lookup, SendFuture, Undone, Wait};
     pub use durable_fsm_graph as graph;
     pub use durable_fsm_macros::{diagram, skeleton};
 

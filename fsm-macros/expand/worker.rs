@@ -195,92 +195,92 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         &self,
         from: Requested,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<AccountRegistered, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<AccountRegistered, Self::Error>,
+    >;
     ///Undoes what `register_account` made. Finding nothing is success.
     fn sign_out(
         &self,
         made: &AccountRegistered,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///The step from AccountRegistered.
     fn create_room(
         &self,
         from: AccountRegistered,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<RoomCreated, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<RoomCreated, Self::Error>,
+    >;
     ///Asks the provider whether what `create_room` makes is there.
     fn lookup_create_room(
         &self,
         from: AccountRegistered,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<
             ::durable_fsm::__private::Lookup<RoomCreated>,
             Self::Error,
         >,
-    > + ::core::marker::Send;
+    >;
     ///Undoes what `create_room` made. Finding nothing is success.
     fn close_room(
         &self,
         made: &RoomCreated,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///Removes whatever an attempt at `create_room` may have made. Finding nothing is success.
     fn clear_rooms(
         &self,
         from: &AccountRegistered,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///The step from RoomCreated.
     fn admit_members(
         &self,
         from: RoomCreated,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<MembersAdmitted, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<MembersAdmitted, Self::Error>,
+    >;
     ///The step from MembersAdmitted.
     fn create_consumer(
         &self,
         from: MembersAdmitted,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<ConsumerCreated, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<ConsumerCreated, Self::Error>,
+    >;
     ///Undoes what `create_consumer` made. Finding nothing is success.
     fn delete_consumer(
         &self,
         made: &ConsumerCreated,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///The step from ConsumerCreated.
     fn authorize_route(
         &self,
         from: ConsumerCreated,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<RouteAuthorized, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<RouteAuthorized, Self::Error>,
+    >;
     ///Undoes what `authorize_route` made. Finding nothing is success.
     fn deauthorize_route(
         &self,
         made: &RouteAuthorized,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///The step from RouteAuthorized; it touches nothing outside the record.
     fn generate_config(
         &self,
@@ -292,26 +292,24 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         &self,
         from: ConfigGenerated,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<ConfigPushed, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<ConfigPushed, Self::Error>,
+    >;
     ///Undoes what `push_config` made. Finding nothing is success.
     fn remove_config(
         &self,
         made: &ConfigPushed,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///Makes one member of the set, in ConfigPushed or Ready.
     fn push_skill(
         &self,
         at: &ConfigPushed,
         subject: &String,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<String, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<::core::result::Result<String, Self::Error>>;
     ///Undoes what `push_skill` made. Finding nothing is success.
     fn remove_skill(
         &self,
@@ -319,9 +317,9 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         subject: &String,
         made: &String,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///The members that the set is to have; `push_skill` runs for those that are missing.
     fn skills(
         &self,
@@ -340,21 +338,16 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         at: &Ready,
         subject: &String,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<String, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<::core::result::Result<String, Self::Error>>;
     ///Asks the provider whether what `run_container` makes is there.
     fn lookup_run_container(
         &self,
         at: &Ready,
         subject: &String,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<
-            ::durable_fsm::__private::Lookup<String>,
-            Self::Error,
-        >,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Lookup<String>, Self::Error>,
+    >;
     ///Undoes what `run_container` made. Finding nothing is success.
     fn stop_container(
         &self,
@@ -362,18 +355,18 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         subject: &String,
         made: &String,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///Removes whatever an attempt at `run_container` may have made. Finding nothing is success.
     fn clear_containers(
         &self,
         at: &Ready,
         subject: &String,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<
+        ::core::result::Result<::durable_fsm::__private::Undone, Self::Error>,
+    >;
     ///The members that the set is to have; `run_container` runs for those that are missing.
     fn containers(
         &self,
@@ -385,9 +378,7 @@ pub trait WorkerTransitions: ::core::marker::Send + ::core::marker::Sync + 'stat
         &self,
         from: Ready,
         attempt: &WorkerAttempt,
-    ) -> impl ::core::future::Future<
-        Output = ::core::result::Result<Ready, Self::Error>,
-    > + ::core::marker::Send;
+    ) -> impl ::durable_fsm::SendFuture<::core::result::Result<Ready, Self::Error>>;
     ///Whether `apply_spec` is to run: what is recorded against what is wanted.
     fn spec_changed(&self, at: &Ready, resource: &Worker) -> bool;
 }

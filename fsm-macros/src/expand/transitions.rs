@@ -286,15 +286,12 @@ enum Answer {
 /// anew costs more than a whole phrase that is there.
 struct Phrases {
     future: TokenStream,
-    sent: TokenStream,
+    close: TokenStream,
 }
 
 impl Phrases {
     fn new() -> Self {
-        Self {
-            future: quote!(impl ::core::future::Future<Output = ::core::result::Result<),
-            sent: quote!(, Self::Error>> + ::core::marker::Send),
-        }
+        Self { future: quote!(impl ::durable_fsm::SendFuture<::core::result::Result<), close: quote!(, Self::Error>>) }
     }
 }
 
@@ -303,7 +300,7 @@ impl Method {
         let Self { name, arguments, output, answer, doc, .. } = self;
         let at_once;
         let (open, close) = match answer {
-            Answer::Future => (Some(&phrases.future), Some(&phrases.sent)),
+            Answer::Future => (Some(&phrases.future), Some(&phrases.close)),
             Answer::Result(span) => {
                 at_once = (quote_spanned!(*span=> ::core::result::Result<), quote_spanned!(*span=> , Self::Error>));
                 (Some(&at_once.0), Some(&at_once.1))

@@ -123,13 +123,14 @@ impl Resource for Human {
 pub enum HumanFlow {
     /// Nothing exists yet. The account is looked up rather than made again, because the look-up tells three cases apart: our own
     /// password opens it; that of a deleted namesake does; or it is somebody else's. Whether a namesake is the same person is for a
-    /// person to say, so such an account is held until its password is [handed over](passwords::Passwords::hand_over). A Matrix id is taken forever, so the account is left behind, and listed.
+    /// person to say, so such an account is held until its password is [handed over](passwords::Passwords::hand_over). A Matrix id is taken forever, so the account stays, and is listed.
     #[fsm(initial)]
     #[transition(register_account -> AccountRegistered, in_doubt = lookup, undo = retain, predecessor = hold)]
     Requested,
 
-    /// The person has a Matrix account. The name that others see goes with it.
-    #[transition(set_display_name -> Ready, in_doubt = repeat, undo = none)]
+    /// The person has a Matrix account. The name that others see goes with it, and an account that was deactivated with a namesake is opened again. A
+    /// deletion deactivates the account: no password opens it, and its sessions end.
+    #[transition(set_display_name -> Ready, in_doubt = repeat, undo = close_account)]
     AccountRegistered {
         /// The full Matrix id.
         user_id: String,

@@ -324,6 +324,32 @@ impl Matrix {
         checked("matrix", request.send().await?).await.map(drop)
     }
 
+    /// Deactivates another user's account, as the server's administrator: its sessions end, and no password opens it. An account that is deactivated or
+    /// was never there stays as it is. Gives whether the server can do this: a homeserver without Synapse's administration cannot.
+    ///
+    /// # Errors
+    /// As for [`sign_out_other`](Self::sign_out_other).
+    pub async fn deactivate(&self, session: &Session, user: &str) -> Result<bool, ClientError> {
+        let url = format!("{}/_synapse/admin/v1/deactivate/{}", self.base, encoded(user));
+        let request = self.http.post(url).bearer_auth(&session.token).json(&json!({ "erase": false }));
+        match checked("matrix", request.send().await?).await {
+            Err(error) if error.is(404, "M_UNRECOGNIZED") => Ok(false),
+            Err(error) if error.is(404, "M_NOT_FOUND") => Ok(true),
+            answer => answer.map(|_| true),
+        }
+    }
+
+    /// Opens an account that was deactivated, with this password, as the server's administrator.
+    ///
+    /// # Errors
+    /// As for [`sign_out_other`](Self::sign_out_other).
+    pub async fn reactivate(&self, session: &Session, user: &str, password: &str) -> Result<(), ClientError> {
+        let url = format!("{}/_synapse/admin/v2/users/{}", self.base, encoded(user));
+        let body = json!({ "deactivated": false, "password": password });
+        let request = self.http.put(url).bearer_auth(&session.token).json(&body);
+        checked("matrix", request.send().await?).await.map(drop)
+    }
+
     /// The devices of a user, as the server's administrator sees them.
     ///
     /// # Errors

@@ -92,40 +92,83 @@ fn name_of(human: &Human) -> String {
     names::external(&human.namespace, &human.name)
 }
 
-/// Who opened the account.
-enum Opened {
-    Own(Session),
-    Namesakes(Session),
+/// What a password does.
+enum Tried {
+    Opens(Session),
+    Wrong,
+    /// The account is deactivated, so no password opens it.
+    Deactivated,
+}
+
+/// Whose account it is, by the passwords that were made.
+enum Account {
+    /// The person's own. Without a session it is deactivated.
+    Own(Option<Session>),
+    /// A namesake's.
+    Namesakes(Option<Session>),
+    /// No password of ours opens it, or there is none.
+    NotOurs,
 }
 
 impl HumanProvisioner {
-    async fn try_password(&self, name: &str, password: &str) -> Result<Option<Session>, ClientError> {
+    async fn try_password(&self, name: &str, password: &str) -> Result<Tried, ClientError> {
         match self.clients.matrix.login(name, password).await {
-            Ok(session) => Ok(Some(session)),
-            Err(error) if error.is(403, "M_FORBIDDEN") => Ok(None),
+            Ok(session) => Ok(Tried::Opens(session)),
+            Err(error) if error.is(403, "M_USER_DEACTIVATED") => Ok(Tried::Deactivated),
+            Err(error) if error.is(403, "M_FORBIDDEN") => Ok(Tried::Wrong),
             Err(error) => Err(error),
         }
     }
 
-    /// Opens the account with our own password, or with one that was made for a namesake.
-    async fn open(&self, human: &Human, owner_tag: &str) -> Result<Option<Opened>, HumanError> {
-        if let Some(password) = self.passwords.kept(&name_of(human), owner_tag).await?
-            && let Some(session) = self.try_password(&name_of(human), password.reveal()).await?
-        {
-            return Ok(Some(Opened::Own(session)));
-        }
-        for password in self.passwords.of_namesakes(&name_of(human), owner_tag).await? {
-            if let Some(session) = self.try_password(&name_of(human), password.reveal()).await? {
-                return Ok(Some(Opened::Namesakes(session)));
+    /// Tries our own password, and those that were made for namesakes.
+    async fn account(&self, human: &Human, owner_tag: &str) -> Result<Account, HumanError> {
+        let name = &name_of(human);
+        let namesakes = self.passwords.of_namesakes(name, owner_tag).await?;
+        if let Some(own) = self.passwords.kept(name, owner_tag).await? {
+            match self.try_password(name, own.reveal()).await? {
+                Tried::Opens(session) => return Ok(Account::Own(Some(session))),
+                // Here the password proves nothing. Somebody has said that both are the same person if it was handed over.
+                Tried::Deactivated if namesakes.iter().any(|it| it.reveal() == own.reveal()) => {
+                    return Ok(Account::Own(None));
+                }
+                Tried::Deactivated | Tried::Wrong => {}
             }
         }
-        Ok(None)
+        for password in namesakes {
+            match self.try_password(name, password.reveal()).await? {
+                Tried::Opens(session) => return Ok(Account::Namesakes(Some(session))),
+                Tried::Deactivated => return Ok(Account::Namesakes(None)),
+                Tried::Wrong => {}
+            }
+        }
+        Ok(Account::NotOurs)
+    }
+
+    /// The id of an account that one of our passwords opens, or opened.
+    async fn user_id(&self, human: &Human, session: Option<Session>) -> Result<String, HumanError> {
+        match session {
+            Some(session) => Ok(session.user_id),
+            None => Ok(self.administrator.session().await?.user(&name_of(human))),
+        }
     }
 
     /// The person's own session; none once they have changed the password.
     async fn session(&self, human: &Human, attempt: &HumanAttempt) -> Result<Option<Session>, HumanError> {
-        let opened = self.open(human, attempt.owner_tag()).await?;
-        Ok(opened.map(|(Opened::Own(session) | Opened::Namesakes(session))| session))
+        Ok(match self.account(human, attempt.owner_tag()).await? {
+            Account::Own(session) | Account::Namesakes(session) => session,
+            Account::NotOurs => None,
+        })
+    }
+
+    /// Opens an account again that was deactivated with a namesake, and was handed over.
+    async fn open_again(&self, user_id: &str, attempt: &HumanAttempt) -> Result<(), HumanError> {
+        let human = attempt.resource();
+        if let Account::Own(None) = self.account(human, attempt.owner_tag()).await? {
+            let password = self.passwords.own(&name_of(human), attempt.owner_tag()).await?;
+            let admin = self.administrator.session().await?;
+            self.clients.matrix.reactivate(&admin, user_id, password.reveal()).await?;
+        }
+        Ok(())
     }
 
     async fn rename_to(&self, user_id: &str, name: &str, attempt: &HumanAttempt) -> Result<(), HumanError> {
@@ -194,18 +237,32 @@ impl HumanTransitions for HumanProvisioner {
         attempt: &HumanAttempt,
     ) -> Result<Lookup<AccountRegistered>, HumanError> {
         let human = attempt.resource();
-        Ok(match self.open(human, attempt.owner_tag()).await? {
-            Some(Opened::Own(session)) => Lookup::Ours(from.account_registered(session.user_id)),
-            Some(Opened::Namesakes(session)) => Lookup::Predecessor(from.account_registered(session.user_id)),
-            None if self.clients.matrix.is_available(&name_of(human)).await? => Lookup::Absent,
-            None => Lookup::NotOurs,
+        Ok(match self.account(human, attempt.owner_tag()).await? {
+            Account::Own(session) => Lookup::Ours(from.account_registered(self.user_id(human, session).await?)),
+            Account::Namesakes(session) => {
+                Lookup::Predecessor(from.account_registered(self.user_id(human, session).await?))
+            }
+            Account::NotOurs if self.clients.matrix.is_available(&name_of(human)).await? => Lookup::Absent,
+            Account::NotOurs => Lookup::NotOurs,
         })
     }
 
     async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Ready, HumanError> {
         let name = attempt.spec().display_name.clone();
-        self.rename_to(&from.user_id, &name, attempt).await?;
+        self.open_again(&from.user_id, attempt).await?;
+        self.rename_to(&from.user_id, &name, attempt).await.map_err(HumanError::partly)?;
         Ok(from.ready(name))
+    }
+
+    async fn close_account(&self, made: &Ready, attempt: &HumanAttempt) -> Result<Undone, HumanError> {
+        let admin = self.administrator.session().await?;
+        if self.clients.matrix.deactivate(&admin, &made.user_id).await? {
+            return Ok(Undone::Done);
+        }
+        if let Some(session) = self.session(attempt.resource(), attempt).await? {
+            self.clients.matrix.sign_out(&session).await?;
+        }
+        Ok(Undone::Left(format!("the homeserver has no call that deactivates {}; deactivate it by hand", made.user_id)))
     }
 
     fn invitations(&self, _at: &Ready, resource: &Human) -> BTreeSet<String> {
@@ -223,7 +280,8 @@ impl HumanTransitions for HumanProvisioner {
             // What is mailed opens the account, or is not mailed: the person may have the password of an earlier life.
             let own = self.passwords.kept(&name_of(human), attempt.owner_tag()).await?;
             let Some(own) = own else { return Ok(None) };
-            Ok(self.try_password(&name_of(human), own.reveal()).await?.map(|_| own))
+            let opens = matches!(self.try_password(&name_of(human), own.reveal()).await?, Tried::Opens(_));
+            Ok(opens.then_some(own))
         };
         let password = before.await.map_err(HumanError::unsent)?;
         let secret = match &password {

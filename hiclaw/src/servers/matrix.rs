@@ -52,6 +52,8 @@ impl Matrix {
             .route("/_synapse/admin/v1/rooms", get(rooms::admin_rooms))
             .route("/_synapse/admin/v1/rooms/{room}/members", get(people::members_of))
             .route("/_synapse/admin/v2/users", get(people::admin_users))
+            .route("/_synapse/admin/v1/deactivate/{user}", post(people::deactivate))
+            .route("/_synapse/admin/v2/users/{user}", put(people::change))
             .route("/_synapse/admin/v2/users/{user}/devices", get(people::devices))
             .route("/_synapse/admin/v2/users/{user}/delete_devices", post(people::delete_devices))
             .with_state(state.clone());

@@ -23,13 +23,17 @@ pub struct Site {
 
 impl Site {
     pub fn new(world: &World) -> Self {
-        let urls = world.urls();
+        Self::at(world.urls(), world.mail.address().to_string())
+    }
+
+    /// Among servers at these addresses.
+    pub fn at(urls: Urls, smtp: String) -> Self {
         let clients = Clients::new(&urls, Duration::from_millis(1500)).unwrap();
         let place = tempfile::tempdir().unwrap();
         for kind in ["workers", "teams", "humans"] {
             std::fs::create_dir_all(place.path().join("config").join(kind)).unwrap();
         }
-        Self { clients, urls, smtp: world.mail.address().to_string(), place }
+        Self { clients, urls, smtp, place }
     }
 
     pub fn write(&self, document: &str, text: &str) {
@@ -53,6 +57,9 @@ impl Site {
             .env("HICLAW_CONFIG", self.place.path().join("config"))
             .env("HICLAW_STATE", self.place.path().join("state"))
             .stdin(Stdio::null());
+        if let Some(token) = &self.urls.logins.matrix_admin_token {
+            command.env("HICLAW_MATRIX_ADMIN_TOKEN", token);
+        }
         command
     }
 

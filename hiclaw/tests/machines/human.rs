@@ -78,6 +78,7 @@ async fn a_person_follows_their_spec_and_leaves_an_account() {
     assert_eq!(stage.rooms("").await, before);
     assert_eq!(permissions(&stage).await, names(&[]));
     assert_eq!(stage.accounts(KIM).await.len(), 1, "the Matrix id stays taken");
+    assert!(!opens(&stage, mailed_password(&mails[0].1).unwrap()).await, "the account is deactivated");
     assert_eq!(stage.world.mail.taken().len(), 1);
 }
 
@@ -193,6 +194,7 @@ async fn a_namesakes_account_waits_for_somebody_who_knows_the_person() {
     assert!(is_ready(&stage.settle_human(&second).await));
     assert_eq!(stage.accounts(KIM).await, ["Kim, again"]);
     let mails = stage.world.mail.taken();
+    assert!(opens(&stage, mailed_password(&mails[0].1).unwrap()).await, "the account is open again");
     assert_eq!((mails.len(), mailed_password(&mails[1].1)), (2, mailed_password(&mails[0].1)));
     assert!(stage.passwords.hand_over("kim", &tag(&first), &tag(&second)).await.is_err(), "once is enough");
 }
@@ -206,6 +208,18 @@ async fn somebody_elses_account_is_not_taken_over() {
     let Outcome::Held { reason: HeldReason::NotOurs, message } = outcome else { panic!("it is not held") };
     assert!(!message.contains("namesake"), "{message}");
     assert!(opens(&stage, "theirs").await);
+}
+
+#[tokio::test]
+async fn a_deactivated_account_of_somebody_else_is_not_taken_over() {
+    let stage = Stage::new().await;
+    let theirs = stage.clients.matrix.register("kim", "theirs", "registration-token").await.unwrap();
+    assert!(matches!(theirs, Registered::New(_)));
+    let admin = stage.clients.matrix.login("admin", hiclaw::office::ADMIN_PASSWORD).await.unwrap();
+    assert!(stage.clients.matrix.deactivate(&admin, KIM).await.unwrap());
+    let outcome = stage.settle_human(&human(Level::Worker, &[], &[])).await;
+    assert!(matches!(outcome, Outcome::Held { reason: HeldReason::NotOurs, .. }));
+    assert!(!opens(&stage, "theirs").await, "it is not opened again");
 }
 
 #[tokio::test]
@@ -228,4 +242,7 @@ async fn a_person_who_has_changed_the_password_is_invited_and_can_be_put_out() {
     renamed.spec.display_name = "Kim Lee".to_owned();
     assert!(matches!(stage.settle_human(&renamed).await, Outcome::Blocked { .. }));
     assert_eq!((stage.rooms_with(KIM).await, permissions(&stage).await), (names(&[]), names(&["ann"])));
+
+    assert!(matches!(stage.settle_human(&Human { deleting: true, ..renamed }).await, Outcome::Gone));
+    assert!(!opens(&stage, "my own").await, "the account is deactivated all the same");
 }

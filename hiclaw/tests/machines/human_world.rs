@@ -12,6 +12,8 @@ use hiclaw::human::{
 #[derive(Clone)]
 struct Cloud {
     accounts: Shelf,
+    /// The accounts that are not deactivated.
+    open: Shelf,
     mails: Shelf,
     accesses: Shelf,
     /// Whom the account of a namesake belongs to by now.
@@ -52,7 +54,11 @@ impl HumanTransitions for Cloud {
         })
     }
     async fn set_display_name(&self, from: AccountRegistered, attempt: &HumanAttempt) -> Result<Ready, ShelfError> {
+        self.open.claim("@kim", attempt.key(), attempt.owner_tag()).await?;
         Ok(from.ready(attempt.spec().display_name.clone()))
+    }
+    async fn close_account(&self, _: &Ready, attempt: &HumanAttempt) -> Result<Undone, ShelfError> {
+        self.open.remove_name("@kim", attempt.owner_tag()).await.map(Undone::from)
     }
     fn invitations(&self, _: &Ready, human: &Human) -> BTreeSet<String> {
         human.spec.email.iter().cloned().collect()
@@ -132,6 +138,7 @@ impl World for Cloud {
         let shelf = |kind| Shelf::new(sim, kind);
         Self {
             accounts: shelf("account"),
+            open: shelf("open account"),
             mails: shelf("mail"),
             accesses: shelf("access"),
             handed_over: shelf("handed-over account"),
@@ -148,7 +155,7 @@ impl World for Cloud {
         vec![human(Level::Worker, "Kim Lee", "cid")]
     }
     fn inventory(&self) -> Vec<Thing> {
-        [&self.accounts, &self.mails, &self.accesses].into_iter().flat_map(Shelf::inventory).collect()
+        [&self.accounts, &self.open, &self.mails, &self.accesses].into_iter().flat_map(Shelf::inventory).collect()
     }
 }
 

@@ -14,9 +14,9 @@ use hiclaw::pace::Pace;
 use hiclaw::provision::Provisioner;
 use hiclaw::servers::World;
 use hiclaw::worker::{Worker, WorkerRunner, WorkerSpec, WorkerState};
-use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::audit::Audit;
 use crate::server::Synapse;
 
 /// The steps that call Synapse: account, room, invitation and join.
@@ -98,7 +98,7 @@ async fn crash(kills: usize) {
     println!("Synapse was killed {kills} times: {fell:?}");
     let workers: Vec<_> = (0..kills).map(worker).collect();
     let audit = Audit::of(&synapse).await;
-    audit.assert_whole(&workers);
+    assert_whole(&audit, &workers);
     for worker in workers {
         let runner = WorkerRunner::builder(provisioner.clone(), store.clone()).clock(PACE.clock()).build();
         let gone = Worker { deleting: true, ..worker };
@@ -110,69 +110,26 @@ async fn crash(kills: usize) {
             }
         }
     }
-    Audit::of(&synapse).await.assert_empty(kills);
+    assert_empty(&Audit::of(&synapse).await, kills);
 }
 
-/// What Synapse's administration says.
-struct Audit {
-    /// Rooms in which somebody is, with who is in them or invited.
-    rooms: Vec<(String, BTreeMap<String, String>)>,
-    accounts: BTreeSet<String>,
-    devices: usize,
-}
-
-impl Audit {
-    async fn of(synapse: &Synapse) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let token = synapse.admin_token(&http).await.unwrap();
-        let get = async |path: String| -> Value {
-            let url = format!("{}/_synapse/admin/{path}", synapse.url());
-            http.get(url).bearer_auth(&token).send().await.unwrap().json().await.unwrap()
+/// One room for each worker, with all who should be there, and no other.
+fn assert_whole(audit: &Audit, workers: &[Worker]) {
+    let names: Vec<_> = audit.rooms.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(audit.rooms.len(), workers.len(), "a room too many or too few: {names:?}");
+    for worker in workers {
+        let name = format!("Worker: {}", worker.name);
+        let [(_, members)] = audit.rooms.iter().filter(|(its, _)| *its == name).collect::<Vec<_>>()[..] else {
+            panic!("{name} is not there once: {names:?}")
         };
-        let mut rooms = Vec::new();
-        for room in get("v1/rooms?limit=1000".to_owned()).await["rooms"].as_array().unwrap() {
-            if room["joined_members"] == 0 {
-                continue;
-            }
-            let state = get(format!("v1/rooms/{}/state", room["room_id"].as_str().unwrap())).await;
-            let members = state["state"].as_array().unwrap().iter().filter(|it| it["type"] == "m.room.member");
-            let members = members.map(|it| {
-                let text = |value: &Value| value.as_str().unwrap().to_owned();
-                (text(&it["state_key"]), text(&it["content"]["membership"]))
-            });
-            rooms.push((room["name"].as_str().unwrap_or_default().to_owned(), members.collect()));
-        }
-        let mut accounts = BTreeSet::new();
-        let mut devices = 0;
-        for user in get("v2/users?limit=1000".to_owned()).await["users"].as_array().unwrap() {
-            let name = user["name"].as_str().unwrap().to_owned();
-            if name.starts_with("@w") {
-                let of_user = get(format!("v2/users/{}/devices", name.replace(':', "%3A"))).await;
-                devices += of_user["devices"].as_array().unwrap().len();
-            }
-            accounts.insert(name);
-        }
-        Self { rooms, accounts, devices }
+        let of = |user: &str| members.get(&format!("@{user}:hiclaw.test")).map(String::as_str);
+        assert_eq!((of("admin"), of(&worker.name), of("manager")), (Some("join"), Some("join"), Some("invite")));
     }
+    assert_eq!(audit.accounts.len(), workers.len() + 2, "{:?}", audit.accounts);
+}
 
-    /// One room for each worker, with all who should be there, and no other.
-    fn assert_whole(&self, workers: &[Worker]) {
-        let names: Vec<_> = self.rooms.iter().map(|(name, _)| name.clone()).collect();
-        assert_eq!(self.rooms.len(), workers.len(), "a room too many or too few: {names:?}");
-        for worker in workers {
-            let name = format!("Worker: {}", worker.name);
-            let [(_, members)] = self.rooms.iter().filter(|(its, _)| *its == name).collect::<Vec<_>>()[..] else {
-                panic!("{name} is not there once: {names:?}")
-            };
-            let of = |user: &str| members.get(&format!("@{user}:hiclaw.test")).map(String::as_str);
-            assert_eq!((of("admin"), of(&worker.name), of("manager")), (Some("join"), Some("join"), Some("invite")));
-        }
-        assert_eq!(self.accounts.len(), workers.len() + 2, "{:?}", self.accounts);
-    }
-
-    fn assert_empty(&self, accounts: usize) {
-        assert!(self.rooms.is_empty(), "{:?}", self.rooms);
-        assert_eq!(self.accounts.len(), accounts + 2, "a Matrix id stays taken");
-        assert_eq!(self.devices, 0);
-    }
+fn assert_empty(audit: &Audit, accounts: usize) {
+    assert!(audit.rooms.is_empty(), "{:?}", audit.rooms);
+    assert_eq!(audit.accounts.len(), accounts + 2, "a Matrix id stays taken");
+    assert_eq!(audit.devices_of("w"), 0);
 }

@@ -159,6 +159,7 @@ pub(super) async fn login(State(state): State<Shared>, Json(body): Json<Value>) 
             let token = server.new_token(&user);
             ok(json!({ "user_id": user, "access_token": token, "device_id": "D" }))
         }
+        Some(account) if account.deactivated => error(403, "M_USER_DEACTIVATED", "This account has been deactivated"),
         _ => error(403, "M_FORBIDDEN", "Invalid username or password"),
     }
 }
@@ -171,4 +172,43 @@ pub(super) async fn admin_users(State(state): State<Shared>) -> Answer {
         .map(|(user, it)| json!({ "name": user, "displayname": it.display_name, "deactivated": it.deactivated }))
         .collect();
     ok(json!({ "users": users, "total": users.len() }))
+}
+
+/// Ends the account's sessions, and takes it out of its rooms. Its name stays taken.
+pub(super) async fn deactivate(State(state): State<Shared>, headers: HeaderMap, Path(user): Path<String>) -> Answer {
+    let mut server = lock(&state);
+    if let Err(answer) = server.user(&headers) {
+        return answer;
+    }
+    match server.accounts.get_mut(&user) {
+        Some(account) => account.deactivated = true,
+        None => return error(404, "M_NOT_FOUND", "User not found"),
+    }
+    server.tokens.retain(|_, of| *of != user);
+    for room in server.rooms.values_mut() {
+        room.members.remove(&user);
+        room.invited.remove(&user);
+    }
+    ok(json!({ "id_server_unbind_result": "success" }))
+}
+
+/// Changes an account, as far as a controller needs it: it is active again, with another password.
+pub(super) async fn change(
+    State(state): State<Shared>,
+    headers: HeaderMap,
+    Path(user): Path<String>,
+    Json(body): Json<Value>,
+) -> Answer {
+    let mut server = lock(&state);
+    if let Err(answer) = server.user(&headers) {
+        return answer;
+    }
+    let Some(account) = server.accounts.get_mut(&user) else { return error(404, "M_NOT_FOUND", "User not found") };
+    if body.get("deactivated") == Some(&Value::Bool(false)) {
+        account.deactivated = false;
+    }
+    if let Some(password) = body.get("password").and_then(Value::as_str) {
+        password.clone_into(&mut account.password);
+    }
+    ok(json!({ "name": user }))
 }

@@ -13,7 +13,7 @@ mod urls;
 
 use std::time::Duration;
 
-pub use docker::{Container, Docker};
+pub use docker::{Container, Docker, NewContainer};
 pub use error::ClientError;
 pub use higress::Higress;
 #[cfg(feature = "embedded")]
@@ -47,7 +47,7 @@ impl Clients {
         Ok(Self {
             matrix: Matrix::new(http.clone(), urls),
             higress: Higress::new(http.clone(), urls),
-            docker: Docker::new(http.clone(), &urls.docker, urls.docker_network.clone()),
+            docker: Docker::new(http.clone(), &urls.docker, urls.containers.clone()),
             oss: Oss::new(http, urls)?,
         })
     }

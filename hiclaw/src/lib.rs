@@ -12,6 +12,7 @@ pub mod clients;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 pub mod command;
+pub mod container_settings;
 pub mod containers;
 pub mod controller;
 pub mod credentials;

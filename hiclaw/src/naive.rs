@@ -1,9 +1,7 @@
 //! The linear eight-step create, as HiClaw's WorkerReconciler had it: no record of steps, so every retry begins at step 1. Kept to be
 //! compared with.
 
-use std::collections::BTreeMap;
-
-use crate::clients::{ClientError, Clients, NewRoom, Registered};
+use crate::clients::{ClientError, Clients, NewContainer, NewRoom, Registered};
 use crate::credentials::Vault;
 use crate::provision::ROUTE;
 use crate::worker::Worker;
@@ -44,11 +42,12 @@ pub async fn create(
     }
     step(8).await;
     let container = format!("hiclaw-worker-{name}");
-    let id = match clients.docker.create(&container, &worker.spec.image, &BTreeMap::new()).await {
+    let new = NewContainer { name: &container, image: &worker.spec.image, ..NewContainer::default() };
+    let id = match clients.docker.create(&new).await {
         // As in HiClaw: a container of that name is removed by force, whosever it is.
         Err(error) if error.is(409, "") => {
             clients.docker.remove(&container).await?;
-            clients.docker.create(&container, &worker.spec.image, &BTreeMap::new()).await?
+            clients.docker.create(&new).await?
         }
         created => created?,
     };

@@ -17,6 +17,7 @@ pub use oss::Oss;
 use std::pin::Pin;
 
 use crate::clients::{Logins, Urls};
+use crate::container_settings::ContainerSettings;
 
 /// All five servers, on free loopback ports, for as long as this lives.
 pub struct World {
@@ -72,7 +73,7 @@ impl World {
             matrix: self.matrix.listener.url(),
             higress: self.higress.listener.url(),
             docker: self.docker.listener.url(),
-            docker_network: None,
+            containers: ContainerSettings::default(),
             s3: self.oss.listener.url(),
             logins: Logins::default(),
         }

@@ -5,7 +5,7 @@
 use durable_fsm::store::MemoryStore;
 use durable_fsm::testing::TestClock;
 use durable_fsm::{Fsm, Import, Imported, Outcome, Plan, Undone};
-use hiclaw::clients::{ClientError, Clients, Letter, Mail, MailError};
+use hiclaw::clients::{ClientError, Clients, Letter, Mail, MailError, NewContainer};
 use hiclaw::credentials::Vault;
 use hiclaw::naive;
 use hiclaw::office::Office;
@@ -145,7 +145,8 @@ impl AdoptedTransitions for Provisioner {
     }
     async fn run(&self, from: Roomed, attempt: &AdoptedAttempt) -> Result<Running, ClientError> {
         let name = format!("hiclaw-worker-{}", attempt.resource().name);
-        let id = self.clients.docker.create(&name, &attempt.spec().image, &Default::default()).await?;
+        let new = NewContainer { name: &name, image: &attempt.spec().image, ..NewContainer::default() };
+        let id = self.clients.docker.create(&new).await?;
         Ok(from.running(id))
     }
     async fn stop(&self, made: &Running, _: &AdoptedAttempt) -> Result<Undone, ClientError> {

@@ -2,6 +2,7 @@
 
 use durable_fsm::{Class, Classify as _};
 use hiclaw::cluster::Pods;
+use hiclaw::container_settings::ContainerSettings;
 use hiclaw::containers::{Containers as _, Wanted};
 use hiclaw::provision::ProvisionError;
 use hiclaw::worker::{Worker, WorkerSpec};
@@ -14,9 +15,13 @@ fn worker() -> Worker {
     Worker { namespace, name, uid, spec, deleting: false }
 }
 
+fn pods(server: &MemoryServer) -> Pods {
+    Pods::new(server.client(), ContainerSettings::default())
+}
+
 async fn run(server: &MemoryServer, owner_tag: &str, key: &str) -> Result<String, ProvisionError> {
     let worker = worker();
-    Pods::new(server.client()).run(&Wanted { worker: &worker, image: "worker:1", owner_tag, key }).await
+    pods(server).run(&Wanted { worker: &worker, image: "worker:1", owner_tag, key }).await
 }
 
 #[tokio::test]
@@ -33,7 +38,7 @@ async fn our_own_pod_that_was_made_late_is_ours() {
     assert!(server.objects("pods").is_empty());
     let id = run(&server, "tag", "key").await.unwrap();
     assert_eq!(server.history().len(), 1, "two pods were made");
-    let found = Pods::new(server.client()).with_key(&worker(), "key").await.unwrap();
+    let found = pods(&server).with_key(&worker(), "key").await.unwrap();
     assert_eq!(found.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
 }
 
@@ -58,7 +63,7 @@ async fn a_pod_on_its_way_out_is_waited_for() {
         _ => Fault::None,
     });
     let id = run(&server, "tag", "key").await.unwrap();
-    let pods = Pods::new(server.client());
+    let pods = pods(&server);
     let going = pods.remove(&worker(), &id).await.unwrap_err();
     assert!(matches!(going, ProvisionError::Removing(_)), "{going:?}");
     let waits = run(&server, "tag", "key").await.unwrap_err();

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::encoded::url_encoded;
 use super::error::{ClientError, checked};
 use super::images::Images;
+use crate::container_settings::{ContainerSettings, Variable, Volume};
 use crate::containers::{self, Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
 use crate::provision::ProvisionError;
 use crate::worker::Worker;
@@ -19,7 +20,7 @@ use crate::worker::Worker;
 pub struct Docker {
     http: Client,
     base: String,
-    network: Option<String>,
+    settings: ContainerSettings,
     images: Images,
 }
 
@@ -39,22 +40,40 @@ pub struct Container {
     pub state: String,
 }
 
+/// A container that is to be made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NewContainer<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its image.
+    pub image: &'a str,
+    /// Its labels.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// Its variables.
+    pub variables: &'a [Variable],
+}
+
 impl Docker {
-    pub(super) fn new(http: Client, base: &str, network: Option<String>) -> Self {
-        Self { http, base: base.trim_end_matches('/').to_owned(), network, images: Images::default() }
+    pub(super) fn new(http: Client, base: &str, settings: ContainerSettings) -> Self {
+        Self { http, base: base.trim_end_matches('/').to_owned(), settings, images: Images::default() }
     }
 
-    /// Creates a container in the network of the workers; it does not run yet.
+    /// Creates a container in the network of the workers, with their volumes; it does not run yet.
     ///
     /// # Errors
     /// The engine's; 409 if the name is taken. If the engine does not have the image, it begins to pull it, and the error is
     /// [`ClientError::Pulling`], or [`ClientError::NotPulled`] after a pull that failed.
-    pub async fn create(&self, name: &str, image: &str, labels: &BTreeMap<&str, &str>) -> Result<String, ClientError> {
+    pub async fn create(&self, new: &NewContainer<'_>) -> Result<String, ClientError> {
+        let NewContainer { name, image, labels, variables } = new;
         let url = format!("{}/containers/create?name={name}", self.base);
-        let mut body = json!({ "Image": image, "Labels": labels });
-        if let Some(network) = &self.network {
-            body["HostConfig"] = json!({ "NetworkMode": network });
+        let variables: Vec<_> = variables.iter().map(|it| format!("{}={}", it.name, it.value)).collect();
+        let volumes: Vec<_> = self.settings.docker_volume.iter().map(Volume::bind).collect();
+        let mut host = json!({ "Binds": volumes });
+        if let Some(network) = &self.settings.docker_network {
+            host["NetworkMode"] = json!(network);
         }
+        let labels: BTreeMap<_, _> = labels.iter().copied().collect();
+        let body = json!({ "Image": image, "Labels": labels, "Env": variables, "HostConfig": host });
         let created: serde_json::Value = match checked("docker", self.http.post(url).json(&body).send().await?).await {
             Ok(response) => response.json().await?,
             Err(error) if is_without_image(&error) => return Err(self.images.pull(&self.http, &self.base, image)),
@@ -110,8 +129,10 @@ impl Docker {
 impl Containers for Docker {
     async fn run(&self, wanted: &Wanted<'_>) -> Result<String, ProvisionError> {
         let name = containers::name(wanted.worker);
-        let labels = BTreeMap::from([(OWNER_LABEL, wanted.owner_tag), (KEY_LABEL, wanted.key)]);
-        let id = match self.create(&name, wanted.image, &labels).await {
+        let labels = &[(OWNER_LABEL, wanted.owner_tag), (KEY_LABEL, wanted.key)];
+        let variables = &self.settings.variables(wanted.worker);
+        let new = NewContainer { name: &name, image: wanted.image, labels, variables };
+        let id = match self.create(&new).await {
             Ok(id) => id,
             // An earlier request of ours may have arrived late: then what is in the way is ours.
             Err(error) if error.is(409, "") => match self.with_key(wanted.worker, wanted.key).await?.as_slice() {

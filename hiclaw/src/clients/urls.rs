@@ -1,5 +1,7 @@
 //! Where the servers are, and how one logs in. Invariant: no debug output has a password.
 
+use crate::container_settings::ContainerSettings;
+
 /// The bucket in which HiClaw keeps its agents' files.
 pub const S3_BUCKET: &str = "hiclaw";
 /// The stand-in's access key.
@@ -19,9 +21,9 @@ pub struct Urls {
     /// The Docker Engine, over TCP.
     #[arg(long = "docker", env = "HICLAW_DOCKER_URL", default_value = "http://127.0.0.1:2375")]
     pub docker: String,
-    /// The Docker network that the workers' containers join, instead of the engine's default.
-    #[arg(long, env = "HICLAW_DOCKER_NETWORK")]
-    pub docker_network: Option<String>,
+    /// What every worker's container is given.
+    #[command(flatten)]
+    pub containers: ContainerSettings,
     /// The S3 endpoint.
     #[arg(long = "s3", env = "HICLAW_S3_URL")]
     pub s3: String,

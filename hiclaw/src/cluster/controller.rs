@@ -175,7 +175,8 @@ impl ClusterController {
         let clients = Clients::new(&self.urls, patience)?;
         let administrator = self.office.administrator(&clients);
         let secrets = Secrets::new(client.clone(), &self.namespace);
-        let (pods, vault) = (Arc::new(Pods::new(client.clone())), Vault::new(secrets.clone()));
+        let (pods, vault) =
+            (Arc::new(Pods::new(client.clone(), self.urls.containers.clone())), Vault::new(secrets.clone()));
         let worker = Provisioner::new(&clients, pods, vault, administrator.clone(), &self.office);
         let team = TeamProvisioner {
             administrator: administrator.clone(),

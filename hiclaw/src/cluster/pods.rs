@@ -3,29 +3,33 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::{Api, Client, Resource as _};
 
 use super::WorkerObject;
+use crate::container_settings::ContainerSettings;
 use crate::containers::{Containers, Found, KEY_LABEL, OWNER_LABEL, Wanted};
 use crate::provision::ProvisionError;
 use crate::worker::Worker;
 
 /// The pods of a cluster.
 #[derive(Clone)]
-pub struct Pods(Client);
+pub struct Pods {
+    client: Client,
+    settings: ContainerSettings,
+}
 
 impl Pods {
     /// Pods, made and removed by this client.
     #[must_use]
-    pub fn new(client: Client) -> Self {
-        Self(client)
+    pub fn new(client: Client, settings: ContainerSettings) -> Self {
+        Self { client, settings }
     }
 
     fn of(&self, worker: &Worker) -> Api<Pod> {
-        Api::namespaced(self.0.clone(), &worker.namespace)
+        Api::namespaced(self.client.clone(), &worker.namespace)
     }
 }
 
@@ -52,7 +56,7 @@ fn name(worker: &Worker) -> String {
     format!("hiclaw-worker-{}", worker.name)
 }
 
-fn pod(wanted: &Wanted<'_>) -> Pod {
+fn pod(wanted: &Wanted<'_>, settings: &ContainerSettings) -> Pod {
     let labels = [
         (OWNER_LABEL, wanted.owner_tag),
         (KEY_LABEL, wanted.key),
@@ -60,8 +64,14 @@ fn pod(wanted: &Wanted<'_>) -> Pod {
         ("app.kubernetes.io/managed-by", "hiclaw-controller"),
     ];
     let labels: BTreeMap<_, _> = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let container =
-        Container { name: "worker".to_owned(), image: Some(wanted.image.to_owned()), ..Container::default() };
+    let variables = settings.variables(wanted.worker).into_iter();
+    let variables = variables.map(|it| EnvVar { name: it.name, value: Some(it.value), value_from: None });
+    let container = Container {
+        name: "worker".to_owned(),
+        image: Some(wanted.image.to_owned()),
+        env: Some(variables.collect()),
+        ..Container::default()
+    };
     Pod {
         metadata: ObjectMeta {
             name: Some(name(wanted.worker)),
@@ -87,7 +97,7 @@ fn carries(pod: &Pod, wanted: &Wanted<'_>) -> bool {
 #[async_trait]
 impl Containers for Pods {
     async fn run(&self, wanted: &Wanted<'_>) -> Result<String, ProvisionError> {
-        let (pods, pod, name) = (self.of(wanted.worker), pod(wanted), name(wanted.worker));
+        let (pods, pod, name) = (self.of(wanted.worker), pod(wanted, &self.settings), name(wanted.worker));
         match pods.create(&PostParams::default(), &pod).await {
             Ok(made) => Ok(made.metadata.uid.unwrap_or_default()),
             // The client itself sends a request again after a time-out, and an earlier one may arrive late: then our own pod is in the way.

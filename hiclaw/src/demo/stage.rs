@@ -36,7 +36,7 @@ impl Stage {
             matrix: given(&servers.matrix, ours.matrix),
             higress: given(&servers.higress, ours.higress),
             docker: given(&servers.docker, ours.docker),
-            docker_network: None,
+            containers: ours.containers,
             s3: given(&servers.s3, ours.s3),
             logins: servers.logins.clone(),
         };

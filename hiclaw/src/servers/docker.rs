@@ -42,6 +42,8 @@ struct Container {
     image: String,
     labels: Value,
     network: String,
+    volumes: Value,
+    variables: Value,
     running: bool,
 }
 
@@ -74,6 +76,12 @@ impl Docker {
     /// Lets the pulls go on.
     pub fn answer_pulls(&self) {
         self.registry.send_replace(true);
+    }
+
+    /// A container, as the engine shows it.
+    #[must_use]
+    pub fn inspect(&self, id: &str) -> Option<Value> {
+        lock(&self.state).containers.get(id).map(|it| shown(id, it))
     }
 
     /// Makes a network that containers can join.
@@ -133,7 +141,10 @@ impl Engine {
         let id = format!("{:012x}", self.counter);
         let labels = body.get("Labels").cloned().unwrap_or_else(|| json!({}));
         let network = body.pointer("/HostConfig/NetworkMode").and_then(Value::as_str).unwrap_or("default").to_owned();
-        self.containers.insert(id.clone(), Container { name, image, labels, network, running: false });
+        let given = |at: &str| body.pointer(at).cloned().unwrap_or_else(|| json!([]));
+        let (volumes, variables) = (given("/HostConfig/Binds"), given("/Env"));
+        let new = Container { name, image, labels, network, volumes, variables, running: false };
+        self.containers.insert(id.clone(), new);
         (StatusCode::CREATED, Json(json!({ "Id": id, "Warnings": [] }))).into_response()
     }
 }
@@ -173,7 +184,7 @@ fn shown(id: &str, it: &Container) -> Value {
     let state = if it.running { "running" } else { "created" };
     json!({
         "Id": id, "Names": [format!("/{}", it.name)], "Image": it.image, "Labels": it.labels, "State": state,
-        "HostConfig": { "NetworkMode": it.network },
+        "HostConfig": { "NetworkMode": it.network, "Binds": it.volumes }, "Config": { "Env": it.variables },
     })
 }
 

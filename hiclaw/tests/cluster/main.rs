@@ -33,7 +33,11 @@ async fn a_worker_gets_a_pod_of_its_own_and_leaves_nothing_behind() {
     assert_eq!((owner.kind.as_str(), owner.uid.as_str()), ("Worker", worker.metadata.uid.as_deref().unwrap()));
     assert_eq!(owner.controller, Some(true));
     assert!(pod.labels().contains_key(OWNER_LABEL) && pod.labels().contains_key(KEY_LABEL));
-    assert_eq!(pod.spec.as_ref().unwrap().containers[0].image.as_deref(), Some("worker:1"));
+    let container = &pod.spec.as_ref().unwrap().containers[0];
+    assert_eq!(container.image.as_deref(), Some("worker:1"));
+    let variables: Vec<_> =
+        container.env.iter().flatten().map(|it| (&*it.name, it.value.as_deref().unwrap())).collect();
+    assert!(variables.contains(&("HICLAW_WORKER", "alice")), "{variables:?}");
 
     let there = stage.inventory("alice").await;
     assert_eq!((there.accounts.len(), there.rooms.len(), there.consumers.len(), there.routes.len()), (1, 1, 1, 1));

@@ -3,10 +3,9 @@
 
 mod stage;
 
-use std::collections::BTreeMap;
-
 use durable_fsm::Outcome;
 use durable_fsm::record::HeldReason;
+use hiclaw::clients::NewContainer;
 use hiclaw::servers::HalfRoom;
 use serde_json::json;
 
@@ -199,7 +198,12 @@ async fn allow_on_another_route(stage: &Stage, consumers: &[&str]) {
 #[tokio::test]
 async fn somebody_elses_container_is_neither_adopted_nor_removed() {
     let mut stage = Stage::start().await;
-    let theirs = stage.clients.docker.create("hiclaw-worker-alice", "theirs:1", &BTreeMap::new()).await.unwrap();
+    let theirs = stage
+        .clients
+        .docker
+        .create(&NewContainer { name: "hiclaw-worker-alice", image: "theirs:1", ..NewContainer::default() })
+        .await
+        .unwrap();
     let outcome = stage.settle().await;
     assert!(is_not_ours(&outcome), "{outcome:?}");
     assert_eq!(stage.calls("POST", "/containers/create", 409), 1);

@@ -2,6 +2,7 @@
 
 mod human;
 mod human_world;
+mod linear;
 mod stage;
 mod team;
 mod team_world;

@@ -37,6 +37,10 @@ pub struct Stage {
     _secrets: TempDir,
 }
 
+fn mail(world: &World) -> Mail {
+    Mail::new(&world.mail.address().to_string(), "HiClaw <hiclaw@example.com>", Pace::HURRIED.patience())
+}
+
 impl Stage {
     pub async fn new() -> Self {
         let world = World::start().await.unwrap();
@@ -59,7 +63,7 @@ impl Stage {
         };
         let human = HumanProvisioner {
             clients: clients.clone(),
-            mail: Mail::new(&world.mail.address().to_string(), "HiClaw <hiclaw@example.com>", Pace::HURRIED.patience()),
+            mail: mail(&world),
             administrator,
             passwords: passwords.clone(),
             roster: roster.clone(),
@@ -75,6 +79,11 @@ impl Stage {
             passwords,
             _secrets: secrets,
         }
+    }
+
+    /// The client of the mail server.
+    pub fn mail(&self) -> Mail {
+        mail(&self.world)
     }
 
     /// Puts these workers on the roster and lets them get ready.

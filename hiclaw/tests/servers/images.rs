@@ -1,10 +1,10 @@
 //! Images that the container engine does not have yet, and networks.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use durable_fsm::{Class, Classify as _};
-use hiclaw::clients::{ClientError, Clients};
+use hiclaw::clients::{ClientError, Clients, NewContainer, Urls};
+use hiclaw::container_settings::ContainerSettings;
 use hiclaw::containers::{Containers as _, Wanted};
 use hiclaw::servers::World;
 use hiclaw::worker::{Worker, WorkerSpec};
@@ -12,7 +12,7 @@ use hiclaw::worker::{Worker, WorkerSpec};
 use crate::world;
 
 async fn create(clients: &Clients, image: &str) -> Result<String, ClientError> {
-    clients.docker.create("c", image, &BTreeMap::new()).await
+    clients.docker.create(&NewContainer { name: "c", image, ..NewContainer::default() }).await
 }
 
 fn pulls(world: &World) -> Vec<(String, u16)> {
@@ -69,9 +69,14 @@ async fn a_pull_that_fails_is_told_and_begun_again() {
 }
 
 #[tokio::test]
-async fn a_container_joins_its_network_and_one_that_cannot_start_is_in_doubt() {
+async fn a_container_has_its_network_volumes_and_variables_and_one_that_cannot_start_is_in_doubt() {
     let (world, _) = world().await;
-    let urls = hiclaw::clients::Urls { docker_network: Some("workers".to_owned()), ..world.urls() };
+    let containers = ContainerSettings {
+        docker_network: Some("workers".to_owned()),
+        docker_volume: vec!["skills:/skills:ro".parse().unwrap()],
+        worker_env: vec!["TZ=UTC".parse().unwrap()],
+    };
+    let urls = Urls { containers, ..world.urls() };
     let clients = Clients::new(&urls, Duration::from_secs(5)).unwrap();
     let spec = WorkerSpec { image: "web:1".to_owned(), model: "m".to_owned(), skills: [].into() };
     let worker = Worker {
@@ -90,5 +95,9 @@ async fn a_container_joins_its_network_and_one_that_cannot_start_is_in_doubt() {
     world.docker.add_network("workers");
     let id = clients.docker.run(&wanted).await.unwrap();
     let [running] = clients.docker.all().await.unwrap().try_into().unwrap();
-    assert_eq!((running.id, running.state.as_str()), (id, "running"));
+    assert_eq!((&running.id, running.state.as_str()), (&id, "running"));
+    let shown = world.docker.inspect(&id).unwrap();
+    let own = ["HICLAW_WORKER=alice", "HICLAW_NAMESPACE=default", "HICLAW_CONFIG_OBJECT=agents/alice/openclaw.json"];
+    assert_eq!(shown["Config"]["Env"], serde_json::json!([own[0], own[1], own[2], "TZ=UTC"]));
+    assert_eq!(shown["HostConfig"], serde_json::json!({ "NetworkMode": "workers", "Binds": ["skills:/skills:ro"] }));
 }

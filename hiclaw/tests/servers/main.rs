@@ -4,11 +4,10 @@ mod images;
 mod mails;
 mod relay;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use durable_fsm::{Class, Classify as _};
-use hiclaw::clients::{ClientError, Clients, Letter, Mail, NewRoom, Registered, Session};
+use hiclaw::clients::{ClientError, Clients, Letter, Mail, NewContainer, NewRoom, Registered, Session};
 use hiclaw::servers::{HalfRoom, World};
 
 async fn world() -> (World, Clients) {
@@ -137,9 +136,9 @@ async fn a_stale_route_takes_effect_before_its_conflict() {
 #[tokio::test]
 async fn a_container_name_is_taken_once() {
     let (_world, clients) = world().await;
-    let labels = BTreeMap::from([("io.hiclaw.key", "k")]);
-    let id = clients.docker.create("c", "image", &labels).await.unwrap();
-    let taken = clients.docker.create("c", "image", &labels).await.unwrap_err();
+    let new = NewContainer { name: "c", image: "image", labels: &[("io.hiclaw.key", "k")], variables: &[] };
+    let id = clients.docker.create(&new).await.unwrap();
+    let taken = clients.docker.create(&new).await.unwrap_err();
     assert!(taken.is(409, ""), "{taken}");
     let found = clients.docker.with_label("io.hiclaw.key", "k").await.unwrap();
     assert_eq!((found.len(), found[0].state.as_str()), (1, "created"));

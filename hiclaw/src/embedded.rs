@@ -27,6 +27,7 @@ use crate::crossings::{Crossings, say};
 use crate::documents::Documents;
 use crate::human::passwords::Passwords;
 use crate::human::provision::HumanProvisioner;
+use crate::human::sessions::Sessions;
 use crate::human::{HumanRunner, HumanState};
 use crate::kind::Kind;
 use crate::office::Office;
@@ -242,7 +243,8 @@ impl Embedded {
         };
         let mail = self.post.mail(patience)?;
         let (roster, registration_token) = (roster.clone(), self.office.registration_token.clone());
-        let human = HumanProvisioner { clients, mail, administrator, passwords, roster, registration_token };
+        let sessions = Sessions::default();
+        let human = HumanProvisioner { clients, mail, administrator, passwords, sessions, roster, registration_token };
         Ok((worker, team, human))
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod passwords;
 pub mod provision;
+pub mod sessions;
 
 use std::collections::BTreeSet;
 

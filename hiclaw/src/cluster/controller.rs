@@ -28,6 +28,7 @@ use crate::credentials::Vault;
 use crate::human::HumanFlow;
 use crate::human::passwords::Passwords;
 use crate::human::provision::HumanProvisioner;
+use crate::human::sessions::Sessions;
 use crate::office::Office;
 use crate::pace::Pace;
 use crate::post::Post;
@@ -190,6 +191,7 @@ impl ClusterController {
             clients,
             administrator,
             passwords: Passwords::new(secrets),
+            sessions: Sessions::default(),
             roster: roster.clone(),
             registration_token: self.office.registration_token.clone(),
         };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use durable_fsm::{Class, Classify, Lookup, ResourceId, Undone};
 
 use super::passwords::Passwords;
+use super::sessions::{Sessions, Tried};
 use super::{AccountRegistered, Human, HumanAttempt, HumanTransitions, Level, Ready, Requested};
 use crate::administrator::Administrator;
 use crate::clients::{ClientError, Clients, Letter, Mail, MailError, Registered, Session};
@@ -23,6 +24,8 @@ pub struct HumanProvisioner {
     pub administrator: Administrator,
     /// The initial passwords.
     pub passwords: Passwords,
+    /// The sessions that they have opened.
+    pub sessions: Sessions,
     /// The teams and workers.
     pub roster: Roster,
     /// The token with which accounts are registered.
@@ -92,14 +95,6 @@ fn name_of(human: &Human) -> String {
     names::external(&human.namespace, &human.name)
 }
 
-/// What a password does.
-enum Tried {
-    Opens(Session),
-    Wrong,
-    /// The account is deactivated, so no password opens it.
-    Deactivated,
-}
-
 /// Whose account it is, by the passwords that were made.
 enum Account {
     /// The person's own. Without a session it is deactivated.
@@ -112,12 +107,7 @@ enum Account {
 
 impl HumanProvisioner {
     async fn try_password(&self, name: &str, password: &str) -> Result<Tried, ClientError> {
-        match self.clients.matrix.login(name, password).await {
-            Ok(session) => Ok(Tried::Opens(session)),
-            Err(error) if error.is(403, "M_USER_DEACTIVATED") => Ok(Tried::Deactivated),
-            Err(error) if error.is(403, "M_FORBIDDEN") => Ok(Tried::Wrong),
-            Err(error) => Err(error),
-        }
+        self.sessions.of(&self.clients.matrix, name, password).await
     }
 
     /// Tries our own password, and those that were made for namesakes.
@@ -228,6 +218,7 @@ impl HumanTransitions for HumanProvisioner {
         let password = self.passwords.own(name, attempt.owner_tag()).await?;
         let registered = self.clients.matrix.register(name, password.reveal(), &self.registration_token).await?;
         let (Registered::New(session) | Registered::Ours(session)) = registered;
+        self.sessions.keep(name, password.reveal(), &session);
         Ok(from.account_registered(session.user_id))
     }
 
@@ -257,6 +248,7 @@ impl HumanTransitions for HumanProvisioner {
     async fn close_account(&self, made: &Ready, attempt: &HumanAttempt) -> Result<Undone, HumanError> {
         let admin = self.administrator.session().await?;
         if self.clients.matrix.deactivate(&admin, &made.user_id).await? {
+            self.sessions.forget(&name_of(attempt.resource()));
             return Ok(Undone::Done);
         }
         if let Some(session) = self.session(attempt.resource(), attempt).await? {
@@ -280,8 +272,8 @@ impl HumanTransitions for HumanProvisioner {
             // What is mailed opens the account, or is not mailed: the person may have the password of an earlier life.
             let own = self.passwords.kept(&name_of(human), attempt.owner_tag()).await?;
             let Some(own) = own else { return Ok(None) };
-            let opens = matches!(self.try_password(&name_of(human), own.reveal()).await?, Tried::Opens(_));
-            Ok(opens.then_some(own))
+            let tried = self.sessions.log_in(&self.clients.matrix, &name_of(human), own.reveal()).await?;
+            Ok(matches!(tried, Tried::Opens(_)).then_some(own))
         };
         let password = before.await.map_err(HumanError::unsent)?;
         let secret = match &password {

@@ -60,10 +60,11 @@ impl Matrix {
         Ok(Self { listener: Listener::start("matrix", calls, router).await?, state })
     }
 
-    /// Changes a user's password, as the person may do in their client. False if there is no such account.
+    /// Changes a user's password, as the person may do in their client, which ends all sessions. False if there is no such account.
     #[must_use]
     pub fn change_password(&self, user: &str, password: &str) -> bool {
         let mut server = lock(&self.state);
+        server.tokens.retain(|_, of| of != user);
         server.accounts.get_mut(user).map(|account| password.clone_into(&mut account.password)).is_some()
     }
 

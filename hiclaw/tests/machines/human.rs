@@ -82,6 +82,21 @@ async fn a_person_follows_their_spec_and_leaves_an_account() {
     assert_eq!(stage.world.mail.taken().len(), 1);
 }
 
+/// A homeserver allows five logins in a row, and then one in five minutes.
+#[tokio::test]
+async fn a_person_with_many_rooms_is_logged_in_once() {
+    let stage = Stage::new().await;
+    let workers = ["ann", "bob", "cid", "dan", "eve", "fay"];
+    stage.employ(&workers).await;
+    let kim = human(Level::Worker, &[], &workers);
+    let _ = stage.world.calls.take();
+    assert!(is_ready(&stage.settle_human(&kim).await));
+    assert_eq!(stage.rooms_with(KIM).await.len(), workers.len());
+    // The one before the mail shows that what is mailed opens the account.
+    let logins = stage.count_calls(&[("POST", "/login")]);
+    assert_eq!(logins.into_values().collect::<Vec<_>>(), [1]);
+}
+
 #[tokio::test]
 async fn an_administrator_reaches_whatever_is_there() {
     let stage = Stage::new().await;

@@ -11,6 +11,7 @@ use hiclaw::credentials::Vault;
 use hiclaw::documents::Documents;
 use hiclaw::human::passwords::Passwords;
 use hiclaw::human::provision::HumanProvisioner;
+use hiclaw::human::sessions::Sessions;
 use hiclaw::human::{Human, HumanRunner, HumanSpec, HumanState, Level};
 use hiclaw::inventory::Inventory;
 use hiclaw::office::Office;
@@ -66,6 +67,7 @@ impl Stage {
             mail: mail(&world),
             administrator,
             passwords: passwords.clone(),
+            sessions: Sessions::default(),
             roster: roster.clone(),
             registration_token: office.registration_token,
         };

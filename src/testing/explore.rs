@@ -185,8 +185,8 @@ impl<W: World> Explorer<W> {
         self
     }
 
-    /// Also runs what follows after a schedule reaches a state that a schedule with fewer faults has already explored. By default a schedule stops there, except for
-    /// one in sixty-four. Two states are equal if nothing is under way, the same things exist, and the records agree, ignoring sequence numbers, timestamps and
+    /// Also runs what follows after a schedule reaches a state that another schedule explores, with fewer faults or earlier with as many. By default a schedule stops
+    /// there, except for one in sixty-four. Two states are equal if nothing is under way, the same things exist, and the records agree, ignoring sequence numbers, timestamps and
     /// messages.
     pub fn unabridged(mut self) -> Self {
         self.joined = false;
@@ -328,12 +328,12 @@ impl<W: World> Explorer<W> {
             places: first.seen.len(),
             time: Duration::ZERO,
         };
-        let mut known: Vec<Arc<Joins>> = vec![Arc::new(first.joins.iter().copied().collect())];
+        let mut been = Joins::default();
+        first.joins.iter().for_each(|&here| been.add(here, (0, 0), true));
+        let mut known = vec![Arc::new(been)];
         for depth in 1..=faults {
             let before = schedules.load(Ordering::Relaxed);
-            let last = depth == faults;
-            let ended =
-                Search::new(self, &clean, Ways { known: &known, joined, last }, &schedules, begun, depth).run(&first);
+            let ended = Search::new(self, &clean, Ways { known: &known, joined }, &schedules, begun, depth).run(&first);
             let (more, been) = match ended {
                 Ended::Found { nth, plan, violation } => {
                     let manner = Manner { clean: Some(&clean), verbose: true, ..Manner::default() };

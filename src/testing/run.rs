@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::oracle::{Oracle, Violation};
 use super::plan::Fault;
-use super::sim::{Joins, Journal, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
+use super::sim::{Followed, Journal, Line, Menus, Observed, Point, Seen, Sim, SimClock, SimProbe, SimStore};
 use super::world::{At, World};
 use crate::driver::{Driver, Report};
 use crate::probe::Watch;
@@ -135,7 +135,7 @@ pub(crate) struct Manner<'m> {
     /// The resource has this one of its specs from the beginning, and no other.
     pub(crate) alone: Option<usize>,
     /// Where the run may end, because it was followed from there before.
-    pub(crate) known: &'m [Arc<Joins>],
+    pub(crate) followed: Followed,
     /// Keeps a timeline.
     pub(crate) verbose: bool,
     /// Keeps a digest of all that happens.
@@ -183,7 +183,7 @@ fn set_up<'r, W: World>(rig: &'r Rig<W>, plan: &[(Point, Fault)], manner: &Manne
         }
         // A run that goes on from it may keep a digest too.
         core.digest = (manner.traced || manner.records).then_some(0);
-        core.known = manner.known.to_vec();
+        core.followed = manner.followed.clone();
     }
     let world = W::new(&sim);
     let (inventory, check, moved) = (world.clone(), world.clone(), world.clone());

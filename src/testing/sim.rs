@@ -32,7 +32,7 @@ pub(crate) use crossings::SimProbe;
 pub(crate) use decoded::Decoded;
 use durable_fsm_graph::Graph;
 pub(crate) use events::ByItself;
-pub(crate) use joins::Joins;
+pub(crate) use joins::{AsMany, Followed, Joins};
 pub(crate) use journal::{Asked, Journal};
 pub(crate) use menus::Menus;
 pub(crate) use observed::Observed;
@@ -162,7 +162,7 @@ pub(crate) struct Core {
     /// Where other runs may come to, and what follows is known from this one.
     pub(crate) joins: Vec<u64>,
     /// Where other runs have been, and were followed to their end.
-    pub(crate) known: Vec<Arc<Joins>>,
+    pub(crate) followed: Followed,
     /// The run has come to where another one was: how it goes on is known.
     pub(crate) joined: bool,
     /// A write is durable, and its reply takes its time.
@@ -226,7 +226,7 @@ impl Sim {
                 draining: false,
                 fired_at: 0,
                 joins: Vec::new(),
-                known: Vec::new(),
+                followed: Followed::default(),
                 joined: false,
                 replying: false,
                 intent_since: Duration::ZERO,

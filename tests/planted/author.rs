@@ -95,7 +95,8 @@ fn delays_of_no_origin() {
 #[test]
 fn texts_of_no_origin() {
     let failure = steps::<Keyed>(Bug::AnyText);
-    assert_found(&failure, Oracle::Nondeterministic, "pass#1=edit; make_b/effect#1=rejected");
+    // Which runs are done twice depends on their numbers, so the plan is not pinned.
+    assert_eq!(failure.violation.oracle, Oracle::Nondeterministic, "{failure}");
 }
 
 /// A run may begin where another one has been, in a new world that was not looked at.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -36,15 +37,20 @@ pub fn is_there() -> bool {
         let _ = writeln!(std::io::stderr(), "SKIPPED: the page in a browser (DURABLE_FSM_SKIP_BROWSER=1)");
         return false;
     }
-    let answers = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|it| it.status.success());
-    let are_there = || answers("chromium") && answers("chromedriver");
-    if !are_there() {
-        install();
-        assert!(
-            are_there(),
-            "chromium or chromedriver is missing: install chromium and chromium-driver, or set DURABLE_FSM_SKIP_BROWSER=1 to leave this test out"
-        );
-    }
+    // Every test asks at the same time, and only one program may install packages at once.
+    static ARE_THERE: LazyLock<bool> = LazyLock::new(|| {
+        let answers =
+            |program: &str| Command::new(program).arg("--version").output().is_ok_and(|it| it.status.success());
+        let are_there = || answers("chromium") && answers("chromedriver");
+        are_there() || {
+            install();
+            are_there()
+        }
+    });
+    assert!(
+        *ARE_THERE,
+        "chromium or chromedriver is missing: install chromium and chromium-driver, or set DURABLE_FSM_SKIP_BROWSER=1 to leave this test out"
+    );
     true
 }
 

@@ -1,7 +1,7 @@
 //! One depth of an exploration, on several threads. Invariant: what it finds depends on the plans alone, never on which thread was faster.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use super::coverage::Covered;
@@ -10,7 +10,7 @@ use crate::Site;
 use crate::testing::oracle::{Oracle, Violation};
 use crate::testing::plan::{Fault, Label, Place};
 use crate::testing::run::{Checkpoint, Clean, Manner, Run, run};
-use crate::testing::sim::{Joins, Point, Seen};
+use crate::testing::sim::{AsMany, Followed, Joins, Point, Seen};
 use crate::testing::world::World;
 
 /// What the threads of one depth share.
@@ -19,7 +19,7 @@ pub(super) struct Search<'s, W: World> {
     clean: &'s Clean,
     stop: AtomicBool,
     ways: Ways<'s>,
-    been: Mutex<Joins>,
+    been: Arc<RwLock<Joins>>,
     schedules: &'s AtomicU64,
     begun: Instant,
     /// When a line was printed last, in units of five seconds.
@@ -40,8 +40,6 @@ pub(super) struct Ways<'s> {
     pub(super) known: &'s [Arc<Joins>],
     /// Whether a run ends where others have been.
     pub(super) joined: bool,
-    /// No runs with more faults follow, for which it would have to be known where these have been.
-    pub(super) last: bool,
 }
 
 /// All plans that begin with the same fault: what one thread explores at a time.
@@ -49,6 +47,8 @@ struct Branch {
     index: usize,
     /// How many of its plans were run.
     runs: u64,
+    /// How many of them have so many faults, one fewer than the index says.
+    of: Vec<u64>,
     covered: Covered,
 }
 
@@ -60,6 +60,10 @@ struct Child {
     plan: Faults,
     /// How many places come before the one where the last fault strikes.
     after: usize,
+    /// Its number among all children, also those that are not combined with other faults.
+    number: usize,
+    /// Whether more faults may follow.
+    is_combined: bool,
 }
 
 /// Where runs that begin alike may go on from, in the order in which they passed.
@@ -98,7 +102,7 @@ impl<'s, W: World> Search<'s, W> {
             clean,
             stop: AtomicBool::new(false),
             ways,
-            been: Mutex::default(),
+            been: Arc::default(),
             schedules,
             begun,
             told: AtomicU64::new(begun.elapsed().as_secs() / 5),
@@ -122,7 +126,8 @@ impl<'s, W: World> Search<'s, W> {
         if self.stop.into_inner() {
             return Ended::Cut { covered, part };
         }
-        Ended::Complete { covered, been: self.been.into_inner().unwrap_or_else(PoisonError::into_inner) }
+        let been = std::mem::take(&mut *self.been.write().unwrap_or_else(PoisonError::into_inner));
+        Ended::Complete { covered, been }
     }
 
     /// All runs, by their first fault; and how much of them was done.
@@ -136,7 +141,8 @@ impl<'s, W: World> Search<'s, W> {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(child) = first.get(index) else { break };
-                    let mut branch = Branch { index, runs: 0, covered: Covered::default() };
+                    let mut branch =
+                        Branch { index: child.number, runs: 0, of: vec![0; self.depth], covered: Covered::default() };
                     if !self.is_over(&branch) {
                         self.below(child.clone(), &clean.checkpoints, &mut branch);
                         done.push(branch);
@@ -165,7 +171,7 @@ impl<'s, W: World> Search<'s, W> {
     }
 
     /// This plan, and, if it has too few faults yet, all that begin with it.
-    fn below(&self, Child { plan, after }: Child, checkpoints: &Checkpoints, branch: &mut Branch) {
+    fn below(&self, Child { plan, after, is_combined, .. }: Child, checkpoints: &Checkpoints, branch: &mut Branch) {
         if self.is_over(branch) {
             return;
         }
@@ -180,10 +186,20 @@ impl<'s, W: World> Search<'s, W> {
             return;
         }
         branch.runs += 1;
+        branch.of[plan.len() - 1] += 1;
+        let order = (branch.index, branch.of[plan.len() - 1]);
         let twice = plan.len() == self.depth && (branch.index as u64 + branch.runs).is_multiple_of(TWICE);
         let from = checkpoints[..checkpoints.partition_point(|it| it.passed <= after)].last();
         let records = plan.len() < self.depth;
-        let manner = Manner { traced: twice, records, from: from.map(|it| &**it), ..self.manner(&plan) };
+        let mut manner = Manner { traced: twice, records, from: from.map(|it| &**it), ..self.manner(&plan) };
+        manner.followed.is_extended = records;
+        if self.ways.joined && !twice {
+            let been = match self.ways.known.get(plan.len()) {
+                Some(known) => AsMany::All(Arc::clone(known)),
+                None => AsMany::SoFar(Arc::clone(&self.been)),
+            };
+            manner.followed.as_many = Some((been, order));
+        }
         let run = run(&self.explorer.rig, &plan, &manner);
         if plan.len() == self.depth {
             branch.covered.add(&run, &plan);
@@ -203,9 +219,9 @@ impl<'s, W: World> Search<'s, W> {
             for child in self.children(&plan, &run.seen, run.fired_at) {
                 self.below(child, &checkpoints, branch);
             }
-        } else if self.ways.joined && !self.ways.last {
-            let mut been = self.been.lock().unwrap_or_else(PoisonError::into_inner);
-            been.extend(&run.joins);
+        } else if self.ways.joined {
+            let mut been = self.been.write().unwrap_or_else(PoisonError::into_inner);
+            run.joins.iter().for_each(|&here| been.add(here, order, is_combined));
         }
     }
 
@@ -221,7 +237,8 @@ impl<'s, W: World> Search<'s, W> {
     /// A run ends where runs with fewer faults have been.
     fn manner(&self, plan: &Faults) -> Manner<'_> {
         let fewer = if self.ways.joined { &self.ways.known[..plan.len().min(self.ways.known.len())] } else { &[] };
-        Manner { clean: Some(self.clean), known: fewer, ..Manner::default() }
+        let followed = Followed { fewer: fewer.to_vec(), ..Followed::default() };
+        Manner { clean: Some(self.clean), followed, ..Manner::default() }
     }
 
     /// What a run found that went on from where another one was, if one from the beginning finds it too.
@@ -236,7 +253,7 @@ impl<'s, W: World> Search<'s, W> {
 
     fn again(&self, plan: &Faults, before: &Run, branch: &Branch) {
         // One that ended where another was goes on to its end: that shows whether it is the same from there on.
-        let whole = run(&self.explorer.rig, plan, &Manner { known: &[], ..self.manner(plan) });
+        let whole = run(&self.explorer.rig, plan, &Manner { followed: Followed::default(), ..self.manner(plan) });
         if let Some(violation) = whole.violation {
             self.report(branch, plan.clone(), violation);
         }
@@ -264,20 +281,22 @@ impl<'s, W: World> Search<'s, W> {
     /// The plan, with one more fault at one of these places, of which so many come before all of its own have struck.
     fn children(&self, plan: &[(Point, Fault)], seen: &[Seen], fired_at: usize) -> Vec<Child> {
         let mut children = Vec::new();
+        let mut number = 0;
         for (after, seen) in seen.iter().enumerate().skip(fired_at) {
             for fault in faults_of::<W>(seen.menu) {
                 // After the last await of a method nothing is left to do: the method's own faults say the same.
                 let twice = seen.last_await
-                    && self.depth > 1
                     && matches!(seen.point.place, Place::Await(Site::Effect | Site::Undo | Site::Abort, _));
                 let is_first = fault == Fault::Touched && seen.point.place == Place::Pass;
-                let alone = self.depth > 1 && fault.bit() & Fault::ALONE != 0 && !is_first;
-                if twice || alone || !self.explorer.admits(&seen.point, fault) {
+                let alone = fault.bit() & Fault::ALONE != 0 && !is_first;
+                let is_combined = !twice && !alone;
+                number += 1;
+                if !(is_combined || self.depth == 1) || !self.explorer.admits(&seen.point, fault) {
                     continue;
                 }
                 let mut plan = plan.to_vec();
                 plan.push((seen.point.clone(), fault));
-                children.push(Child { plan, after });
+                children.push(Child { plan, after, number, is_combined });
             }
         }
         children

@@ -33,6 +33,10 @@ impl<W: World> Runner<'_, W> {
                 self.act_for_the_old_one();
             }
         }
+        // The pass for the old one may have come to where another run was.
+        if self.sim.core().is_over() {
+            return held;
+        }
         self.live(clean, Some(held), None) || held
     }
 

@@ -39,7 +39,7 @@ impl<W: World> Runner<'_, W> {
             (false, false) => (core.edit, core.deleting),
         };
         let generation = edit as u64 + 1;
-        core.told[actor] = Told::nothing_of(generation);
+        core.told[actor] = Told::nothing_of(generation, self.outdated);
         let (uid, deleting) = match core.elsewhere {
             Some(deleting) => (core.uid_elsewhere(), deleting),
             None => (core.uid(core.made_again.is_some() && !self.outdated), deleting),

@@ -2,7 +2,7 @@
 //! goes on is named here, and a field of which nothing is said does not compile.
 
 use super::journal::Journal;
-use super::{Core, Joins, Planned};
+use super::{Core, Followed, Planned};
 
 impl Core {
     /// Whether nothing is under way, so that a copy has all.
@@ -50,7 +50,7 @@ impl Core {
             draining: self.draining,
             fired_at: self.fired_at,
             joins: Vec::new(),
-            known: Vec::new(),
+            followed: Followed::default(),
             joined: false,
             replying: self.replying,
             intent_since: self.intent_since,
@@ -68,9 +68,9 @@ impl Core {
     pub(crate) fn go_on_from(&mut self, fork: &Core, struck: usize, journal: Option<Journal>) {
         let mut plan = std::mem::take(&mut self.plan);
         plan.iter_mut().take(struck).for_each(|planned: &mut Planned| planned.fired = true);
-        let known: Vec<std::sync::Arc<Joins>> = std::mem::take(&mut self.known);
+        let followed = std::mem::take(&mut self.followed);
         let shelves = std::mem::take(&mut self.shelves);
         let digest = fork.digest.filter(|_| self.digest.is_some());
-        *self = Core { plan, known, shelves, digest, journal, ..fork.fork() };
+        *self = Core { plan, followed, shelves, digest, journal, ..fork.fork() };
     }
 }

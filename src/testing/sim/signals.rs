@@ -14,12 +14,14 @@ pub(crate) struct Told {
     /// The generation that the pass began with.
     generation: Option<Option<u64>>,
     outdated: bool,
+    /// The pass was given a resource that is gone.
+    of_one_that_is_gone: bool,
 }
 
 impl Told {
     /// Nothing yet, of a resource of this generation.
-    pub(crate) fn nothing_of(given: u64) -> Self {
-        Self { given, ..Self::default() }
+    pub(crate) fn nothing_of(given: u64, of_one_that_is_gone: bool) -> Self {
+        Self { given, of_one_that_is_gone, ..Self::default() }
     }
 }
 
@@ -55,9 +57,10 @@ impl Core {
         told.outdated = (has_changed && signals.generation != Some(told.given) || is_behind) && !signals.deleting;
     }
 
-    /// Whether the pass that runs was given the latest spec.
+    /// Whether the pass that runs was given the latest spec, of the resource that is there.
     pub(super) fn is_up_to_date(&self) -> bool {
-        self.told[self.actor].given == self.edit as u64 + 1
+        let told = &self.told[self.actor];
+        !told.of_one_that_is_gone && told.given == self.edit as u64 + 1
     }
 
     /// Whether the running controller was told that the resource is to be deleted, and the record goes forward all the same.
